@@ -1,0 +1,142 @@
+package redisclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Client speaks to one Redis process over one persistent connection, which is opened by the first command and again by
+// the first one after it broke. Calls may come from several goroutines; they take turns. Every method's error can be
+// given to [Classify].
+type Client struct {
+	opts Options
+	turn chan struct{} // held by the call that uses the link
+
+	mu     sync.Mutex // guards the pointers below; never held while waiting
+	link   *link
+	closed bool
+}
+
+// New returns a client. Nothing is dialled yet.
+func New(opts Options) *Client {
+	return &Client{opts: opts.withDefaults(), turn: make(chan struct{}, 1)}
+}
+
+// Addr returns the address the client was made for.
+func (c *Client) Addr() string { return c.opts.Addr }
+
+// Close ends the connection; a call in flight fails with [ErrClosed]. OnEOF is not called for it.
+func (c *Client) Close() {
+	c.mu.Lock()
+	l := c.link
+	c.link, c.closed = nil, true
+	c.mu.Unlock()
+	if l != nil {
+		l.drop()
+	}
+}
+
+// do runs one exchange: it waits for its turn, sees to a connection, and settles what the outcome means for it.
+func (c *Client) do(ctx context.Context, what string, fn func(context.Context, *redis.Client) error) error {
+	bounded, cancel := context.WithTimeout(ctx, c.opts.Timeout)
+	defer cancel()
+	err := c.exchange(bounded, fn)
+	switch {
+	case err == nil:
+		return nil
+	case c.isClosed():
+		err = ErrClosed
+	case errors.Is(ctx.Err(), context.Canceled) && !isReply(err):
+		err = context.Canceled
+	}
+	return fmt.Errorf("redis %s: %s: %w", c.opts.Addr, what, err)
+}
+
+func (c *Client) exchange(ctx context.Context, fn func(context.Context, *redis.Client) error) error {
+	select {
+	case c.turn <- struct{}{}:
+		defer func() { <-c.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	l, err := c.connected(ctx)
+	if err != nil {
+		return err
+	}
+	// go-redis obeys a context's deadline but not its cancellation.
+	stop := context.AfterFunc(ctx, func() {
+		if errors.Is(ctx.Err(), context.Canceled) {
+			l.conn.shut()
+		}
+	})
+	err = fn(ctx, l.rdb)
+	stop()
+	if !l.settle(err) {
+		c.forget(l)
+	}
+	return err
+}
+
+// connected returns a link that can take a command, opening one if need be.
+func (c *Client) connected(ctx context.Context) (*link, error) {
+	old := c.current()
+	switch {
+	case old == nil:
+	case old.usable():
+		return old, nil
+	case old.stale:
+		if err := old.overdue(ctx); err != nil {
+			return nil, err
+		}
+	}
+	fresh, err := openLink(ctx, c.opts)
+	if err != nil {
+		return nil, err
+	}
+	return fresh, c.replace(old, fresh)
+}
+
+func (c *Client) current() *link {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.link
+}
+
+func (c *Client) isClosed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
+}
+
+func (c *Client) replace(old, fresh *link) error {
+	if old != nil {
+		old.drop()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		fresh.drop()
+		return ErrClosed
+	}
+	c.link = fresh
+	return nil
+}
+
+func (c *Client) forget(l *link) {
+	l.drop()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.link == l {
+		c.link = nil
+	}
+}
+
+// isReply reports whether err is something Redis said.
+func isReply(err error) bool {
+	var reply redis.Error
+	return errors.As(err, &reply)
+}

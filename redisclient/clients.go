@@ -1,0 +1,106 @@
+package redisclient
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// KillClients closes the connections of all clients, subscribers included, and returns how many. Replication links
+// and this client's own connection stay; another Client's connection, even of the same process, goes, so whoever
+// probes a node and whoever changes it share one Client.
+func (c *Client) KillClients(ctx context.Context) (int, error) {
+	var killed int64
+	err := c.do(ctx, "CLIENT KILL", func(ctx context.Context, r *redis.Client) error {
+		var normal, pubsub *redis.IntCmd
+		_, err := r.Pipelined(ctx, func(p redis.Pipeliner) error {
+			normal = p.ClientKillByFilter(ctx, "TYPE", "normal", "SKIPME", "yes")
+			pubsub = p.ClientKillByFilter(ctx, "TYPE", "pubsub", "SKIPME", "yes")
+			return nil
+		})
+		killed = normal.Val() + pubsub.Val()
+		return err
+	})
+	return int(killed), err
+}
+
+// KillOperatorConnections closes the connections whose name starts with prefix, except those that carry exactly this
+// client's own name, and returns how many. A new leader calls it before it acts: a deposed leader's commands that still
+// wait in a socket are then never executed.
+func (c *Client) KillOperatorConnections(ctx context.Context, prefix string) (int, error) {
+	var killed int
+	err := c.do(ctx, "CLIENT KILL", func(ctx context.Context, r *redis.Client) error {
+		ids, err := c.othersNamed(ctx, r, prefix)
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		killed, err = killByID(ctx, r, ids)
+		return err
+	})
+	return killed, err
+}
+
+func (c *Client) othersNamed(ctx context.Context, r *redis.Client, prefix string) ([]int64, error) {
+	var own *redis.IntCmd
+	var list *redis.StringCmd
+	_, err := r.Pipelined(ctx, func(p redis.Pipeliner) error {
+		own = p.ClientID(ctx)
+		list = p.ClientList(ctx)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	var ids []int64
+	for _, conn := range parseClientList(list.Val()) {
+		if conn.id != own.Val() && strings.HasPrefix(conn.name, prefix) && conn.name != c.opts.Name {
+			ids = append(ids, conn.id)
+		}
+	}
+	return ids, nil
+}
+
+func killByID(ctx context.Context, r *redis.Client, ids []int64) (int, error) {
+	var replies []*redis.IntCmd
+	_, err := r.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for _, id := range ids {
+			replies = append(replies, p.ClientKillByFilter(ctx, "ID", strconv.FormatInt(id, 10)))
+		}
+		return nil
+	})
+	killed := 0
+	for _, reply := range replies {
+		killed += int(reply.Val())
+	}
+	return killed, err
+}
+
+type listedClient struct {
+	id   int64
+	name string
+}
+
+// parseClientList reads lines of key=value pairs, as in: id=3 addr=127.0.0.1:52555 name=x age=8 ...
+// A line without an id is skipped.
+func parseClientList(text string) []listedClient {
+	var clients []listedClient
+	for line := range strings.Lines(text) {
+		client := listedClient{id: -1}
+		for field := range strings.FieldsSeq(line) {
+			switch key, value, _ := strings.Cut(field, "="); key {
+			case "id":
+				if id, err := strconv.ParseInt(value, 10, 64); err == nil {
+					client.id = id
+				}
+			case "name":
+				client.name = value
+			}
+		}
+		if client.id >= 0 {
+			clients = append(clients, client)
+		}
+	}
+	return clients
+}

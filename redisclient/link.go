@@ -1,0 +1,161 @@
+package redisclient
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// redialAfter is how long a connection that timed out is kept as the only witness before another one is opened.
+// A hung process completes every TCP handshake without reading a byte, so dialling at each probe would fill its
+// accept queue and shut out its clients once it wakes.
+const redialAfter = time.Second
+
+var errSpent = errors.New("connection was given up")
+
+// link is one TCP connection and the go-redis client that speaks over it. A go-redis pool would dial behind our back,
+// repeat an old dial error for up to a second after the server is back, and retry; so the pool here has one
+// connection, is handed it ready-made, and is thrown away with it.
+type link struct {
+	conn     *watchedConn
+	rdb      *redis.Client
+	handed   atomic.Bool // go-redis took the connection
+	released atomic.Bool // go-redis gave it up: never to be used for a command again
+	proven   atomic.Bool // it is worth reporting when this connection ends
+
+	// What follows belongs to whoever holds the Client's turn.
+	opened time.Time
+	stale  bool   // a reply is overdue
+	heard  uint64 // bytes received when it became stale
+}
+
+// handle is what go-redis sees of the connection.
+type handle struct {
+	*watchedConn
+	released *atomic.Bool
+}
+
+func (h handle) Close() error {
+	h.released.Store(true)
+	return nil
+}
+
+func openLink(ctx context.Context, o Options) (*link, error) {
+	ctx, cancel := context.WithTimeout(ctx, o.DialTimeout)
+	defer cancel()
+	conn, err := o.Dialer(ctx, "tcp", o.Addr)
+	if err != nil {
+		return nil, err
+	}
+	if o.TLS != nil {
+		if conn, err = handshake(ctx, conn, o); err != nil {
+			return nil, err
+		}
+	}
+	l := &link{opened: time.Now()}
+	l.conn = watch(conn, func(err error) { l.report(err, o.OnEOF) })
+	l.rdb = redis.NewClient(l.options(o))
+	return l, nil
+}
+
+func handshake(ctx context.Context, conn net.Conn, o Options) (net.Conn, error) {
+	config := o.TLS.Clone()
+	if config.ServerName == "" && !config.InsecureSkipVerify {
+		host, _, err := net.SplitHostPort(o.Addr)
+		if err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
+		config.ServerName = host
+	}
+	secured := tls.Client(conn, config)
+	if err := secured.HandshakeContext(ctx); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return secured, nil
+}
+
+func (l *link) options(o Options) *redis.Options {
+	return &redis.Options{
+		Addr:                  o.Addr,
+		ClientName:            o.Name,
+		Protocol:              2,
+		CredentialsProvider:   func() (string, string) { return o.Username, o.Password() },
+		ContextTimeoutEnabled: true,
+		ReadTimeout:           o.Timeout,
+		WriteTimeout:          o.Timeout,
+		MaxRetries:            -1,
+		DialerRetries:         1,
+		PoolSize:              1,
+		PipelinePoolSize:      -1,
+		ConnMaxIdleTime:       -1,
+		ReadBufferSize:        16 << 10,
+		WriteBufferSize:       4 << 10,
+		DisableIdentity:       true,
+		MaintNotificationsConfig: &maintnotifications.Config{
+			Mode: maintnotifications.ModeDisabled,
+		},
+		Dialer: func(context.Context, string, string) (net.Conn, error) {
+			if l.handed.Swap(true) {
+				return nil, errSpent
+			}
+			return handle{watchedConn: l.conn, released: &l.released}, nil
+		},
+	}
+}
+
+// report passes on the end of a connection that was known to lead to a Redis, and only if it is a fact (closed or
+// reset) and not one more form of silence.
+func (l *link) report(err error, onEOF func(error)) {
+	if onEOF != nil && l.proven.Load() && Classify(err) == ClassRefused {
+		onEOF(err)
+	}
+}
+
+// usable reports whether a command can be sent.
+func (l *link) usable() bool {
+	return !l.stale && !l.released.Load() && !l.conn.hasEnded()
+}
+
+// settle records what a command's outcome means for the connection, and reports whether the link is to be kept.
+func (l *link) settle(err error) bool {
+	if !l.released.Load() && !l.conn.hasEnded() {
+		l.proven.Store(true)
+		return true
+	}
+	if Classify(err) != ClassTimeout || l.conn.hasEnded() {
+		return false
+	}
+	l.proven.Store(true)
+	l.stale, l.heard = true, l.conn.bytesReceived()
+	return true
+}
+
+// overdue waits until something comes of a stale connection: a byte, its end, or the time to try another one.
+// It returns ctx's error if that comes first.
+func (l *link) overdue(ctx context.Context) error {
+	timer := time.NewTimer(time.Until(l.opened.Add(redialAfter)))
+	defer timer.Stop()
+	for !l.conn.hasEnded() && l.conn.bytesReceived() == l.heard {
+		select {
+		case <-l.conn.wake:
+		case <-timer.C:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// drop closes the connection for good, silently.
+func (l *link) drop() {
+	l.conn.shut()
+	_ = l.rdb.Close()
+}

@@ -1,0 +1,77 @@
+package redisclient
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"time"
+)
+
+// Defaults of the optional durations in [Options]. Both are far above what a healthy Redis needs on a cluster's
+// network and at or below the second that a command changing a Redis may take at most.
+const (
+	DefaultDialTimeout = 500 * time.Millisecond
+	DefaultTimeout     = time.Second
+)
+
+// Options says how to reach one Redis process. Only Addr is required.
+type Options struct {
+	// Addr is host:port, a pod's address and not a Service's: every command is meant for one process.
+	Addr string
+
+	// Username is the ACL user; empty means Redis's default user.
+	Username string
+
+	// Password returns the password, or "" for none. It is asked at every dial, so that a rotated Secret is used by
+	// the next connection; an established one stays authenticated, which is what Redis does as well.
+	Password func() string
+
+	// TLS, when set, encrypts the connection. Its ServerName defaults to Addr's host.
+	TLS *tls.Config
+
+	// DialTimeout bounds connecting including the TLS handshake; Timeout bounds a whole call, from waiting for the
+	// connection to the last byte of the reply. A context that ends earlier wins. Zero means the default.
+	DialTimeout, Timeout time.Duration
+
+	// Name is set by CLIENT SETNAME, so that a successor can find and cut this process's connections
+	// (see [Client.KillOperatorConnections]). No spaces.
+	Name string
+
+	// LocalAddr is the source IP to dial from; empty leaves it to the kernel.
+	LocalAddr string
+
+	// OnEOF is called, on a goroutine of its own, when an established connection is closed or reset by the other
+	// side. It is not called for silence (timeouts), for a connection that never answered its first command, nor
+	// for one this client closed itself. It must not call Close.
+	OnEOF func(error)
+
+	// Dialer replaces the TCP dial, for tests and tunnels. TLS, when set, is put on top of what it returns.
+	Dialer func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+func (o Options) withDefaults() Options {
+	if o.DialTimeout <= 0 {
+		o.DialTimeout = DefaultDialTimeout
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = DefaultTimeout
+	}
+	if o.Password == nil {
+		o.Password = func() string { return "" }
+	}
+	if o.Dialer == nil {
+		o.Dialer = tcpDialer(o.LocalAddr)
+	}
+	return o
+}
+
+func tcpDialer(localAddr string) func(context.Context, string, string) (net.Conn, error) {
+	d := &net.Dialer{
+		// Keepalive only tidies up connections whose peer vanished without a word; detection does not wait for it.
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 5},
+	}
+	if ip := net.ParseIP(localAddr); ip != nil {
+		d.LocalAddr = &net.TCPAddr{IP: ip}
+	}
+	return d.DialContext
+}
