@@ -1,0 +1,119 @@
+package v1alpha1
+
+// Condition types of a RedisHA. Except Paused and Blocked, True is the good value.
+const (
+	// ConditionAvailable: a published master accepts writes.
+	ConditionAvailable = "Available"
+	// ConditionReady: a master serves and every wanted replica follows it.
+	ConditionReady = "Ready"
+	// ConditionInitialized: a first master has been promoted; never unset.
+	ConditionInitialized = "Initialized"
+	// ConditionFailoverPossible: were the master lost now, a replica could be promoted.
+	ConditionFailoverPossible = "FailoverPossible"
+	// ConditionProgressing: pods are being created, replaced or removed.
+	ConditionProgressing = "Progressing"
+	// ConditionReconciled: every owned object is as the spec wants it.
+	ConditionReconciled = "Reconciled"
+	// ConditionPaused: the operator observes and does not act.
+	ConditionPaused = "Paused"
+	// ConditionBlocked: something is wanted and refused; the reason says why.
+	ConditionBlocked = "Blocked"
+)
+
+// Reasons of Available.
+const (
+	// ReasonMasterServing: the published master answers and accepts writes.
+	ReasonMasterServing = "MasterServing"
+	// ReasonNoMaster: no pod is published as master.
+	ReasonNoMaster = "NoMaster"
+	// ReasonMasterUnreachable: the published master does not answer.
+	ReasonMasterUnreachable = "MasterUnreachable"
+	// ReasonFailoverInProgress: a replica is being promoted.
+	ReasonFailoverInProgress = "FailoverInProgress"
+)
+
+// Reasons of Ready.
+const (
+	// ReasonAllNodesReady: the master serves and every wanted replica follows it.
+	ReasonAllNodesReady = "AllNodesReady"
+	// ReasonNodesMissing: fewer pods run than are wanted.
+	ReasonNodesMissing = "NodesMissing"
+	// ReasonReplicasSyncing: a replica has not caught up with the master yet.
+	ReasonReplicasSyncing = "ReplicasSyncing"
+)
+
+// Reasons of Initialized.
+const (
+	// ReasonFirstMasterPromoted: the first master has been promoted.
+	ReasonFirstMasterPromoted = "FirstMasterPromoted"
+	// ReasonWaitingForPods: no pod answers yet.
+	ReasonWaitingForPods = "WaitingForPods"
+	// ReasonWaitingForData: pods that may hold data are still loading or away.
+	ReasonWaitingForData = "WaitingForData"
+)
+
+// Reasons of FailoverPossible.
+const (
+	// ReasonCandidateAvailable: at least one replica may be promoted.
+	ReasonCandidateAvailable = "CandidateAvailable"
+	// ReasonNoReplica: no replica is reachable and attached.
+	ReasonNoReplica = "NoReplica"
+	// ReasonNoCandidate: every replica has a limitation; see status.nodes.
+	ReasonNoCandidate = "NoCandidate"
+	// ReasonSingleNode: spec.replicas is 1, so there is nothing to fail over to.
+	ReasonSingleNode = "SingleNode"
+	// ReasonManualMode: spec.failover.mode is Manual; a person must request it.
+	ReasonManualMode = "ManualMode"
+	// ReasonCooldown: a failover on soft evidence would have to wait for the cooldown.
+	ReasonCooldown = "Cooldown"
+)
+
+// Reasons of Progressing.
+const (
+	// ReasonUpToDate: every pod runs what the spec wants.
+	ReasonUpToDate = "UpToDate"
+	// ReasonCreating: pods are being created.
+	ReasonCreating = "Creating"
+	// ReasonRollingOut: outdated pods are being replaced one at a time.
+	ReasonRollingOut = "RollingOut"
+	// ReasonWaitingForHandover: the outdated or leaving pod is master; it is
+	// replaced after the failover controller has handed over.
+	ReasonWaitingForHandover = "WaitingForHandover"
+	// ReasonWaitingForNodes: the next pod is replaced when all others are ready.
+	ReasonWaitingForNodes = "WaitingForNodes"
+	// ReasonScaling: pods are being added or removed.
+	ReasonScaling = "Scaling"
+	// ReasonVolumesExpanding: claims were enlarged and the volumes have not followed yet.
+	ReasonVolumesExpanding = "VolumesExpanding"
+)
+
+// Reasons of Reconciled.
+const (
+	// ReasonApplied: every owned object is as the spec wants it.
+	ReasonApplied = "Applied"
+	// ReasonSecretNotFound: the Secret named by spec.auth.secretName does not exist.
+	ReasonSecretNotFound = "SecretNotFound"
+	// ReasonSecretKeyMissing: that Secret lacks the key, or its value is empty.
+	ReasonSecretKeyMissing = "SecretKeyMissing"
+	// ReasonPasswordInvalid: the password holds a character redis.conf cannot carry.
+	ReasonPasswordInvalid = "PasswordInvalid"
+	// ReasonConfigInvalid: spec.config holds a setting that cannot be used.
+	ReasonConfigInvalid = "ConfigInvalid"
+	// ReasonNotOwned: an object of the needed name exists and belongs to somebody else.
+	ReasonNotOwned = "NotOwned"
+	// ReasonExpansionRefused: a claim could not be enlarged; the message says why.
+	ReasonExpansionRefused = "ExpansionRefused"
+	// ReasonApplyFailed: the API server refused an owned object; the message says which.
+	ReasonApplyFailed = "ApplyFailed"
+)
+
+// Reasons of Paused.
+const (
+	// ReasonPausedBySpec: spec.failover.mode is Paused.
+	ReasonPausedBySpec = "PausedBySpec"
+	// ReasonNotPaused: the operator acts.
+	ReasonNotPaused = "NotPaused"
+)
+
+// ReasonNotBlocked of Blocked: nothing that is wanted is refused.
+const ReasonNotBlocked = "NotBlocked"

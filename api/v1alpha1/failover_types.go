@@ -1,0 +1,228 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// FailoverState is a state of the failover state machine; see docs/architecture.md.
+//
+// +kubebuilder:validation:Enum=Bootstrapping;Stable;Suspected;Fencing;HandingOver;Promoting;Reattaching;Blocked
+type FailoverState string
+
+// The states of the failover state machine.
+const (
+	// StateBootstrapping: no master has been promoted yet.
+	StateBootstrapping FailoverState = "Bootstrapping"
+	// StateStable: the published master serves.
+	StateStable FailoverState = "Stable"
+	// StateSuspected: the master does not answer, and that is not confirmed yet.
+	StateSuspected FailoverState = "Suspected"
+	// StateFencing: the master is lost; the others are detached, the best is chosen.
+	StateFencing FailoverState = "Fencing"
+	// StateHandingOver: a planned handover waits for the candidate to have everything.
+	StateHandingOver FailoverState = "HandingOver"
+	// StatePromoting: the candidate is being made master.
+	StatePromoting FailoverState = "Promoting"
+	// StateReattaching: the new master is published; the others are being attached to it.
+	StateReattaching FailoverState = "Reattaching"
+	// StateBlocked: something is wanted and refused; failover.reason says why.
+	StateBlocked FailoverState = "Blocked"
+)
+
+// NodeRef names one incarnation of a Redis pod.
+type NodeRef struct {
+	// pod is the pod's name.
+	// +optional
+	Pod string `json:"pod,omitempty"`
+	// podUID is the pod's metadata.uid.
+	// +optional
+	PodUID string `json:"podUID,omitempty"`
+	// runID is the run_id of the Redis process, from INFO server.
+	// +optional
+	RunID string `json:"runID,omitempty"`
+	// ip is the pod's address.
+	// +optional
+	IP string `json:"ip,omitempty"`
+}
+
+// LineageStatus is a replication history, from INFO replication.
+type LineageStatus struct {
+	// replID is master_replid.
+	// +optional
+	ReplID string `json:"replID,omitempty"`
+	// replID2 is master_replid2, the history before the last promotion.
+	// +optional
+	ReplID2 string `json:"replID2,omitempty"`
+	// secondOffset is second_repl_offset: up to where replID2 is valid, in bytes.
+	// +optional
+	SecondOffset int64 `json:"secondOffset,omitempty"`
+	// offset is how far the history had got, in bytes.
+	// +optional
+	Offset int64 `json:"offset,omitempty"`
+}
+
+// MasterStatus is the node published as master.
+type MasterStatus struct {
+	NodeRef `json:",inline"`
+	// epoch numbers the promotion that made it master; it only grows.
+	// +optional
+	Epoch int64 `json:"epoch,omitempty"`
+	// since is when it was published.
+	// +optional
+	Since metav1.MicroTime `json:"since,omitempty,omitzero"`
+	// lineage is its replication history when last recorded.
+	// +optional
+	Lineage *LineageStatus `json:"lineage,omitempty"`
+}
+
+// StepStatus is one step of a failover or handover and when it was observed.
+type StepStatus struct {
+	// name of the step, e.g. Detached.
+	Name string `json:"name"`
+	// at is when it was observed, to the microsecond.
+	// +optional
+	At metav1.MicroTime `json:"at,omitempty,omitzero"`
+}
+
+// FailoverStatus is the persisted progress of the failover controller.
+type FailoverStatus struct {
+	// state of the state machine.
+	// +optional
+	State FailoverState `json:"state,omitempty"`
+	// since is when the state was entered.
+	// +optional
+	Since metav1.MicroTime `json:"since,omitempty,omitzero"`
+	// epoch of the promotion in progress, or of the last one.
+	// +optional
+	Epoch int64 `json:"epoch,omitempty"`
+	// cause of the promotion in progress.
+	// +optional
+	Cause string `json:"cause,omitempty"`
+	// reason why the state is what it is, one word.
+	// +optional
+	Reason string `json:"reason,omitempty"`
+	// verdict is one sentence: what is being done, or why nothing is.
+	// +optional
+	Verdict string `json:"verdict,omitempty"`
+	// old is the master being replaced.
+	// +optional
+	Old *NodeRef `json:"old,omitempty"`
+	// candidate is the node being promoted.
+	// +optional
+	Candidate *NodeRef `json:"candidate,omitempty"`
+	// lineage is what a candidate must descend from.
+	// +optional
+	Lineage *LineageStatus `json:"lineage,omitempty"`
+	// request is the request being carried out.
+	// +optional
+	Request string `json:"request,omitempty"`
+	// steps taken so far.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	// +optional
+	Steps []StepStatus `json:"steps,omitempty"`
+	// cooldownUntil holds soft failovers back until then.
+	// +optional
+	CooldownUntil *metav1.MicroTime `json:"cooldownUntil,omitempty"`
+	// softFailovers counts recent soft failovers; the cooldown doubles with them.
+	// +optional
+	SoftFailovers int32 `json:"softFailovers,omitempty"`
+	// initialized is set by the first promotion and never unset.
+	// +optional
+	Initialized bool `json:"initialized,omitempty"`
+	// startedAt is when the promotion in progress began.
+	// +optional
+	StartedAt *metav1.MicroTime `json:"startedAt,omitempty"`
+}
+
+// NodeStatus is a Redis pod as last observed.
+type NodeStatus struct {
+	// pod is the pod's name.
+	Pod string `json:"pod"`
+	// podUID is the pod's metadata.uid.
+	// +optional
+	PodUID string `json:"podUID,omitempty"`
+	// ip is the pod's address.
+	// +optional
+	IP string `json:"ip,omitempty"`
+	// role: master, replica or unknown.
+	// +kubebuilder:validation:Enum=master;replica;unknown
+	// +optional
+	Role string `json:"role,omitempty"`
+	// link of a replica to its master: up or down; empty when it has none.
+	// +kubebuilder:validation:Enum="";up;down
+	// +optional
+	Link string `json:"link,omitempty"`
+	// limitation says why the node may not be promoted; empty when it may.
+	// +optional
+	Limitation string `json:"limitation,omitempty"`
+}
+
+// HistoryKind says what a history entry is about.
+//
+// +kubebuilder:validation:Enum=Failover;Handover;Bootstrap
+type HistoryKind string
+
+// Kinds of history entries.
+const (
+	// HistoryFailover is an unplanned promotion.
+	HistoryFailover HistoryKind = "Failover"
+	// HistoryHandover is a planned promotion, which loses nothing.
+	HistoryHandover HistoryKind = "Handover"
+	// HistoryBootstrap is the first promotion of a RedisHA.
+	HistoryBootstrap HistoryKind = "Bootstrap"
+)
+
+// HistoryOutcome says how it ended.
+//
+// +kubebuilder:validation:Enum=Succeeded;Aborted;Superseded
+type HistoryOutcome string
+
+// Outcomes of a failover or handover.
+const (
+	// OutcomeSucceeded: the candidate was published as master.
+	OutcomeSucceeded HistoryOutcome = "Succeeded"
+	// OutcomeAborted: nothing changed; the old master serves on.
+	OutcomeAborted HistoryOutcome = "Aborted"
+	// OutcomeSuperseded: the candidate died and a new epoch was begun.
+	OutcomeSuperseded HistoryOutcome = "Superseded"
+)
+
+// HistoryEntry records one failover, handover or bootstrap.
+type HistoryEntry struct {
+	// epoch of the promotion.
+	Epoch int64 `json:"epoch"`
+	// kind: Failover, Handover or Bootstrap.
+	// +optional
+	Kind HistoryKind `json:"kind,omitempty"`
+	// cause that started it.
+	// +optional
+	Cause string `json:"cause,omitempty"`
+	// from is the pod that was master before.
+	// +optional
+	From string `json:"from,omitempty"`
+	// to is the pod that became master.
+	// +optional
+	To string `json:"to,omitempty"`
+	// startedAt is when the evidence was seen.
+	// +optional
+	StartedAt metav1.MicroTime `json:"startedAt,omitempty,omitzero"`
+	// finishedAt is when it was over, every other node attached.
+	// +optional
+	FinishedAt metav1.MicroTime `json:"finishedAt,omitempty,omitzero"`
+	// outcome: Succeeded, Aborted or Superseded.
+	// +optional
+	Outcome HistoryOutcome `json:"outcome,omitempty"`
+	// message is one sentence for a person.
+	// +optional
+	Message string `json:"message,omitempty"`
+	// offsetGapBytes is how many bytes of the old master's last known history the
+	// new master lacks; absent when not known.
+	// +optional
+	OffsetGapBytes *int64 `json:"offsetGapBytes,omitempty"`
+	// steps with their times.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	// +optional
+	Steps []StepStatus `json:"steps,omitempty"`
+}

@@ -1,0 +1,49 @@
+package v1alpha1
+
+// Names of labels, annotations and fixed parts that other programs may rely on.
+const (
+	// LabelName is on everything owned by a RedisHA; its value is the RedisHA's name.
+	LabelName = "redisha.io/name"
+	// LabelRole is on each Redis pod whose role is known: RoleMaster or
+	// RoleReplica. Only the failover controller writes it, after observing the role.
+	LabelRole = "redisha.io/role"
+	// AnnotationEpoch is on the EndpointSlice of the master Service: the epoch
+	// whose promotion it publishes.
+	AnnotationEpoch = "redisha.io/epoch"
+	// AnnotationRequest on a RedisHA asks for something once (a handover, say).
+	// Its value is repeated in status.lastHandledRequest when it has been taken up.
+	AnnotationRequest = "redisha.io/request"
+	// AnnotationConfigHash is on the pod template: a change of the Redis
+	// configuration changes it, and so rolls the pods.
+	AnnotationConfigHash = "redisha.io/config-hash"
+	// AnnotationAppliedHash is on every owned object: the hash of what the
+	// workload controller last applied to it.
+	AnnotationAppliedHash = "redisha.io/applied-hash"
+)
+
+// Roles of a Redis pod, as LabelRole and status.nodes[].role show them.
+const (
+	RoleMaster  = "master"
+	RoleReplica = "replica"
+	RoleUnknown = "unknown"
+)
+
+// MaxNameLength is the longest name a RedisHA may have. The StatefulSet
+// controller labels pods controller-revision-hash=NAME-HASH, a label value holds
+// 63 characters and the hash up to 10.
+const MaxNameLength = 52
+
+// DefaultImage is used when spec.image is absent: the newest 7.x line of Redis,
+// spoken by every client library, by its minor tag, so that a pull brings patch
+// releases and never a new minor. Redis 6.2, 8 and Valkey work as well.
+const DefaultImage = "docker.io/library/redis:7.4"
+
+// Defaults of the schema, for code that builds a RedisHA without an API server.
+const (
+	DefaultReplicas              int32 = 3
+	DefaultDownAfterMilliseconds int32 = 3000
+	DefaultCooldownSeconds       int32 = 30
+	DefaultMaxLagBytes           int64 = 64 << 20
+	DefaultStorageSize                 = "8Gi"
+	DefaultAuthKey                     = "password"
+)

@@ -1,0 +1,88 @@
+package v1alpha1
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+// PodTemplateSpec adds to the Redis pods. A change of it replaces the pods one at
+// a time. What is set here replaces the operator's default of the same name.
+type PodTemplateSpec struct {
+	// labels are added to the operator's own, which they cannot replace.
+	// +kubebuilder:validation:MaxProperties=64
+	// +kubebuilder:validation:XValidation:rule="!self.exists(k, k.startsWith('redisha.io/') || k in ['app.kubernetes.io/name', 'app.kubernetes.io/instance', 'app.kubernetes.io/managed-by'])",message="spec.podTemplate.labels: redisha.io/... and app.kubernetes.io/name, instance and managed-by are the operator's: choose other names"
+	// +optional
+	Labels map[string]string `json:"labels,omitempty"`
+	// annotations are added to the operator's own, which they cannot replace.
+	// +kubebuilder:validation:MaxProperties=64
+	// +kubebuilder:validation:XValidation:rule="!self.exists(k, k.startsWith('redisha.io/'))",message="spec.podTemplate.annotations: redisha.io/... are the operator's: choose other names"
+	// +optional
+	Annotations map[string]string `json:"annotations,omitempty"`
+	// affinity; by default the pods prefer different nodes.
+	// +optional
+	Affinity *corev1.Affinity `json:"affinity,omitempty"`
+	// nodeSelector of the pods.
+	// +kubebuilder:validation:MaxProperties=64
+	// +optional
+	NodeSelector map[string]string `json:"nodeSelector,omitempty"`
+	// tolerations of the pods.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=32
+	// +optional
+	Tolerations []corev1.Toleration `json:"tolerations,omitempty"`
+	// topologySpreadConstraints; by default the pods prefer different zones.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=8
+	// +optional
+	TopologySpreadConstraints []corev1.TopologySpreadConstraint `json:"topologySpreadConstraints,omitempty"`
+	// priorityClassName of the pods.
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	PriorityClassName string `json:"priorityClassName,omitempty"`
+	// serviceAccountName of the pods. No token is mounted.
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	ServiceAccountName string `json:"serviceAccountName,omitempty"`
+	// securityContext of the pods; by default one that the Restricted Pod Security
+	// standard admits, with user and group 999 as in the published images.
+	// +optional
+	SecurityContext *corev1.PodSecurityContext `json:"securityContext,omitempty"`
+	// containerSecurityContext of the Redis container; by default one that the
+	// Restricted Pod Security standard admits, with a read-only root file system.
+	// +optional
+	ContainerSecurityContext *corev1.SecurityContext `json:"containerSecurityContext,omitempty"`
+	// extraContainers run beside Redis, e.g. an exporter of metrics.
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:XValidation:rule="!self.exists(c, c.name == 'redis')",message="spec.podTemplate.extraContainers: the name redis is the operator's: choose another"
+	// +optional
+	ExtraContainers []corev1.Container `json:"extraContainers,omitempty"`
+	// extraVolumes of the pods.
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:XValidation:rule="!self.exists(v, v.name in ['data', 'config', 'auth', 'tmp'])",message="spec.podTemplate.extraVolumes: data, config, auth and tmp are the operator's: choose another name"
+	// +optional
+	ExtraVolumes []corev1.Volume `json:"extraVolumes,omitempty"`
+	// extraVolumeMounts of the Redis container, e.g. modules.
+	// +listType=map
+	// +listMapKey=mountPath
+	// +kubebuilder:validation:MaxItems=16
+	// +optional
+	ExtraVolumeMounts []corev1.VolumeMount `json:"extraVolumeMounts,omitempty"`
+}
+
+// PodDisruptionBudgetSpec limits how many Redis pods a drain may take at once.
+type PodDisruptionBudgetSpec struct {
+	// enabled: whether there is a budget at all. A RedisHA of one pod never has
+	// one, because it would only block the drain.
+	// +kubebuilder:default=true
+	// +optional
+	Enabled *bool `json:"enabled,omitempty"`
+	// maxUnavailable pods at once.
+	// +kubebuilder:default=1
+	// +kubebuilder:validation:XIntOrString
+	// +optional
+	MaxUnavailable *intstr.IntOrString `json:"maxUnavailable,omitempty"`
+}

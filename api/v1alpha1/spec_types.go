@@ -1,0 +1,233 @@
+package v1alpha1
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+)
+
+// RedisHASpec is what is wanted.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.storage) == has(oldSelf.storage)",message="spec.storage cannot be added or removed later, because the claims belong to the StatefulSet for good: create a new RedisHA and copy the data"
+// +kubebuilder:validation:XValidation:rule="has(self.storage) || !has(self.config) || !('appendonly' in self.config) || self.config['appendonly'] == 'no'",message="spec.config.appendonly needs a disk: set spec.storage, or remove the setting"
+// +kubebuilder:validation:XValidation:rule="has(self.storage) || !has(self.config) || !('save' in self.config) || size(self.config['save']) == 0 || self.config['save'] == '\"\"'",message="spec.config.save needs a disk: set spec.storage, or remove the setting"
+type RedisHASpec struct {
+	// replicas is the number of Redis pods in all: one master, the others replicas.
+	// 3 survives the loss of one and stays highly available while it is replaced.
+	// +kubebuilder:default=3
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=9
+	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 9",message="spec.replicas counts the Redis pods in all, master included: use 1 to 9 (3 survives the loss of one)"
+	// +optional
+	Replicas *int32 `json:"replicas,omitempty"`
+
+	// image runs redis-server; Redis 6.2 to 8 and Valkey work. It must hold a shell
+	// and redis-cli or valkey-cli, as the published images do.
+	// +kubebuilder:default="docker.io/library/redis:7.4"
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:XValidation:rule="self.size() > 0",message="spec.image must not be empty: remove the field for the default image, or name one"
+	// +optional
+	Image string `json:"image,omitempty"`
+	// imagePullPolicy; Kubernetes' own default when absent.
+	// +kubebuilder:validation:Enum=Always;IfNotPresent;Never
+	// +optional
+	ImagePullPolicy corev1.PullPolicy `json:"imagePullPolicy,omitempty"`
+	// imagePullSecrets are used to pull the image.
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=16
+	// +optional
+	ImagePullSecrets []corev1.LocalObjectReference `json:"imagePullSecrets,omitempty"`
+
+	// resources of the Redis container. None by default: a memory limit that does
+	// not fit the data kills Redis, so it is for the person who knows the data.
+	// +optional
+	Resources corev1.ResourceRequirements `json:"resources,omitempty,omitzero"`
+
+	// storage keeps the data on disk. Absent: the data lives in memory and in the
+	// replicas only, and is lost when all pods are lost at once.
+	// +optional
+	Storage *StorageSpec `json:"storage,omitempty"`
+
+	// config holds settings of redis.conf, name to value as redis.conf writes it.
+	// Names are lower-case. Settings that the operator owns are refused.
+	// +kubebuilder:validation:MaxProperties=128
+	// +kubebuilder:validation:XValidation:rule="self.all(k, k.matches('^[a-z][a-z0-9-]*$'))",message="spec.config names are those of redis.conf in lower case: letters, digits and '-' only"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !self[k].contains('\\n') && !self[k].contains('\\r'))",message="spec.config values must be a single line: write one setting per name"
+	// +kubebuilder:validation:XValidation:rule="!['port','bind','unixsocket','protected-mode','dir','daemonize','supervised','include','pidfile','logfile','user','aclfile','rename-command','requirepass','masterauth','masteruser','primaryauth','primaryuser'].exists(k, k in self)",messageExpression="'spec.config: the operator owns ' + ['port','bind','unixsocket','protected-mode','dir','daemonize','supervised','include','pidfile','logfile','user','aclfile','rename-command','requirepass','masterauth','masteruser','primaryauth','primaryuser'].filter(k, k in self).join(', ') + ': remove it (passwords belong in spec.auth, disks in spec.storage)'",message="spec.config holds a setting that the operator owns: remove it (passwords belong in spec.auth, disks in spec.storage)"
+	// +kubebuilder:validation:XValidation:rule="!['replicaof','slaveof','min-replicas-to-write','min-slaves-to-write','min-replicas-max-lag','min-slaves-max-lag','replica-priority','slave-priority','replica-read-only','slave-read-only','replica-serve-stale-data','slave-serve-stale-data','replica-announce-ip','slave-announce-ip','replica-announce-port','slave-announce-port','repl-ping-replica-period','repl-ping-slave-period','rdb-del-sync-files','shutdown-timeout'].exists(k, k in self)",messageExpression="'spec.config: the operator owns ' + ['replicaof','slaveof','min-replicas-to-write','min-slaves-to-write','min-replicas-max-lag','min-slaves-max-lag','replica-priority','slave-priority','replica-read-only','slave-read-only','replica-serve-stale-data','slave-serve-stale-data','replica-announce-ip','slave-announce-ip','replica-announce-port','slave-announce-port','repl-ping-replica-period','repl-ping-slave-period','rdb-del-sync-files','shutdown-timeout'].filter(k, k in self).join(', ') + ', because failover depends on it: remove it (what can be chosen is in spec.failover)'",message="spec.config holds a setting of replication that the operator owns: remove it (what can be chosen is in spec.failover)"
+	// +kubebuilder:validation:XValidation:rule="!self.exists(k, k.startsWith('cluster-') || k.startsWith('tls-') || k.startsWith('sentinel'))",message="spec.config: Redis Cluster, TLS and Sentinel settings are not supported: remove the settings that begin with cluster-, tls- or sentinel"
+	// +optional
+	Config map[string]ConfigValue `json:"config,omitempty"`
+
+	// auth chooses the password. Absent: one is generated once, in Secret NAME-auth.
+	// Redis always asks for a password.
+	// +optional
+	Auth *AuthSpec `json:"auth,omitempty"`
+
+	// failover says when a replica may be promoted.
+	// +kubebuilder:default={}
+	// +optional
+	Failover FailoverSpec `json:"failover,omitempty"`
+
+	// service shapes the Services NAME-master and NAME-replicas.
+	// +kubebuilder:default={}
+	// +optional
+	Service ServiceSpec `json:"service,omitempty"`
+
+	// podTemplate adds to the Redis pods.
+	// +optional
+	PodTemplate *PodTemplateSpec `json:"podTemplate,omitempty"`
+
+	// podDisruptionBudget limits how many Redis pods a drain may take at once.
+	// +kubebuilder:default={}
+	// +optional
+	PodDisruptionBudget PodDisruptionBudgetSpec `json:"podDisruptionBudget,omitempty"`
+}
+
+// ConfigValue is the value of a redis.conf setting, as redis.conf writes it.
+//
+// +kubebuilder:validation:MaxLength=1024
+type ConfigValue string
+
+// StorageSpec asks for one PersistentVolumeClaim per pod.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)",message="spec.storage.storageClassName cannot be changed, because a claim keeps its class for good: create a new RedisHA and copy the data"
+// +kubebuilder:validation:XValidation:rule="has(self.accessModes) == has(oldSelf.accessModes) && (!has(self.accessModes) || self.accessModes == oldSelf.accessModes)",message="spec.storage.accessModes cannot be changed, because a claim keeps its modes for good: create a new RedisHA and copy the data"
+// +kubebuilder:validation:XValidation:rule="!has(self.size) || !has(oldSelf.size) || !isQuantity(string(self.size)) || !isQuantity(string(oldSelf.size)) || quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) >= 0",message="spec.storage.size cannot shrink, because a claim only grows: keep the size, or create a new RedisHA and copy the data"
+type StorageSpec struct {
+	// size of each claim. It may grow if the storage class allows it.
+	// +kubebuilder:default="8Gi"
+	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && quantity(string(self)).isGreaterThan(quantity('0'))",message="spec.storage.size must be a quantity greater than zero: write it like 8Gi or 500Mi"
+	// +optional
+	Size resource.Quantity `json:"size,omitempty,omitzero"`
+	// storageClassName of the claims; the cluster's default class when absent.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	StorageClassName *string `json:"storageClassName,omitempty"`
+	// accessModes of the claims.
+	// +kubebuilder:default={ReadWriteOnce}
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=4
+	// +kubebuilder:validation:items:Enum=ReadWriteOnce;ReadWriteOncePod;ReadWriteMany
+	// +listType=atomic
+	// +optional
+	AccessModes []corev1.PersistentVolumeAccessMode `json:"accessModes,omitempty"`
+	// retention says what happens to claims that are no longer needed.
+	// +kubebuilder:default={}
+	// +optional
+	Retention StorageRetention `json:"retention,omitempty"`
+}
+
+// RetentionPolicy says what happens to a claim that is no longer needed.
+//
+// +kubebuilder:validation:Enum=Retain;Delete
+type RetentionPolicy string
+
+// What happens to a claim that is no longer needed.
+const (
+	// RetentionRetain keeps the claim and its data.
+	RetentionRetain RetentionPolicy = "Retain"
+	// RetentionDelete deletes the claim, and with it the data.
+	RetentionDelete RetentionPolicy = "Delete"
+)
+
+// StorageRetention says what happens to claims that are no longer needed.
+type StorageRetention struct {
+	// onDelete: when the RedisHA is deleted.
+	// +kubebuilder:default=Retain
+	// +optional
+	OnDelete RetentionPolicy `json:"onDelete,omitempty"`
+	// onScaleDown: when spec.replicas is lowered.
+	// +kubebuilder:default=Retain
+	// +optional
+	OnScaleDown RetentionPolicy `json:"onScaleDown,omitempty"`
+}
+
+// AuthSpec names the Secret that holds the password.
+type AuthSpec struct {
+	// secretName is a Secret in the same namespace, not written by the operator.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	SecretName string `json:"secretName"`
+	// key of the password in that Secret.
+	// +kubebuilder:default=password
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	Key string `json:"key,omitempty"`
+}
+
+// FailoverMode says whether the operator promotes by itself.
+//
+// +kubebuilder:validation:Enum=Automatic;Manual;Paused
+type FailoverMode string
+
+// Modes of failover.
+const (
+	// ModeAutomatic promotes a replica when the master is lost.
+	ModeAutomatic FailoverMode = "Automatic"
+	// ModeManual promotes only when a person requests it.
+	ModeManual FailoverMode = "Manual"
+	// ModePaused observes and changes no Redis at all.
+	ModePaused FailoverMode = "Paused"
+)
+
+// Consistency says what a failover may cost.
+//
+// +kubebuilder:validation:Enum=Bounded;Strict
+type Consistency string
+
+// Consistency levels.
+const (
+	// ConsistencyBounded may lose the writes that had not reached a replica yet.
+	ConsistencyBounded Consistency = "Bounded"
+	// ConsistencyStrict never loses a write acknowledged with WAIT by a majority.
+	ConsistencyStrict Consistency = "Strict"
+)
+
+// FailoverSpec says when a replica may be promoted.
+type FailoverSpec struct {
+	// mode: Automatic, Manual or Paused.
+	// +kubebuilder:default=Automatic
+	// +optional
+	Mode FailoverMode `json:"mode,omitempty"`
+	// downAfterMilliseconds without an answer make the master suspected. It matters
+	// only when nothing proves the loss: hard evidence is acted on at once.
+	// +kubebuilder:default=3000
+	// +kubebuilder:validation:Minimum=500
+	// +kubebuilder:validation:Maximum=600000
+	// +kubebuilder:validation:XValidation:rule="self >= 500",message="spec.failover.downAfterMilliseconds must be at least 500, or a busy master is taken for a dead one: use 500 or more (a proven loss never waits for it)"
+	// +optional
+	DownAfterMilliseconds int32 `json:"downAfterMilliseconds,omitempty"`
+	// cooldownSeconds between two failovers on soft evidence; it doubles while they repeat.
+	// +kubebuilder:default=30
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=3600
+	// +optional
+	CooldownSeconds *int32 `json:"cooldownSeconds,omitempty"`
+	// maxLagBytes is how far a replica may have been behind the master's last known
+	// offset and still be promoted by itself. 0 means no limit.
+	// +kubebuilder:default=67108864
+	// +kubebuilder:validation:Minimum=0
+	// +optional
+	MaxLagBytes *int64 `json:"maxLagBytes,omitempty"`
+	// consistency: Bounded or Strict.
+	// +kubebuilder:default=Bounded
+	// +optional
+	Consistency Consistency `json:"consistency,omitempty"`
+}
+
+// ServiceSpec shapes the Services that clients use.
+type ServiceSpec struct {
+	// type of NAME-master and NAME-replicas.
+	// +kubebuilder:validation:Enum=ClusterIP;NodePort;LoadBalancer
+	// +kubebuilder:default=ClusterIP
+	// +optional
+	Type corev1.ServiceType `json:"type,omitempty"`
+	// annotations of both.
+	// +kubebuilder:validation:MaxProperties=64
+	// +optional
+	Annotations map[string]string `json:"annotations,omitempty"`
+}
