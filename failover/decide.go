@@ -1,0 +1,149 @@
+package failover
+
+import (
+	"fmt"
+	"time"
+)
+
+// Decide says what is to be done now. It is total and deterministic: whatever it is given, it
+// answers, and the same input gives the same answer. It takes at most one transition per call,
+// and derives the actions from what is not yet true, so that after a crash only what is missing
+// is done again. Decision.Next must be persisted by compare-and-swap before any action.
+func Decide(now time.Time, policy Policy, obs Observation, progress Progress, request *Request) Decision {
+	d := decider{now: now, policy: policy, obs: obs, prev: progress, request: request}
+	d.next = progress.Clone()
+	if d.next.State == "" {
+		d.next.State = StateBootstrapping
+	}
+	decision := d.decide()
+	d.acknowledge(&decision)
+	return decision
+}
+
+// decider carries the inputs of one decision through its parts.
+type decider struct {
+	now     time.Time
+	policy  Policy
+	obs     Observation
+	prev    Progress
+	next    Progress
+	request *Request
+}
+
+// retry intervals of decisions that wait for something that nothing announces.
+const (
+	lookAgainSoon = 10 * time.Millisecond
+	lookAgain     = 100 * time.Millisecond
+	lookAgainSlow = time.Second
+)
+
+func (d *decider) decide() Decision {
+	if d.policy.Mode == ModePaused && !d.next.Running() {
+		return d.hold(ReasonPaused, "paused: observing only", 0)
+	}
+	switch d.next.State {
+	case StateBootstrapping:
+		return d.bootstrapping()
+	case StateStable, StateSuspected:
+		return d.watching()
+	case StateFencing:
+		return d.fencing()
+	case StateHandingOver:
+		return d.handingOver()
+	case StatePromoting:
+		return d.promoting()
+	case StateReattaching:
+		return d.reattaching()
+	case StateBlocked:
+		return d.blocked()
+	}
+	return d.hold(ReasonUnknownState, fmt.Sprintf(
+		"state %q is unknown to this version of the operator; nothing is done", d.next.State), 0)
+}
+
+// hold changes nothing and says why.
+func (d *decider) hold(reason Reason, verdict string, again time.Duration) Decision {
+	return Decision{Next: d.next, Reason: reason, Verdict: verdict, RequeueAfter: again}
+}
+
+// move takes the transition that event names. The table is tested to know every event that is
+// used here in the state it is used in; should it not, nothing moves and the verdict says so.
+func (d *decider) move(event Event, verdict string) bool {
+	to, err := step(d.next.State, event)
+	if err != nil {
+		d.next.Verdict = err.Error()
+		return false
+	}
+	d.next.State, d.next.Since, d.next.Reason, d.next.Verdict = to, stamp(d.now), ReasonNone, verdict
+	return true
+}
+
+// view looks at the observation from the present master.
+func (d *decider) view() view {
+	ref := NodeRef{}
+	if d.next.Master != nil {
+		ref = d.next.Master.NodeRef
+	}
+	return newView(d.now, d.policy, d.obs, ref)
+}
+
+// failOver begins a failover away from the present master: the intent. Nothing was touched yet.
+func (d *decider) failOver(f finding) Decision {
+	v := d.view()
+	if !d.move(EventFailOver, f.sentence) {
+		return d.hold(ReasonUnknownState, d.next.Verdict, lookAgainSlow)
+	}
+	d.begin(Cause(f.diagnosis), v)
+	d.next.Steps = withStep(d.next.Steps, StepEvidence, d.evidenceAt(v, f))
+	d.next.Steps = withStep(d.next.Steps, StepIntent, d.now)
+	if f.class == classSoft {
+		d.cool()
+	}
+	decision := d.fencing()
+	decision.Diagnosis, decision.Verdict = f.diagnosis, f.sentence+"; failing over"
+	return decision
+}
+
+// begin raises the epoch and writes down whom the failover or handover leaves, and why.
+func (d *decider) begin(cause Cause, v view) {
+	d.next.Epoch++
+	d.next.Cause = cause
+	d.next.StartedAt = stamp(d.now)
+	d.next.Steps = nil
+	d.next.Candidate = nil
+	if d.next.Master == nil {
+		return
+	}
+	old := d.next.Master.NodeRef
+	d.next.Old = &old
+	d.next.Lineage = d.next.Master.Lineage
+	if v.found && v.master.Sampled && v.master.Replication.RunID == old.RunID {
+		d.next.Lineage = v.master.Replication.Lineage
+	}
+}
+
+// evidenceAt dates the evidence: when contact was lost, if that is what it is about.
+func (d *decider) evidenceAt(v view, f finding) time.Time {
+	if v.found && (f.diagnosis == DiagnosisRefused || f.diagnosis == DiagnosisExited) && !v.master.ContactSince.IsZero() {
+		return v.master.ContactSince
+	}
+	return d.now
+}
+
+// cool starts the cooldown of soft failovers; it doubles while they follow each other.
+func (d *decider) cool() {
+	cooldown := d.policy.Cooldown << min(d.next.SoftFailovers, 8)
+	if cooldown > maxCooldown {
+		cooldown = max(maxCooldown, d.policy.Cooldown)
+	}
+	d.next.SoftFailovers++
+	d.next.CooldownUntil = stamp(d.now.Add(cooldown))
+}
+
+// acknowledge removes a request that was taken up; the intent that names it is persisted by then.
+func (d *decider) acknowledge(decision *Decision) {
+	if d.request == nil || d.request.ID != decision.Next.Request {
+		return
+	}
+	decision.Actions = append(decision.Actions, AcknowledgeRequest{ID: d.request.ID})
+}

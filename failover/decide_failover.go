@@ -1,0 +1,207 @@
+package failover
+
+import (
+	"fmt"
+	"time"
+)
+
+// bootstrapping decides while there has never been a master.
+func (d *decider) bootstrapping() Decision {
+	if d.next.Master != nil {
+		return d.hold(ReasonUnknownState, "the status names a master but says that there never was one", 0)
+	}
+	chosen, cause := d.firstMaster()
+	if chosen.candidate == nil {
+		return d.hold(chosen.reason, chosen.sentence, lookAgain)
+	}
+	d.begin(cause, view{})
+	d.next.Steps = withStep(d.next.Steps, StepIntent, d.now)
+	return d.choose(*chosen.candidate, chosen.sentence)
+}
+
+// firstMaster adopts the master that is there, or elects one.
+func (d *decider) firstMaster() (election, Cause) {
+	masters := d.obs.Masters()
+	if len(masters) > 1 {
+		return election{reason: ReasonSplitBrain, sentence: fmt.Sprintf(
+			"%d nodes are master and no status tells which one is right; demote all but one by hand (REPLICAOF)", len(masters))}, CauseAdopted
+	}
+	if len(masters) == 1 {
+		return election{candidate: &masters[0], sentence: masters[0].Name + " is master already; adopting it"}, CauseAdopted
+	}
+	if wait, ok := awaited(d.next, d.obs); ok {
+		return election{reason: ReasonWaitingForData, sentence: wait}, CauseBootstrap
+	}
+	var first *Node
+	for i, n := range d.obs.Nodes {
+		if n.Ordinal == 0 && !n.Answers() && n.SilentFor(d.now) < bootstrapPatience {
+			return election{reason: ReasonWaitingForPods, sentence: "waiting for " + n.Name}, CauseBootstrap
+		}
+		if !n.Answers() || n.Terminating || n.Replication.Loading {
+			continue
+		}
+		if first == nil || bySeed(n, *first, d.next, d.policy) < 0 {
+			first = &d.obs.Nodes[i]
+		}
+	}
+	if first == nil {
+		return election{reason: ReasonWaitingForPods, sentence: "waiting for the first Redis to answer"}, CauseBootstrap
+	}
+	return election{candidate: first, sentence: fmt.Sprintf("%s becomes the first master with %d key(s)", first.Name, first.Replication.Keys)}, CauseBootstrap
+}
+
+// bootstrapPatience is how long the first master is kept for ordinal 0 when others are there already.
+const bootstrapPatience = 10 * time.Second
+
+// fencing quietens the old master and detaches everybody, then chooses on frozen offsets.
+func (d *decider) fencing() Decision {
+	elapsed := d.now.Sub(d.next.Since)
+	var actions []Action
+	waiting := false
+	for _, n := range d.obs.Nodes {
+		if n.Contact != ContactAnswering || !n.Sampled || (n.Answers() && n.Replication.Fenced()) {
+			continue
+		}
+		old := d.next.Old != nil && n.UID == d.next.Old.UID
+		within := DetachWithin
+		if old {
+			within = QuietenWithin
+		}
+		actions = append(actions, Detach{Node: n.Ref(), Quieten: n.Replication.Role == RoleMaster, Within: within})
+		waiting = waiting || elapsed < within
+	}
+	if waiting {
+		return Decision{Next: d.next, Actions: actions, Verdict: "detaching " + fmt.Sprint(len(actions)) + " node(s)", RequeueAfter: lookAgainSoon}
+	}
+	if old, ok := d.oldStillMaster(); ok {
+		return d.block(actions, ReasonOldMasterLives, fmt.Sprintf("%s answers as master and does not let itself be demoted", old.Name))
+	}
+	chosen := elect(d.next, d.policy, d.obs)
+	if chosen.candidate == nil {
+		return d.block(actions, chosen.reason, chosen.sentence)
+	}
+	d.next.Steps = withStep(d.next.Steps, StepDetached, d.now)
+	return d.choose(*chosen.candidate, chosen.sentence)
+}
+
+// oldStillMaster reports an old master that we reach and that did not obey. Promoting next to it
+// would make two.
+func (d *decider) oldStillMaster() (Node, bool) {
+	if d.next.Old == nil {
+		return Node{}, false
+	}
+	n, ok := d.obs.Node(*d.next.Old)
+	return n, ok && n.Contact == ContactAnswering && n.Sampled && n.Replication.Role == RoleMaster
+}
+
+// block gives up for now, says why, and goes on trying to fence.
+func (d *decider) block(actions []Action, reason Reason, sentence string) Decision {
+	d.move(EventBlock, sentence)
+	d.next.Reason = reason
+	return Decision{Next: d.next, Actions: actions, Verdict: sentence, Reason: reason, RequeueAfter: lookAgain}
+}
+
+// blocked looks whether what was missing has come.
+func (d *decider) blocked() Decision {
+	var actions []Action
+	for _, n := range d.obs.Nodes {
+		if n.Answers() && !n.Replication.Fenced() {
+			actions = append(actions, Detach{Node: n.Ref(), Quieten: n.Replication.Role == RoleMaster, Within: DetachWithin})
+		}
+	}
+	_, lives := d.oldStillMaster()
+	chosen := elect(d.next, d.policy, d.obs)
+	if chosen.candidate != nil && !lives {
+		d.move(EventUnblock, chosen.sentence)
+		return Decision{Next: d.next, Actions: actions, Verdict: chosen.sentence, RequeueAfter: time.Nanosecond}
+	}
+	if d.now.Sub(d.next.Since) >= WithdrawAfter && d.obs.Published.Pod != "" && !lives {
+		actions = append(actions, Withdraw{Epoch: d.next.Epoch})
+	}
+	reason, sentence := chosen.reason, chosen.sentence
+	if lives {
+		reason, sentence = ReasonOldMasterLives, d.next.Old.Pod+" answers as master and does not let itself be demoted"
+	}
+	d.next.Reason = reason
+	return Decision{Next: d.next, Actions: actions, Verdict: sentence, Reason: reason, RequeueAfter: lookAgain}
+}
+
+// choose writes the candidate down; only then it is promoted.
+func (d *decider) choose(candidate Node, sentence string) Decision {
+	ref := candidate.Ref()
+	d.next.Candidate = &ref
+	d.move(EventChoose, sentence)
+	decision := d.promoting()
+	decision.Verdict = sentence + "; promoting"
+	return decision
+}
+
+// promoting makes the candidate master, believes it when INFO says so, and publishes it.
+func (d *decider) promoting() Decision {
+	if d.next.Candidate == nil {
+		return d.hold(ReasonUnknownState, "the status names no candidate in state Promoting", 0)
+	}
+	ref := *d.next.Candidate
+	n, found := d.obs.Node(ref)
+	if sentence, lost := d.candidateLost(n, found); lost {
+		return d.anotherCandidate(sentence)
+	}
+	if !n.Answers() {
+		return d.hold(ReasonNone, "waiting for candidate "+ref.Pod, lookAgainSoon)
+	}
+	if n.Replication.Role != RoleMaster {
+		return Decision{Next: d.next, Verdict: "promoting " + ref.Pod, RequeueAfter: lookAgainSoon,
+			Actions: []Action{Promote{Node: ref, MinReplicas: d.firstMinReplicas(n)}}}
+	}
+	if !d.obs.Published.Is(ref, d.next.Epoch) {
+		// Its siblings may follow at the same time: with min-replicas-to-write 1 it needs one to accept writes.
+		actions := append(d.follow(newView(d.now, d.policy, d.obs, ref)), Publish{Node: ref, Epoch: d.next.Epoch})
+		return Decision{Next: d.next, Verdict: ref.Pod + " is master; publishing it", RequeueAfter: lookAgainSoon, Actions: actions}
+	}
+	return d.published(n)
+}
+
+// candidateLost reports a candidate that cannot be waited for any longer.
+func (d *decider) candidateLost(n Node, found bool) (string, bool) {
+	ref := *d.next.Candidate
+	elapsed := d.now.Sub(d.next.Since)
+	switch {
+	case !found:
+		return fmt.Sprintf("pod %s of the candidate is gone", ref.Pod), true
+	case n.Sampled && ref.RunID != "" && n.Replication.RunID != "" && n.Replication.RunID != ref.RunID:
+		return fmt.Sprintf("candidate %s was restarted", ref.Pod), true
+	case n.Contact == ContactRefused && elapsed >= QuietenWithin:
+		return fmt.Sprintf("nobody listens at candidate %s", ref.Pod), true
+	case n.Contact != ContactAnswering && elapsed >= PromoteWithin:
+		return fmt.Sprintf("candidate %s does not answer", ref.Pod), true
+	}
+	return "", false
+}
+
+// anotherCandidate starts over under a new epoch: the one before may or may not have become master.
+// What was lost is still the same master and lineage; the candidate had no writes of its own.
+func (d *decider) anotherCandidate(sentence string) Decision {
+	if d.next.Master == nil {
+		d.move(EventRestart, sentence)
+		d.next.Candidate = nil
+		return Decision{Next: d.next, Verdict: sentence + "; bootstrapping again", RequeueAfter: lookAgainSoon}
+	}
+	if !d.move(EventFailOver, sentence) {
+		return d.hold(ReasonUnknownState, d.next.Verdict, lookAgainSlow)
+	}
+	d.next.Epoch++
+	d.next.Candidate = nil
+	return Decision{Next: d.next, Verdict: sentence + "; choosing again", RequeueAfter: time.Nanosecond}
+}
+
+// firstMinReplicas is the value a new master starts with: 1 if somebody is there to follow it at
+// once. Otherwise it must accept writes alone.
+func (d *decider) firstMinReplicas(candidate Node) int {
+	for _, n := range d.obs.Others(candidate.Ref()) {
+		if n.Answers() && !n.Terminating && !n.Replication.Loading && d.next.Initialized &&
+			d.next.Lineage.Holds(n.Replication.Lineage.ReplID, n.Replication.Lineage.Offset) {
+			return 1
+		}
+	}
+	return 0
+}

@@ -1,0 +1,95 @@
+package failover
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// drainWithin bounds one attempt to drain the master; HandoverWithin bounds them all.
+const drainWithin = time.Second
+
+// settleBehind is how long a demoted master's last bytes may take to show at a replica.
+const settleBehind = 500 * time.Millisecond
+
+// handingOver drains the master, and goes on when it is seen demoted. Until then it can be aborted.
+func (d *decider) handingOver() Decision {
+	v := d.view()
+	if d.next.Candidate == nil || !v.found {
+		return d.failOver(diagnose(v))
+	}
+	if v.master.Contact == ContactAnswering && v.master.Stale {
+		return d.hold(ReasonNone, "looking at "+v.ref.Pod+" again", lookAgainSoon)
+	}
+	if v.master.Answers() && v.master.Replication.Fenced() && v.master.Replication.RunID == v.ref.RunID {
+		return d.demoted(v)
+	}
+	if f := diagnose(v); f.class == classHard && f.diagnosis != DiagnosisDemoted {
+		return d.failOver(f)
+	}
+	candidate, ok := d.obs.Node(*d.next.Candidate)
+	switch {
+	case !ok || plannedLimitation(v, candidate) == LimitUnreachable && d.now.Sub(d.next.Since) > QuietenWithin:
+		return d.abort(v, ReasonNoCandidate, fmt.Sprintf("candidate %s is out of reach", d.next.Candidate.Pod))
+	case d.now.Sub(d.next.Since) >= HandoverWithin:
+		return d.abort(v, ReasonHandoverTooSlow, fmt.Sprintf("%s did not catch up within %s", candidate.Name, HandoverWithin))
+	}
+	return Decision{Next: d.next, Verdict: fmt.Sprintf("draining %s into %s", v.ref.Pod, candidate.Name), RequeueAfter: lookAgainSoon,
+		Actions: []Action{Drain{Master: v.ref, Candidate: *d.next.Candidate, Within: drainWithin}}}
+}
+
+// demoted goes on from the point of no return: the old master's offset stands still, and whoever
+// has reached it has every acknowledged write.
+func (d *decider) demoted(v view) Decision {
+	d.next.Steps = withStep(d.next.Steps, StepDemoted, v.master.RoleSince)
+	want := v.master.Replication.Lineage
+	var complete []Node
+	for _, n := range v.others {
+		l := limitation(n, want, d.policy)
+		if l == LimitNone && n.Replication.Lineage.Offset >= want.Offset {
+			complete = append(complete, n)
+		}
+	}
+	slices.SortFunc(complete, func(a, b Node) int {
+		return compareTrue(a.UID == d.next.Candidate.UID, b.UID == d.next.Candidate.UID)
+	})
+	if len(complete) > 0 {
+		return d.choose(complete[0], complete[0].Name+" has every write of "+v.ref.Pod)
+	}
+	if d.now.Sub(v.master.RoleSince) < settleBehind {
+		return Decision{Next: d.prev, Verdict: "waiting for the last bytes of " + v.ref.Pod, RequeueAfter: lookAgainSoon}
+	}
+	d.next.Reason = ReasonCandidateBehind
+	return d.choose(v.master, fmt.Sprintf("no replica has every write of %s; it stays master", v.ref.Pod))
+}
+
+// abort returns to the master that was never demoted.
+func (d *decider) abort(v view, reason Reason, sentence string) Decision {
+	record := d.record(OutcomeAborted, v.ref.Pod, sentence)
+	d.move(EventAbort, sentence)
+	d.next.Candidate, d.next.Old, d.next.Steps = nil, nil, nil
+	d.next.CooldownUntil = stamp(d.now.Add(HandoverRetry))
+	return Decision{Next: d.next, Record: record, Reason: reason, Verdict: "handover aborted: " + sentence,
+		Actions: []Action{Unpause{Node: v.ref}}, RequeueAfter: lookAgain}
+}
+
+// record closes the running failover or handover.
+func (d *decider) record(outcome Outcome, to, message string) *Record {
+	r := &Record{
+		Kind: KindFailover, Epoch: d.next.Epoch, Cause: d.next.Cause, To: to, Outcome: outcome, Message: message,
+		StartedAt: d.next.StartedAt, FinishedAt: stamp(d.now), Steps: slices.Clone(d.next.Steps), GapBytes: -1,
+	}
+	switch {
+	case d.next.Old == nil:
+		r.Kind = KindBootstrap
+	case d.next.Planned():
+		r.Kind = KindHandover
+	}
+	if d.next.Old != nil {
+		r.From = d.next.Old.Pod
+		if d.next.Master != nil && d.next.Lineage.Offset > 0 && outcome == OutcomeSucceeded {
+			r.GapBytes = max(0, d.next.Lineage.Offset-d.next.Master.Lineage.Offset)
+		}
+	}
+	return r
+}

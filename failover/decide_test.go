@@ -1,0 +1,381 @@
+package failover
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestAFreshSetGetsOrdinalZeroAsItsMaster(t *testing.T) {
+	w := newWorld(t, 3)
+	w.run()
+	if w.master() != "r-0" || w.progress.State != StateStable || w.progress.Epoch != 1 {
+		t.Fatalf("master %q, state %s, epoch %d", w.master(), w.progress.State, w.progress.Epoch)
+	}
+	for _, name := range []string{"r-1", "r-2"} {
+		if !w.node(name).Follows("10.0.0.1") {
+			t.Errorf("%s does not follow r-0", name)
+		}
+	}
+	if w.pub.Pod != "r-0" || w.node("r-0").RoleLabel != RoleMaster || w.node("r-1").RoleLabel != RoleReplica {
+		t.Errorf("published %+v, labels %q %q", w.pub, w.node("r-0").RoleLabel, w.node("r-1").RoleLabel)
+	}
+	if len(w.history) != 1 || w.history[0].Kind != KindBootstrap {
+		t.Errorf("history %+v", w.history)
+	}
+}
+
+func TestASettledSetIsLeftAlone(t *testing.T) {
+	w := settled(t, 3)
+	writes := w.writes
+	for range 20 {
+		w.sleep(time.Second)
+		w.write(1000, nil)
+		if d, busy := w.once(); busy || d.Reason != ReasonNone {
+			t.Fatalf("something was done for nothing: %+v", d)
+		}
+	}
+	if w.writes != writes {
+		t.Errorf("%d writes of progress", w.writes-writes)
+	}
+}
+
+func TestADeadProcessIsReplacedAtOnceByTheReplicaWithTheMostData(t *testing.T) {
+	w := settled(t, 3)
+	w.write(1000, map[string]int64{"r-1": 10})
+	w.die("r-0")
+	w.run()
+	if w.master() != "r-2" || w.progress.State != StateStable || w.progress.Epoch != 2 {
+		t.Fatalf("master %q, state %s, epoch %d\n%s", w.master(), w.progress.State, w.progress.Epoch, strings.Join(w.log, "\n"))
+	}
+	if !w.node("r-1").Follows("10.0.0.3") || w.pub.Pod != "r-2" {
+		t.Errorf("r-1 follows %s, published %s", w.node("r-1").Replication.MasterHost, w.pub.Pod)
+	}
+	h := w.history[len(w.history)-1]
+	if h.Kind != KindFailover || h.From != "r-0" || h.To != "r-2" || h.Cause != Cause(DiagnosisRefused) || len(h.Steps) < 5 {
+		t.Errorf("history %+v", h)
+	}
+}
+
+func TestNothingIsTouchedBeforeTheIntentIsPersisted(t *testing.T) {
+	w := settled(t, 3)
+	w.die("r-0")
+	d := Decide(w.now, w.policy, w.observe(), w.progress, nil)
+	if d.Next.State != StateFencing || d.Next.Epoch != 2 || d.Next.Old.Pod != "r-0" || d.Next.Lineage.ReplID == "" {
+		t.Fatalf("intent %+v", d.Next)
+	}
+	for _, a := range d.Actions {
+		if _, ok := a.(Detach); !ok {
+			t.Errorf("%T before anybody is detached", a)
+		}
+	}
+}
+
+func TestARestartedEmptyMasterIsNeitherServedNorFollowed(t *testing.T) {
+	w := settled(t, 3)
+	w.write(1000, nil)
+	w.restart("r-0", false)
+	w.run()
+	if w.master() == "r-0" || w.progress.Epoch != 2 {
+		t.Fatalf("master %q by epoch %d", w.master(), w.progress.Epoch)
+	}
+	if !w.node("r-0").Follows(w.node(w.master()).IP) {
+		t.Error("the restarted pod does not follow the new master")
+	}
+}
+
+func TestAWitnessThatStillReplicatesVetoes(t *testing.T) {
+	w := settled(t, 3)
+	w.node("r-0").Contact, w.node("r-0").ContactSince = ContactSilent, w.now
+	for range 10 {
+		w.now = w.now.Add(time.Second)
+		for _, name := range []string{"r-1", "r-2"} { // their links are fine
+			n := w.node(name)
+			n.SampledAt, n.LastAnswer, n.Replication.LastIO = w.now, w.now, 0
+		}
+		if d, _ := w.once(); d.Next.Running() {
+			t.Fatalf("failed over against the veto: %s", d.Verdict)
+		}
+	}
+	if w.progress.State != StateSuspected || w.progress.Reason != ReasonVetoed {
+		t.Errorf("state %s, reason %s", w.progress.State, w.progress.Reason)
+	}
+	w.node("r-0").Contact = ContactAnswering
+	w.run()
+	if w.progress.State != StateStable {
+		t.Errorf("state %s after it answers again", w.progress.State)
+	}
+}
+
+func TestASilentMasterIsReplacedAfterDownAfterAndItsPodDeleted(t *testing.T) {
+	w := settled(t, 3)
+	w.hang("r-0")
+	w.sleep(2 * time.Second)
+	w.run()
+	if w.progress.State != StateStable {
+		t.Fatalf("acted before down-after: %s", w.progress.State)
+	}
+	w.sleep(2 * time.Second)
+	w.run()
+	if w.master() == "r-0" || w.progress.State != StateStable {
+		t.Fatalf("master %q, state %s\n%s", w.master(), w.progress.State, strings.Join(w.log, "\n"))
+	}
+	if w.node("r-0") != nil {
+		t.Error("the hung pod was not deleted")
+	}
+}
+
+func TestNobodyReachableMeansHold(t *testing.T) {
+	w := settled(t, 3)
+	for _, n := range w.nodes {
+		n.Contact, n.ContactSince = ContactSilent, w.now
+	}
+	w.sleep(time.Minute)
+	w.run()
+	if w.progress.State != StateSuspected || w.progress.Reason != ReasonNoWitness {
+		t.Errorf("state %s, reason %s", w.progress.State, w.progress.Reason)
+	}
+}
+
+func TestAHandoverPromotesOnlyWhoHasEveryWrite(t *testing.T) {
+	w := settled(t, 3)
+	w.write(1000, map[string]int64{"r-1": 400, "r-2": 600})
+	w.node("r-0").Terminating = true
+	w.run()
+	if w.master() != "r-1" || w.progress.State != StateStable {
+		t.Fatalf("master %q, state %s\n%s", w.master(), w.progress.State, strings.Join(w.log, "\n"))
+	}
+	if h := w.history[0]; h.Kind != KindHandover || h.Outcome != OutcomeSucceeded || h.GapBytes != 0 {
+		t.Errorf("history %+v", h)
+	}
+}
+
+func TestAHandoverThatCannotCatchUpLeavesTheMasterInPeace(t *testing.T) {
+	w := settled(t, 3)
+	w.onAction = func(a Action) bool { _, drain := a.(Drain); return !drain }
+	w.request = &Request{ID: "r-2", Target: "r-2"}
+	w.run()
+	w.onAction = nil
+	if w.master() != "r-0" || w.progress.State != StateStable {
+		t.Fatalf("master %q, state %s", w.master(), w.progress.State)
+	}
+	if h := w.history[0]; h.Outcome != OutcomeAborted || h.Kind != KindHandover {
+		t.Errorf("history %+v", h)
+	}
+	if w.request != nil {
+		t.Error("the request was not acknowledged")
+	}
+}
+
+func TestARequestedHandoverGoesToTheRequestedNode(t *testing.T) {
+	w := settled(t, 3)
+	w.request = &Request{ID: "r-2", Target: "r-2"}
+	w.run()
+	if w.master() != "r-2" || w.request != nil {
+		t.Fatalf("master %q, request %v", w.master(), w.request)
+	}
+}
+
+func TestACandidateThatDiesIsReplacedUnderANewEpoch(t *testing.T) {
+	w := settled(t, 3)
+	w.write(1000, map[string]int64{"r-2": 10})
+	w.onAction = func(a Action) bool {
+		if _, ok := a.(Promote); ok && w.progress.Candidate.Pod == "r-1" {
+			w.remove("r-1")
+			return false
+		}
+		return true
+	}
+	w.die("r-0")
+	w.run()
+	if w.master() != "r-2" || w.progress.Epoch != 3 {
+		t.Fatalf("master %q by epoch %d", w.master(), w.progress.Epoch)
+	}
+}
+
+func TestEveryStepMayBeTheOperatorsLast(t *testing.T) {
+	// Between any two actions the operator dies; the next one starts from the persisted progress
+	// and a new observation alone. The same failover must come out, under the same epoch.
+	for crash := range 12 {
+		w := settled(t, 3)
+		w.write(1000, map[string]int64{"r-1": 10})
+		w.die("r-0")
+		count := 0
+		w.onAction = func(Action) bool { count++; return count != crash+1 }
+		w.run()
+		if w.master() != "r-2" || w.progress.Epoch != 2 || w.progress.State != StateStable {
+			t.Errorf("crash at action %d: master %q, epoch %d, state %s", crash, w.master(), w.progress.Epoch, w.progress.State)
+		}
+	}
+}
+
+func TestNoCandidateMeansBlockedWithTheReason(t *testing.T) {
+	tests := map[string]struct {
+		spoil  func(w *world)
+		reason Reason
+	}{
+		"only priority 0":          {func(w *world) { w.each(func(n *Node) { n.Replication.Priority = 0 }) }, ReasonNoCandidate},
+		"only lagging":             {func(w *world) { w.write(4<<20, map[string]int64{"r-1": 3 << 20, "r-2": 3 << 20}) }, ReasonNoCandidate},
+		"only syncing":             {func(w *world) { w.each(func(n *Node) { n.Replication.Syncing = true }) }, ReasonNoCandidate},
+		"strict with one detached": {func(w *world) { w.policy.Consistency = ConsistencyStrict; w.remove("r-2") }, ReasonTooFewDetached},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			w := settled(t, 3)
+			tc.spoil(w)
+			if name == "only syncing" { // they cannot testify, so it takes a fact of Kubernetes
+				w.remove("r-0")
+			} else {
+				w.die("r-0")
+			}
+			w.run()
+			if w.progress.State != StateBlocked || w.progress.Reason != tc.reason {
+				t.Fatalf("state %s, reason %s\n%s", w.progress.State, w.progress.Reason, strings.Join(w.log, "\n"))
+			}
+			w.sleep(2 * time.Second)
+			w.run()
+			if w.pub.Pod != "" {
+				t.Errorf("a master that is gone is still published: %+v", w.pub)
+			}
+		})
+	}
+}
+
+func (w *world) each(f func(*Node)) {
+	for _, n := range w.nodes {
+		if n.Name != w.master() {
+			f(n)
+		}
+	}
+}
+
+func TestAFullOutageWaitsForWhoMayHoldData(t *testing.T) {
+	w := settled(t, 3)
+	w.policy.Persistent = true
+	w.write(1000, nil)
+	for _, n := range w.nodes {
+		n.MayHoldData, n.Replication.Keys = true, 5
+	}
+	for _, name := range []string{"r-0", "r-1", "r-2"} {
+		w.restart(name, true)
+	}
+	w.node("r-1").Replication.Lineage.Offset = 500 // an older disk
+	w.node("r-0").Replication.Loading = true
+	w.run()
+	if w.progress.State != StateBlocked || w.progress.Reason != ReasonWaitingForData {
+		t.Fatalf("state %s, reason %s", w.progress.State, w.progress.Reason)
+	}
+	w.node("r-0").Replication.Loading = false
+	w.run()
+	if w.master() == "r-1" || w.progress.State != StateStable {
+		t.Fatalf("master %q, state %s", w.master(), w.progress.State)
+	}
+}
+
+func TestAFullOutageWithoutDisksStartsAnew(t *testing.T) {
+	w := settled(t, 3)
+	for _, name := range []string{"r-0", "r-1", "r-2"} {
+		w.restart(name, false)
+	}
+	w.run()
+	if w.progress.State != StateStable || w.progress.Epoch != 2 {
+		t.Fatalf("state %s, epoch %d\n%s", w.progress.State, w.progress.Epoch, strings.Join(w.log, "\n"))
+	}
+}
+
+func TestAStrangersDataIsNeverOverwritten(t *testing.T) {
+	w := settled(t, 3)
+	n := w.node("r-2")
+	n.Replication = Replication{RunID: n.Replication.RunID, Role: RoleMaster, Keys: 7, Priority: 100,
+		Lineage: Lineage{ReplID: "stranger", ReplID2: noReplID, SecondOffset: -1, Offset: 10}}
+	w.sleep(time.Second)
+	d := w.run()
+	if d.Reason != ReasonStrayMaster || n.Replication.Role != RoleMaster {
+		t.Errorf("reason %s, role %s", d.Reason, n.Replication.Role)
+	}
+}
+
+func TestAMasterThatReturnsAfterTwoFailoversIsTakenBack(t *testing.T) {
+	w := settled(t, 3)
+	lost := *w.node("r-0")
+	lost.Replication.Keys = 3
+	w.hang("r-0")
+	w.onAction = func(a Action) bool { _, del := a.(DeletePod); return !del }
+	w.sleep(4 * time.Second)
+	w.run()
+	w.request = &Request{ID: "again"}
+	w.sleep(time.Minute)
+	w.run()
+	*w.node("r-0") = lost
+	w.sleep(time.Second)
+	w.run()
+	if !w.node("r-0").Follows(w.node(w.master()).IP) {
+		t.Errorf("the old master was not taken back\n%s", strings.Join(w.log[len(w.log)-10:], "\n"))
+	}
+}
+
+func TestMinReplicasIsLoweredOnHardEvidenceOnly(t *testing.T) {
+	w := settled(t, 2)
+	if got := w.node("r-0").Replication.MinReplicas; got != 1 {
+		t.Fatalf("min-replicas %d with a replica attached", got)
+	}
+	w.hang("r-1")
+	w.sleep(time.Minute)
+	w.run()
+	if got := w.node("r-0").Replication.MinReplicas; got != 1 {
+		t.Errorf("lowered to %d because a replica is silent", got)
+	}
+	w.remove("r-1")
+	w.run()
+	if got := w.node("r-0").Replication.MinReplicas; got != 0 {
+		t.Errorf("still %d though no replica is left", got)
+	}
+}
+
+func TestPausedObservesAndFinishesWhatWasBegun(t *testing.T) {
+	w := settled(t, 3)
+	w.policy.Mode = ModePaused
+	w.die("r-0")
+	if d := w.run(); d.Reason != ReasonPaused || w.master() != "r-0" {
+		t.Fatalf("reason %s, master %s", d.Reason, w.master())
+	}
+	w.policy.Mode = ModeAutomatic
+	w.once()
+	w.policy.Mode = ModePaused
+	w.run()
+	if w.master() == "r-0" || w.progress.State != StateStable {
+		t.Errorf("what was begun is not finished: %s", w.progress.State)
+	}
+}
+
+func TestManualModeWaitsForARequest(t *testing.T) {
+	w := settled(t, 3)
+	w.policy.Mode = ModeManual
+	w.die("r-0")
+	if d := w.run(); d.Reason != ReasonManual || w.master() != "r-0" {
+		t.Fatalf("reason %s, master %s", d.Reason, w.master())
+	}
+	w.request = &Request{ID: "go"}
+	w.run()
+	if w.master() == "r-0" {
+		t.Error("the request was not honoured")
+	}
+}
+
+func TestSoftFailoversCoolDown(t *testing.T) {
+	w := settled(t, 3)
+	w.hang("r-0")
+	w.sleep(4 * time.Second)
+	w.run()
+	second := w.master()
+	w.hang(second)
+	w.sleep(4 * time.Second)
+	if d := w.run(); d.Reason != ReasonCooldown || w.master() != second {
+		t.Fatalf("reason %s, master %s", d.Reason, w.master())
+	}
+	w.sleep(time.Minute)
+	w.run()
+	if w.master() == second {
+		t.Error("the cooldown never ends")
+	}
+}

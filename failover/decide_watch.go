@@ -1,0 +1,147 @@
+package failover
+
+import (
+	"fmt"
+	"time"
+)
+
+// watching decides in Stable and Suspected: there is a master, and the question is whether it lives.
+func (d *decider) watching() Decision {
+	if d.next.Master == nil {
+		return d.hold(ReasonUnknownState, "the status names no master in state "+string(d.next.State)+"; restore it or re-create the RedisHA", 0)
+	}
+	v := d.view()
+	f := diagnose(v)
+	if d.next.State == StateSuspected && v.master.Contact == ContactAnswering && f.class != classHard {
+		d.move(EventAnswer, f.sentence)
+		return Decision{Next: d.next, Diagnosis: f.diagnosis, Verdict: "master " + v.ref.Pod + " answers again", RequeueAfter: time.Nanosecond}
+	}
+	var decision Decision
+	switch f.class {
+	case classHard:
+		decision = d.lost(f)
+	case classSoft:
+		decision = d.down(f)
+	case classHold:
+		decision = d.unsure(v, f)
+	case classPlanned:
+		decision = d.leaving(v, f)
+	case classNone:
+		decision = d.healthy(v, f)
+	}
+	decision.Diagnosis = f.diagnosis
+	return decision
+}
+
+// lost acts on a fact: at once, unless a person wants to be asked.
+func (d *decider) lost(f finding) Decision {
+	if d.policy.Mode == ModeManual && !d.asked() {
+		return d.hold(ReasonManual, f.sentence+"; mode is Manual: request a handover to fail over", 0)
+	}
+	if d.asked() {
+		d.next.Request = d.request.ID
+	}
+	return d.failOver(f)
+}
+
+// asked reports whether a person requests something that was not taken up yet.
+func (d *decider) asked() bool {
+	return d.request != nil && d.request.ID != d.next.Request
+}
+
+// down acts on a guess that the witnesses share, damped.
+func (d *decider) down(f finding) Decision {
+	switch {
+	case d.next.State == StateStable:
+		d.move(EventSuspect, f.sentence)
+		return Decision{Next: d.next, Verdict: f.sentence, RequeueAfter: time.Nanosecond}
+	case d.policy.Mode == ModeManual && !d.asked():
+		return d.hold(ReasonManual, f.sentence+"; mode is Manual: request a handover to fail over", lookAgainSlow)
+	case d.obs.ObserverSick:
+		return d.hold(ReasonObserverSick, f.sentence+"; but so are many others at once: the observer is suspect", lookAgainSlow)
+	case d.now.Before(d.next.CooldownUntil):
+		return d.hold(ReasonCooldown, fmt.Sprintf("%s; cooling down until %s", f.sentence, d.next.CooldownUntil.Format(time.TimeOnly)),
+			d.next.CooldownUntil.Sub(d.now))
+	}
+	return d.lost(f)
+}
+
+// unsure waits, and says for what. Upkeep rests: who cannot reach the master knows too little.
+func (d *decider) unsure(v view, f finding) Decision {
+	if d.next.State == StateStable && v.outOfReach() {
+		d.move(EventSuspect, f.sentence)
+		d.next.Reason = f.reason
+	}
+	if d.next.State == StateSuspected {
+		d.next.Reason = f.reason
+	}
+	return d.hold(f.reason, f.sentence+"; holding", lookAgain)
+}
+
+// leaving hands over from a master that is about to go, if somebody can take over.
+func (d *decider) leaving(v view, f finding) Decision {
+	if v.master.Terminating && len(v.others) == 0 {
+		// Nobody will ever take over from the only pod: let it go now instead of holding its
+		// preStop hook, and promote what comes back.
+		return d.failOver(f)
+	}
+	return d.handOver(v, Cause(f.diagnosis), f.sentence, "")
+}
+
+// healthy is upkeep, and a person's request.
+func (d *decider) healthy(v view, f finding) Decision {
+	if d.next.State == StateSuspected {
+		return d.hold(d.next.Reason, f.sentence, lookAgain)
+	}
+	if d.asked() {
+		if v.ref.Pod == d.request.Target {
+			d.next.Request = d.request.ID
+		} else {
+			return d.handOver(v, CauseRequested, fmt.Sprintf("handover requested (%s)", d.request.ID), d.request.Target)
+		}
+	}
+	if d.request == nil {
+		d.next.Request = "" // the same request may be made again
+	}
+	decision := d.upkeep(v)
+	if v.master.Contact != ContactAnswering {
+		decision.RequeueAfter = lookAgain
+	}
+	return decision
+}
+
+// handOver begins a handover, or says why it cannot.
+func (d *decider) handOver(v view, cause Cause, why, target string) Decision {
+	refuse := func(reason Reason, sentence string) Decision {
+		decision := d.upkeep(v)
+		if cause == CauseRequested {
+			d.next.Request = d.request.ID
+			decision.Next = d.next
+		}
+		decision.Reason, decision.RequeueAfter = reason, lookAgain
+		decision.Verdict = why + "; " + sentence
+		return decision
+	}
+	if !v.master.Answers() {
+		return d.hold(ReasonNone, why+"; waiting for the master to answer", lookAgain)
+	}
+	if d.now.Before(d.next.CooldownUntil) && cause != CauseRequested && !v.master.Terminating {
+		return refuse(ReasonCooldown, "cooling down")
+	}
+	chosen := successor(v, target)
+	if chosen.candidate == nil {
+		return refuse(chosen.reason, chosen.sentence)
+	}
+	d.move(EventHandOver, why)
+	d.begin(cause, v)
+	if cause == CauseRequested {
+		d.next.Request = d.request.ID
+	}
+	candidate := chosen.candidate.Ref()
+	d.next.Candidate = &candidate
+	d.next.Steps = withStep(d.next.Steps, StepEvidence, d.now)
+	d.next.Steps = withStep(d.next.Steps, StepIntent, d.now)
+	decision := d.handingOver()
+	decision.Verdict = fmt.Sprintf("%s; handing over to %s", why, candidate.Pod)
+	return decision
+}

@@ -1,0 +1,55 @@
+package failover
+
+import "time"
+
+// Decision is what Decide says is to be done now.
+type Decision struct {
+	// Next is to be persisted by compare-and-swap before any action, if it differs from what is persisted.
+	Next Progress
+	// Actions are to be carried out once Next is persisted; they are independent of each other.
+	Actions []Action
+	// Verdict is one sentence for people: what is done, or why nothing is.
+	Verdict string
+	// Reason is set while something that is wanted is not done.
+	Reason Reason
+	// Diagnosis is the first matching problem; Healthy when there is none.
+	Diagnosis Diagnosis
+	// Record is set when a failover or handover ended with this decision.
+	Record *Record
+	// RequeueAfter is when to decide again though nothing new was observed; zero: no need.
+	RequeueAfter time.Duration
+}
+
+// Kind of a Record.
+type Kind string
+
+// Kinds of records.
+const (
+	KindFailover  Kind = "Failover"
+	KindHandover  Kind = "Handover"
+	KindBootstrap Kind = "Bootstrap"
+)
+
+// Outcome of a Record.
+type Outcome string
+
+// Outcomes.
+const (
+	OutcomeSucceeded  Outcome = "Succeeded"
+	OutcomeAborted    Outcome = "Aborted"
+	OutcomeSuperseded Outcome = "Superseded"
+)
+
+// Record is an entry of the history: one failover or handover, ended.
+type Record struct {
+	Kind       Kind
+	Epoch      int64
+	Cause      Cause
+	From, To   string // pods
+	StartedAt  time.Time
+	FinishedAt time.Time
+	Outcome    Outcome
+	Message    string
+	Steps      []Step
+	GapBytes   int64 // last seen offset of the lost master less the promoted offset; -1: unknown
+}

@@ -1,0 +1,255 @@
+package failover
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// Limitation says why a node may not be promoted.
+type Limitation string
+
+// The limitations, in the order in which they are looked for.
+const (
+	LimitNone         Limitation = ""
+	LimitUnreachable  Limitation = "Unreachable"   // it does not answer
+	LimitTerminating  Limitation = "Terminating"   // its pod is being deleted
+	LimitLoading      Limitation = "Loading"       // it still loads its disk
+	LimitSyncing      Limitation = "Syncing"       // a full sync has replaced its data, and has not ended
+	LimitPriorityZero Limitation = "PriorityZero"  // replica-priority 0
+	LimitSurplus      Limitation = "Surplus"       // its ordinal is about to be scaled away
+	LimitNoLineage    Limitation = "NoLineage"     // its data does not descend from the master's
+	LimitLagging      Limitation = "Lagging"       // further behind than maxLagBytes
+	LimitAttached     Limitation = "StillAttached" // its offset may still move
+	LimitNotLinked    Limitation = "NotLinked"     // planned only: its link to the master is down
+	LimitLeaving      Limitation = "Leaving"       // planned only: drained or outdated like the master
+)
+
+// limitation says why n may not be promoted out of lineage, whoever it is; offsets may still move.
+func limitation(n Node, lineage Lineage, policy Policy) Limitation {
+	r := n.Replication
+	switch {
+	case !n.Answers():
+		return LimitUnreachable
+	case r.Loading:
+		return LimitLoading
+	case r.Syncing:
+		return LimitSyncing
+	case n.Terminating:
+		return LimitTerminating
+	case r.Priority == 0:
+		return LimitPriorityZero
+	case !lineage.Holds(r.Lineage.ReplID, r.Lineage.Offset):
+		return LimitNoLineage
+	case policy.MaxLagBytes > 0 && lineage.Offset-r.Lineage.Offset > policy.MaxLagBytes:
+		return LimitLagging
+	}
+	return LimitNone
+}
+
+// frozenLimitation is limitation for a failover, where offsets must stand still.
+func frozenLimitation(n Node, lineage Lineage, policy Policy) Limitation {
+	if l := limitation(n, lineage, policy); l != LimitNone {
+		return l
+	}
+	if !n.Replication.Fenced() {
+		return LimitAttached
+	}
+	return LimitNone
+}
+
+// byData orders candidates: most data first, then higher priority (a lower number, as in
+// Redis), readiness, and the lowest ordinal.
+func byData(a, b Node) int {
+	return cmp.Or(
+		cmp.Compare(b.Replication.Lineage.Offset, a.Replication.Lineage.Offset),
+		cmp.Compare(a.Replication.Priority, b.Replication.Priority),
+		compareTrue(a.Ready, b.Ready),
+		cmp.Compare(a.Ordinal, b.Ordinal),
+	)
+}
+
+// compareTrue orders true before false.
+func compareTrue(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return -1
+	}
+	return 1
+}
+
+// election is the outcome of choosing: a candidate, or the reason why there is none.
+type election struct {
+	candidate *Node
+	reason    Reason
+	sentence  string
+}
+
+// elect chooses among the frozen nodes of a failover.
+func elect(p Progress, policy Policy, obs Observation) election {
+	var fit []Node
+	limits := make([]string, 0, len(obs.Nodes))
+	detached, continuous := 0, false
+	for _, n := range obs.Nodes {
+		l := frozenLimitation(n, p.Lineage, policy)
+		if l != LimitNone {
+			limits = append(limits, fmt.Sprintf("%s is %s", n.Name, l))
+			continue
+		}
+		fit = append(fit, n)
+		if p.Old == nil || n.UID != p.Old.UID {
+			detached++
+		}
+		continuous = continuous || p.knows(n)
+	}
+	if len(fit) == 0 {
+		return reseed(p, policy, obs, limits)
+	}
+	if !continuous {
+		if wait, ok := awaited(p, obs); ok {
+			return election{reason: ReasonWaitingForData, sentence: wait}
+		}
+	}
+	slices.SortFunc(fit, byData)
+	best := fit[0]
+	if missing := strictlyMissing(p, policy, best, detached); missing > 0 {
+		return election{reason: ReasonTooFewDetached, sentence: fmt.Sprintf(
+			"consistency Strict needs %d more detached replica(s) to be sure that no write acknowledged by WAIT 1 is lost", missing)}
+	}
+	return election{candidate: &best, sentence: fmt.Sprintf("%s has the most data (offset %d) of %d candidate(s)",
+		best.Name, best.Replication.Lineage.Offset, len(fit))}
+}
+
+// strictlyMissing counts the replicas that Strict still wants to see detached. Of R replicas, a
+// write acknowledged by WAIT 1 is on one at least; it is among the detached for sure only when
+// all R are. The old master itself, once frozen, holds every write.
+func strictlyMissing(p Progress, policy Policy, best Node, detached int) int {
+	if policy.Consistency != ConsistencyStrict || policy.Replicas < 2 {
+		return 0
+	}
+	if p.Old != nil && best.UID == p.Old.UID && best.Replication.RunID == p.Old.RunID {
+		return 0
+	}
+	return max(0, policy.Replicas-1-detached)
+}
+
+// knows reports whether n is an incarnation that was attached when all was well: its memory
+// holds what it replicated, whatever its disk says.
+func (p Progress) knows(n Node) bool {
+	for _, k := range p.Known {
+		if k.Attached && k.UID == n.UID && k.RunID != "" && k.RunID == n.Replication.RunID {
+			return true
+		}
+	}
+	return false
+}
+
+// awaited names a node that may come back with newer data than anybody present. It matters only
+// after a full outage, when every process has been restarted.
+func awaited(p Progress, obs Observation) (string, bool) {
+	for _, n := range obs.Nodes {
+		switch {
+		case n.Answers() && !n.Replication.Loading:
+			continue
+		case n.Contact == ContactAnswering:
+			return fmt.Sprintf("%s is loading its data", n.Name), true
+		case n.MayHoldData || (n.Contact == ContactSilent && p.knows(n)):
+			return fmt.Sprintf("%s may hold newer data and does not answer", n.Name), true
+		}
+	}
+	for _, a := range obs.Absent {
+		if a.MayHoldData {
+			return fmt.Sprintf("%s may hold newer data and has no pod yet", a.Name), true
+		}
+	}
+	return "", false
+}
+
+// reseed chooses when nobody holds a part of the lost lineage. As long as somebody may come back
+// with it, nobody is chosen. Otherwise the data that exists wins: the last master's disk first,
+// then the node with the most keys; and where no disks are, the lowest ordinal, empty as all are.
+func reseed(p Progress, policy Policy, obs Observation, limits []string) election {
+	if wait, ok := awaited(p, obs); ok {
+		return election{reason: ReasonWaitingForData, sentence: wait}
+	}
+	var fit []Node
+	for _, n := range obs.Nodes {
+		if !n.Answers() || n.Terminating || n.Replication.Syncing || n.Replication.Priority == 0 {
+			continue
+		}
+		if p.knows(n) { // it lived through it, and its data is not of the lineage: not ours to overrule
+			return election{reason: ReasonNoCandidate, sentence: fmt.Sprint("no node may be promoted: ", limits)}
+		}
+		fit = append(fit, n)
+	}
+	if len(fit) == 0 {
+		return election{reason: ReasonNoCandidate, sentence: fmt.Sprint("no node may be promoted: ", limits)}
+	}
+	slices.SortFunc(fit, func(a, b Node) int { return bySeed(a, b, p, policy) })
+	return election{candidate: &fit[0], sentence: fmt.Sprintf(
+		"every process was restarted and no lineage survived; %s starts a new one with %d key(s)", fit[0].Name, fit[0].Replication.Keys)}
+}
+
+// bySeed orders nodes of unrelated lineages after a full outage.
+func bySeed(a, b Node, p Progress, policy Policy) int {
+	if !policy.Persistent {
+		return cmp.Compare(a.Ordinal, b.Ordinal)
+	}
+	wasMaster := func(n Node) bool {
+		return p.Old != nil && n.Name == p.Old.Pod && n.Replication.Keys > 0
+	}
+	if a.Replication.Lineage.ReplID == b.Replication.Lineage.ReplID {
+		return byData(a, b)
+	}
+	return cmp.Or(
+		compareTrue(wasMaster(a), wasMaster(b)),
+		cmp.Compare(b.Replication.Keys, a.Replication.Keys),
+		byData(a, b),
+	)
+}
+
+// successor chooses the candidate of a handover; target restricts it to one pod.
+func successor(v view, target string) election {
+	var fit []Node
+	limits := make([]string, 0, len(v.others))
+	for _, n := range v.others {
+		if target != "" && n.Name != target {
+			continue
+		}
+		if l := plannedLimitation(v, n); l != LimitNone {
+			limits = append(limits, fmt.Sprintf("%s is %s", n.Name, l))
+			continue
+		}
+		fit = append(fit, n)
+	}
+	if len(fit) == 0 {
+		reason := ReasonNoCandidate
+		if target != "" {
+			reason = ReasonNoSuchCandidate
+		}
+		return election{reason: reason, sentence: fmt.Sprint("no replica can take over: ", limits)}
+	}
+	slices.SortFunc(fit, func(a, b Node) int {
+		return cmp.Or(compareTrue(!a.Outdated, !b.Outdated), byData(a, b))
+	})
+	return election{candidate: &fit[0]}
+}
+
+// plannedLimitation is limitation for a handover, where the master lives and can be waited for.
+func plannedLimitation(v view, n Node) Limitation {
+	lineage := v.master.Replication.Lineage
+	if l := limitation(n, lineage, v.policy); l != LimitNone {
+		return l
+	}
+	switch {
+	case !v.attached(n):
+		return LimitNotLinked
+	case n.Ordinal >= v.policy.Replicas:
+		return LimitSurplus
+	case n.Cordoned:
+		return LimitLeaving
+	}
+	return LimitNone
+}

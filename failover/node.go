@@ -1,0 +1,154 @@
+package failover
+
+import "time"
+
+// FenceHost and FencePort are the address at which nobody listens. A Redis that replicates from
+// it is fenced: it refuses writes (READONLY), and nobody can synchronise from it (NOMASTERLINK).
+// Every pod boots with this address in its redis.conf, and REPLICAOF to it detaches a node.
+const (
+	FenceHost = "127.0.0.1"
+	FencePort = 1
+)
+
+// Role is what a Redis says of itself, or what a pod's label says of it.
+type Role string
+
+// The roles of Redis. RoleUnknown is that of a node that was never heard.
+const (
+	RoleUnknown Role = ""
+	RoleMaster  Role = "master"
+	RoleReplica Role = "replica"
+)
+
+// Contact says how the last attempts to reach a node's Redis went.
+type Contact string
+
+const (
+	// ContactNone: no attempt has ended yet since we watch this pod.
+	ContactNone Contact = ""
+	// ContactAnswering: it answers. LOADING, BUSY, MASTERDOWN and MISCONF are answers too.
+	ContactAnswering Contact = "answering"
+	// ContactSilent: nothing comes back; the process hangs, or the network is cut. A guess.
+	ContactSilent Contact = "silent"
+	// ContactRefused: EOF, RST or connection refused; nobody is there. A fact about the address.
+	ContactRefused Contact = "refused"
+	// ContactDenied: it lives but does not let us in (password, ACL, TLS): a misconfiguration.
+	ContactDenied Contact = "denied"
+)
+
+// NodeRef names one incarnation of a node: a pod and the Redis process in it.
+type NodeRef struct {
+	Pod   string // pod name, for people
+	UID   string // pod UID; a re-created pod of the same name is another node
+	RunID string // run_id of INFO; a restarted process is another incarnation. Empty when unknown
+	IP    string // pod IP
+}
+
+// Lineage identifies a replication history, as in INFO replication. Offsets of two nodes can be
+// compared only within one lineage.
+type Lineage struct {
+	ReplID       string // master_replid
+	ReplID2      string // master_replid2: the history this one continues
+	SecondOffset int64  // second_repl_offset: up to where ReplID2 is shared; -1 if it is not
+	Offset       int64  // bytes
+}
+
+// noReplID is how Redis spells "no second history".
+const noReplID = "0000000000000000000000000000000000000000"
+
+// Holds reports whether data at offset under replID is a part of this history: either of the
+// history itself, or of the one that it continues, from before the fork.
+func (l Lineage) Holds(replID string, offset int64) bool {
+	if replID == "" || replID == noReplID {
+		return false
+	}
+	if replID == l.ReplID {
+		return true
+	}
+	return replID == l.ReplID2 && l.ReplID2 != noReplID && offset <= l.SecondOffset
+}
+
+// Related reports whether other's data belongs to the same history as l: other is l, or a part
+// of l, or continues l. A node promoted from l (its replid2 is l's replid) is related to l.
+func (l Lineage) Related(other Lineage) bool {
+	return l.Holds(other.ReplID, other.Offset) ||
+		(l.ReplID != "" && other.ReplID2 == l.ReplID && other.ReplID2 != noReplID)
+}
+
+// Replication is one sample of a node's INFO.
+type Replication struct {
+	RunID       string
+	Role        Role
+	MasterHost  string // of a replica
+	MasterPort  int
+	LinkUp      bool          // master_link_status
+	LastIO      time.Duration // master_last_io_seconds_ago, whole seconds; negative when the link is down
+	Syncing     bool          // a full sync into this node is in progress
+	Loading     bool          // it loads its disk; offsets and keys are not final
+	Lineage     Lineage       // Offset is the applied one
+	Priority    int           // replica-priority; 0 means: never promote
+	Keys        int64         // over all databases
+	Followers   int           // replicas that are connected and online
+	MinReplicas int           // min-replicas-to-write; negative when unknown
+}
+
+// Fenced reports whether the node replicates from the fence address.
+func (r Replication) Fenced() bool {
+	return r.Role == RoleReplica && r.MasterHost == FenceHost && r.MasterPort == FencePort
+}
+
+// Node is all that is known of one Redis pod: facts with ages, no opinion.
+type Node struct {
+	Name    string
+	UID     string
+	IP      string
+	Ordinal int
+
+	// What Kubernetes says.
+	Ready       bool
+	Terminating bool // deletionTimestamp is set
+	Outdated    bool // its pod template is not the current one; a rollout wants it replaced
+	Cordoned    bool // its Kubernetes node is unschedulable: a drain is under way or near
+	NodeGone    bool // its Kubernetes node object was deleted
+	Exited      bool // the kubelet reports the Redis container as terminated or waiting to restart
+	MayHoldData bool // its volume existed before; it may hold data that nobody else has
+	RoleLabel   Role
+
+	// What Redis says.
+	Contact      Contact
+	ContactSince time.Time // since when Contact is what it is
+	LastAnswer   time.Time // zero: never
+	WatchedSince time.Time // when we began to watch this pod
+	Sampled      bool      // Replication holds a sample
+	SampledAt    time.Time
+	Stale        bool // a command was sent since the sample that may have changed it
+	Replication  Replication
+	RoleSince    time.Time // since when samples show Replication.Role
+	LinkSince    time.Time // since when samples show Replication.LinkUp as it is
+	ClientsCut   int64     // the last epoch for which its clients were seen disconnected by us
+}
+
+// Ref returns the node's present incarnation.
+func (n Node) Ref() NodeRef {
+	return NodeRef{Pod: n.Name, UID: n.UID, RunID: n.Replication.RunID, IP: n.IP}
+}
+
+// Answers reports whether the node's sample may be used to act on: it answers, and nothing was
+// changed on it since.
+func (n Node) Answers() bool {
+	return n.Contact == ContactAnswering && n.Sampled && !n.Stale
+}
+
+// SilentFor returns for how long nothing was heard. A node never heard is silent since it is watched.
+func (n Node) SilentFor(now time.Time) time.Duration {
+	since := n.LastAnswer
+	if since.Before(n.WatchedSince) {
+		since = n.WatchedSince
+	}
+	return max(0, now.Sub(since))
+}
+
+// Follows reports whether the node is set to replicate from ip.
+func (n Node) Follows(ip string) bool {
+	return n.Replication.Role == RoleReplica && n.Replication.MasterHost == ip
+}

@@ -1,0 +1,62 @@
+package failover
+
+// Observation is everything that one decision may be based on, taken at one instant.
+type Observation struct {
+	Nodes     []Node // ordered by ordinal
+	Absent    []AbsentNode
+	Published Published
+	// ObserverSick is set when so many RedisHA became suspect in the same moment that the
+	// observer, not Redis, is the likely cause. Soft evidence is void then.
+	ObserverSick bool
+}
+
+// AbsentNode is a node that the spec asks for and that has no pod.
+type AbsentNode struct {
+	Name        string
+	MayHoldData bool // its volume exists from before and may hold data newer than anyone's
+}
+
+// Published is where the master Service leads, as read from its EndpointSlice.
+type Published struct {
+	Pod   string // empty: it leads nowhere
+	UID   string
+	IP    string
+	Epoch int64
+}
+
+// Is reports whether the Service leads to ref, under epoch or a later one.
+func (p Published) Is(ref NodeRef, epoch int64) bool {
+	return p.Pod == ref.Pod && p.UID == ref.UID && p.IP == ref.IP && p.Epoch == epoch
+}
+
+// Node finds the pod of ref: same name and same UID. A re-created pod is another node.
+func (o Observation) Node(ref NodeRef) (Node, bool) {
+	for _, n := range o.Nodes {
+		if n.Name == ref.Pod && n.UID == ref.UID {
+			return n, true
+		}
+	}
+	return Node{}, false
+}
+
+// Others returns all nodes but the pod of ref.
+func (o Observation) Others(ref NodeRef) []Node {
+	others := make([]Node, 0, len(o.Nodes))
+	for _, n := range o.Nodes {
+		if n.Name != ref.Pod || n.UID != ref.UID {
+			others = append(others, n)
+		}
+	}
+	return others
+}
+
+// Masters returns the nodes that answer as master.
+func (o Observation) Masters() []Node {
+	var masters []Node
+	for _, n := range o.Nodes {
+		if n.Contact == ContactAnswering && n.Sampled && n.Replication.Role == RoleMaster {
+			masters = append(masters, n)
+		}
+	}
+	return masters
+}

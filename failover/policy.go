@@ -1,0 +1,63 @@
+package failover
+
+import "time"
+
+// Mode says how much the operator may do by itself.
+type Mode string
+
+const (
+	// ModeAutomatic: failovers and handovers happen by themselves.
+	ModeAutomatic Mode = "Automatic"
+	// ModeManual: a lost master is replaced only when a person requests it; planned handovers go on.
+	ModeManual Mode = "Manual"
+	// ModePaused: observe, do not act. What was begun before is finished first.
+	ModePaused Mode = "Paused"
+)
+
+// Consistency says what a promotion may lose.
+type Consistency string
+
+const (
+	// ConsistencyBounded: the unreplicated tail of a dead master may be lost.
+	ConsistencyBounded Consistency = "Bounded"
+	// ConsistencyStrict: no write acknowledged by WAIT 1 is lost; promotion needs every replica detached.
+	ConsistencyStrict Consistency = "Strict"
+)
+
+// Bounds of the protocol that are not the user's to choose.
+const (
+	// QuietenWithin bounds how long a failover waits for the old master to be quietened.
+	QuietenWithin = 150 * time.Millisecond
+	// DetachWithin bounds how long a failover waits for a replica that answered a moment ago.
+	DetachWithin = time.Second
+	// PromoteWithin bounds how long a candidate may take to say that it is master.
+	PromoteWithin = 2 * time.Second
+	// HandoverWithin bounds the write pause of a handover; then it is aborted.
+	HandoverWithin = 3 * time.Second
+	// HandoverRetry is how long an aborted handover waits before the next attempt.
+	HandoverRetry = 5 * time.Second
+	// ReattachWithin bounds the state Reattaching; what is not attached by then is Stable's upkeep.
+	ReattachWithin = 30 * time.Second
+	// WithdrawAfter is how long a Blocked failover keeps publishing a master that is gone.
+	WithdrawAfter = time.Second
+	// maxCooldown caps the doubling of the time between soft failovers.
+	maxCooldown = 10 * time.Minute
+)
+
+// Policy is what the user's spec promises and permits.
+type Policy struct {
+	Mode        Mode
+	DownAfter   time.Duration // silence after which a master is suspected
+	Cooldown    time.Duration // least time between soft failovers; doubles while they repeat
+	MaxLagBytes int64         // a candidate further behind is refused; 0: no limit
+	Consistency Consistency
+	Replicas    int  // Redis pods in all
+	Persistent  bool // pods keep their data on a volume that survives them
+	Port        int  // Redis port of every pod
+}
+
+// Request is a person's wish, as carried by an annotation.
+type Request struct {
+	ID     string // the annotation's value; names the request
+	Target string // pod to become master; empty: any
+}

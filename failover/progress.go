@@ -1,0 +1,182 @@
+package failover
+
+import "time"
+
+// State is where the machine stands. It is persisted, and a closed set.
+type State string
+
+// The states; states.go lists the transitions between them.
+const (
+	// StateBootstrapping: there has never been a master.
+	StateBootstrapping State = "Bootstrapping"
+	// StateStable: a master serves; upkeep only.
+	StateStable State = "Stable"
+	// StateSuspected: the master is silent for down-after; witnesses are heard.
+	StateSuspected State = "Suspected"
+	// StateFencing: the failover is decided; old master and replicas are being fenced.
+	StateFencing State = "Fencing"
+	// StateHandingOver: a planned handover drains the old master.
+	StateHandingOver State = "HandingOver"
+	// StatePromoting: the candidate is chosen; no way back for it but a new epoch.
+	StatePromoting State = "Promoting"
+	// StateReattaching: the new master is published; the others are pointed at it.
+	StateReattaching State = "Reattaching"
+	// StateBlocked: a failover is wanted but cannot be done safely; Progress.Reason says why.
+	StateBlocked State = "Blocked"
+)
+
+// Cause says why a failover or a handover was begun.
+type Cause string
+
+// Causes: a Diagnosis for failovers, and these.
+const (
+	CauseBootstrap Cause = "Bootstrap"
+	CauseAdopted   Cause = "Adopted"
+	CauseRequested Cause = "Requested"
+)
+
+// Reason says why something wanted is not done. It becomes the reason of a condition.
+type Reason string
+
+// Reasons of refusals and of waiting.
+const (
+	ReasonNone            Reason = ""
+	ReasonVetoed          Reason = "VetoedByWitness"
+	ReasonNoWitness       Reason = "NoWitness"
+	ReasonCooldown        Reason = "Cooldown"
+	ReasonObserverSick    Reason = "ObserverSick"
+	ReasonManual          Reason = "ManualMode"
+	ReasonPaused          Reason = "Paused"
+	ReasonNoCandidate     Reason = "NoCandidate"
+	ReasonTooFewDetached  Reason = "TooFewDetached"
+	ReasonWaitingForData  Reason = "WaitingForData"
+	ReasonWaitingForPods  Reason = "WaitingForPods"
+	ReasonDenied          Reason = "AccessDenied"
+	ReasonOldMasterLives  Reason = "OldMasterWillNotStop"
+	ReasonSplitBrain      Reason = "DivergedMasters"
+	ReasonHandoverTooSlow Reason = "HandoverTooSlow"
+	ReasonCandidateBehind Reason = "CandidateBehind"
+	ReasonNoSuchCandidate Reason = "RequestedNodeUnfit"
+	ReasonStrayMaster     Reason = "StrayMaster"
+	ReasonUnknownState    Reason = "UnknownState"
+)
+
+// Names of the steps that a history entry carries a timestamp for.
+const (
+	StepEvidence   = "evidence"
+	StepIntent     = "intent"
+	StepDetached   = "detached"
+	StepDemoted    = "demoted"
+	StepPromoted   = "promoted"
+	StepPublished  = "published"
+	StepReattached = "reattached"
+)
+
+// Step is an instant of a failover.
+type Step struct {
+	Name string
+	At   time.Time
+}
+
+// Master is the node that was made master, by which epoch, and the history it writes.
+type Master struct {
+	NodeRef
+	Epoch   int64
+	Since   time.Time
+	Lineage Lineage // as of its promotion; Offset is not kept up to date
+}
+
+// KnownNode is the last settled picture of a node: which incarnation was attached, and how.
+type KnownNode struct {
+	NodeRef
+	Role       Role
+	LinkUp     bool
+	Attached   bool       // this incarnation has been in sync with the master of this epoch, or is it
+	Limitation Limitation // why it may not be promoted now; empty: it may
+}
+
+// Progress is the persisted part of the machine. It alone carries a failover over a crash.
+type Progress struct {
+	State     State
+	Since     time.Time // entered State
+	StartedAt time.Time // of the running failover or handover
+	Epoch     int64     // number of promotions begun; only grows
+	Cause     Cause
+	Reason    Reason
+	Verdict   string // as of the last transition
+
+	Initialized bool // a master has been promoted once
+	Master      *Master
+	Old         *NodeRef
+	Candidate   *NodeRef
+	Lineage     Lineage  // of the master that was lost, as last seen
+	Retired     []string // replids of former masters, newest first
+	Request     string   // ID of the request that is being carried out, or was last refused or done
+	Steps       []Step
+
+	CooldownUntil time.Time // no soft failover, and no second handover attempt, before
+	SoftFailovers int       // in a row; doubles the cooldown
+
+	Known []KnownNode
+}
+
+// maxRetired bounds Progress.Retired. A master that was away for more failovers than this is
+// taken for a stranger, and left alone.
+const maxRetired = 8
+
+// Running reports whether a failover or handover is under way.
+func (p Progress) Running() bool {
+	switch p.State {
+	case StateFencing, StateHandingOver, StatePromoting, StateReattaching:
+		return true
+	case StateBootstrapping, StateStable, StateSuspected, StateBlocked:
+		return false
+	}
+	return false
+}
+
+// Planned reports whether what runs, or ran last, was begun as a handover.
+func (p Progress) Planned() bool {
+	for _, s := range p.Steps {
+		if s.Name == StepDemoted {
+			return true
+		}
+	}
+	return p.State == StateHandingOver
+}
+
+// withStep returns the steps with one more; a step that is there already keeps its first instant.
+func withStep(steps []Step, name string, at time.Time) []Step {
+	for _, s := range steps {
+		if s.Name == name {
+			return steps
+		}
+	}
+	return append(append([]Step(nil), steps...), Step{Name: name, At: stamp(at)})
+}
+
+// stamp makes an instant fit to be persisted: microseconds, no monotonic reading.
+func stamp(t time.Time) time.Time {
+	return t.Round(0).UTC().Truncate(time.Microsecond)
+}
+
+// Clone returns a copy that shares nothing with p.
+func (p Progress) Clone() Progress {
+	c := p
+	if p.Master != nil {
+		m := *p.Master
+		c.Master = &m
+	}
+	if p.Old != nil {
+		o := *p.Old
+		c.Old = &o
+	}
+	if p.Candidate != nil {
+		n := *p.Candidate
+		c.Candidate = &n
+	}
+	c.Retired = append([]string(nil), p.Retired...)
+	c.Steps = append([]Step(nil), p.Steps...)
+	c.Known = append([]KnownNode(nil), p.Known...)
+	return c
+}

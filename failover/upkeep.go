@@ -1,0 +1,272 @@
+package failover
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// published writes the new master down: from here on it is the master.
+func (d *decider) published(n Node) Decision {
+	if d.next.Old != nil && d.next.Lineage.ReplID != "" {
+		d.next.Retired = slices.Insert(d.next.Retired, 0, d.next.Lineage.ReplID)
+		d.next.Retired = d.next.Retired[:min(len(d.next.Retired), maxRetired)]
+	}
+	lineage := n.Replication.Lineage
+	if lineage.ReplID2 == d.next.Lineage.ReplID && lineage.SecondOffset > 0 {
+		// What it writes by itself begins after the fork: second_repl_offset is one past the shared part.
+		lineage.Offset = lineage.SecondOffset - 1
+	}
+	d.next.Master = &Master{NodeRef: n.Ref(), Epoch: d.next.Epoch, Since: stamp(n.RoleSince), Lineage: lineage}
+	d.next.Initialized = true
+	d.next.Steps = withStep(d.next.Steps, StepPromoted, n.RoleSince)
+	d.next.Steps = withStep(d.next.Steps, StepPublished, d.now)
+	d.move(EventPublish, n.Name+" is published as master")
+	d.next.Known = d.picture(d.view(), true)
+	decision := d.reattaching()
+	decision.Verdict = n.Name + " is published as master; reattaching the others"
+	return decision
+}
+
+// reattaching points the others at the new master, and sees to the old one.
+func (d *decider) reattaching() Decision {
+	if d.next.Master == nil {
+		return d.hold(ReasonUnknownState, "the status names no master in state Reattaching", 0)
+	}
+	v := d.view()
+	f := diagnose(v)
+	lost := f.class == classHard || (f.class == classSoft && !d.now.Before(d.next.CooldownUntil))
+	if lost && d.policy.Mode != ModeManual {
+		record := d.record(OutcomeSuperseded, d.next.Master.Pod, f.sentence)
+		decision := d.failOver(f)
+		decision.Record = record
+		return decision
+	}
+	actions := append(d.serve(v), d.farewell(v)...)
+	elapsed := d.now.Sub(d.next.Since)
+	if len(actions) > 0 && elapsed < ReattachWithin {
+		return Decision{Next: d.next, Actions: actions, Verdict: "reattaching", RequeueAfter: lookAgainSoon, Diagnosis: f.diagnosis}
+	}
+	d.next.Steps = withStep(d.next.Steps, StepReattached, d.now)
+	sentence := fmt.Sprintf("%s is master by epoch %d", d.next.Master.Pod, d.next.Epoch)
+	record := d.record(OutcomeSucceeded, d.next.Master.Pod, sentence)
+	d.move(EventSettle, sentence)
+	d.next.Candidate, d.next.Old, d.next.Steps = nil, nil, nil
+	return Decision{Next: d.next, Actions: actions, Record: record, Verdict: sentence, Diagnosis: f.diagnosis, RequeueAfter: lookAgainSlow}
+}
+
+// farewell sees to the old master: its clients are cut only now that the new one is published
+// (cut before, they race back to it), and a process that hangs without being proven dead is
+// deleted, for nothing else stops it from acknowledging what lies in its sockets when it wakes.
+func (d *decider) farewell(v view) []Action {
+	if d.next.Old == nil || (v.ref.UID == d.next.Old.UID && v.ref.RunID == d.next.Old.RunID) {
+		return nil
+	}
+	old, ok := d.obs.Node(*d.next.Old)
+	switch {
+	case !ok || old.Terminating && !old.Answers() || old.Exited:
+		return nil
+	case old.Answers() && old.Replication.RunID == d.next.Old.RunID && old.ClientsCut < d.next.Epoch:
+		return []Action{CutClients{Node: old.Ref(), Epoch: d.next.Epoch}}
+	case (old.Contact == ContactSilent || old.Contact == ContactNone) && d.next.Cause == Cause(DiagnosisDown):
+		return []Action{DeletePod{Node: old.Ref()}}
+	}
+	return nil
+}
+
+// upkeep is what Stable does while nothing is wrong: keep everything as it was promised.
+func (d *decider) upkeep(v view) Decision {
+	actions := d.serve(v)
+	reason, verdict := ReasonNone, v.ref.Pod+" is master"
+	if stray, ok := d.stranger(v); ok {
+		reason, verdict = ReasonStrayMaster, fmt.Sprintf(
+			"%s is a master with data of its own (%d keys) that does not descend from %s; it is left alone: save its data, then demote it by hand (REPLICAOF %s %d)",
+			stray.Name, stray.Replication.Keys, v.ref.Pod, v.ref.IP, d.policy.Port)
+	}
+	again := time.Duration(0)
+	if picture := d.picture(v, false); !slices.Equal(picture, d.next.Known) {
+		d.next.Known = picture
+	}
+	if len(actions) > 0 {
+		again = lookAgain
+	}
+	if v.master.Answers() {
+		d.remember(v.master.Replication.Lineage)
+	}
+	if d.next.SoftFailovers > 0 && d.now.Sub(d.next.CooldownUntil) > maxCooldown {
+		d.next.SoftFailovers = 0
+	}
+	return Decision{Next: d.next, Actions: actions, Reason: reason, Verdict: verdict, RequeueAfter: max(again, d.pending())}
+}
+
+// remember keeps the master's lineage; it changes when its backlog was freed for want of replicas.
+func (d *decider) remember(l Lineage) {
+	m := d.next.Master
+	if m.Lineage.ReplID == l.ReplID {
+		return
+	}
+	if m.Lineage.ReplID != "" {
+		d.next.Retired = slices.Insert(d.next.Retired, 0, m.Lineage.ReplID)
+		d.next.Retired = d.next.Retired[:min(len(d.next.Retired), maxRetired)]
+	}
+	m.Lineage = l
+}
+
+// serve derives what is not yet true of a set with a living master.
+func (d *decider) serve(v view) []Action {
+	if !v.master.Answers() || v.master.Replication.Role != RoleMaster {
+		return nil
+	}
+	epoch := d.next.Master.Epoch
+	if !d.obs.Published.Is(v.ref, epoch) {
+		return append(d.follow(v), Publish{Node: v.ref, Epoch: epoch})
+	}
+	actions := append(d.follow(v), d.labels(v)...)
+	if want := minReplicas(v); want != v.master.Replication.MinReplicas && v.master.Replication.MinReplicas >= 0 {
+		actions = append(actions, SetMinReplicas{Node: v.ref, MinReplicas: want})
+	}
+	return actions
+}
+
+// maxFullSyncs bounds the full syncs in flight: each forks the master.
+const maxFullSyncs = 1
+
+// follow points at the master whoever answers and does not follow it.
+func (d *decider) follow(v view) []Action {
+	var actions []Action
+	syncs := 0
+	for _, n := range v.others {
+		if n.Replication.Syncing {
+			syncs++
+		}
+	}
+	for _, n := range v.others {
+		if !n.Answers() || n.Replication.Loading || n.Follows(v.ref.IP) || n.Terminating && n.Replication.Fenced() {
+			continue
+		}
+		if n.Replication.Role == RoleMaster && d.isStranger(v, n) {
+			continue
+		}
+		partial := v.master.Replication.Lineage.Holds(n.Replication.Lineage.ReplID, n.Replication.Lineage.Offset)
+		if !partial {
+			if syncs >= maxFullSyncs {
+				continue
+			}
+			syncs++
+		}
+		actions = append(actions, Follow{Node: n.Ref(), Master: v.ref})
+	}
+	return actions
+}
+
+// isStranger reports a master with data that is not of our history: nobody may overwrite it unasked.
+func (d *decider) isStranger(v view, n Node) bool {
+	l := n.Replication.Lineage
+	ours := v.master.Replication.Lineage
+	return n.Replication.Keys > 0 && l.ReplID != ours.ReplID && l.ReplID != ours.ReplID2 &&
+		l.ReplID2 != ours.ReplID && !slices.Contains(d.next.Retired, l.ReplID) && !slices.Contains(d.next.Retired, l.ReplID2)
+}
+
+func (d *decider) stranger(v view) (Node, bool) {
+	for _, n := range v.others {
+		if n.Answers() && n.Replication.Role == RoleMaster && d.isStranger(v, n) {
+			return n, true
+		}
+	}
+	return Node{}, false
+}
+
+// labels writes role labels, for people and for the replicas' Service. The master's comes last to
+// nobody's harm: the master Service does not follow labels.
+func (d *decider) labels(v view) []Action {
+	var actions []Action
+	if v.master.RoleLabel != RoleMaster {
+		actions = append(actions, Label{Node: v.ref, Role: RoleMaster})
+	}
+	for _, n := range v.others {
+		if n.RoleLabel != RoleReplica && !n.Terminating && n.UID != "" {
+			actions = append(actions, Label{Node: n.Ref(), Role: RoleReplica})
+		}
+	}
+	return actions
+}
+
+// minReplicas is the value that the master's min-replicas-to-write should have: 1 as soon as a
+// replica is attached, 0 only when it is known of every other node that it cannot be one.
+func minReplicas(v view) int {
+	r := v.master.Replication
+	switch {
+	case v.policy.Replicas < 2 && len(v.others) == 0:
+		return 0
+	case r.Followers > 0:
+		return 1
+	case r.MinReplicas == 0:
+		return 0
+	}
+	for _, n := range v.others {
+		known := n.IP == "" || n.Exited || n.Contact == ContactRefused || (n.Answers() && !v.attached(n))
+		if !known {
+			return r.MinReplicas
+		}
+	}
+	return 0
+}
+
+// pictureSettles is how long a change must stand before it is written to the status: a failover
+// moves every link within milliseconds, and must not pay for writing that down.
+const pictureSettles = time.Second
+
+// picture is the settled view of all nodes, for people and for the next failover.
+func (d *decider) picture(v view, atOnce bool) []KnownNode {
+	picture := make([]KnownNode, 0, len(d.obs.Nodes))
+	for _, n := range d.obs.Nodes {
+		before, known := d.lastKnown(n)
+		if known && !atOnce && !d.changeSettled(n) {
+			picture = append(picture, before)
+			continue
+		}
+		now := KnownNode{NodeRef: n.Ref(), Role: n.Replication.Role, LinkUp: n.Replication.LinkUp && n.Replication.Role == RoleReplica}
+		if now.RunID == "" && known {
+			now.RunID = before.RunID
+		}
+		sameProcess := known && before.RunID == now.RunID
+		now.Attached = n.UID == v.ref.UID || v.attached(n) || (sameProcess && before.Attached)
+		if n.UID != v.ref.UID {
+			now.Limitation = plannedLimitation(v, n)
+		}
+		if n.Contact != ContactAnswering {
+			now.Role, now.LinkUp = RoleUnknown, false
+		}
+		picture = append(picture, now)
+	}
+	return picture
+}
+
+func (d *decider) lastKnown(n Node) (KnownNode, bool) {
+	for _, k := range d.next.Known {
+		if k.UID == n.UID {
+			return k, true
+		}
+	}
+	return KnownNode{}, false
+}
+
+// changeSettled reports that nothing about n moved for a while.
+func (d *decider) changeSettled(n Node) bool {
+	for _, t := range []time.Time{n.ContactSince, n.RoleSince, n.LinkSince} {
+		if d.now.Sub(t) < pictureSettles {
+			return false
+		}
+	}
+	return true
+}
+
+// pending says when the picture must be looked at again because a change has not settled yet.
+func (d *decider) pending() time.Duration {
+	for _, n := range d.obs.Nodes {
+		if !d.changeSettled(n) {
+			return pictureSettles
+		}
+	}
+	return 0
+}

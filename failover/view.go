@@ -1,0 +1,80 @@
+package failover
+
+import "time"
+
+// view is the observation as seen from the present master; what the diagnosis table looks at.
+type view struct {
+	now       time.Time
+	policy    Policy
+	obs       Observation
+	ref       NodeRef
+	found     bool
+	master    Node
+	others    []Node
+	witnesses []witness
+}
+
+// witness is a reachable replica's testimony about the master.
+type witness struct {
+	name       string
+	linkDown   bool // it lost its link to the master
+	seesMaster bool // its link is up and carries fresh data: the master lives
+	agrees     bool // it too has heard nothing for down-after
+}
+
+// pingSlack is what master_last_io_seconds_ago of a healthy link may show: masters ping once a
+// second (repl-ping-replica-period 1) and the value is in whole seconds.
+const pingSlack = 2 * time.Second
+
+func newView(now time.Time, policy Policy, obs Observation, ref NodeRef) view {
+	v := view{now: now, policy: policy, obs: obs, ref: ref}
+	v.master, v.found = obs.Node(ref)
+	v.others = obs.Others(ref)
+	for _, n := range v.others {
+		if w, ok := v.testimony(n); ok {
+			v.witnesses = append(v.witnesses, w)
+		}
+	}
+	return v
+}
+
+// testimony hears a node. Only a node that answers and is set to replicate from this master
+// knows anything; one in the middle of a full sync has no link to speak of, and abstains.
+func (v view) testimony(n Node) (witness, bool) {
+	r := n.Replication
+	if !n.Answers() || r.Loading || !n.Follows(v.ref.IP) || r.Syncing {
+		return witness{}, false
+	}
+	w := witness{name: n.Name}
+	// A sample from before the master fell out of contact says nothing about now.
+	old := n.SampledAt.Before(v.master.ContactSince)
+	heard := v.now.Sub(n.SampledAt) + r.LastIO // since the replica heard the master, as of now
+	w.linkDown = !r.LinkUp && !old
+	w.agrees = w.linkDown || (r.LinkUp && heard >= max(v.policy.DownAfter, pingSlack))
+	w.seesMaster = r.LinkUp && !old && r.LastIO < max(v.policy.DownAfter, pingSlack)
+	return w, true
+}
+
+// outOfReach reports whether the master is suspected: silent for down-after, or refusing
+// connections. (ContactRefused without down links is what a filter between us looks like.)
+func (v view) outOfReach() bool {
+	switch v.master.Contact {
+	case ContactSilent, ContactNone:
+		return v.master.SilentFor(v.now) >= v.policy.DownAfter
+	case ContactRefused:
+		return v.now.Sub(v.master.ContactSince) >= refusedSettles
+	case ContactAnswering, ContactDenied:
+		return false
+	}
+	return false
+}
+
+// refusedSettles is how long a refusal may stand without a witness before it is called a
+// suspicion: a replica notices the broken link a few milliseconds after us.
+const refusedSettles = 500 * time.Millisecond
+
+// attached reports whether n replicates from the master, with its link up and no sync running.
+func (v view) attached(n Node) bool {
+	r := n.Replication
+	return n.Answers() && n.Follows(v.ref.IP) && r.LinkUp && !r.Syncing && !r.Loading
+}
