@@ -1,0 +1,101 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redisha/redisha/failover"
+	"github.com/redisha/redisha/failover/link"
+	"github.com/redisha/redisha/redisclient"
+)
+
+// ErrCannotCatchUp means that the candidate of a handover does not receive what the master holds: its link is down, it
+// synchronises, or it is of another lineage. The master serves on.
+var ErrCannotCatchUp = errors.New("the candidate cannot catch up")
+
+// pollEvery is the time between two looks at the candidate's offset. Its acknowledgements to the master come once a
+// second only, so it is asked itself.
+const pollEvery = time.Millisecond
+
+// pauseMargin is by how much a pause outlasts the drain that it is for.
+const pauseMargin = 2 * time.Second
+
+// drain stops the master's writes, waits until the candidate has all of them, and fences the master. If that cannot
+// be had, the master serves on as before. Should we die or lose the lease in between, the pause ends by itself.
+func (e *Executor) drain(ctx context.Context, s scope, a failover.Drain) error {
+	master, err := e.target(s, a.Master)
+	if err != nil {
+		return err
+	}
+	candidate, err := e.target(s, a.Candidate)
+	if err != nil {
+		return err
+	}
+	within := a.Within
+	if within <= 0 {
+		within = e.opts.Timeout
+	}
+	bounded, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	if err := drainTo(bounded, master, candidate, within+pauseMargin); err != nil {
+		return errors.Join(err, letGo(ctx, master, err))
+	}
+	return nil
+}
+
+func drainTo(ctx context.Context, master, candidate target, pause time.Duration) error {
+	var paused redisclient.Info
+	err := master.change(ctx, func(ctx context.Context, r link.Redis) (err error) {
+		paused, err = r.PauseAndInfo(ctx, pause)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	// The replication stream carries the master's pings too, so the offset may move under the pause.
+	for goal := paused; ; {
+		if err := catchUp(ctx, candidate, goal); err != nil {
+			return err
+		}
+		now, err := master.info(ctx)
+		if err != nil {
+			return err
+		}
+		if now.Offset == goal.Offset && now.ReplID == goal.ReplID {
+			break
+		}
+		goal = now
+	}
+	return master.fence(ctx)
+}
+
+// catchUp waits until the candidate has applied everything up to goal's offset.
+func catchUp(ctx context.Context, candidate target, goal redisclient.Info) error {
+	for {
+		info, err := candidate.info(ctx)
+		if err != nil {
+			return err
+		}
+		if info.Role != redisclient.RoleReplica || !info.LinkUp || info.SyncInProgress || info.Loading || info.ReplID != goal.ReplID {
+			return fmt.Errorf("%s: %w", candidate.ref.Pod, ErrCannotCatchUp)
+		}
+		if info.AppliedOffset >= goal.Offset {
+			return nil
+		}
+		if err := sleep(ctx, pollEvery); err != nil {
+			return fmt.Errorf("%s: %w: %d of %d bytes missing in time: %w", candidate.ref.Pod, ErrCannotCatchUp,
+				goal.Offset-info.AppliedOffset, goal.Offset, err)
+		}
+	}
+}
+
+// letGo ends the pause of a drain that failed, even if the caller does not wait for it any more. Nothing is sent if
+// nothing was, because the lease or the process was not ours.
+func letGo(ctx context.Context, master target, cause error) error {
+	if errors.Is(cause, link.ErrOtherIncarnation) || errors.Is(cause, ErrLeaseTooShort) {
+		return nil
+	}
+	return master.unpauseWrites(context.WithoutCancel(ctx))
+}

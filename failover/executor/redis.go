@@ -1,0 +1,146 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redisha/redisha/failover"
+	"github.com/redisha/redisha/failover/link"
+	"github.com/redisha/redisha/redisclient"
+)
+
+// ErrNoMaster means that a node was to follow itself, or a master without an address. Nothing was sent.
+var ErrNoMaster = errors.New("a node can only follow another node that has an address")
+
+// detach fences a node. With Quieten its clients' writes are held back first, so that they get no error before there
+// is a master to go to; a Redis that cannot pause is fenced all the same.
+func (e *Executor) detach(ctx context.Context, s scope, a failover.Detach) error {
+	t, err := e.target(s, a.Node)
+	if err != nil {
+		return err
+	}
+	if a.Within > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, a.Within)
+		defer cancel()
+	}
+	if a.Quieten {
+		err := t.pauseWrites(ctx, e.opts.QuietenPause)
+		if err != nil && !redisclient.Classify(err).Alive() {
+			return err
+		}
+	}
+	return t.fence(ctx)
+}
+
+// promote sets min-replicas-to-write before the node accepts its first write. The node may be a former master whose
+// writes are still held back; they are let go last.
+func (e *Executor) promote(ctx context.Context, s scope, a failover.Promote) error {
+	t, err := e.target(s, a.Node)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, e.opts.Timeout)
+	defer cancel()
+	steps := []func(context.Context, link.Redis) error{
+		func(ctx context.Context, r link.Redis) error { return r.SetMinReplicas(ctx, a.MinReplicas) },
+		func(ctx context.Context, r link.Redis) error { return r.Promote(ctx) },
+		func(ctx context.Context, r link.Redis) error { return r.UnpauseWrites(ctx) },
+	}
+	return t.inOrder(ctx, steps)
+}
+
+// follow points a node at the master. Clients whose writes are still held back get their refusal then.
+func (e *Executor) follow(ctx context.Context, s scope, a failover.Follow) error {
+	if a.Master.IP == "" || a.Node.UID == a.Master.UID || a.Node.IP == a.Master.IP {
+		return fmt.Errorf("%s: %w", a.Node.Pod, ErrNoMaster)
+	}
+	t, err := e.target(s, a.Node)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, e.opts.Timeout)
+	defer cancel()
+	return t.inOrder(ctx, []func(context.Context, link.Redis) error{
+		func(ctx context.Context, r link.Redis) error { return r.ReplicaOf(ctx, a.Master.IP, s.port) },
+		func(ctx context.Context, r link.Redis) error { return r.UnpauseWrites(ctx) },
+	})
+}
+
+// inOrder sends commands one after the other; each is checked anew, and the first that fails is the last.
+func (t target) inOrder(ctx context.Context, commands []func(context.Context, link.Redis) error) error {
+	for _, command := range commands {
+		if err := t.change(ctx, command); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Clients that were disconnected may be led back by a Service whose rules lag behind the EndpointSlice (up to 0.1 s).
+// So the cut is repeated, further and further apart, until nobody came back.
+const (
+	cutRounds = 6
+	cutPause  = 5 * time.Millisecond // doubles; 155 ms in all
+)
+
+// cutClients disconnects everybody, while their writes are still held back if they are, so that the writes go with
+// them. Whoever comes back after the last round as well means to read from a replica, and may.
+func (e *Executor) cutClients(ctx context.Context, s scope, a failover.CutClients) error {
+	t, err := e.target(s, a.Node)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, e.opts.Timeout)
+	defer cancel()
+	if _, err := t.killClients(ctx); err != nil {
+		return err
+	}
+	if err := t.unpauseWrites(ctx); err != nil {
+		return err
+	}
+	for round, pause := 1, cutPause; round < cutRounds; round, pause = round+1, 2*pause {
+		killed, err := t.killClients(ctx)
+		if err != nil {
+			return err
+		}
+		if killed == 0 {
+			break
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+	}
+	e.links.MarkClientsCut(s.key, a.Node.UID, a.Epoch)
+	return nil
+}
+
+func (e *Executor) setMinReplicas(ctx context.Context, s scope, a failover.SetMinReplicas) error {
+	t, err := e.target(s, a.Node)
+	if err != nil {
+		return err
+	}
+	return t.change(ctx, func(ctx context.Context, r link.Redis) error { return r.SetMinReplicas(ctx, a.MinReplicas) })
+}
+
+func (e *Executor) unpause(ctx context.Context, s scope, a failover.Unpause) error {
+	t, err := e.target(s, a.Node)
+	if err != nil {
+		return err
+	}
+	return t.unpauseWrites(ctx)
+}
+
+// sleep waits for d, or returns ctx's error if that ends first.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

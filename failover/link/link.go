@@ -1,0 +1,147 @@
+// Package link is the way from RedisHA to the Redis of one pod: one connection, shared by the prober, who reads, and
+// the executor, who changes. It sees to it that an order reaches the process it was meant for, or nobody.
+package link
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/redisha/redisha/redisclient"
+)
+
+// ErrOtherIncarnation means that another process answers at the pod's address than the one an order was meant for.
+// Nothing was sent to it.
+var ErrOtherIncarnation = errors.New("another Redis process runs in this pod by now")
+
+// ErrConnectionLost means that the connection ended before the order was sent. Who listens there now is not known, so
+// nothing was sent.
+var ErrConnectionLost = errors.New("the connection ended before the order was sent")
+
+// Redis is what a Link says to a Redis process; [redisclient.Client] documents each method.
+type Redis interface {
+	Info(ctx context.Context) (redisclient.Info, error)
+	ReplicaOf(ctx context.Context, host string, port int) error
+	Promote(ctx context.Context) error
+	PauseWrites(ctx context.Context, d time.Duration) error
+	PauseAndInfo(ctx context.Context, d time.Duration) (redisclient.Info, error)
+	UnpauseWrites(ctx context.Context) error
+	KillClients(ctx context.Context) (int, error)
+	SetMinReplicas(ctx context.Context, n int) error
+	Close()
+}
+
+// Dial makes the client of a Link. It opens no connection.
+type Dial func(redisclient.Options) Redis
+
+// Client is the Dial that speaks to a real Redis.
+func Client(o redisclient.Options) Redis { return redisclient.New(o) }
+
+// Link leads to the Redis at one address. Its methods may be called from several goroutines; they take turns.
+type Link struct {
+	redis Redis
+	turn  chan struct{}
+
+	mu    sync.Mutex
+	runID string // of the process at the other end of the present connection; empty when not known
+}
+
+// New returns a Link that connects when it is first asked something.
+func New(o redisclient.Options, dial Dial) *Link {
+	l := &Link{turn: make(chan struct{}, 1)}
+	connect := o.Dialer
+	if connect == nil {
+		connect = dialer(o.LocalAddr).DialContext
+	}
+	o.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if ctx.Value(mayConnect{}) == nil {
+			return nil, ErrConnectionLost
+		}
+		l.setRunID("")
+		return connect(ctx, network, addr)
+	}
+	l.redis = dial(o)
+	return l
+}
+
+// dialer keeps TCP connections alive only to tidy up those whose peer vanished without a word; the prober notices long
+// before.
+func dialer(localAddr string) *net.Dialer {
+	d := &net.Dialer{
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 5},
+	}
+	if ip := net.ParseIP(localAddr); ip != nil {
+		d.LocalAddr = &net.TCPAddr{IP: ip}
+	}
+	return d
+}
+
+// mayConnect marks a context under which a connection may be opened. Orders are given without it: a connection that a
+// command opens on its way may lead to a process that was started a moment ago.
+type mayConnect struct{}
+
+// Info asks the process for its state, connecting first if need be. The context bounds waiting for the turn too.
+func (l *Link) Info(ctx context.Context) (redisclient.Info, error) {
+	if err := l.take(ctx); err != nil {
+		return redisclient.Info{}, err
+	}
+	defer l.release()
+	return l.info(ctx)
+}
+
+func (l *Link) info(ctx context.Context) (redisclient.Info, error) {
+	info, err := l.redis.Info(context.WithValue(ctx, mayConnect{}, true))
+	if err == nil {
+		l.setRunID(info.RunID)
+	}
+	return info, err
+}
+
+// Do runs an order on the connection to the process runID, and on no other: if that process is gone it fails with
+// [ErrOtherIncarnation] or [ErrConnectionLost], before anything was sent. An empty runID means whoever answers.
+// Nobody else uses the connection meanwhile, so order should be short.
+func (l *Link) Do(ctx context.Context, runID string, order func(context.Context, Redis) error) error {
+	if err := l.take(ctx); err != nil {
+		return err
+	}
+	defer l.release()
+	if l.RunID() == "" {
+		if _, err := l.info(ctx); err != nil {
+			return fmt.Errorf("asking who is there: %w", err)
+		}
+	}
+	if known := l.RunID(); runID != "" && known != runID {
+		return fmt.Errorf("%w: %s instead of %s", ErrOtherIncarnation, known, runID)
+	}
+	return order(ctx, l.redis)
+}
+
+// RunID names the process that was last heard on the present connection; empty when there is none.
+func (l *Link) RunID() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.runID
+}
+
+// Close ends the connection and fails calls in flight.
+func (l *Link) Close() { l.redis.Close() }
+
+func (l *Link) setRunID(id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.runID = id
+}
+
+func (l *Link) take(ctx context.Context) error {
+	select {
+	case l.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for the connection: %w", ctx.Err())
+	}
+}
+
+func (l *Link) release() { <-l.turn }

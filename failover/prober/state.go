@@ -1,0 +1,140 @@
+package prober
+
+import (
+	"time"
+
+	"github.com/redisha/redisha/failover"
+	"github.com/redisha/redisha/redisclient"
+)
+
+// state is what was learnt about a pod.
+type state struct {
+	node  failover.Node
+	marks uint64    // how often the sample was marked stale
+	eofAt time.Time // when the connection ended; zero when the pod has answered since
+}
+
+// outcome is what came of a probe.
+type outcome struct {
+	began, ended time.Time
+	marks        uint64 // state.marks when it began
+	info         redisclient.Info
+	class        redisclient.Class
+}
+
+// record takes an outcome into the state. A sample is dated from the beginning of its probe: what it says was true
+// then or later, so that two samples are never put into the wrong order.
+func (s *state) record(o outcome) {
+	s.contact(contactOf(o.class), o)
+	if o.class.Alive() {
+		s.node.LastAnswer = o.ended
+		s.eofAt = time.Time{}
+	}
+	switch o.class {
+	case redisclient.ClassNone:
+		s.sample(o)
+	case redisclient.ClassLoading:
+		s.node.Replication.Loading = true
+	}
+}
+
+// contact dates a loss of contact from when the attempt that failed began, or from the EOF that led to it: what others
+// have testified since then is about the time after the loss.
+func (s *state) contact(c failover.Contact, o outcome) {
+	if c == s.node.Contact {
+		return
+	}
+	since := o.ended
+	if c == failover.ContactSilent || c == failover.ContactRefused {
+		since = o.began
+		if !s.eofAt.IsZero() && s.eofAt.Before(since) {
+			since = s.eofAt
+		}
+	}
+	s.node.Contact, s.node.ContactSince = c, since
+}
+
+func (s *state) sample(o outcome) {
+	r := replication(o.info)
+	last := s.node.Replication
+	if !s.node.Sampled || r.Role != last.Role || r.RunID != last.RunID {
+		s.node.RoleSince = o.began
+	}
+	s.node.Sampled, s.node.SampledAt, s.node.Replication = true, o.began, r
+	if o.marks == s.marks {
+		s.node.Stale = false
+	}
+}
+
+func (s *state) markStale() {
+	s.node.Stale = true
+	s.marks++
+}
+
+// voidSilence makes silence be counted from now on.
+func (s *state) voidSilence(now time.Time) { s.node.WatchedSince = now }
+
+// contactOf tells what an outcome says about the process. An error on our own side says nothing; it is a silence, and
+// witnesses will have to tell.
+func contactOf(c redisclient.Class) failover.Contact {
+	switch c {
+	case redisclient.ClassAuth:
+		return failover.ContactDenied
+	case redisclient.ClassRefused:
+		return failover.ContactRefused
+	case redisclient.ClassTimeout, redisclient.ClassUnreachable, redisclient.ClassOther, redisclient.ClassCanceled:
+		return failover.ContactSilent
+	default:
+		return failover.ContactAnswering
+	}
+}
+
+// replication is the part of an Info that the core looks at.
+func replication(i redisclient.Info) failover.Replication {
+	followers := 0
+	for _, r := range i.ConnectedReplicas {
+		if r.State == "online" {
+			followers++
+		}
+	}
+	return failover.Replication{
+		RunID:      i.RunID,
+		Role:       failover.Role(i.Role),
+		MasterHost: i.MasterHost,
+		MasterPort: i.MasterPort,
+		LinkUp:     i.LinkUp,
+		LastIO:     i.LastIO,
+		Syncing:    i.SyncInProgress,
+		Loading:    i.Loading,
+		Lineage: failover.Lineage{
+			ReplID: i.ReplID, ReplID2: i.ReplID2, SecondOffset: i.SecondOffset, Offset: i.AppliedOffset,
+		},
+		Priority:    i.Priority,
+		Keys:        i.Keys,
+		Followers:   followers,
+		MinReplicas: i.MinReplicas,
+	}
+}
+
+// kind is what of a state is worth waking the controller for when it changes.
+type kind struct {
+	contact                          failover.Contact
+	sampled, stale                   bool
+	runID, masterHost                string
+	role                             failover.Role
+	masterPort                       int
+	linkUp, syncing, loading         bool
+	replID, replID2                  string
+	priority, followers, minReplicas int
+}
+
+func (s *state) kind() kind {
+	r := s.node.Replication
+	return kind{
+		contact: s.node.Contact, sampled: s.node.Sampled, stale: s.node.Stale,
+		runID: r.RunID, masterHost: r.MasterHost, role: r.Role, masterPort: r.MasterPort,
+		linkUp: r.LinkUp, syncing: r.Syncing, loading: r.Loading,
+		replID: r.Lineage.ReplID, replID2: r.Lineage.ReplID2,
+		priority: r.Priority, followers: r.Followers, minReplicas: r.MinReplicas,
+	}
+}
