@@ -124,6 +124,12 @@ type FailoverStatus struct {
 	// cooldownUntil holds soft failovers back until then.
 	// +optional
 	CooldownUntil *metav1.MicroTime `json:"cooldownUntil,omitempty"`
+	// retiredReplIDs are the replication histories of former masters, newest first: a
+	// node that comes back with one of them is taken back, any other is a stranger.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	// +optional
+	RetiredReplIDs []string `json:"retiredReplIDs,omitempty"`
 	// softFailovers counts recent soft failovers; the cooldown doubles with them.
 	// +optional
 	SoftFailovers int32 `json:"softFailovers,omitempty"`
@@ -145,6 +151,13 @@ type NodeStatus struct {
 	// ip is the pod's address.
 	// +optional
 	IP string `json:"ip,omitempty"`
+	// runID is the run_id of its Redis process.
+	// +optional
+	RunID string `json:"runID,omitempty"`
+	// attached says that this process has been in sync with the master: what it
+	// holds in memory is the master's data.
+	// +optional
+	Attached bool `json:"attached,omitempty"`
 	// role: master, replica or unknown.
 	// +kubebuilder:validation:Enum=master;replica;unknown
 	// +optional

@@ -187,7 +187,8 @@ type Consistency string
 const (
 	// ConsistencyBounded may lose the writes that had not reached a replica yet.
 	ConsistencyBounded Consistency = "Bounded"
-	// ConsistencyStrict never loses a write acknowledged with WAIT by a majority.
+	// ConsistencyStrict never loses a write that WAIT has acknowledged for one replica or
+	// more: it promotes only when every replica was reached and detached.
 	ConsistencyStrict Consistency = "Strict"
 )
 

@@ -81,6 +81,11 @@ func (in *FailoverStatus) DeepCopyInto(out *FailoverStatus) {
 		in, out := &in.CooldownUntil, &out.CooldownUntil
 		*out = (*in).DeepCopy()
 	}
+	if in.RetiredReplIDs != nil {
+		in, out := &in.RetiredReplIDs, &out.RetiredReplIDs
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	if in.StartedAt != nil {
 		in, out := &in.StartedAt, &out.StartedAt
 		*out = (*in).DeepCopy()
