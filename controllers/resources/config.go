@@ -1,0 +1,121 @@
+package resources
+
+import (
+	"crypto/sha256"
+	_ "embed" // the scripts are files, so that a shell linter can read them
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+)
+
+//go:embed scripts/health.sh
+var healthScript string
+
+//go:embed scripts/prestop.sh
+var preStopScript string
+
+// ConfigMap holds redis.conf and the scripts that probes and preStop run.
+func ConfigMap(rha *v1alpha1.RedisHA) *corev1.ConfigMap {
+	return &corev1.ConfigMap{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
+		ObjectMeta: meta(rha, ConfigMapName(rha.Name)),
+		Data: map[string]string{
+			"redis.conf": RedisConf(rha),
+			"health.sh":  healthScript,
+			"prestop.sh": preStopScript,
+		},
+	}
+}
+
+// ConfigHash changes when a running Redis would have to be restarted to have the
+// configuration of the spec. The scripts are not in it: they are read anew each time.
+func ConfigHash(rha *v1alpha1.RedisHA) string {
+	sum := sha256.Sum256([]byte(RedisConf(rha)))
+	return hex.EncodeToString(sum[:8])
+}
+
+// ownedSettings come last, so that nothing else can win. The API refuses the
+// names in spec.config.
+var ownedSettings = []string{
+	"port 6379",
+	"bind * -::*",
+	"protected-mode no",
+	"dir " + dataDir,
+	"# The boot fence: nobody listens there, so a restarted process is never",
+	"# writable and nobody syncs from it until the operator says so.",
+	fmt.Sprintf("replicaof %s %d", FenceHost, FencePort),
+	"repl-ping-replica-period 1",
+	"replica-serve-stale-data yes",
+	"replica-read-only yes",
+	"rdb-del-sync-files yes",
+	"# Raised by the operator while the set is whole.",
+	"min-replicas-to-write 0",
+	"min-replicas-max-lag 3",
+	"# Requirepass and masterauth, kept in a Secret.",
+	"include " + authDir + "/auth.conf",
+}
+
+// defaultSettings may be replaced by spec.config.
+func defaultSettings(persistent bool) map[string]string {
+	settings := map[string]string{
+		"repl-backlog-size":        "64mb",
+		"repl-diskless-sync":       "yes",
+		"repl-diskless-sync-delay": "0",
+		"repl-timeout":             "15",
+		"tcp-keepalive":            "30",
+		"appendonly":               "no",
+		"save":                     "",
+	}
+	if persistent {
+		settings["appendonly"] = "yes"
+		settings["save"] = "3600 1 300 100 60 10000"
+	}
+	return settings
+}
+
+// repeated settings take that many words a line; Redis before 7.0 knows no
+// longer lines.
+var repeated = map[string]int{"save": 2, "client-output-buffer-limit": 4}
+
+// RedisConf is the text of redis.conf, with one setting a line and no password.
+// It is valid for Redis 6.2 and later and for Valkey.
+func RedisConf(rha *v1alpha1.RedisHA) string {
+	settings := defaultSettings(rha.Spec.Storage != nil)
+	for name, value := range rha.Spec.Config {
+		settings[name] = string(value)
+	}
+	var b strings.Builder
+	b.WriteString("# Written by redisha; change it in spec.config of the RedisHA.\n")
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		for _, value := range splitSetting(name, settings[name]) {
+			fmt.Fprintf(&b, "%s %s\n", name, value)
+		}
+	}
+	for _, line := range ownedSettings {
+		b.WriteString(line + "\n")
+	}
+	return b.String()
+}
+
+func splitSetting(name, value string) []string {
+	if strings.TrimSpace(value) == "" {
+		return []string{`""`}
+	}
+	words := strings.Fields(value)
+	width := repeated[name]
+	if width == 0 || len(words)%width != 0 {
+		return []string{value}
+	}
+	var lines []string
+	for chunk := range slices.Chunk(words, width) {
+		lines = append(lines, strings.Join(chunk, " "))
+	}
+	return lines
+}

@@ -1,0 +1,138 @@
+package resources_test
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/resources"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func minimal() *v1alpha1.RedisHA {
+	return &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Name: "shop", Namespace: "store"}}
+}
+
+func full() *v1alpha1.RedisHA {
+	rha := minimal()
+	rha.Spec = v1alpha1.RedisHASpec{
+		Replicas:         ptr.To[int32](5),
+		Image:            "registry.example/valkey:8.1",
+		ImagePullPolicy:  corev1.PullAlways,
+		ImagePullSecrets: []corev1.LocalObjectReference{{Name: "pull"}},
+		Resources: corev1.ResourceRequirements{
+			Requests: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")},
+			Limits:   corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("2Gi")},
+		},
+		Storage: &v1alpha1.StorageSpec{
+			Size:             resource.MustParse("20Gi"),
+			StorageClassName: ptr.To("fast"),
+			Retention:        v1alpha1.StorageRetention{OnDelete: v1alpha1.RetentionDelete},
+		},
+		Config: map[string]v1alpha1.ConfigValue{
+			"maxmemory":        "1gb",
+			"maxmemory-policy": "allkeys-lru",
+			"save":             "900 1 60 1000",
+		},
+		Service: v1alpha1.ServiceSpec{
+			Type:        corev1.ServiceTypeLoadBalancer,
+			Annotations: map[string]string{"lb.example/internal": "true"},
+		},
+		PodTemplate: &v1alpha1.PodTemplateSpec{
+			Labels:            map[string]string{"team": "shop", v1alpha1.LabelName: "not-this"},
+			Annotations:       map[string]string{"scrape": "yes"},
+			NodeSelector:      map[string]string{"disk": "ssd"},
+			Tolerations:       []corev1.Toleration{{Key: "redis", Operator: corev1.TolerationOpExists}},
+			PriorityClassName: "high",
+			ExtraContainers:   []corev1.Container{{Name: "exporter", Image: "registry.example/exporter:1"}},
+			ExtraVolumes: []corev1.Volume{{Name: "modules", VolumeSource: corev1.VolumeSource{
+				EmptyDir: &corev1.EmptyDirVolumeSource{},
+			}}},
+			ExtraVolumeMounts: []corev1.VolumeMount{{Name: "modules", MountPath: "/modules"}},
+		},
+		PodDisruptionBudget: v1alpha1.PodDisruptionBudgetSpec{MaxUnavailable: ptr.To(intstr.FromInt32(2))},
+	}
+	return rha
+}
+
+// TestOwnedObjectsAreAsTheGoldenFilesShow holds every byte that is applied; a
+// change of a golden file is a rollout or a rewrite for everybody who upgrades.
+func TestOwnedObjectsAreAsTheGoldenFilesShow(t *testing.T) {
+	for set, rha := range map[string]*v1alpha1.RedisHA{"minimal": minimal(), "full": full()} {
+		objects := map[string]client.Object{
+			"statefulset":      resources.StatefulSet(rha, resources.Replicas(rha)),
+			"headless-service": resources.HeadlessService(rha),
+			"master-service":   resources.MasterService(rha),
+			"replicas-service": resources.ReplicasService(rha),
+			"configmap":        resources.ConfigMap(rha),
+			"generated-secret": resources.GeneratedSecret(rha, "s3cret"),
+			"mount-secret":     resources.MountSecret(rha, `with "quotes" and \`),
+			"pdb":              resources.PodDisruptionBudget(rha),
+		}
+		for kind, object := range objects {
+			t.Run(set+"/"+kind, func(t *testing.T) {
+				got, err := yaml.Marshal(object)
+				if err != nil {
+					t.Fatal(err)
+				}
+				checkGolden(t, filepath.Join("testdata", set, kind+".yaml"), got)
+			})
+		}
+	}
+}
+
+func checkGolden(t *testing.T, file string, got []byte) {
+	t.Helper()
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(file), 0o750); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, got, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatalf("%v; run go test ./controllers/resources -update and review the diff", err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("%s differs (-want +got); if intended, run go test ./controllers/resources -update:\n%s", file, diff)
+	}
+}
+
+func TestASinglePodHasNoDisruptionBudget(t *testing.T) {
+	rha := minimal()
+	rha.Spec.Replicas = ptr.To[int32](1)
+	if pdb := resources.PodDisruptionBudget(rha); pdb != nil {
+		t.Errorf("a budget for a single pod would only block drains, got %v", pdb.Spec)
+	}
+	rha = minimal()
+	rha.Spec.PodDisruptionBudget.Enabled = ptr.To(false)
+	if pdb := resources.PodDisruptionBudget(rha); pdb != nil {
+		t.Errorf("a disabled budget was built: %v", pdb.Spec)
+	}
+}
+
+func TestOrdinalReadsOnlyPodsOfThatName(t *testing.T) {
+	for pod, want := range map[string]int{"shop-0": 0, "shop-11": 11, "shop-x": -1, "shop": -1, "shop-eu-1": -1, "other-1": -1} {
+		got, ok := resources.Ordinal("shop", pod)
+		if !ok {
+			got = -1
+		}
+		if got != want {
+			t.Errorf("Ordinal(shop, %s) = %d, want %d", pod, got, want)
+		}
+	}
+}

@@ -1,0 +1,114 @@
+package resources
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+)
+
+// Fixed parts of a Redis pod.
+const (
+	// RedisPort is the port Redis listens on, everywhere.
+	RedisPort int32 = 6379
+	// RedisPortName names it in the pod, the Services and the master's EndpointSlice.
+	RedisPortName = "redis"
+	// RedisContainer is the name of the container that runs redis-server.
+	RedisContainer = "redis"
+	// FenceHost and FencePort are the address a fenced node replicates from:
+	// nobody listens there.
+	FenceHost = "127.0.0.1"
+	// FencePort is the port of the fence address.
+	FencePort = 1
+	// PasswordKey is the key of the password in GeneratedSecretName and MountSecretName.
+	PasswordKey = "password"
+
+	dataVolume   = "data"
+	configVolume = "config"
+	authVolume   = "auth"
+	tmpVolume    = "tmp"
+	configDir    = "/etc/redisha"
+	authDir      = "/etc/redisha-auth"
+	dataDir      = "/data"
+)
+
+// StatefulSetName is the name of the StatefulSet; its pods are NAME-0, NAME-1, ….
+func StatefulSetName(name string) string { return name }
+
+// PodName is the name of the pod with that ordinal.
+func PodName(name string, ordinal int) string { return name + "-" + strconv.Itoa(ordinal) }
+
+// Ordinal is the ordinal of a pod of the RedisHA called name; false when the pod
+// is not named like one.
+func Ordinal(name, pod string) (int, bool) {
+	digits, found := strings.CutPrefix(pod, name+"-")
+	if !found {
+		return 0, false
+	}
+	ordinal, err := strconv.Atoi(digits)
+	return ordinal, err == nil && ordinal >= 0
+}
+
+// HeadlessServiceName is the Service that gives every pod a DNS name.
+func HeadlessServiceName(name string) string { return name + "-headless" }
+
+// MasterServiceName is the Service that leads to the master. It has no selector;
+// the failover controller writes its EndpointSlice, which has the same name.
+func MasterServiceName(name string) string { return name + "-master" }
+
+// ReplicasServiceName is the Service that leads to the replicas.
+func ReplicasServiceName(name string) string { return name + "-replicas" }
+
+// ConfigMapName holds redis.conf and the scripts.
+func ConfigMapName(name string) string { return name + "-config" }
+
+// GeneratedSecretName is the Secret with the generated password, key PasswordKey.
+func GeneratedSecretName(name string) string { return name + "-auth" }
+
+// MountSecretName is the Secret that pods mount: the password in force under
+// PasswordKey, and the same as settings of redis.conf. Whoever must talk to Redis
+// reads this one, whether the password was generated or is the user's.
+func MountSecretName(name string) string { return name + "-conf-auth" }
+
+// ClaimName is the PersistentVolumeClaim of the pod with that ordinal.
+func ClaimName(name string, ordinal int) string {
+	return fmt.Sprintf("%s-%s", dataVolume, PodName(name, ordinal))
+}
+
+// Labels are on everything that belongs to the RedisHA called name.
+func Labels(name string) map[string]string {
+	return map[string]string{
+		"app.kubernetes.io/name":       "redis",
+		"app.kubernetes.io/instance":   name,
+		"app.kubernetes.io/managed-by": "redisha",
+		v1alpha1.LabelName:             name,
+	}
+}
+
+// SelectorLabels select the Redis pods of the RedisHA called name.
+func SelectorLabels(name string) map[string]string {
+	return map[string]string{v1alpha1.LabelName: name}
+}
+
+func meta(rha *v1alpha1.RedisHA, name string) metav1.ObjectMeta {
+	return metav1.ObjectMeta{Name: name, Namespace: rha.Namespace, Labels: Labels(rha.Name)}
+}
+
+// Replicas is the number of pods wanted; the default when the spec has none.
+func Replicas(rha *v1alpha1.RedisHA) int32 {
+	if rha.Spec.Replicas == nil {
+		return v1alpha1.DefaultReplicas
+	}
+	return *rha.Spec.Replicas
+}
+
+func orDefault[T comparable](value, fallback T) T {
+	var zero T
+	if value == zero {
+		return fallback
+	}
+	return value
+}

@@ -1,0 +1,156 @@
+package resources
+
+import (
+	"maps"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+)
+
+const (
+	// redisUser is user and group of the published Redis and Valkey images.
+	redisUser int64 = 999
+	// gracePeriodSeconds is 20 s for the preStop hook and 10 s for Redis to stop.
+	gracePeriodSeconds int64 = 30
+)
+
+func podTemplate(rha *v1alpha1.RedisHA) corev1.PodTemplateSpec {
+	extra := ptr.Deref(rha.Spec.PodTemplate, v1alpha1.PodTemplateSpec{})
+	labels := maps.Clone(extra.Labels)
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	maps.Copy(labels, Labels(rha.Name))
+	annotations := maps.Clone(extra.Annotations)
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	annotations[v1alpha1.AnnotationConfigHash] = ConfigHash(rha)
+	return corev1.PodTemplateSpec{
+		ObjectMeta: metav1.ObjectMeta{Labels: labels, Annotations: annotations},
+		Spec:       podSpec(rha, extra),
+	}
+}
+
+func podSpec(rha *v1alpha1.RedisHA, extra v1alpha1.PodTemplateSpec) corev1.PodSpec {
+	spec := corev1.PodSpec{
+		AutomountServiceAccountToken:  ptr.To(false),
+		EnableServiceLinks:            ptr.To(false),
+		TerminationGracePeriodSeconds: ptr.To(gracePeriodSeconds),
+		ImagePullSecrets:              rha.Spec.ImagePullSecrets,
+		ServiceAccountName:            extra.ServiceAccountName,
+		PriorityClassName:             extra.PriorityClassName,
+		NodeSelector:                  extra.NodeSelector,
+		Tolerations:                   extra.Tolerations,
+		Affinity:                      orDefault(extra.Affinity, defaultAffinity(rha.Name)),
+		TopologySpreadConstraints:     extra.TopologySpreadConstraints,
+		SecurityContext:               orDefault(extra.SecurityContext, defaultPodSecurity()),
+		Containers:                    append([]corev1.Container{redisContainer(rha, extra)}, extra.ExtraContainers...),
+		Volumes:                       append(volumes(rha), extra.ExtraVolumes...),
+	}
+	if spec.TopologySpreadConstraints == nil {
+		spec.TopologySpreadConstraints = defaultSpread(rha.Name)
+	}
+	return spec
+}
+
+func redisContainer(rha *v1alpha1.RedisHA, extra v1alpha1.PodTemplateSpec) corev1.Container {
+	return corev1.Container{
+		Name:            RedisContainer,
+		Image:           orDefault(rha.Spec.Image, v1alpha1.DefaultImage),
+		ImagePullPolicy: rha.Spec.ImagePullPolicy,
+		Command:         []string{"redis-server", configDir + "/redis.conf"},
+		Ports: []corev1.ContainerPort{{
+			Name: RedisPortName, ContainerPort: RedisPort, Protocol: corev1.ProtocolTCP,
+		}},
+		Resources:       rha.Spec.Resources,
+		SecurityContext: orDefault(extra.ContainerSecurityContext, defaultContainerSecurity()),
+		VolumeMounts: append([]corev1.VolumeMount{
+			{Name: dataVolume, MountPath: dataDir},
+			{Name: configVolume, MountPath: configDir, ReadOnly: true},
+			{Name: authVolume, MountPath: authDir, ReadOnly: true},
+			{Name: tmpVolume, MountPath: "/tmp"},
+		}, extra.ExtraVolumeMounts...),
+		// A minute: a hung Redis is the failover controller's business at once, and
+		// the kubelet's only if it stays hung.
+		LivenessProbe: probe("live", 10, 5, 6),
+		// Short: a rollout waits for it after every pod.
+		ReadinessProbe: probe("ready", 2, 3, 3),
+		Lifecycle: &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{
+			Exec: &corev1.ExecAction{Command: []string{"sh", configDir + "/prestop.sh"}},
+		}},
+	}
+}
+
+func probe(kind string, period, timeout, failures int32) *corev1.Probe {
+	return &corev1.Probe{
+		ProbeHandler: corev1.ProbeHandler{
+			Exec: &corev1.ExecAction{Command: []string{"sh", configDir + "/health.sh", kind}},
+		},
+		PeriodSeconds:    period,
+		TimeoutSeconds:   timeout,
+		FailureThreshold: failures,
+	}
+}
+
+func volumes(rha *v1alpha1.RedisHA) []corev1.Volume {
+	readable := ptr.To[int32](0o444)
+	all := []corev1.Volume{
+		{Name: configVolume, VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
+			LocalObjectReference: corev1.LocalObjectReference{Name: ConfigMapName(rha.Name)}, DefaultMode: readable,
+		}}},
+		{Name: authVolume, VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{
+			SecretName: MountSecretName(rha.Name), DefaultMode: readable,
+		}}},
+		{Name: tmpVolume, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
+	}
+	if rha.Spec.Storage == nil {
+		all = append(all, corev1.Volume{
+			Name: dataVolume, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}},
+		})
+	}
+	return all
+}
+
+func defaultPodSecurity() *corev1.PodSecurityContext {
+	return &corev1.PodSecurityContext{
+		RunAsNonRoot:        ptr.To(true),
+		RunAsUser:           ptr.To(redisUser),
+		RunAsGroup:          ptr.To(redisUser),
+		FSGroup:             ptr.To(redisUser),
+		FSGroupChangePolicy: ptr.To(corev1.FSGroupChangeOnRootMismatch),
+		SeccompProfile:      &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+	}
+}
+
+func defaultContainerSecurity() *corev1.SecurityContext {
+	return &corev1.SecurityContext{
+		AllowPrivilegeEscalation: ptr.To(false),
+		ReadOnlyRootFilesystem:   ptr.To(true),
+		Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+	}
+}
+
+func defaultAffinity(name string) *corev1.Affinity {
+	return &corev1.Affinity{PodAntiAffinity: &corev1.PodAntiAffinity{
+		PreferredDuringSchedulingIgnoredDuringExecution: []corev1.WeightedPodAffinityTerm{{
+			Weight: 100,
+			PodAffinityTerm: corev1.PodAffinityTerm{
+				TopologyKey:   corev1.LabelHostname,
+				LabelSelector: &metav1.LabelSelector{MatchLabels: SelectorLabels(name)},
+			},
+		}},
+	}}
+}
+
+func defaultSpread(name string) []corev1.TopologySpreadConstraint {
+	return []corev1.TopologySpreadConstraint{{
+		MaxSkew:           1,
+		TopologyKey:       corev1.LabelTopologyZone,
+		WhenUnsatisfiable: corev1.ScheduleAnyway,
+		LabelSelector:     &metav1.LabelSelector{MatchLabels: SelectorLabels(name)},
+	}}
+}

@@ -1,0 +1,195 @@
+package resources_test
+
+import (
+	"context"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/resources"
+)
+
+const password = `pass"word\ with everything $HOME`
+
+// server is a real redis-server running the redis.conf of a RedisHA, with the
+// paths and the port of a pod replaced by the test's.
+type server struct {
+	t       *testing.T
+	dir     string
+	port    string
+	process *exec.Cmd
+}
+
+func startRedis(t *testing.T, rha *v1alpha1.RedisHA) *server {
+	t.Helper()
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		t.Fatal("redis-server is not installed: run make deps, or install Redis 6.2 or later")
+	}
+	s := &server{t: t, dir: t.TempDir(), port: freePort(t)}
+	s.write("password", password)
+	s.write("auth.conf", string(resources.MountSecret(rha, password).Data["auth.conf"]))
+	data := resources.ConfigMap(rha).Data
+	s.write("health.sh", data["health.sh"])
+	s.write("prestop.sh", data["prestop.sh"])
+	s.write("redis.conf", strings.NewReplacer(
+		"port 6379", "port "+s.port,
+		"dir /data", "dir "+s.dir,
+		"/etc/redisha-auth", s.dir,
+	).Replace(data["redis.conf"]))
+	s.process = exec.Command("redis-server", filepath.Join(s.dir, "redis.conf"))
+	var output strings.Builder
+	s.process.Stdout, s.process.Stderr = &output, &output
+	if err := s.process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = s.process.Process.Kill()
+		_ = s.process.Wait()
+		if t.Failed() {
+			t.Log(output.String())
+		}
+	})
+	s.eventually("redis-server answers", func() bool { return strings.Contains(s.cli("ping"), "PONG") })
+	return s
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+}
+
+func (s *server) write(name, text string) {
+	s.t.Helper()
+	if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *server) command(name string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Env = append(os.Environ(), "REDISHA_PORT="+s.port, "REDISHA_AUTH_DIR="+s.dir,
+		"REDISHA_HOLD_SECONDS=4", "REDISHA_ALONE_SECONDS=1", "REDISCLI_AUTH="+password)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+func (s *server) cli(args ...string) string {
+	out, _ := s.command("redis-cli", append([]string{"-p", s.port}, args...)...)
+	return out
+}
+
+func (s *server) script(name string, args ...string) (string, error) {
+	return s.command("sh", append([]string{filepath.Join(s.dir, name)}, args...)...)
+}
+
+func (s *server) eventually(what string, holds func() bool) {
+	s.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !holds(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("%s: not within 20 s", what)
+		}
+	}
+}
+
+func TestRedisBootsFencedWithThePasswordOfTheSecret(t *testing.T) {
+	for name, rha := range map[string]*v1alpha1.RedisHA{"without storage": minimal(), "with storage": full()} {
+		t.Run(name, func(t *testing.T) {
+			s := startRedis(t, rha)
+			if out := s.cli("set", "k", "v"); !strings.Contains(out, "READONLY") {
+				t.Errorf("a freshly started Redis accepted a write: %q", out)
+			}
+			if out := s.cli("info", "replication"); !strings.Contains(out, "master_host:127.0.0.1\r\nmaster_port:1\r\n") {
+				t.Errorf("not fenced: %s", out)
+			}
+			if out := s.cli("-a", "wrong", "--no-auth-warning", "ping"); !strings.Contains(out, "WRONGPASS") {
+				t.Errorf("a wrong password got %q", out)
+			}
+			wantSave := ""
+			if rha.Spec.Storage != nil {
+				wantSave = "900 1 60 1000"
+			}
+			if out := s.cli("config", "get", "save"); strings.TrimSpace(out) != strings.TrimSpace("save\n"+wantSave) {
+				t.Errorf("save is %q, want %q", out, wantSave)
+			}
+		})
+	}
+}
+
+func TestHealthIsAliveWhenFencedAndReadyOnlyAsMasterOrAttached(t *testing.T) {
+	master, replica := startRedis(t, minimal()), startRedis(t, minimal())
+	expect := func(s *server, kind string, ok bool) {
+		t.Helper()
+		if out, err := s.script("health.sh", kind); (err == nil) != ok {
+			t.Errorf("health.sh %s: ok=%v, want %v: %s", kind, err == nil, ok, out)
+		}
+	}
+	expect(master, "live", true)
+	expect(master, "ready", false)
+	master.cli("replicaof", "no", "one")
+	expect(master, "ready", true)
+	replica.cli("replicaof", "127.0.0.1", master.port)
+	replica.eventually("the replica is ready", func() bool {
+		_, err := replica.script("health.sh", "ready")
+		return err == nil
+	})
+	replica.write("password", "wrong")
+	expect(replica, "live", true)
+	expect(replica, "ready", false)
+	if err := master.process.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	expect(master, "live", false)
+}
+
+func TestPreStopHoldsAMasterWithReplicasUntilItIsDemoted(t *testing.T) {
+	master, replica := startRedis(t, minimal()), startRedis(t, minimal())
+	master.cli("replicaof", "no", "one")
+	replica.cli("replicaof", "127.0.0.1", master.port)
+	replica.eventually("the replica is attached", func() bool {
+		return strings.Contains(replica.cli("info", "replication"), "master_link_status:up")
+	})
+	if out, err := replica.script("prestop.sh"); err != nil {
+		t.Errorf("preStop of a replica failed: %v %s", err, out)
+	}
+	returned := make(chan error, 1)
+	go func() {
+		_, err := master.script("prestop.sh")
+		returned <- err
+	}()
+	select {
+	case err := <-returned:
+		t.Fatalf("preStop returned while the process was master: %v", err)
+	case <-time.After(1500 * time.Millisecond):
+	}
+	master.cli("replicaof", "127.0.0.1", "1")
+	if err := <-returned; err != nil {
+		t.Errorf("preStop failed after the demotion: %v", err)
+	}
+}
+
+func TestPreStopIsBoundedForAMasterThatNobodyReplaces(t *testing.T) {
+	s := startRedis(t, minimal())
+	s.cli("replicaof", "no", "one")
+	if out, err := s.script("prestop.sh"); err != nil {
+		t.Errorf("preStop of a lonely master: %v %s", err, out)
+	}
+	if err := s.process.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := s.script("prestop.sh"); err != nil {
+		t.Errorf("preStop of a dead process: %v %s", err, out)
+	}
+}

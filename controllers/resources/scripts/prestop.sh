@@ -1,0 +1,37 @@
+#!/bin/sh
+# Holds the process while it is master, so that the operator can hand over before
+# Redis is told to stop. Returns at once when it is not master or does not answer,
+# after 3 s without any replica (nobody could take over), and after 20 s anyway.
+# POSIX sh; works with busybox and coreutils, redis-cli and valkey-cli.
+port=${REDISHA_PORT:-6379}
+hold=${REDISHA_HOLD_SECONDS:-20}
+alone=${REDISHA_ALONE_SECONDS:-3}
+REDISCLI_AUTH=$(cat "${REDISHA_AUTH_DIR:-/etc/redisha-auth}/password")
+VALKEYCLI_AUTH=$REDISCLI_AUTH
+export REDISCLI_AUTH VALKEYCLI_AUTH
+cli=redis-cli
+command -v redis-cli >/dev/null 2>&1 || cli=valkey-cli
+
+now=$(date +%s)
+end=$((now + hold))
+accompanied=$now
+while [ "$now" -lt "$end" ]; do
+	# Lines of ROLE: master, its offset, then three for each replica.
+	role=$(timeout 1 "$cli" -h 127.0.0.1 -p "$port" role 2>/dev/null)
+	case $role in
+	*BUSY*) accompanied=$now ;;
+	master*)
+		# shellcheck disable=SC2086 # splitting counts the words
+		set -- $role
+		if [ $# -gt 2 ]; then
+			accompanied=$now
+		elif [ $((now - accompanied)) -ge "$alone" ]; then
+			exit 0
+		fi
+		;;
+	*) exit 0 ;;
+	esac
+	sleep 0.1 2>/dev/null || sleep 1
+	now=$(date +%s)
+done
+exit 0
