@@ -74,8 +74,8 @@ func (c *Client) exchange(ctx context.Context, fn func(context.Context, *redis.C
 		}
 	})
 	err = fn(ctx, l.rdb)
-	stop()
-	if !l.settle(err) {
+	interrupted := !stop() && errors.Is(ctx.Err(), context.Canceled)
+	if !l.settle(err) || interrupted {
 		c.forget(l)
 	}
 	return err

@@ -28,7 +28,7 @@ func (c *Client) Info(ctx context.Context) (Info, error) {
 			config = p.ConfigGet(ctx, "min-replicas-*")
 			return nil
 		})
-		if text.Err() == nil && isReply(err) {
+		if text.Val() != "" && isReply(err) {
 			return nil // only CONFIG was refused
 		}
 		return err

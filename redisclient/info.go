@@ -53,9 +53,10 @@ type Info struct {
 	// ReplID and ReplID2 name the lineage and the one it continues; ReplID2 holds up to SecondOffset (-1: none).
 	ReplID, ReplID2 string
 	SecondOffset    int64
-	// Offset is master_repl_offset.
+	// Offset is master_repl_offset. A master counts none until its first replica, and begins a new lineage then.
 	Offset int64
-	// AppliedOffset is slave_repl_offset: what a replica has executed. For a master it equals Offset.
+	// AppliedOffset is what a replica has executed (slave_repl_offset, but 0 for one that never followed anyone).
+	// For a master it equals Offset.
 	AppliedOffset int64
 	// Priority is replica-priority; 0 means never promote. A master reports Unknown.
 	Priority int

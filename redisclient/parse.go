@@ -32,6 +32,8 @@ func ParseInfo(text string) (Info, error) {
 	if info.Role == RoleMaster {
 		info.asMaster()
 	}
+	// Redis says 1 of a replica that never followed anyone, which would put an empty node ahead of one at 0.
+	info.AppliedOffset = min(info.AppliedOffset, info.Offset)
 	return info, nil
 }
 

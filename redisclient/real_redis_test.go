@@ -1,0 +1,138 @@
+package redisclient_test
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/redisha/redisha/redisclient/redistest"
+)
+
+// realNode is a redis-server process with a directory and a port of its own.
+type realNode struct {
+	t    *testing.T
+	cfg  redistest.Config
+	dir  string
+	port int
+	cmd  *exec.Cmd
+}
+
+// startReal starts a redis-server configured as RedisHA's pods are. It ends with the test, or with the test binary.
+func startReal(t *testing.T, cfg redistest.Config) testNode {
+	t.Helper()
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		t.Fatal("the contract holds only if real servers keep it: apt-get install redis-server")
+	}
+	n := &realNode{t: t, cfg: cfg, dir: t.TempDir()}
+	t.Cleanup(n.Kill)
+	var err error
+	for range 5 { // a port that was free may be taken by the time it is used
+		if n.port, err = freePort(); err != nil {
+			continue
+		}
+		if err = n.start(); err == nil {
+			return n
+		}
+	}
+	t.Fatal(err)
+	return nil
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+func (n *realNode) config() string {
+	text := fmt.Sprintf("port %d\nbind 127.0.0.1\ndir %s\nsave \"\"\nappendonly no\n"+
+		"repl-diskless-sync yes\nrepl-diskless-sync-delay 0\nrepl-ping-replica-period 1\nrdb-del-sync-files yes\n",
+		n.port, n.dir)
+	if n.cfg.Password != "" {
+		text += fmt.Sprintf("requirepass %s\nmasterauth %s\n", n.cfg.Password, n.cfg.Password)
+	}
+	if !n.cfg.Unfenced {
+		text += "replicaof 127.0.0.1 1\n"
+	}
+	return text
+}
+
+func (n *realNode) start() error {
+	file := filepath.Join(n.dir, "redis.conf")
+	if err := os.WriteFile(file, []byte(n.config()), 0o600); err != nil {
+		return err
+	}
+	log, err := os.OpenFile(filepath.Join(n.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Close() }()
+	n.cmd = exec.Command("redis-server", file)
+	n.cmd.Stdout, n.cmd.Stderr = log, log
+	n.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := n.cmd.Start(); err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
+		conn, err := net.Dial("tcp", n.Addr())
+		if err == nil {
+			return conn.Close()
+		}
+		if time.Now().After(deadline) {
+			n.Kill()
+			said, _ := os.ReadFile(log.Name())
+			return errors.Join(err, fmt.Errorf("redis-server did not start:\n%s", said))
+		}
+	}
+}
+
+func (n *realNode) Addr() string {
+	host, port := n.HostPort()
+	return net.JoinHostPort(host, strconv.Itoa(port))
+}
+
+func (n *realNode) HostPort() (string, int) { return "127.0.0.1", n.port }
+
+func (n *realNode) Kill() {
+	if n.cmd == nil || n.cmd.Process == nil {
+		return
+	}
+	_ = n.cmd.Process.Kill()
+	_ = n.cmd.Wait()
+	n.cmd = nil
+}
+
+func (n *realNode) Restart(keep redistest.Keep) error {
+	if keep == redistest.KeepRDB {
+		c := redis.NewClient(&redis.Options{Addr: n.Addr(), Password: n.cfg.Password, ReadTimeout: patience})
+		defer func() { _ = c.Close() }()
+		if err := c.Save(n.t.Context()).Err(); err != nil {
+			return err
+		}
+	}
+	n.Kill()
+	return n.start()
+}
+
+func (n *realNode) Hang() { n.signal(syscall.SIGSTOP) }
+
+func (n *realNode) Resume() { n.signal(syscall.SIGCONT) }
+
+func (n *realNode) signal(s os.Signal) {
+	n.t.Helper()
+	if err := n.cmd.Process.Signal(s); err != nil {
+		n.t.Fatal(err)
+	}
+}
