@@ -44,15 +44,20 @@ func (e *Executor) promote(ctx context.Context, s scope, a failover.Promote) err
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.opts.Timeout)
 	defer cancel()
-	steps := []func(context.Context, link.Redis) error{
+	for _, command := range []func(context.Context, link.Redis) error{
 		func(ctx context.Context, r link.Redis) error { return r.SetMinReplicas(ctx, a.MinReplicas) },
 		func(ctx context.Context, r link.Redis) error { return r.Promote(ctx) },
 		func(ctx context.Context, r link.Redis) error { return r.UnpauseWrites(ctx) },
+	} {
+		if err := t.change(ctx, command); err != nil {
+			return err
+		}
 	}
-	return t.inOrder(ctx, steps)
+	return nil
 }
 
-// follow points a node at the master. Clients whose writes are still held back get their refusal then.
+// follow points a node at the master. If its clients' writes are held back they stay so, until the clients are cut
+// off or the pause ends: released now they would be refused, and come back before the new master is published.
 func (e *Executor) follow(ctx context.Context, s scope, a failover.Follow) error {
 	if a.Master.IP == "" || a.Node.UID == a.Master.UID || a.Node.IP == a.Master.IP {
 		return fmt.Errorf("%s: %w", a.Node.Pod, ErrNoMaster)
@@ -61,22 +66,7 @@ func (e *Executor) follow(ctx context.Context, s scope, a failover.Follow) error
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, e.opts.Timeout)
-	defer cancel()
-	return t.inOrder(ctx, []func(context.Context, link.Redis) error{
-		func(ctx context.Context, r link.Redis) error { return r.ReplicaOf(ctx, a.Master.IP, s.port) },
-		func(ctx context.Context, r link.Redis) error { return r.UnpauseWrites(ctx) },
-	})
-}
-
-// inOrder sends commands one after the other; each is checked anew, and the first that fails is the last.
-func (t target) inOrder(ctx context.Context, commands []func(context.Context, link.Redis) error) error {
-	for _, command := range commands {
-		if err := t.change(ctx, command); err != nil {
-			return err
-		}
-	}
-	return nil
+	return t.change(ctx, func(ctx context.Context, r link.Redis) error { return r.ReplicaOf(ctx, a.Master.IP, s.port) })
 }
 
 // Clients that were disconnected may be led back by a Service whose rules lag behind the EndpointSlice (up to 0.1 s).

@@ -57,8 +57,12 @@ func (s *state) contact(c failover.Contact, o outcome) {
 func (s *state) sample(o outcome) {
 	r := replication(o.info)
 	last := s.node.Replication
-	if !s.node.Sampled || r.Role != last.Role || r.RunID != last.RunID {
+	first := !s.node.Sampled || r.RunID != last.RunID
+	if first || r.Role != last.Role {
 		s.node.RoleSince = o.began
+	}
+	if first || r.LinkUp != last.LinkUp {
+		s.node.LinkSince = o.began
 	}
 	s.node.Sampled, s.node.SampledAt, s.node.Replication = true, o.began, r
 	if o.marks == s.marks {

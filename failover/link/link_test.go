@@ -1,0 +1,104 @@
+package link_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/redisha/redisha/failover/link"
+	"github.com/redisha/redisha/redisclient"
+	"github.com/redisha/redisha/redisclient/redistest"
+)
+
+func start(t *testing.T) (*redistest.Node, *link.Link) {
+	t.Helper()
+	network := redistest.NewNetwork()
+	t.Cleanup(network.Close)
+	node, err := network.Start(redistest.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := link.New(redisclient.Options{Addr: node.Addr()}, link.Client)
+	t.Cleanup(l.Close)
+	return node, l
+}
+
+func ask(t *testing.T, l *link.Link) redisclient.Info {
+	t.Helper()
+	info, err := l.Info(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info
+}
+
+func promote(ctx context.Context, r link.Redis) error { return r.Promote(ctx) }
+
+func TestAnOrderReachesTheProcessItIsMeantFor(t *testing.T) {
+	_, l := start(t)
+	if err := l.Do(t.Context(), ask(t, l).RunID, promote); err != nil {
+		t.Fatal(err)
+	}
+	if got := ask(t, l).Role; got != redisclient.RoleMaster {
+		t.Errorf("role is %q after the order, want master", got)
+	}
+}
+
+func TestAnOrderWithoutARunIDReachesWhoeverAnswers(t *testing.T) {
+	_, l := start(t)
+	if err := l.Do(t.Context(), "", promote); err != nil {
+		t.Fatal(err)
+	}
+	if got := ask(t, l).Role; got != redisclient.RoleMaster {
+		t.Errorf("role is %q after the order, want master", got)
+	}
+}
+
+// The process is replaced after it was last heard and before the order: only the end of the connection can tell.
+func TestAnOrderNeverReachesAProcessStartedMeanwhile(t *testing.T) {
+	node, l := start(t)
+	before := ask(t, l).RunID
+	if err := node.Restart(redistest.KeepNothing); err != nil {
+		t.Fatal(err)
+	}
+	err := l.Do(t.Context(), before, promote)
+	if !errors.Is(err, link.ErrConnectionLost) && redisclient.Classify(err) != redisclient.ClassRefused {
+		t.Errorf("order to a process that is gone: %v, want a lost connection", err)
+	}
+	after := ask(t, l)
+	if after.RunID == before || after.Role != redisclient.RoleReplica {
+		t.Errorf("the new process is %s (same: %v), want an untouched replica", after.Role, after.RunID == before)
+	}
+}
+
+func TestAnOrderForAnotherIncarnationIsNotBegun(t *testing.T) {
+	node, l := start(t)
+	before := ask(t, l).RunID
+	if err := node.Restart(redistest.KeepNothing); err != nil {
+		t.Fatal(err)
+	}
+	ask(t, l)
+	begun := false
+	err := l.Do(t.Context(), before, func(context.Context, link.Redis) error { begun = true; return nil })
+	if !errors.Is(err, link.ErrOtherIncarnation) || begun {
+		t.Errorf("got %v (begun: %v), want ErrOtherIncarnation and no order", err, begun)
+	}
+}
+
+func TestNobodyUsesTheConnectionDuringAnOrder(t *testing.T) {
+	_, l := start(t)
+	err := l.Do(t.Context(), "", func(ctx context.Context, _ link.Redis) error {
+		ctx, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+		defer cancel()
+		_, err := l.Info(ctx)
+		if redisclient.Classify(err) != redisclient.ClassTimeout {
+			t.Errorf("a probe during an order: %v, want a timeout", err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask(t, l)
+}

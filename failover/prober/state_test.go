@@ -1,0 +1,201 @@
+package prober
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/redisha/redisha/failover"
+	"github.com/redisha/redisha/redisclient"
+)
+
+var start = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func at(d time.Duration) time.Time { return start.Add(d) }
+
+// replica is a healthy replica's INFO.
+func replica() redisclient.Info {
+	return redisclient.Info{
+		RunID: "run-1", Role: redisclient.RoleReplica, MasterHost: "10.0.0.1", MasterPort: 6379, LinkUp: true,
+		LastIO: time.Second, ReplID: "a", ReplID2: "0", SecondOffset: -1, Offset: 120, AppliedOffset: 100,
+		Priority: 100, Keys: 7,
+		ConnectedReplicas: []redisclient.ConnectedReplica{{State: "online"}, {State: "wait_bgsave"}},
+	}
+}
+
+// sampled is the state of a pod that was sampled at start.
+func sampled() *state {
+	s := &state{}
+	s.record(outcome{began: start, ended: start, info: replica()})
+	return s
+}
+
+func TestASampleIsWhatTheCoreNeedsOfInfo(t *testing.T) {
+	want := failover.Replication{
+		RunID: "run-1", Role: failover.RoleReplica, MasterHost: "10.0.0.1", MasterPort: 6379, LinkUp: true, LastIO: time.Second,
+		Lineage:  failover.Lineage{ReplID: "a", ReplID2: "0", SecondOffset: -1, Offset: 100},
+		Priority: 100, Keys: 7, Followers: 1,
+	}
+	if diff := cmp.Diff(want, sampled().node.Replication); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestContactFollowsFromTheClassOfTheOutcome(t *testing.T) {
+	tests := map[string]struct {
+		class       redisclient.Class
+		want        failover.Contact
+		answered    bool // LastAnswer moves
+		newerSample bool
+	}{
+		"an answer":            {redisclient.ClassNone, failover.ContactAnswering, true, true},
+		"loading":              {redisclient.ClassLoading, failover.ContactAnswering, true, false},
+		"busy":                 {redisclient.ClassBusy, failover.ContactAnswering, true, false},
+		"master down":          {redisclient.ClassMasterDown, failover.ContactAnswering, true, false},
+		"misconfigured":        {redisclient.ClassMisconf, failover.ContactAnswering, true, false},
+		"too many clients":     {redisclient.ClassMaxClients, failover.ContactAnswering, true, false},
+		"another error reply":  {redisclient.ClassServer, failover.ContactAnswering, true, false},
+		"wrong password":       {redisclient.ClassAuth, failover.ContactDenied, true, false},
+		"nothing in time":      {redisclient.ClassTimeout, failover.ContactSilent, false, false},
+		"no route":             {redisclient.ClassUnreachable, failover.ContactSilent, false, false},
+		"an error of our own":  {redisclient.ClassOther, failover.ContactSilent, false, false},
+		"refused, or EOF, RST": {redisclient.ClassRefused, failover.ContactRefused, false, false},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := sampled()
+			s.record(outcome{began: at(time.Second), ended: at(2 * time.Second), class: tt.class, info: replica()})
+			got := s.node
+			if got.Contact != tt.want {
+				t.Errorf("contact is %q, want %q", got.Contact, tt.want)
+			}
+			if moved := got.LastAnswer.Equal(at(2 * time.Second)); moved != tt.answered {
+				t.Errorf("last answer at %v, counted as an answer: %v, want %v", got.LastAnswer, moved, tt.answered)
+			}
+			if newer := got.SampledAt.Equal(at(time.Second)); newer != tt.newerSample || !got.Sampled {
+				t.Errorf("sampled %v at %v, newer: %v, want %v", got.Sampled, got.SampledAt, newer, tt.newerSample)
+			}
+			if got.Replication.RunID != "run-1" {
+				t.Errorf("the older sample is lost: %+v", got.Replication)
+			}
+			if got.Replication.Loading != (tt.class == redisclient.ClassLoading) {
+				t.Errorf("loading is %v", got.Replication.Loading)
+			}
+		})
+	}
+}
+
+func TestALossOfContactIsDatedFromTheEOFThatLedToIt(t *testing.T) {
+	s := sampled()
+	s.eofAt = at(time.Second)
+	s.record(outcome{began: at(2 * time.Second), ended: at(3 * time.Second), class: redisclient.ClassRefused})
+	if !s.node.ContactSince.Equal(at(time.Second)) {
+		t.Errorf("lost since %v, want since the EOF", s.node.ContactSince)
+	}
+}
+
+func TestALossOfContactIsDatedFromTheBeginningOfTheFailedProbe(t *testing.T) {
+	s := sampled()
+	s.record(outcome{began: at(2 * time.Second), ended: at(3 * time.Second), class: redisclient.ClassTimeout})
+	s.record(outcome{began: at(4 * time.Second), ended: at(5 * time.Second), class: redisclient.ClassTimeout})
+	if !s.node.ContactSince.Equal(at(2 * time.Second)) {
+		t.Errorf("lost since %v, want since the first failed probe began", s.node.ContactSince)
+	}
+}
+
+func TestAnEOFThatWasAnsweredAfterwardsIsForgotten(t *testing.T) {
+	s := sampled()
+	s.eofAt = at(time.Second)
+	s.record(outcome{began: at(2 * time.Second), ended: at(2 * time.Second), info: replica()})
+	s.record(outcome{began: at(3 * time.Second), ended: at(4 * time.Second), class: redisclient.ClassTimeout})
+	if !s.node.ContactSince.Equal(at(3 * time.Second)) {
+		t.Errorf("lost since %v, want since the failed probe", s.node.ContactSince)
+	}
+}
+
+func TestARoleAndALinkAreDatedFromTheFirstSampleThatShowsThem(t *testing.T) {
+	s := sampled()
+	again := replica()
+	s.record(outcome{began: at(time.Second), ended: at(time.Second), info: again})
+	if !s.node.RoleSince.Equal(start) || !s.node.LinkSince.Equal(start) {
+		t.Errorf("role since %v, link since %v, want both from the first sample", s.node.RoleSince, s.node.LinkSince)
+	}
+	again.LinkUp = false
+	s.record(outcome{began: at(2 * time.Second), ended: at(2 * time.Second), info: again})
+	again.Role = redisclient.RoleMaster
+	s.record(outcome{began: at(3 * time.Second), ended: at(3 * time.Second), info: again})
+	if !s.node.LinkSince.Equal(at(2*time.Second)) || !s.node.RoleSince.Equal(at(3*time.Second)) {
+		t.Errorf("role since %v, link since %v, want 3 s and 2 s", s.node.RoleSince, s.node.LinkSince)
+	}
+	again.RunID = "run-2"
+	s.record(outcome{began: at(4 * time.Second), ended: at(4 * time.Second), info: again})
+	if !s.node.LinkSince.Equal(at(4*time.Second)) || !s.node.RoleSince.Equal(at(4*time.Second)) {
+		t.Errorf("role since %v, link since %v, want both from the new process", s.node.RoleSince, s.node.LinkSince)
+	}
+}
+
+func TestOnlyAProbeThatBeganAfterwardsEndsStaleness(t *testing.T) {
+	s := sampled()
+	under := outcome{began: at(time.Second), ended: at(2 * time.Second), marks: s.marks, info: replica()}
+	s.markStale()
+	s.record(under)
+	if !s.node.Stale {
+		t.Error("a probe that was under way ended the staleness")
+	}
+	s.record(outcome{began: at(3 * time.Second), ended: at(3 * time.Second), marks: s.marks, class: redisclient.ClassTimeout})
+	if !s.node.Stale {
+		t.Error("a probe without an answer ended the staleness")
+	}
+	s.record(outcome{began: at(4 * time.Second), ended: at(4 * time.Second), marks: s.marks, info: replica()})
+	if s.node.Stale {
+		t.Error("a later probe did not end the staleness")
+	}
+}
+
+func TestVoidedSilenceStartsAnew(t *testing.T) {
+	s := sampled()
+	s.record(outcome{began: at(time.Second), ended: at(2 * time.Second), class: redisclient.ClassTimeout})
+	s.voidSilence(at(30 * time.Second))
+	if got := s.node.SilentFor(at(31 * time.Second)); got != time.Second {
+		t.Errorf("silent for %v, want 1s", got)
+	}
+}
+
+func TestWhatIsWorthWakingFor(t *testing.T) {
+	tests := map[string]struct {
+		change func(*redisclient.Info)
+		wakes  bool
+	}{
+		"nothing":               {func(*redisclient.Info) {}, false},
+		"the offset":            {func(i *redisclient.Info) { i.Offset++; i.AppliedOffset++ }, false},
+		"the age of the link":   {func(i *redisclient.Info) { i.LastIO = 2 * time.Second }, false},
+		"keys":                  {func(i *redisclient.Info) { i.Keys++ }, false},
+		"uptime":                {func(i *redisclient.Info) { i.UptimeSeconds++ }, false},
+		"an offline follower":   {func(i *redisclient.Info) { i.ConnectedReplicas = i.ConnectedReplicas[:1] }, false},
+		"the process":           {func(i *redisclient.Info) { i.RunID = "run-2" }, true},
+		"the role":              {func(i *redisclient.Info) { i.Role = redisclient.RoleMaster }, true},
+		"the master's host":     {func(i *redisclient.Info) { i.MasterHost = failover.FenceHost }, true},
+		"the master's port":     {func(i *redisclient.Info) { i.MasterPort = failover.FencePort }, true},
+		"the link":              {func(i *redisclient.Info) { i.LinkUp = false }, true},
+		"a full sync":           {func(i *redisclient.Info) { i.SyncInProgress = true }, true},
+		"loading":               {func(i *redisclient.Info) { i.Loading = true }, true},
+		"the lineage":           {func(i *redisclient.Info) { i.ReplID = "b" }, true},
+		"what it continues":     {func(i *redisclient.Info) { i.ReplID2 = "b" }, true},
+		"the priority":          {func(i *redisclient.Info) { i.Priority = 0 }, true},
+		"an online follower":    {func(i *redisclient.Info) { i.ConnectedReplicas = nil }, true},
+		"min-replicas-to-write": {func(i *redisclient.Info) { i.MinReplicas = 1 }, true},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := sampled()
+			before := s.kind()
+			info := replica()
+			tt.change(&info)
+			s.record(outcome{began: at(time.Second), ended: at(time.Second), info: info})
+			if got := s.kind() != before; got != tt.wakes {
+				t.Errorf("worth waking: %v, want %v", got, tt.wakes)
+			}
+		})
+	}
+}
