@@ -11,8 +11,8 @@ import (
 	"github.com/redisha/redisha/redisclient"
 )
 
-// ErrCannotCatchUp means that the candidate of a handover does not receive what the master holds: its link is down, it
-// synchronises, or it is of another lineage. The master serves on.
+// ErrCannotCatchUp means that the candidate of a handover did not get all that the master holds: its link is down, it
+// synchronises, is of another lineage, does not answer, or is too far behind. The master serves on.
 var ErrCannotCatchUp = errors.New("the candidate cannot catch up")
 
 // pollEvery is the time between two looks at the candidate's offset. Its acknowledgements to the master come once a
@@ -73,22 +73,21 @@ func drainTo(ctx context.Context, master, candidate target, pause time.Duration)
 
 // catchUp waits until the candidate has applied everything up to goal's offset.
 func catchUp(ctx context.Context, candidate target, goal redisclient.Info) error {
-	for {
+	missing := goal.Offset
+	for ctx.Err() == nil {
 		info, err := candidate.info(ctx)
 		if err != nil {
-			return err
+			return fmt.Errorf("%w: %w", ErrCannotCatchUp, err)
 		}
 		if info.Role != redisclient.RoleReplica || !info.LinkUp || info.SyncInProgress || info.Loading || info.ReplID != goal.ReplID {
 			return fmt.Errorf("%s: %w", candidate.ref.Pod, ErrCannotCatchUp)
 		}
-		if info.AppliedOffset >= goal.Offset {
+		if missing = goal.Offset - info.AppliedOffset; missing <= 0 {
 			return nil
 		}
-		if err := sleep(ctx, pollEvery); err != nil {
-			return fmt.Errorf("%s: %w: %d of %d bytes missing in time: %w", candidate.ref.Pod, ErrCannotCatchUp,
-				goal.Offset-info.AppliedOffset, goal.Offset, err)
-		}
+		_ = sleep(ctx, pollEvery)
 	}
+	return fmt.Errorf("%s: %w: %d bytes missing in time: %w", candidate.ref.Pod, ErrCannotCatchUp, missing, ctx.Err())
 }
 
 // letGo ends the pause of a drain that failed, even if the caller does not wait for it any more. Nothing is sent if
