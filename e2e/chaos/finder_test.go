@@ -1,0 +1,179 @@
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/alicebob/miniredis/v2/server"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/utils/ptr"
+)
+
+// movable is a Finder that a test moves.
+type movable struct {
+	mu   sync.Mutex
+	addr string
+	left chan struct{}
+}
+
+func (m *movable) Find(context.Context) (Place, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return Place{Addr: m.addr, Left: m.left}, nil
+}
+
+func (m *movable) move(addr string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.left != nil {
+		close(m.left)
+	}
+	m.addr, m.left = addr, make(chan struct{})
+}
+
+// registerRole makes a miniredis answer ROLE, which it does not know.
+func registerRole(t *testing.T, m *miniredis.Miniredis, role string) {
+	t.Helper()
+	err := m.Server().Register("ROLE", func(peer *server.Peer, _ string, _ []string) {
+		peer.WriteLen(1)
+		peer.WriteBulk(role)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// hang lets no SET through before release is closed.
+func hang(m *miniredis.Miniredis, release <-chan struct{}) {
+	m.Server().SetPreHook(func(_ *server.Peer, command string, _ ...string) bool {
+		if command == "SET" {
+			<-release
+		}
+		return false
+	})
+}
+
+func TestTheServicesAddressIsItsClusterIPAndFirstPort(t *testing.T) {
+	client := fake.NewClientset(&corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "cache-master"},
+		Spec:       corev1.ServiceSpec{ClusterIP: "198.19.0.7", Ports: []corev1.ServicePort{{Port: 6379}}},
+	})
+	finder, err := FindService(t.Context(), client, "shop", "cache-master")
+	if err != nil {
+		t.Fatal(err)
+	}
+	place, err := finder.Find(t.Context())
+	if err != nil || place.Addr != "198.19.0.7:6379" {
+		t.Errorf("found %v, %v", place, err)
+	}
+	if _, err := FindService(t.Context(), client, "shop", "other-master"); err == nil {
+		t.Error("a Service that does not exist was found")
+	}
+}
+
+func slice(ip string, ready *bool) *discoveryv1.EndpointSlice {
+	return &discoveryv1.EndpointSlice{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "cache-master", Labels: map[string]string{discoveryv1.LabelServiceName: "cache-master"}},
+		Ports:      []discoveryv1.EndpointPort{{Port: ptr.To[int32](6379)}},
+		Endpoints:  []discoveryv1.Endpoint{{Addresses: []string{ip}, Conditions: discoveryv1.EndpointConditions{Ready: ready}}},
+	}
+}
+
+func TestAFlippedEndpointIsFoundAndTheOldOneLeft(t *testing.T) {
+	client := fake.NewClientset(slice("198.18.1.2", nil))
+	finder, err := WatchEndpoints(t.Context(), client, "shop", "cache-master")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer finder.Close()
+	before, err := finder.Find(t.Context())
+	if err != nil || before.Addr != "198.18.1.2:6379" {
+		t.Fatalf("found %v, %v", before, err)
+	}
+	if _, err := client.DiscoveryV1().EndpointSlices("shop").Update(t.Context(), slice("198.18.2.2", ptr.To(true)), metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-before.Left:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the client was not told that the master has moved")
+	}
+	after, err := finder.Find(t.Context())
+	if err != nil || after.Addr != "198.18.2.2:6379" {
+		t.Errorf("found %v, %v", after, err)
+	}
+}
+
+func TestAnEndpointThatIsNotReadyIsNone(t *testing.T) {
+	client := fake.NewClientset(slice("198.18.1.2", ptr.To(false)))
+	finder, err := WatchEndpoints(t.Context(), client, "shop", "cache-master")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer finder.Close()
+	if place, err := finder.Find(t.Context()); err == nil {
+		t.Errorf("found %v", place)
+	}
+}
+
+func TestSentinelIsAskedForTheMaster(t *testing.T) {
+	addr := startSentinel(t, "sentinel monitor cache 198.51.100.7 6379 1\n")
+	unused := "127.0.0.1:1"
+	finder := NewSentinel("cache", []string{unused, addr}, nil)
+	defer finder.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for {
+		place, err := finder.Find(ctx)
+		if err == nil {
+			if place.Addr != "198.51.100.7:6379" {
+				t.Errorf("found %v", place)
+			}
+			break
+		}
+		if ctx.Err() != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	stranger := NewSentinel("other", []string{addr}, nil)
+	defer stranger.Close()
+	if place, err := stranger.Find(ctx); err == nil {
+		t.Errorf("found %v for a name no Sentinel knows", place)
+	}
+}
+
+// startSentinel runs a real Sentinel and returns its address.
+func startSentinel(t *testing.T, config string) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := listener.Addr().(*net.TCPAddr)
+	listener.Close()
+	file := filepath.Join(t.TempDir(), "sentinel.conf")
+	if err := os.WriteFile(file, fmt.Appendf(nil, "bind 127.0.0.1\nport %d\n%s", addr.Port, config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("redis-server", file, "--sentinel")
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("install Redis 6.2 or newer: %v", err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	return addr.String()
+}
