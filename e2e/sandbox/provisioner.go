@@ -1,0 +1,149 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	corelisters "k8s.io/client-go/listers/core/v1"
+	storagelisters "k8s.io/client-go/listers/storage/v1"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/utils/ptr"
+)
+
+const provisionedBy = "pv.kubernetes.io/provisioned-by"
+
+// provisioner makes a folder and a PersistentVolume for every claim of a class of its own, grows it when the claim grows, and
+// removes both when the claim is gone and the volume's policy says Delete. Binding is the controller manager's.
+type provisioner struct {
+	client  kubernetes.Interface
+	claims  corelisters.PersistentVolumeClaimLister
+	volumes corelisters.PersistentVolumeLister
+	classes storagelisters.StorageClassLister
+	dir     string
+	wake    chan struct{}
+}
+
+func newProvisioner(client kubernetes.Interface, factory informers.SharedInformerFactory, dir string) *provisioner {
+	claims, volumes := factory.Core().V1().PersistentVolumeClaims(), factory.Core().V1().PersistentVolumes()
+	classes := factory.Storage().V1().StorageClasses()
+	p := &provisioner{
+		client: client, claims: claims.Lister(), volumes: volumes.Lister(), classes: classes.Lister(), dir: dir, wake: make(chan struct{}, 1),
+	}
+	for _, informer := range []cache.SharedIndexInformer{claims.Informer(), volumes.Informer(), classes.Informer()} {
+		_, _ = informer.AddEventHandler(wakeOn(p.wake))
+	}
+	return p
+}
+
+func (p *provisioner) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.wake:
+			if p.reconcile(ctx) != nil {
+				time.AfterFunc(200*time.Millisecond, func() { notify(p.wake) })
+			}
+		}
+	}
+}
+
+func (p *provisioner) reconcile(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	claims, err := p.claims.List(labels.Everything())
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, claim := range claims {
+		class, err := p.classes.Get(ptr.Deref(claim.Spec.StorageClassName, ""))
+		if err != nil || class.Provisioner != provisionerName {
+			continue
+		}
+		if claim.Spec.VolumeName == "" {
+			errs = append(errs, p.provision(ctx, claim, ptr.Deref(class.ReclaimPolicy, corev1.PersistentVolumeReclaimDelete)))
+		} else if claim.Status.Phase == corev1.ClaimBound {
+			errs = append(errs, p.grow(ctx, claim))
+		}
+	}
+	volumes, err := p.volumes.List(labels.Everything())
+	if err != nil {
+		return err
+	}
+	for _, volume := range volumes {
+		if volume.Annotations[provisionedBy] == provisionerName && volume.Status.Phase == corev1.VolumeReleased &&
+			volume.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimDelete {
+			errs = append(errs, p.remove(ctx, volume))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (p *provisioner) provision(ctx context.Context, claim *corev1.PersistentVolumeClaim, policy corev1.PersistentVolumeReclaimPolicy) error {
+	name := "pvc-" + string(claim.UID)
+	path := filepath.Join(p.dir, name)
+	if err := os.MkdirAll(path, 0o777); err != nil {
+		return err
+	}
+	volume := &corev1.PersistentVolume{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Annotations: map[string]string{provisionedBy: provisionerName}},
+		Spec: corev1.PersistentVolumeSpec{
+			Capacity:               corev1.ResourceList{corev1.ResourceStorage: claim.Spec.Resources.Requests[corev1.ResourceStorage]},
+			AccessModes:            claim.Spec.AccessModes,
+			StorageClassName:       ptr.Deref(claim.Spec.StorageClassName, ""),
+			VolumeMode:             claim.Spec.VolumeMode,
+			PersistentVolumeSource: corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: path}},
+			ClaimRef: &corev1.ObjectReference{
+				Kind: "PersistentVolumeClaim", APIVersion: "v1", Namespace: claim.Namespace, Name: claim.Name, UID: claim.UID,
+			},
+			PersistentVolumeReclaimPolicy: policy,
+		},
+	}
+	_, err := p.client.CoreV1().PersistentVolumes().Create(ctx, volume, metav1.CreateOptions{})
+	if apierrors.IsAlreadyExists(err) {
+		return nil
+	}
+	return err
+}
+
+// grow gives a claim the size it asks for, as an external resizer would; a folder has no size to change.
+func (p *provisioner) grow(ctx context.Context, claim *corev1.PersistentVolumeClaim) error {
+	wanted := claim.Spec.Resources.Requests[corev1.ResourceStorage]
+	if has := claim.Status.Capacity[corev1.ResourceStorage]; has.Cmp(wanted) >= 0 {
+		return nil
+	}
+	volume, err := p.volumes.Get(claim.Spec.VolumeName)
+	if err != nil {
+		return err
+	}
+	volume = volume.DeepCopy()
+	volume.Spec.Capacity[corev1.ResourceStorage] = wanted
+	if _, err := p.client.CoreV1().PersistentVolumes().Update(ctx, volume, metav1.UpdateOptions{}); err != nil {
+		return err
+	}
+	claim = claim.DeepCopy()
+	claim.Status.Capacity[corev1.ResourceStorage] = wanted
+	_, err = p.client.CoreV1().PersistentVolumeClaims(claim.Namespace).UpdateStatus(ctx, claim, metav1.UpdateOptions{})
+	return err
+}
+
+func (p *provisioner) remove(ctx context.Context, volume *corev1.PersistentVolume) error {
+	if err := os.RemoveAll(volume.Spec.HostPath.Path); err != nil {
+		return err
+	}
+	err := p.client.CoreV1().PersistentVolumes().Delete(ctx, volume.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &volume.UID}})
+	if err != nil && !isGone(err) {
+		return err
+	}
+	return nil
+}

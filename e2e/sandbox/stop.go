@@ -1,0 +1,117 @@
+package sandbox
+
+import (
+	"context"
+	"syscall"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
+)
+
+// afterHook is what a container gets at least between its preStop hook and SIGKILL, even when the hook used up the grace period.
+const afterHook = 2 * time.Second
+
+// ownDeadline is that of a container which is stopped while its pod goes on.
+func (c *container) ownDeadline() time.Time {
+	grace := ptr.Deref(c.w.latest().Spec.TerminationGracePeriodSeconds, corev1.DefaultTerminationGracePeriodSeconds)
+	if probe := c.spec().LivenessProbe; probe != nil {
+		grace = ptr.Deref(probe.TerminationGracePeriodSeconds, grace)
+	}
+	return time.Now().Add(time.Duration(grace) * time.Second)
+}
+
+// stop ends the process: preStop hook, SIGTERM, and SIGKILL when time is up. A zero deadline stands for the pod's, which may
+// change while this runs. A pod that is gone from the API, or a sandbox that ends, gets no grace.
+func (c *container) stop(p *process, deadline time.Time) {
+	expired, cancel := c.w.expiry(deadline)
+	defer cancel()
+	if hook := c.spec().Lifecycle; hook != nil && hook.PreStop != nil && expired.Err() == nil {
+		c.runHook(expired, p, hook.PreStop)
+	}
+	_ = p.signal(syscall.SIGTERM)
+	select {
+	case <-p.done:
+		return
+	case <-expired.Done():
+	}
+	if c.spec().Lifecycle != nil && context.Cause(expired) == errGraceOver {
+		select {
+		case <-p.done:
+		case <-c.w.gone:
+		case <-time.After(afterHook):
+		}
+	}
+	_ = p.signal(syscall.SIGKILL)
+	<-p.done
+}
+
+type cause string
+
+func (c cause) Error() string { return string(c) }
+
+const (
+	errGraceOver = cause("grace period is over")
+	errNoGrace   = cause("pod is gone")
+)
+
+// expiry returns a context that ends when the process must.
+func (w *worker) expiry(own time.Time) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	go func() {
+		for {
+			w.mu.Lock()
+			deadline, changed := own, w.graceChanged
+			if own.IsZero() || !w.deadline.IsZero() && w.deadline.Before(own) {
+				deadline = w.deadline
+			}
+			w.mu.Unlock()
+			timer := time.NewTimer(time.Until(deadline))
+			select {
+			case <-changed:
+				timer.Stop()
+			case <-timer.C:
+				cancel(errGraceOver)
+				return
+			case <-w.gone:
+				cancel(errNoGrace)
+				return
+			case <-w.r.ctx.Done():
+				cancel(errNoGrace)
+				return
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return ctx, func() { cancel(nil) }
+}
+
+// runHook runs a preStop hook and returns when it has ended or time is up. What a hook says is nobody's business, as in a kubelet.
+func (c *container) runHook(ctx context.Context, p *process, hook *corev1.LifecycleHandler) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-p.done: // nothing left to prepare for
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	switch {
+	case hook.Exec != nil:
+		_, _, _ = c.exec(ctx, p, hook.Exec.Command)
+	case hook.HTTPGet != nil:
+		_ = c.probeHTTP(ctx, hook.HTTPGet)
+	case hook.Sleep != nil:
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Duration(hook.Sleep.Seconds) * time.Second):
+		}
+	}
+}
+
+// exec runs a command in the container with the container's environment and working folder.
+func (c *container) exec(ctx context.Context, p *process, command []string) (int, string, error) {
+	return p.exec(ctx, command, p.spec.Env, p.spec.Dir)
+}
