@@ -2,7 +2,6 @@ package failover
 
 import (
 	"fmt"
-	"time"
 )
 
 // Diagnosis names the first problem of the master that the observation shows.
@@ -160,8 +159,8 @@ func matchDown(v view) (string, bool) {
 			return "", false
 		}
 	}
-	return fmt.Sprintf("master %s is silent for %s, and every reachable replica (%d) agrees",
-		v.ref.Pod, v.master.SilentFor(v.now).Round(100*time.Millisecond), len(v.witnesses)), true
+	return fmt.Sprintf("master %s is silent for down-after (%s), and every reachable replica agrees",
+		v.ref.Pod, v.policy.DownAfter), true
 }
 
 func matchUnwitnessed(v view) (string, bool) {

@@ -1,0 +1,171 @@
+// Command manager is the RedisHA operator.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/selection"
+	"k8s.io/apimachinery/pkg/util/uuid"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers"
+	"github.com/redisha/redisha/failover/executor"
+	"github.com/redisha/redisha/failover/prober"
+)
+
+// leaseName is the Lease that the operator's replicas elect their leader by.
+const leaseName = "redisha-operator"
+
+// namespaceFile is where Kubernetes tells a pod its namespace.
+const namespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+
+func main() {
+	if err := run(ctrl.SetupSignalHandler()); err != nil {
+		fmt.Fprintln(os.Stderr, "redisha:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	o, err := parseOptions(flag.CommandLine, os.Args[1:])
+	if err != nil {
+		return err
+	}
+	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&o.zap)))
+	config, err := ctrl.GetConfig()
+	if err != nil {
+		return fmt.Errorf("finding the cluster (give --kubeconfig, or run in a pod): %w", err)
+	}
+	// A failover makes a handful of writes at once; the default limit of 20 a second would queue
+	// those of many RedisHA behind each other. The API server protects itself by fairness.
+	config.QPS, config.Burst = 200, 400
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return fmt.Errorf("building the scheme: %w", err)
+		}
+	}
+	me, err := identity()
+	if err != nil {
+		return err
+	}
+	me += "_" + string(uuid.NewUUID())
+	mgrOptions := managerOptions(o, scheme)
+	lease, err := elect(config, o, me, &mgrOptions)
+	if err != nil {
+		return err
+	}
+	mgr, err := ctrl.NewManager(config, mgrOptions)
+	if err != nil {
+		return fmt.Errorf("building the manager: %w", err)
+	}
+	if err := addControllers(mgr, o, lease, me); err != nil {
+		return err
+	}
+	if err := mgr.AddHealthzCheck("healthz", healthz.Ping); err != nil {
+		return fmt.Errorf("adding the health check: %w", err)
+	}
+	if err := mgr.AddReadyzCheck("readyz", healthz.Ping); err != nil {
+		return fmt.Errorf("adding the readiness check: %w", err)
+	}
+	if err := mgr.Start(ctx); err != nil {
+		return fmt.Errorf("running: %w", err)
+	}
+	return nil
+}
+
+func managerOptions(o options, scheme *runtime.Scheme) ctrl.Options {
+	cacheOptions := cache.Options{ByObject: map[client.Object]cache.ByObject{}}
+	// Of the kinds that a cluster is full of, only what belongs to a RedisHA is kept in memory.
+	ours := labels.NewSelector()
+	if r, err := labels.NewRequirement(v1alpha1.LabelName, selection.Exists, nil); err == nil {
+		ours = ours.Add(*r)
+	}
+	for _, kind := range []client.Object{
+		&corev1.Pod{}, &corev1.Secret{}, &corev1.ConfigMap{}, &corev1.Service{}, &corev1.PersistentVolumeClaim{},
+		&appsv1.StatefulSet{}, &discoveryv1.EndpointSlice{}, &policyv1.PodDisruptionBudget{},
+	} {
+		cacheOptions.ByObject[kind] = cache.ByObject{Label: ours}
+	}
+	for _, ns := range o.watched() {
+		if cacheOptions.DefaultNamespaces == nil {
+			cacheOptions.DefaultNamespaces = map[string]cache.Config{}
+		}
+		cacheOptions.DefaultNamespaces[ns] = cache.Config{}
+	}
+	return ctrl.Options{
+		Scheme:                 scheme,
+		Cache:                  cacheOptions,
+		Metrics:                metricsserver.Options{BindAddress: o.metricsAddress},
+		HealthProbeBindAddress: o.probeAddress,
+	}
+}
+
+// elect sets leader election up, with a lock that knows for how long the lease is certainly ours.
+func elect(config *rest.Config, o options, me string, mgr *ctrl.Options) (executor.Lease, error) {
+	if !o.leaderElect {
+		return controllers.NoLease{}, nil
+	}
+	namespace := o.leaderElectionNamespace
+	if namespace == "" {
+		raw, err := os.ReadFile(namespaceFile)
+		if err != nil {
+			return nil, fmt.Errorf("not running in a pod: give --leader-election-namespace, or --leader-elect=false: %w", err)
+		}
+		namespace = strings.TrimSpace(string(raw))
+	}
+	lock, err := resourcelock.NewFromKubeconfig(resourcelock.LeasesResourceLock, namespace, leaseName,
+		resourcelock.ResourceLockConfig{Identity: me}, rest.CopyConfig(config), o.renewDeadline)
+	if err != nil {
+		return nil, fmt.Errorf("building the leader lock: %w", err)
+	}
+	guard := controllers.NewLeaseGuard(lock, o.leaseDuration, clock.RealClock{})
+	mgr.LeaderElection = true
+	mgr.LeaderElectionID = leaseName
+	mgr.LeaderElectionNamespace = namespace
+	mgr.LeaderElectionResourceLockInterface = guard
+	mgr.LeaderElectionReleaseOnCancel = true
+	mgr.LeaseDuration, mgr.RenewDeadline, mgr.RetryPeriod = &o.leaseDuration, &o.renewDeadline, &o.retryPeriod
+	return guard, nil
+}
+
+func addControllers(mgr ctrl.Manager, o options, lease executor.Lease, me string) error {
+	failovers := &controllers.FailoverReconciler{
+		Client:      mgr.GetClient(),
+		Reader:      mgr.GetAPIReader(),
+		Recorder:    mgr.GetEventRecorderFor("redisha"),
+		Clock:       clock.RealClock{},
+		Lease:       lease,
+		Prober:      prober.Options{Period: o.probePeriod, ProbeTimeout: o.probeTimeout, Name: "redisha-" + me},
+		Concurrent:  o.concurrentFailovers,
+		OnPersisted: onPersisted(),
+	}
+	if err := failovers.SetupWithManager(mgr); err != nil {
+		return fmt.Errorf("setting the failover controller up: %w", err)
+	}
+	workloads := &controllers.WorkloadReconciler{Client: mgr.GetClient(), APIReader: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorderFor("redisha")}
+	if err := workloads.SetupWithManager(mgr); err != nil {
+		return fmt.Errorf("setting the workload controller up: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,300 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/resources"
+	"github.com/redisha/redisha/failover"
+	"github.com/redisha/redisha/failover/executor"
+	"github.com/redisha/redisha/failover/prober"
+)
+
+// FailoverReconciler is the failover loop: observe, decide, persist the intent, act, observe.
+// It alone promotes, writes role labels, the master's EndpointSlice and the failover's part of
+// the status. The deciding itself is failover.Decide's.
+type FailoverReconciler struct {
+	Client   client.Client
+	Reader   client.Reader // uncached, for when the cache is known to be behind
+	Recorder record.EventRecorder
+	Clock    clock.Clock
+	Lease    executor.Lease
+	// Prober's Options but for Wake, which is the reconciler's.
+	Prober prober.Options
+	// Concurrent is how many RedisHA may be decided on at the same time; one that hangs delays no other.
+	Concurrent int
+	// OnPersisted, if set, is called after each persisted transition and before its actions.
+	OnPersisted func(failover.State)
+
+	prober   *prober.Prober
+	executor *executor.Executor
+	gatherer *gatherer
+	cluster  *cluster
+	statuses echo[*v1alpha1.RedisHA]
+	storm    storm
+	wake     func(reconcile.Request)
+
+	mu        sync.Mutex
+	passwords map[string]string
+}
+
+// Bounds of one Reconcile. A running failover is carried on within one call as far as it goes;
+// after stepBudget the queue gets its turn, so that the work is seen by metrics and shutdown.
+const (
+	stepBudget   = 5 * time.Second
+	stepPause    = 10 * time.Millisecond
+	retryPause   = 50 * time.Millisecond
+	releaseAgain = 250 * time.Millisecond
+)
+
+// +kubebuilder:rbac:groups=redisha.io,resources=redishas,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=redisha.io,resources=redishas/status,verbs=get;update;patch
+// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;patch;delete
+// +kubebuilder:rbac:groups="",resources=nodes,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=events,verbs=create;patch
+// +kubebuilder:rbac:groups=apps,resources=statefulsets,verbs=get;list;watch
+// +kubebuilder:rbac:groups=discovery.k8s.io,resources=endpointslices,verbs=get;list;watch;create;update;delete
+// +kubebuilder:rbac:groups=redisha.io,resources=redishas/finalizers,verbs=update
+
+// Reconcile carries the failover of one RedisHA on as far as it goes now.
+func (r *FailoverReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	rha, err := r.load(ctx, req.NamespacedName)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if rha == nil || rha.DeletionTimestamp != nil {
+		return r.release(ctx, req.NamespacedName)
+	}
+	if err := r.loadPassword(ctx, req.NamespacedName); err != nil {
+		return ctrl.Result{}, err
+	}
+	began := r.Clock.Now()
+	for {
+		next, again, err := r.step(ctx, rha)
+		switch {
+		case apierrors.IsConflict(err):
+			// Somebody else wrote the object: whatever was decided was decided on an old one.
+			r.statuses.forget(req.NamespacedName)
+			if next, err = r.live(ctx, req.NamespacedName); err != nil || next == nil {
+				return ctrl.Result{}, err
+			}
+			again = 0
+		case err != nil:
+			return ctrl.Result{}, err
+		case again > stepPause || again < 0:
+			return ctrl.Result{RequeueAfter: max(again, 0)}, nil
+		}
+		rha = next
+		if r.Clock.Since(began) > stepBudget {
+			return ctrl.Result{RequeueAfter: retryPause}, nil
+		}
+		if err := r.pause(ctx, again); err != nil {
+			return ctrl.Result{}, err
+		}
+	}
+}
+
+// step is one turn of the loop. again is when to take the next: negative for "when something
+// changes", anything up to stepPause for "within this call".
+func (r *FailoverReconciler) step(ctx context.Context, rha *v1alpha1.RedisHA) (*v1alpha1.RedisHA, time.Duration, error) {
+	key := client.ObjectKeyFromObject(rha)
+	pods, err := r.gatherer.podsOf(ctx, key)
+	if err != nil {
+		return rha, 0, err
+	}
+	r.prober.Ensure(key.String(), targets(pods), func() string { return r.password(key.String()) })
+	obs, err := r.gatherer.observe(ctx, rha, pods)
+	if err != nil {
+		return rha, 0, err
+	}
+	now := r.Clock.Now()
+	obs.ObserverSick = r.storm.sick(now)
+	request, err := requestOf(rha)
+	if err != nil {
+		r.Recorder.Event(rha, corev1.EventTypeWarning, eventInvalidRequest, err.Error())
+		request = nil
+	}
+	decision := failover.Decide(now, policyOf(rha), obs, progressOf(&rha.Status), request)
+	r.storm.note(key.String(), decision.Diagnosis, now)
+
+	next, wrote, err := r.persist(ctx, rha, decision, obs)
+	if err != nil {
+		return rha, 0, err
+	}
+	results := r.executor.Execute(ctx, key.String(), int(resources.RedisPort), decision.Actions)
+	if r.report(ctx, rha, decision, results) {
+		return next, retryPause, nil
+	}
+	if wrote || len(decision.Actions) > 0 {
+		return next, 0, nil
+	}
+	if decision.RequeueAfter == 0 {
+		return next, -1, nil
+	}
+	return next, decision.RequeueAfter, nil
+}
+
+// report logs what did not work; it tells whether anything did not.
+func (r *FailoverReconciler) report(ctx context.Context, rha *v1alpha1.RedisHA, d failover.Decision, results []executor.Result) bool {
+	failed := false
+	for _, res := range results {
+		if res.Err == nil {
+			continue
+		}
+		failed = true
+		// A failed action is tried again as long as it is needed; what that needs to tell is in the verdict.
+		log.FromContext(ctx).V(1).Info("action failed", "action", fmt.Sprintf("%T", res.Action), "target", res.Action.Target().Pod,
+			"error", res.Err.Error(), "took", res.Took, "state", d.Next.State, "redisha", client.ObjectKeyFromObject(rha))
+	}
+	return failed
+}
+
+// persist writes the decision's status by compare-and-swap, if it says anything new. While a
+// failover runs only the machine's own progress is worth a write.
+func (r *FailoverReconciler) persist(ctx context.Context, rha *v1alpha1.RedisHA, d failover.Decision, obs failover.Observation) (*v1alpha1.RedisHA, bool, error) {
+	before := rha.Status
+	next := rha.DeepCopy()
+	applyDecision(next, d, obs)
+	if equality.Semantic.DeepEqual(before, next.Status) {
+		return rha, false, nil
+	}
+	moved := !equality.Semantic.DeepEqual(before.Failover, next.Status.Failover)
+	if !moved && d.Next.Running() {
+		return rha, false, nil
+	}
+	if r.Lease.Left() <= 0 {
+		return rha, false, errors.New("the leader lease is not ours any more; nothing is decided")
+	}
+	if err := r.Client.Status().Update(ctx, next); err != nil {
+		return rha, false, fmt.Errorf("persisting %s: %w", d.Next.State, err)
+	}
+	r.statuses.wrote(next)
+	r.announce(ctx, next, &before, d)
+	if moved && r.OnPersisted != nil {
+		r.OnPersisted(d.Next.State)
+	}
+	return next, moved, nil
+}
+
+// load returns the RedisHA, no older than what we last wrote; nil when there is none.
+func (r *FailoverReconciler) load(ctx context.Context, key client.ObjectKey) (*v1alpha1.RedisHA, error) {
+	cached := &v1alpha1.RedisHA{}
+	err := r.Client.Get(ctx, key, cached)
+	if apierrors.IsNotFound(err) {
+		r.statuses.forget(key)
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the RedisHA: %w", err)
+	}
+	rha, _ := r.statuses.newest(key, cached, true)
+	return rha, nil
+}
+
+// live reads the RedisHA past the cache; nil when there is none.
+func (r *FailoverReconciler) live(ctx context.Context, key client.ObjectKey) (*v1alpha1.RedisHA, error) {
+	rha := &v1alpha1.RedisHA{}
+	err := r.Reader.Get(ctx, key, rha)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the RedisHA past the cache: %w", err)
+	}
+	r.statuses.wrote(rha)
+	return rha, nil
+}
+
+// release lets go of a RedisHA that is being deleted. A master whose pod goes with it is fenced,
+// so that its preStop hook does not wait for a successor that will never be. Pods that stay
+// (an orphaning deletion) are left exactly as they are.
+func (r *FailoverReconciler) release(ctx context.Context, key client.ObjectKey) (ctrl.Result, error) {
+	pods, err := r.gatherer.podsOf(ctx, key)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	var actions []failover.Action
+	leaving := false
+	for _, n := range r.prober.Observe(key.String()) {
+		for i := range pods {
+			if string(pods[i].UID) != n.UID || pods[i].DeletionTimestamp == nil {
+				continue
+			}
+			leaving = true
+			if n.Answers() && n.Replication.Role == failover.RoleMaster {
+				actions = append(actions, failover.Detach{Node: n.Ref(), Within: failover.DetachWithin})
+			}
+		}
+	}
+	if len(pods) == 0 || !leaving {
+		r.forget(key)
+		if len(pods) == 0 {
+			return ctrl.Result{}, nil
+		}
+		return ctrl.Result{}, nil
+	}
+	r.executor.Execute(ctx, key.String(), int(resources.RedisPort), actions)
+	return ctrl.Result{RequeueAfter: releaseAgain}, nil
+}
+
+func (r *FailoverReconciler) forget(key client.ObjectKey) {
+	r.prober.Remove(key.String())
+	r.storm.forget(key.String())
+	forgetMetrics(key)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.passwords, key.String())
+}
+
+// loadPassword keeps the password in force at hand for the next connection.
+func (r *FailoverReconciler) loadPassword(ctx context.Context, key client.ObjectKey) error {
+	var secret corev1.Secret
+	err := r.Client.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: resources.MountSecretName(key.Name)}, &secret)
+	if apierrors.IsNotFound(err) {
+		return nil // not made yet, or deleted a moment ago: what is known is kept
+	}
+	if err != nil {
+		return fmt.Errorf("reading the password: %w", err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.passwords[key.String()] = string(secret.Data[resources.PasswordKey])
+	return nil
+}
+
+func (r *FailoverReconciler) password(key string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.passwords[key]
+}
+
+// pause waits within a Reconcile, unless the operator is told to stop.
+func (r *FailoverReconciler) pause(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	timer := r.Clock.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C():
+		return nil
+	}
+}

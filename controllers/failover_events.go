@@ -1,0 +1,105 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/failover"
+)
+
+// Reasons of the Events that the failover controller records, one per transition.
+const (
+	eventInvalidRequest   = "InvalidRequest"
+	eventSuspected        = "MasterSuspected"
+	eventAnswersAgain     = "MasterAnswersAgain"
+	eventFailoverStarted  = "FailoverStarted"
+	eventHandoverStarted  = "HandoverStarted"
+	eventHandoverAborted  = "HandoverAborted"
+	eventCandidateChosen  = "CandidateChosen"
+	eventMasterPublished  = "MasterPublished"
+	eventFailoverFinished = "FailoverFinished"
+	eventHandoverFinished = "HandoverFinished"
+	eventInitialized      = "Initialized"
+	eventBlocked          = "Blocked"
+	eventUnblocked        = "Unblocked"
+	eventRefused          = "Refused"
+)
+
+// eventOf names the Event of a transition into a state.
+func eventOf(from, to failover.State, record *failover.Record) (kind, reason string) {
+	switch to {
+	case failover.StateSuspected:
+		return corev1.EventTypeWarning, eventSuspected
+	case failover.StateFencing:
+		if from == failover.StateBlocked {
+			return corev1.EventTypeNormal, eventUnblocked
+		}
+		return corev1.EventTypeWarning, eventFailoverStarted
+	case failover.StateHandingOver:
+		return corev1.EventTypeNormal, eventHandoverStarted
+	case failover.StatePromoting:
+		return corev1.EventTypeNormal, eventCandidateChosen
+	case failover.StateReattaching:
+		return corev1.EventTypeNormal, eventMasterPublished
+	case failover.StateBlocked:
+		return corev1.EventTypeWarning, eventBlocked
+	case failover.StateStable:
+		return settledEvent(from, record)
+	case failover.StateBootstrapping:
+	}
+	return "", ""
+}
+
+func settledEvent(from failover.State, record *failover.Record) (kind, reason string) {
+	switch {
+	case from == failover.StateSuspected:
+		return corev1.EventTypeNormal, eventAnswersAgain
+	case record == nil:
+		return "", ""
+	case record.Outcome == failover.OutcomeAborted:
+		return corev1.EventTypeWarning, eventHandoverAborted
+	case record.Kind == failover.KindBootstrap:
+		return corev1.EventTypeNormal, eventInitialized
+	case record.Kind == failover.KindHandover:
+		return corev1.EventTypeNormal, eventHandoverFinished
+	}
+	return corev1.EventTypeNormal, eventFailoverFinished
+}
+
+// announce tells people what was persisted: an Event, a log line and the metrics.
+func (r *FailoverReconciler) announce(ctx context.Context, rha *v1alpha1.RedisHA, before *v1alpha1.RedisHAStatus, d failover.Decision) {
+	key := client.ObjectKeyFromObject(rha)
+	from := progressOf(before).State
+	observeDecision(key, d)
+	if from == d.Next.State {
+		if was := progressOf(before).Reason; d.Reason != failover.ReasonNone && was != d.Reason && isNewlyBlocked(before, d) {
+			r.Recorder.Event(rha, corev1.EventTypeWarning, eventRefused, fmt.Sprintf("%s: %s", d.Reason, d.Verdict))
+		}
+		return
+	}
+	kind, reason := eventOf(from, d.Next.State, d.Record)
+	if reason == "" {
+		return
+	}
+	message := d.Verdict
+	if d.Reason != failover.ReasonNone {
+		message = fmt.Sprintf("%s: %s", d.Reason, d.Verdict)
+	}
+	r.Recorder.Event(rha, kind, reason, message)
+	log.FromContext(ctx).Info(message, "event", reason, "state", d.Next.State, "epoch", d.Next.Epoch)
+}
+
+// isNewlyBlocked reports that the condition Blocked did not give this reason before.
+func isNewlyBlocked(before *v1alpha1.RedisHAStatus, d failover.Decision) bool {
+	for _, c := range before.Conditions {
+		if c.Type == v1alpha1.ConditionBlocked {
+			return c.Reason != string(d.Reason)
+		}
+	}
+	return true
+}

@@ -1,0 +1,59 @@
+package controllers
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"github.com/redisha/redisha/failover"
+)
+
+var (
+	failoversTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "redisha_failovers_total",
+		Help: "Failovers, handovers and bootstraps that ended, by kind, cause and outcome.",
+	}, []string{"namespace", "name", "kind", "cause", "outcome"})
+	failoverSeconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "redisha_failover_duration_seconds",
+		Help:    "Time from the intent to the published master.",
+		Buckets: []float64{.01, .02, .05, .1, .2, .5, 1, 2, 5, 10, 30},
+	}, []string{"namespace", "name", "kind"})
+	blockedGauge = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "redisha_blocked",
+		Help: "1 while something that is wanted is refused, by reason.",
+	}, []string{"namespace", "name", "reason"})
+	epochGauge = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "redisha_epoch",
+		Help: "Number of promotions begun.",
+	}, []string{"namespace", "name"})
+)
+
+func init() {
+	metrics.Registry.MustRegister(failoversTotal, failoverSeconds, blockedGauge, epochGauge)
+}
+
+func observeDecision(key client.ObjectKey, d failover.Decision) {
+	epochGauge.WithLabelValues(key.Namespace, key.Name).Set(float64(d.Next.Epoch))
+	blockedGauge.DeletePartialMatch(prometheus.Labels{"namespace": key.Namespace, "name": key.Name})
+	if d.Reason != failover.ReasonNone {
+		blockedGauge.WithLabelValues(key.Namespace, key.Name, string(d.Reason)).Set(1)
+	}
+	if d.Record == nil {
+		return
+	}
+	r := d.Record
+	failoversTotal.WithLabelValues(key.Namespace, key.Name, string(r.Kind), string(r.Cause), string(r.Outcome)).Inc()
+	for _, s := range r.Steps {
+		if s.Name == failover.StepPublished && !r.StartedAt.IsZero() {
+			failoverSeconds.WithLabelValues(key.Namespace, key.Name, string(r.Kind)).Observe(s.At.Sub(r.StartedAt).Seconds())
+		}
+	}
+}
+
+// forgetMetrics drops the series of a RedisHA that is gone.
+func forgetMetrics(key client.ObjectKey) {
+	labels := prometheus.Labels{"namespace": key.Namespace, "name": key.Name}
+	for _, v := range []interface{ DeletePartialMatch(prometheus.Labels) int }{failoversTotal, failoverSeconds, blockedGauge, epochGauge} {
+		v.DeletePartialMatch(labels)
+	}
+}

@@ -1,0 +1,177 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/resources"
+	"github.com/redisha/redisha/failover"
+	"github.com/redisha/redisha/failover/prober"
+)
+
+// gatherer merges what Kubernetes shows (the cache) with what Redis says (the prober).
+type gatherer struct {
+	client  client.Client
+	prober  *prober.Prober
+	cluster *cluster
+}
+
+// podsOf lists the Redis pods of a RedisHA, by ordinal: those with its labels and a name of its.
+func (g *gatherer) podsOf(ctx context.Context, key client.ObjectKey) ([]corev1.Pod, error) {
+	var list corev1.PodList
+	if err := g.client.List(ctx, &list, client.InNamespace(key.Namespace), client.MatchingLabels(resources.SelectorLabels(key.Name))); err != nil {
+		return nil, fmt.Errorf("listing pods: %w", err)
+	}
+	pods := slices.DeleteFunc(list.Items, func(p corev1.Pod) bool {
+		_, ok := resources.Ordinal(key.Name, p.Name)
+		return !ok
+	})
+	slices.SortFunc(pods, func(a, b corev1.Pod) int {
+		x, _ := resources.Ordinal(key.Name, a.Name)
+		y, _ := resources.Ordinal(key.Name, b.Name)
+		return x - y
+	})
+	for i := range pods {
+		if newest, ok := g.cluster.pods.newest(client.ObjectKeyFromObject(&pods[i]), &pods[i], true); ok {
+			pods[i] = *newest
+		}
+	}
+	return pods, nil
+}
+
+// targets says which addresses to probe.
+func targets(pods []corev1.Pod) []prober.Target {
+	out := make([]prober.Target, 0, len(pods))
+	for _, p := range pods {
+		out = append(out, prober.Target{Pod: p.Name, UID: string(p.UID), IP: p.Status.PodIP, Port: int(resources.RedisPort)})
+	}
+	return out
+}
+
+// observe gathers everything one decision is based on.
+func (g *gatherer) observe(ctx context.Context, rha *v1alpha1.RedisHA, pods []corev1.Pod) (failover.Observation, error) {
+	key := client.ObjectKeyFromObject(rha)
+	probed := map[string]failover.Node{}
+	for _, n := range g.prober.Observe(key.String()) {
+		probed[n.UID] = n
+	}
+	revision, err := g.updateRevision(ctx, key)
+	if err != nil {
+		return failover.Observation{}, err
+	}
+	obs := failover.Observation{}
+	present := map[int]bool{}
+	for i := range pods {
+		n := probed[string(pods[i].UID)]
+		n.Name, n.UID, n.IP = pods[i].Name, string(pods[i].UID), pods[i].Status.PodIP
+		n.Ordinal, _ = resources.Ordinal(rha.Name, pods[i].Name)
+		present[n.Ordinal] = true
+		podFacts(&n, &pods[i], revision)
+		if err := g.nodeFacts(ctx, &n, &pods[i]); err != nil {
+			return obs, err
+		}
+		if n.MayHoldData, err = g.mayHoldData(ctx, rha, n.Ordinal); err != nil {
+			return obs, err
+		}
+		obs.Nodes = append(obs.Nodes, n)
+	}
+	for ordinal := range int(resources.Replicas(rha)) {
+		if present[ordinal] {
+			continue
+		}
+		holds, err := g.mayHoldData(ctx, rha, ordinal)
+		if err != nil {
+			return obs, err
+		}
+		obs.Absent = append(obs.Absent, failover.AbsentNode{Name: resources.PodName(rha.Name, ordinal), MayHoldData: holds})
+	}
+	slice, found, err := g.cluster.masterSlice(ctx, key)
+	if err != nil {
+		return obs, err
+	}
+	if found {
+		obs.Published = publishedIn(slice)
+	}
+	return obs, nil
+}
+
+// updateRevision is the revision that pods should have; empty while the StatefulSet controller
+// has not caught up with the StatefulSet.
+func (g *gatherer) updateRevision(ctx context.Context, key client.ObjectKey) (string, error) {
+	var sts appsv1.StatefulSet
+	err := g.client.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: resources.StatefulSetName(key.Name)}, &sts)
+	if apierrors.IsNotFound(err) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("reading the StatefulSet: %w", err)
+	}
+	if sts.Status.ObservedGeneration != sts.Generation {
+		return "", nil
+	}
+	return sts.Status.UpdateRevision, nil
+}
+
+// podFacts fills in what the pod object says.
+func podFacts(n *failover.Node, pod *corev1.Pod, revision string) {
+	n.Terminating = pod.DeletionTimestamp != nil
+	n.RoleLabel = failover.Role(pod.Labels[v1alpha1.LabelRole])
+	hash := pod.Labels[appsv1.ControllerRevisionHashLabelKey]
+	n.Outdated = revision != "" && hash != "" && hash != revision
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			n.Ready = c.Status == corev1.ConditionTrue
+		}
+	}
+	for _, c := range pod.Status.ContainerStatuses {
+		if c.Name == resources.RedisContainer {
+			n.Exited = c.State.Terminated != nil || (c.State.Waiting != nil && c.LastTerminationState.Terminated != nil)
+		}
+	}
+	if pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded {
+		n.Exited = true
+	}
+}
+
+// nodeFacts fills in what the Kubernetes node under the pod says.
+func (g *gatherer) nodeFacts(ctx context.Context, n *failover.Node, pod *corev1.Pod) error {
+	if pod.Spec.NodeName == "" {
+		return nil
+	}
+	var node corev1.Node
+	err := g.client.Get(ctx, client.ObjectKey{Name: pod.Spec.NodeName}, &node)
+	if apierrors.IsNotFound(err) {
+		n.NodeGone = true
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading node %s: %w", pod.Spec.NodeName, err)
+	}
+	n.Cordoned = node.Spec.Unschedulable
+	return nil
+}
+
+// mayHoldData reports whether the volume of an ordinal may hold data that matters: any volume
+// once there has been a master; before that, only one that is older than the RedisHA.
+func (g *gatherer) mayHoldData(ctx context.Context, rha *v1alpha1.RedisHA, ordinal int) (bool, error) {
+	if rha.Spec.Storage == nil {
+		return false, nil
+	}
+	var claim corev1.PersistentVolumeClaim
+	err := g.client.Get(ctx, client.ObjectKey{Namespace: rha.Namespace, Name: resources.ClaimName(rha.Name, ordinal)}, &claim)
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("reading claim %s: %w", resources.ClaimName(rha.Name, ordinal), err)
+	}
+	initialized := rha.Status.Failover != nil && rha.Status.Failover.Initialized
+	return initialized || claim.CreationTimestamp.Before(&rha.CreationTimestamp), nil
+}

@@ -1,0 +1,124 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/failover/executor"
+	"github.com/redisha/redisha/failover/prober"
+)
+
+// SetupWithManager starts the loop with the manager, on the leader only.
+func (r *FailoverReconciler) SetupWithManager(mgr ctrl.Manager) error {
+	r.passwords = map[string]string{}
+	r.wake = func(reconcile.Request) {}
+	r.cluster = &cluster{client: r.Client, reader: r.Reader}
+	options := r.Prober
+	options.Wake = func(key string) { r.wake(reconcile.Request{NamespacedName: objectKey(key)}) }
+	r.prober = prober.New(options)
+	r.executor = executor.New(r.prober, r.cluster, r.Lease, executor.Options{})
+	r.gatherer = &gatherer{client: r.Client, prober: r.prober, cluster: r.cluster}
+	if err := mgr.Add(manager.RunnableFunc(r.closeProber)); err != nil {
+		return fmt.Errorf("adding the prober: %w", err)
+	}
+	err := ctrl.NewControllerManagedBy(mgr).
+		Named("failover").
+		For(&v1alpha1.RedisHA{}).
+		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(byName)).
+		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(r.onNode), builder.WithPredicates(onChange(nodeChanged))).
+		Watches(&discoveryv1.EndpointSlice{}, handler.Funcs{
+			UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) { enqueue(ctx, e.ObjectNew, q) },
+			DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) {
+				r.cluster.slices.forget(client.ObjectKeyFromObject(e.Object))
+				enqueue(ctx, e.Object, q)
+			},
+		}).
+		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(byName)).
+		Watches(&appsv1.StatefulSet{}, handler.EnqueueRequestsFromMapFunc(byName)).
+		WatchesRawSource(source.Func(func(_ context.Context, q queue) error {
+			// The prober's wakes go straight into the queue: no buffer to overflow, duplicates fall together.
+			r.wake = q.Add
+			return nil
+		})).
+		WithOptions(controller.Options{MaxConcurrentReconciles: max(r.Concurrent, 1)}).
+		Complete(r)
+	if err != nil {
+		return fmt.Errorf("building the failover controller: %w", err)
+	}
+	return nil
+}
+
+type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+
+func (r *FailoverReconciler) closeProber(ctx context.Context) error {
+	<-ctx.Done()
+	r.prober.Close()
+	return nil
+}
+
+// byName leads from an owned object to its RedisHA, by label.
+func byName(_ context.Context, obj client.Object) []reconcile.Request {
+	name := obj.GetLabels()[v1alpha1.LabelName]
+	if name == "" {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: obj.GetNamespace(), Name: name}}}
+}
+
+func enqueue(ctx context.Context, obj client.Object, q queue) {
+	for _, req := range byName(ctx, obj) {
+		q.Add(req)
+	}
+}
+
+// onNode leads from a Kubernetes node to every RedisHA that has a pod on it.
+func (r *FailoverReconciler) onNode(ctx context.Context, node client.Object) []reconcile.Request {
+	var pods corev1.PodList
+	if err := r.Client.List(ctx, &pods); err != nil { // the cache holds Redis pods only
+		return nil
+	}
+	seen := map[client.ObjectKey]bool{}
+	var requests []reconcile.Request
+	for i := range pods.Items {
+		if pods.Items[i].Spec.NodeName != node.GetName() {
+			continue
+		}
+		for _, req := range byName(ctx, &pods.Items[i]) {
+			if !seen[req.NamespacedName] {
+				seen[req.NamespacedName] = true
+				requests = append(requests, req)
+			}
+		}
+	}
+	return requests
+}
+
+// nodeChanged lets through what a failover may be about: kubelets report far more often.
+func nodeChanged(before, after client.Object) bool {
+	a, okA := before.(*corev1.Node)
+	b, okB := after.(*corev1.Node)
+	return !okA || !okB || a.Spec.Unschedulable != b.Spec.Unschedulable
+}
+
+func onChange(changed func(before, after client.Object) bool) predicate.Predicate {
+	return predicate.Funcs{
+		CreateFunc: func(event.CreateEvent) bool { return false },
+		UpdateFunc: func(e event.UpdateEvent) bool { return changed(e.ObjectOld, e.ObjectNew) },
+	}
+}

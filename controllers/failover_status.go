@@ -1,0 +1,136 @@
+package controllers
+
+import (
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/resources"
+	"github.com/redisha/redisha/failover"
+)
+
+// applyDecision writes a decision into the status: the progress, the history and the conditions
+// that the failover controller owns.
+func applyDecision(rha *v1alpha1.RedisHA, d failover.Decision, obs failover.Observation) {
+	status := &rha.Status
+	writeProgress(status, d.Next)
+	if d.Next.Request != "" {
+		status.LastHandledRequest = d.Next.Request
+	}
+	if d.Record != nil {
+		entry := historyOf(*d.Record)
+		status.History = append([]v1alpha1.HistoryEntry{entry}, status.History...)
+		status.History = status.History[:min(len(status.History), maxHistory)]
+		if d.Record.Kind != failover.KindBootstrap && d.Record.Outcome == failover.OutcomeSucceeded {
+			status.LastFailover = &metav1.Time{Time: d.Record.FinishedAt}
+		}
+	}
+	for _, c := range conditionsOf(rha, d, obs) {
+		c.ObservedGeneration = rha.Generation
+		meta.SetStatusCondition(&status.Conditions, c)
+	}
+}
+
+func conditionsOf(rha *v1alpha1.RedisHA, d failover.Decision, obs failover.Observation) []metav1.Condition {
+	return []metav1.Condition{
+		availableCondition(d, obs), readyCondition(rha, d, obs), initializedCondition(d),
+		possibleCondition(rha, d, obs), pausedCondition(d), blockedCondition(d),
+	}
+}
+
+func condition(kind string, is bool, reason, message string) metav1.Condition {
+	c := metav1.Condition{Type: kind, Status: metav1.ConditionFalse, Reason: reason, Message: message}
+	if is {
+		c.Status = metav1.ConditionTrue
+	}
+	return c
+}
+
+func availableCondition(d failover.Decision, obs failover.Observation) metav1.Condition {
+	m := d.Next.Master
+	switch {
+	case m == nil:
+		return condition(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonNoMaster, d.Verdict)
+	case d.Next.State == failover.StateBlocked:
+		return condition(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonNoMaster, d.Verdict)
+	case d.Next.State == failover.StateFencing || d.Next.State == failover.StatePromoting:
+		return condition(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonFailoverInProgress, "replacing master "+m.Pod)
+	}
+	n, ok := obs.Node(m.NodeRef)
+	if !ok || (n.Contact != failover.ContactAnswering && n.Contact != failover.ContactNone) {
+		return condition(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonMasterUnreachable, "master "+m.Pod+" does not answer")
+	}
+	return condition(v1alpha1.ConditionAvailable, true, v1alpha1.ReasonMasterServing, "master "+m.Pod+" serves")
+}
+
+// attachedReplicas counts the replicas that follow the master with their link up, by the settled picture.
+func attachedReplicas(p failover.Progress) int {
+	count := 0
+	for _, k := range p.Known {
+		if k.Role == failover.RoleReplica && k.LinkUp {
+			count++
+		}
+	}
+	return count
+}
+
+func readyCondition(rha *v1alpha1.RedisHA, d failover.Decision, obs failover.Observation) metav1.Condition {
+	want := int(resources.Replicas(rha))
+	attached := attachedReplicas(d.Next)
+	available := availableCondition(d, obs)
+	switch {
+	case available.Status != metav1.ConditionTrue:
+		return condition(v1alpha1.ConditionReady, false, available.Reason, available.Message)
+	case len(obs.Nodes) < want:
+		return condition(v1alpha1.ConditionReady, false, v1alpha1.ReasonNodesMissing, fmt.Sprintf("%d of %d Redis pods exist", len(obs.Nodes), want))
+	case attached < want-1:
+		return condition(v1alpha1.ConditionReady, false, v1alpha1.ReasonReplicasSyncing, fmt.Sprintf("%d of %d replicas follow the master", attached, want-1))
+	}
+	return condition(v1alpha1.ConditionReady, true, v1alpha1.ReasonAllNodesReady, fmt.Sprintf("the master serves and %d replicas follow it", want-1))
+}
+
+func initializedCondition(d failover.Decision) metav1.Condition {
+	switch {
+	case d.Next.Initialized:
+		return condition(v1alpha1.ConditionInitialized, true, v1alpha1.ReasonFirstMasterPromoted, "a first master has been promoted")
+	case d.Reason == failover.ReasonWaitingForData:
+		return condition(v1alpha1.ConditionInitialized, false, v1alpha1.ReasonWaitingForData, d.Verdict)
+	}
+	return condition(v1alpha1.ConditionInitialized, false, v1alpha1.ReasonWaitingForPods, "no Redis has become master yet")
+}
+
+// possibleCondition answers the question before it is asked: would we survive the master's loss now?
+func possibleCondition(rha *v1alpha1.RedisHA, d failover.Decision, obs failover.Observation) metav1.Condition {
+	kind := v1alpha1.ConditionFailoverPossible
+	if resources.Replicas(rha) == 1 {
+		return condition(kind, false, v1alpha1.ReasonSingleNode, "spec.replicas is 1; there is nothing to fail over to")
+	}
+	if rha.Spec.Failover.Mode == v1alpha1.ModeManual {
+		return condition(kind, false, v1alpha1.ReasonManualMode, "spec.failover.mode is Manual; annotate "+v1alpha1.AnnotationRequest+"="+requestHandover)
+	}
+	if d.Next.Master == nil || attachedReplicas(d.Next) == 0 {
+		return condition(kind, false, v1alpha1.ReasonNoReplica, "no replica follows the master")
+	}
+	for _, k := range d.Next.Known {
+		if k.Role == failover.RoleReplica && k.LinkUp && k.Limitation == failover.LimitNone {
+			return condition(kind, true, v1alpha1.ReasonCandidateAvailable, "a replica may take over")
+		}
+	}
+	return condition(kind, false, v1alpha1.ReasonNoCandidate, "every replica has a limitation; see status.nodes")
+}
+
+func pausedCondition(d failover.Decision) metav1.Condition {
+	if d.Reason == failover.ReasonPaused {
+		return condition(v1alpha1.ConditionPaused, true, v1alpha1.ReasonPausedBySpec, "spec.failover.mode is Paused; the operator observes only")
+	}
+	return condition(v1alpha1.ConditionPaused, false, v1alpha1.ReasonNotPaused, "the operator acts")
+}
+
+func blockedCondition(d failover.Decision) metav1.Condition {
+	if d.Reason == failover.ReasonNone || d.Reason == failover.ReasonPaused || !d.Next.Initialized {
+		return condition(v1alpha1.ConditionBlocked, false, v1alpha1.ReasonNotBlocked, "nothing that is wanted is refused")
+	}
+	return condition(v1alpha1.ConditionBlocked, true, string(d.Reason), d.Verdict)
+}

@@ -1,0 +1,71 @@
+package controllers
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
+	"k8s.io/utils/clock"
+)
+
+// LeaseGuard is the lock of the leader election, watched: it knows for how long nobody else can
+// have become leader. It counts from before the renewing request was sent, on the monotonic
+// clock, so that a slow answer or a set wall clock only ever makes it more careful.
+type LeaseGuard struct {
+	resourcelock.Interface
+	clock    clock.PassiveClock
+	duration time.Duration
+
+	mu    sync.Mutex
+	until time.Time
+}
+
+// NewLeaseGuard wraps lock, whose lease lasts duration after each renewal.
+func NewLeaseGuard(lock resourcelock.Interface, duration time.Duration, clk clock.PassiveClock) *LeaseGuard {
+	return &LeaseGuard{Interface: lock, clock: clk, duration: duration}
+}
+
+// Left returns for how long the lease is certainly still ours; zero or less when it may not be.
+func (g *LeaseGuard) Left() time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.until.Sub(g.clock.Now())
+}
+
+// Create implements resourcelock.Interface.
+func (g *LeaseGuard) Create(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	began := g.clock.Now()
+	err := g.Interface.Create(ctx, record)
+	g.note(began, record, err)
+	return err
+}
+
+// Update implements resourcelock.Interface.
+func (g *LeaseGuard) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	began := g.clock.Now()
+	if record.HolderIdentity != g.Identity() {
+		g.set(time.Time{}) // being released: from before the request on, it may be anybody's
+	}
+	err := g.Interface.Update(ctx, record)
+	g.note(began, record, err)
+	return err
+}
+
+func (g *LeaseGuard) note(began time.Time, record resourcelock.LeaderElectionRecord, err error) {
+	if err == nil && record.HolderIdentity == g.Identity() {
+		g.set(began.Add(g.duration))
+	}
+}
+
+func (g *LeaseGuard) set(until time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.until = until
+}
+
+// NoLease is the lease of an operator that runs without leader election: the only one there is.
+type NoLease struct{}
+
+// Left returns an hour, always.
+func (NoLease) Left() time.Duration { return time.Hour }
