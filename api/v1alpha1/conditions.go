@@ -83,8 +83,9 @@ const (
 	ReasonWaitingForNodes = "WaitingForNodes"
 	// ReasonScaling: pods are being added or removed.
 	ReasonScaling = "Scaling"
-	// ReasonVolumesExpanding: claims were enlarged and the volumes have not followed yet.
-	ReasonVolumesExpanding = "VolumesExpanding"
+	// ReasonRolloutPaused: spec.failover.mode is Paused, and a replaced pod would
+	// not be attached again.
+	ReasonRolloutPaused = "RolloutPaused"
 )
 
 // Reasons of Reconciled.
@@ -97,8 +98,9 @@ const (
 	ReasonSecretKeyMissing = "SecretKeyMissing"
 	// ReasonPasswordInvalid: the password holds a character redis.conf cannot carry.
 	ReasonPasswordInvalid = "PasswordInvalid"
-	// ReasonConfigInvalid: spec.config holds a setting that cannot be used.
-	ReasonConfigInvalid = "ConfigInvalid"
+	// ReasonPasswordChangeRefused: the Secret of spec.auth holds another password
+	// than the one Redis runs with.
+	ReasonPasswordChangeRefused = "PasswordChangeRefused"
 	// ReasonNotOwned: an object of the needed name exists and belongs to somebody else.
 	ReasonNotOwned = "NotOwned"
 	// ReasonExpansionRefused: a claim could not be enlarged; the message says why.

@@ -1,0 +1,190 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/record"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/resources"
+)
+
+// workloadFieldOwner is the field manager of everything the workload controller applies.
+const workloadFieldOwner = "redisha.io/workload"
+
+// workloadTimeout bounds one pass over one RedisHA.
+const workloadTimeout = 30 * time.Second
+
+// WorkloadReconciler keeps everything a RedisHA owns as its spec wants it: the
+// StatefulSet, Services, configuration, Secrets and disruption budget. It replaces
+// outdated pods one at a time and never promotes: an outdated or leaving master is
+// replaced after the failover controller has handed over.
+//
+// It writes nothing when nothing differs, and of the status only
+// observedGeneration, replicas, readyReplicas, ready, selector and the conditions
+// Progressing and Reconciled.
+type WorkloadReconciler struct {
+	// Client reads from the cache and writes.
+	Client client.Client
+	// APIReader reads past the cache: what must not be mistaken for absent, and
+	// the user's Secrets, which are not cached.
+	APIReader client.Reader
+	// Recorder takes Events about the RedisHA.
+	Recorder record.EventRecorder
+
+	passwords passwordMemory
+}
+
+// +kubebuilder:rbac:groups=redisha.io,resources=redishas,verbs=get;list;watch
+// +kubebuilder:rbac:groups=redisha.io,resources=redishas/status,verbs=get;patch
+// +kubebuilder:rbac:groups=redisha.io,resources=redishas/finalizers,verbs=update
+// +kubebuilder:rbac:groups=apps,resources=statefulsets,verbs=get;list;watch;create;patch
+// +kubebuilder:rbac:groups="",resources=services;configmaps,verbs=get;list;watch;create;patch
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;delete
+// +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups="",resources=events,verbs=create;patch
+
+// SetupWithManager registers the controller under the name "workload" and fills
+// the fields of r that are not set. Secrets, as everything else it owns, are
+// found by the label redisha.io/name, so the manager's cache may be limited to it.
+func (r *WorkloadReconciler) SetupWithManager(mgr ctrl.Manager) error {
+	if r.Client == nil {
+		r.Client = mgr.GetClient()
+	}
+	if r.APIReader == nil {
+		r.APIReader = mgr.GetAPIReader()
+	}
+	if r.Recorder == nil {
+		r.Recorder = mgr.GetEventRecorderFor("redisha-workload")
+	}
+	byLabel := handler.EnqueueRequestsFromMapFunc(redisHAByLabel)
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("workload").
+		For(&v1alpha1.RedisHA{}).
+		Owns(&appsv1.StatefulSet{}).
+		Owns(&corev1.Service{}).
+		Owns(&corev1.ConfigMap{}).
+		Owns(&corev1.Secret{}).
+		Owns(&policyv1.PodDisruptionBudget{}).
+		Watches(&corev1.Pod{}, byLabel).
+		Watches(&corev1.PersistentVolumeClaim{}, byLabel).
+		WithOptions(controller.Options{MaxConcurrentReconciles: 4}).
+		Complete(r)
+}
+
+// redisHAByLabel maps an object to the RedisHA its label names.
+func redisHAByLabel(_ context.Context, object client.Object) []reconcile.Request {
+	name := object.GetLabels()[v1alpha1.LabelName]
+	if name == "" {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: object.GetNamespace(), Name: name}}}
+}
+
+// Reconcile makes one pass. An error has been put into the condition Reconciled
+// before it is returned for a retry.
+func (r *WorkloadReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, workloadTimeout)
+	defer cancel()
+	rha := &v1alpha1.RedisHA{}
+	if err := r.Client.Get(ctx, req.NamespacedName, rha); err != nil {
+		if apierrors.IsNotFound(err) {
+			r.passwords.forget(req.NamespacedName)
+		}
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if !rha.DeletionTimestamp.IsZero() {
+		return ctrl.Result{}, nil
+	}
+	pass := &workloadPass{WorkloadReconciler: r, rha: rha}
+	return pass.run(ctx)
+}
+
+// workloadPass is one pass over one RedisHA.
+type workloadPass struct {
+	*WorkloadReconciler
+
+	rha *v1alpha1.RedisHA
+	// sts is the StatefulSet before this pass; nil when there is none.
+	sts *appsv1.StatefulSet
+	// pods are the Redis pods, by ordinal.
+	pods []corev1.Pod
+	// progress is what the pods are waiting for; set by the last phase.
+	progress podProgress
+	// later is a failure that did not stop the pass.
+	later error
+}
+
+func (w *workloadPass) run(ctx context.Context) (ctrl.Result, error) {
+	if err := w.load(ctx); err != nil {
+		return ctrl.Result{}, err
+	}
+	failure := w.phases(ctx)
+	if apierrors.IsConflict(failure) {
+		return ctrl.Result{RequeueAfter: 100 * time.Millisecond}, nil
+	}
+	if err := w.writeStatus(ctx, failure); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	var refused *refusal
+	if errors.As(failure, &refused) {
+		return ctrl.Result{RequeueAfter: refused.retryAfter}, nil
+	}
+	return ctrl.Result{}, failure
+}
+
+// phases run in this order; the first failure ends the pass, except those that
+// need not stop the others (w.later).
+func (w *workloadPass) phases(ctx context.Context) error {
+	for _, phase := range []func(context.Context) error{
+		w.applyNetwork, w.applyAuth, w.applyConfig, w.applyStatefulSet, w.removeUnwanted, w.growClaims, w.replacePods,
+	} {
+		if err := phase(ctx); err != nil {
+			return err
+		}
+	}
+	return w.later
+}
+
+func (w *workloadPass) load(ctx context.Context) error {
+	key := types.NamespacedName{Namespace: w.rha.Namespace, Name: resources.StatefulSetName(w.rha.Name)}
+	sts := &appsv1.StatefulSet{}
+	switch err := w.Client.Get(ctx, key, sts); {
+	case err == nil:
+		w.sts = sts
+	case !apierrors.IsNotFound(err):
+		return fmt.Errorf("reading the StatefulSet: %w", err)
+	}
+	pods, err := w.listPods(ctx)
+	w.pods = pods
+	return err
+}
+
+// refusal is a failure that only a person can mend; it becomes the condition
+// Reconciled with its reason, and is looked at again later.
+type refusal struct {
+	reason     string
+	message    string
+	retryAfter time.Duration
+}
+
+func (r *refusal) Error() string { return r.reason + ": " + r.message }
+
+func refuse(reason, format string, args ...any) *refusal {
+	return &refusal{reason: reason, message: fmt.Sprintf(format, args...), retryAfter: 10 * time.Second}
+}

@@ -1,0 +1,429 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/utils/ptr"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+)
+
+// world is a fake API server, with every write to it written down.
+type world struct {
+	t          *testing.T
+	client     client.WithWatch
+	reconciler *WorkloadReconciler
+	events     *record.FakeRecorder
+
+	mu     sync.Mutex
+	writes []string
+}
+
+func newWorld(t *testing.T, objects ...client.Object) *world {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := &world{t: t, events: record.NewFakeRecorder(100)}
+	w.client = fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).
+		WithStatusSubresource(&v1alpha1.RedisHA{}, &appsv1.StatefulSet{}).
+		WithInterceptorFuncs(interceptor.Funcs{
+			Apply: func(ctx context.Context, c client.WithWatch, obj runtime.ApplyConfiguration, opts ...client.ApplyOption) error {
+				w.note("apply %v", obj)
+				return c.Apply(ctx, obj, opts...)
+			},
+			Patch: func(ctx context.Context, c client.WithWatch, obj client.Object, patch client.Patch, opts ...client.PatchOption) error {
+				w.note("patch %s", obj.GetName())
+				return c.Patch(ctx, obj, patch, opts...)
+			},
+			Delete: func(ctx context.Context, c client.WithWatch, obj client.Object, opts ...client.DeleteOption) error {
+				w.note("delete %T %s", obj, obj.GetName())
+				return c.Delete(ctx, obj, opts...)
+			},
+			SubResourcePatch: func(ctx context.Context, c client.Client, sub string, obj client.Object, patch client.Patch, opts ...client.SubResourcePatchOption) error {
+				w.note("patch %s of %s", sub, obj.GetName())
+				return c.SubResource(sub).Patch(ctx, obj, patch, opts...)
+			},
+		}).Build()
+	w.reconciler = &WorkloadReconciler{Client: w.client, APIReader: w.client, Recorder: w.events}
+	return w
+}
+
+func (w *world) note(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.writes = append(w.writes, fmt.Sprintf(format, args...))
+}
+
+// reconcile makes a pass and returns the writes it made.
+func (w *world) reconcile() []string {
+	w.t.Helper()
+	w.writes = nil
+	if _, err := w.reconciler.Reconcile(w.t.Context(), ctrl.Request{NamespacedName: shopKey("shop")}); err != nil {
+		w.t.Fatalf("Reconcile: %v", err)
+	}
+	return slices.Clone(w.writes)
+}
+
+func (w *world) get(name string, object client.Object) {
+	w.t.Helper()
+	if err := w.client.Get(w.t.Context(), shopKey(name), object); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) condition(kind string) metav1.Condition {
+	w.t.Helper()
+	rha := &v1alpha1.RedisHA{}
+	w.get("shop", rha)
+	condition := meta.FindStatusCondition(rha.Status.Conditions, kind)
+	if condition == nil {
+		w.t.Fatalf("no condition %s", kind)
+	}
+	return *condition
+}
+
+func shopKey(name string) types.NamespacedName {
+	return types.NamespacedName{Namespace: "store", Name: name}
+}
+
+func shop(change func(*v1alpha1.RedisHA)) *v1alpha1.RedisHA {
+	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Name: "shop", Namespace: "store", UID: "rha-uid", Generation: 1}}
+	if change != nil {
+		change(rha)
+	}
+	return rha
+}
+
+// owned are all objects of a RedisHA with defaults.
+func owned() map[string]client.Object {
+	return map[string]client.Object{
+		"shop":           &appsv1.StatefulSet{},
+		"shop-headless":  &corev1.Service{},
+		"shop-master":    &corev1.Service{},
+		"shop-replicas":  &corev1.Service{},
+		"shop-config":    &corev1.ConfigMap{},
+		"shop-auth":      &corev1.Secret{},
+		"shop-conf-auth": &corev1.Secret{},
+	}
+}
+
+func TestEverythingIsCreatedOwnedAndThenNothingIsWritten(t *testing.T) {
+	w := newWorld(t, shop(nil))
+	w.reconcile()
+	objects := owned()
+	objects["shop"] = &appsv1.StatefulSet{}
+	for name, object := range objects {
+		w.get(name, object)
+		if owner := metav1.GetControllerOf(object); owner == nil || owner.UID != "rha-uid" {
+			t.Errorf("%T %s is not owned: %v", object, name, owner)
+		}
+	}
+	pdb := &policyv1.PodDisruptionBudget{}
+	w.get("shop", pdb)
+	w.reconcile() // sees the StatefulSet and settles the status
+	if writes := w.reconcile(); len(writes) > 0 {
+		t.Errorf("a settled RedisHA was written to: %q", writes)
+	}
+	if got := w.condition(v1alpha1.ConditionReconciled); got.Status != metav1.ConditionTrue {
+		t.Errorf("Reconciled is %s: %s", got.Status, got.Message)
+	}
+}
+
+func TestDeletedObjectsComeBackWithTheSamePassword(t *testing.T) {
+	w := newWorld(t, shop(nil))
+	w.reconcile()
+	before := &corev1.Secret{}
+	w.get("shop-auth", before)
+	for name, object := range owned() {
+		w.get(name, object)
+		if err := w.client.Delete(t.Context(), object); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.reconcile()
+	for name, object := range owned() {
+		w.get(name, object)
+	}
+	after := &corev1.Secret{}
+	w.get("shop-auth", after)
+	if string(before.Data["password"]) != string(after.Data["password"]) {
+		t.Error("the password was generated anew, which locks everybody out of the running Redis")
+	}
+}
+
+func TestDriftIsRepairedAndOthersFieldsAreLeftAlone(t *testing.T) {
+	edits := map[string]func(w *world) client.Object{
+		"a selector added to the master's Service": func(w *world) client.Object {
+			svc := &corev1.Service{}
+			w.get("shop-master", svc)
+			svc.Spec.Selector = map[string]string{"app": "x"}
+			return svc
+		},
+		"another port": func(w *world) client.Object {
+			svc := &corev1.Service{}
+			w.get("shop-replicas", svc)
+			svc.Spec.Ports[0].Port = 7000
+			return svc
+		},
+		"redis.conf edited": func(w *world) client.Object {
+			cm := &corev1.ConfigMap{}
+			w.get("shop-config", cm)
+			cm.Data["redis.conf"] += "appendonly yes\n"
+			return cm
+		},
+		"the generated password edited": func(w *world) client.Object {
+			secret := &corev1.Secret{}
+			w.get("shop-auth", secret)
+			secret.Data["password"] = []byte("other")
+			return secret
+		},
+		"the mounted password edited": func(w *world) client.Object {
+			secret := &corev1.Secret{}
+			w.get("shop-conf-auth", secret)
+			secret.Data["password"] = []byte("other")
+			return secret
+		},
+		"the StatefulSet scaled and another image": func(w *world) client.Object {
+			sts := &appsv1.StatefulSet{}
+			w.get("shop", sts)
+			sts.Spec.Replicas = ptr.To[int32](7)
+			sts.Spec.Template.Spec.Containers[0].Image = "other"
+			return sts
+		},
+		"a container added": func(w *world) client.Object {
+			sts := &appsv1.StatefulSet{}
+			w.get("shop", sts)
+			sts.Spec.Template.Spec.Containers = append(sts.Spec.Template.Spec.Containers, corev1.Container{Name: "x", Image: "x"})
+			return sts
+		},
+		"labels and owner removed": func(w *world) client.Object {
+			sts := &appsv1.StatefulSet{}
+			w.get("shop", sts)
+			sts.Labels = map[string]string{v1alpha1.LabelName: "shop"}
+			sts.OwnerReferences = nil
+			return sts
+		},
+		"the budget's limit raised": func(w *world) client.Object {
+			pdb := &policyv1.PodDisruptionBudget{}
+			w.get("shop", pdb)
+			pdb.Spec.MaxUnavailable.IntVal = 3
+			return pdb
+		},
+	}
+	for name, edit := range edits {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, shop(nil))
+			w.reconcile()
+			w.reconcile()
+			before := w.clean(edit(w))
+			object := edit(w)
+			object.SetAnnotations(merged(object.GetAnnotations(), "somebody.else/note", "kept"))
+			if err := w.client.Update(t.Context(), object); err != nil {
+				t.Fatal(err)
+			}
+			if writes := w.reconcile(); len(writes) == 0 {
+				t.Fatal("nothing was repaired")
+			}
+			after := w.clean(object)
+			if after.GetAnnotations()["somebody.else/note"] != "kept" {
+				t.Error("an annotation of somebody else was removed")
+			}
+			before.SetAnnotations(merged(before.GetAnnotations(), "somebody.else/note", "kept"))
+			if diff := cmp.Diff(before, after); diff != "" {
+				t.Errorf("not repaired (-before +after):\n%s", diff)
+			}
+			w.reconcile() // the status sees the repaired StatefulSet
+			if writes := w.reconcile(); len(writes) > 0 {
+				t.Errorf("written again after the repair: %q", writes)
+			}
+		})
+	}
+}
+
+// clean is the object as it is now, without what changes at every write.
+func (w *world) clean(object client.Object) client.Object {
+	w.t.Helper()
+	now, _ := object.DeepCopyObject().(client.Object)
+	w.get(object.GetName(), now)
+	now.SetResourceVersion("")
+	now.SetManagedFields(nil)
+	now.SetGeneration(0)
+	return now
+}
+
+func merged(m map[string]string, key, value string) map[string]string {
+	if m == nil {
+		m = map[string]string{}
+	}
+	m[key] = value
+	return m
+}
+
+func TestAFieldNoLongerWantedIsRemoved(t *testing.T) {
+	w := newWorld(t, shop(func(rha *v1alpha1.RedisHA) {
+		rha.Spec.Service.Annotations = map[string]string{"lb": "internal"}
+	}))
+	w.reconcile()
+	rha := &v1alpha1.RedisHA{}
+	w.get("shop", rha)
+	rha.Spec.Service.Annotations = nil
+	rha.Spec.PodDisruptionBudget.Enabled = ptr.To(false)
+	if err := w.client.Update(t.Context(), rha); err != nil {
+		t.Fatal(err)
+	}
+	w.reconcile()
+	svc := &corev1.Service{}
+	w.get("shop-master", svc)
+	if _, found := svc.Annotations["lb"]; found {
+		t.Errorf("the annotation is still there: %v", svc.Annotations)
+	}
+	err := w.client.Get(t.Context(), shopKey("shop"), &policyv1.PodDisruptionBudget{})
+	if !apierrors.IsNotFound(err) {
+		t.Errorf("the disabled budget is still there: %v", err)
+	}
+}
+
+func TestAForeignObjectIsNotTaken(t *testing.T) {
+	foreign := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "shop-config", Namespace: "store"}, Data: map[string]string{"a": "b"}}
+	w := newWorld(t, shop(nil), foreign)
+	w.reconcile()
+	got := w.condition(v1alpha1.ConditionReconciled)
+	if got.Reason != v1alpha1.ReasonNotOwned || !strings.Contains(got.Message, "shop-config") {
+		t.Errorf("Reconciled is %s: %s", got.Reason, got.Message)
+	}
+	cm := &corev1.ConfigMap{}
+	w.get("shop-config", cm)
+	if len(cm.Data) != 1 || len(cm.OwnerReferences) != 0 {
+		t.Errorf("somebody else's ConfigMap was changed: %v", cm)
+	}
+}
+
+func TestAUsersSecretThatCannotBeUsedIsNamedWithTheRemedy(t *testing.T) {
+	secret := func(value string) *corev1.Secret {
+		return &corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Name: "mine", Namespace: "store"},
+			Data:       map[string][]byte{"password": []byte(value)},
+		}
+	}
+	tests := map[string]struct {
+		secret *corev1.Secret
+		reason string
+		says   []string
+	}{
+		"missing":  {reason: v1alpha1.ReasonSecretNotFound, says: []string{"spec.auth.secretName", `"mine"`, "create it"}},
+		"no value": {secret: secret(""), reason: v1alpha1.ReasonSecretKeyMissing, says: []string{"spec.auth.key", `"password"`}},
+		"a line break": {
+			secret: secret("s3cret\n"), reason: v1alpha1.ReasonPasswordInvalid, says: []string{"spec.auth", "printf"},
+		},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			objects := []client.Object{shop(func(rha *v1alpha1.RedisHA) {
+				rha.Spec.Auth = &v1alpha1.AuthSpec{SecretName: "mine"}
+			})}
+			if tc.secret != nil {
+				objects = append(objects, tc.secret)
+			}
+			w := newWorld(t, objects...)
+			w.reconcile()
+			got := w.condition(v1alpha1.ConditionReconciled)
+			if got.Reason != tc.reason {
+				t.Errorf("reason %s, want %s", got.Reason, tc.reason)
+			}
+			for _, part := range tc.says {
+				if !strings.Contains(got.Message, part) {
+					t.Errorf("the message %q does not say %q", got.Message, part)
+				}
+			}
+			if strings.Contains(got.Message, "s3cret") {
+				t.Errorf("the message holds the password: %s", got.Message)
+			}
+			if event := <-w.events.Events; !strings.Contains(event, tc.reason) || strings.Contains(event, "s3cret") {
+				t.Errorf("event %q", event)
+			}
+		})
+	}
+}
+
+func TestAChangedUserPasswordIsRefusedAndWhatRunsGoesOn(t *testing.T) {
+	secret := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Name: "mine", Namespace: "store"},
+		Data:       map[string][]byte{"password": []byte("first")},
+	}
+	w := newWorld(t, secret, shop(func(rha *v1alpha1.RedisHA) {
+		rha.Spec.Auth = &v1alpha1.AuthSpec{SecretName: "mine"}
+	}))
+	w.reconcile()
+	w.get("mine", secret)
+	secret.Data["password"] = []byte("second")
+	if err := w.client.Update(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
+	w.reconcile()
+	if got := w.condition(v1alpha1.ConditionReconciled); got.Reason != v1alpha1.ReasonPasswordChangeRefused {
+		t.Errorf("Reconciled is %s: %s", got.Reason, got.Message)
+	}
+	mounted := &corev1.Secret{}
+	w.get("shop-conf-auth", mounted)
+	if string(mounted.Data["password"]) != "first" {
+		t.Error("the password in force was replaced under a running Redis")
+	}
+}
+
+func TestClaimsGrowAndTheTemplateStays(t *testing.T) {
+	claim := &corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{Name: "data-shop-0", Namespace: "store", Labels: map[string]string{v1alpha1.LabelName: "shop"}},
+		Spec: corev1.PersistentVolumeClaimSpec{Resources: corev1.VolumeResourceRequirements{
+			Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")},
+		}},
+	}
+	w := newWorld(t, claim, shop(func(rha *v1alpha1.RedisHA) {
+		rha.Spec.Storage = &v1alpha1.StorageSpec{Size: resource.MustParse("1Gi")}
+	}))
+	w.reconcile()
+	rha := &v1alpha1.RedisHA{}
+	w.get("shop", rha)
+	rha.Spec.Storage.Size = resource.MustParse("3Gi")
+	if err := w.client.Update(t.Context(), rha); err != nil {
+		t.Fatal(err)
+	}
+	w.reconcile()
+	w.get("data-shop-0", claim)
+	if got := claim.Spec.Resources.Requests.Storage().String(); got != "3Gi" {
+		t.Errorf("the claim has %s", got)
+	}
+	sts := &appsv1.StatefulSet{}
+	w.get("shop", sts)
+	if got := sts.Spec.VolumeClaimTemplates[0].Spec.Resources.Requests.Storage().String(); got != "1Gi" {
+		t.Errorf("the immutable template was changed to %s", got)
+	}
+	w.reconcile()
+	if writes := w.reconcile(); len(writes) > 0 {
+		t.Errorf("written again: %q", writes)
+	}
+}

@@ -1,0 +1,93 @@
+package controllers
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/redisha/redisha/controllers/resources"
+)
+
+func (w *workloadPass) applyNetwork(ctx context.Context) error {
+	objects := []client.Object{
+		resources.HeadlessService(w.rha), resources.MasterService(w.rha), resources.ReplicasService(w.rha),
+	}
+	if pdb := resources.PodDisruptionBudget(w.rha); pdb != nil {
+		objects = append(objects, pdb)
+	}
+	return w.applyAll(ctx, objects...)
+}
+
+// applyAuth keeps a refusal for the end of the pass when a password is in force:
+// a Secret of the user's that went missing must not stop anything else.
+func (w *workloadPass) applyAuth(ctx context.Context) error {
+	password, err := w.password(ctx)
+	if err != nil {
+		if password == "" {
+			return err
+		}
+		w.later = err
+	}
+	objects := []client.Object{resources.MountSecret(w.rha, password)}
+	if w.rha.Spec.Auth == nil {
+		objects = append(objects, resources.GeneratedSecret(w.rha, password))
+	}
+	return w.applyAll(ctx, objects...)
+}
+
+func (w *workloadPass) applyConfig(ctx context.Context) error {
+	return w.applyAll(ctx, resources.ConfigMap(w.rha))
+}
+
+func (w *workloadPass) applyStatefulSet(ctx context.Context) error {
+	sts := resources.StatefulSet(w.rha, w.wantedReplicas())
+	if w.sts != nil && len(w.sts.Spec.VolumeClaimTemplates) > 0 && len(sts.Spec.VolumeClaimTemplates) > 0 {
+		// The template is immutable; growClaims enlarges the claims themselves.
+		sts.Spec.VolumeClaimTemplates[0].Spec.Resources = w.sts.Spec.VolumeClaimTemplates[0].Spec.Resources
+	}
+	return w.applyAll(ctx, sts)
+}
+
+func (w *workloadPass) applyAll(ctx context.Context, objects ...client.Object) error {
+	for _, object := range objects {
+		if err := w.apply(ctx, object); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeUnwanted deletes what an earlier spec asked for and this one does not.
+func (w *workloadPass) removeUnwanted(ctx context.Context) error {
+	if resources.PodDisruptionBudget(w.rha) == nil {
+		pdb := &policyv1.PodDisruptionBudget{}
+		if err := w.remove(ctx, pdb, w.rha.Name); err != nil {
+			return err
+		}
+	}
+	if auth := w.rha.Spec.Auth; auth != nil && auth.SecretName != resources.GeneratedSecretName(w.rha.Name) {
+		return w.remove(ctx, &corev1.Secret{}, resources.GeneratedSecretName(w.rha.Name))
+	}
+	return nil
+}
+
+// remove deletes the object called name if this RedisHA owns it.
+func (w *workloadPass) remove(ctx context.Context, object client.Object, name string) error {
+	err := w.Client.Get(ctx, client.ObjectKey{Namespace: w.rha.Namespace, Name: name}, object)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !metav1.IsControlledBy(object, w.rha) || !object.GetDeletionTimestamp().IsZero() {
+		return nil
+	}
+	uid := object.GetUID()
+	return client.IgnoreNotFound(w.Client.Delete(ctx, object, client.Preconditions{UID: ptr.To(uid)}))
+}

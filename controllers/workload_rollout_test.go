@@ -1,0 +1,183 @@
+package controllers
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/resources"
+)
+
+// aRollout has three ready, running, outdated pods and a stable master shop-0.
+func aRollout(change func(*rollout)) rollout {
+	r := rollout{
+		rha: &v1alpha1.RedisHA{
+			ObjectMeta: metav1.ObjectMeta{Name: "shop"},
+			Spec:       v1alpha1.RedisHASpec{Replicas: ptr.To[int32](3)},
+			Status: v1alpha1.RedisHAStatus{
+				Master:   &v1alpha1.MasterStatus{NodeRef: v1alpha1.NodeRef{Pod: "shop-0"}},
+				Failover: &v1alpha1.FailoverStatus{State: v1alpha1.StateStable},
+			},
+		},
+		sts: &appsv1.StatefulSet{
+			ObjectMeta: metav1.ObjectMeta{Generation: 2},
+			Spec:       appsv1.StatefulSetSpec{Replicas: ptr.To[int32](3)},
+			Status:     appsv1.StatefulSetStatus{ObservedGeneration: 2, UpdateRevision: "new"},
+		},
+	}
+	for ordinal := range 3 {
+		r.pods = append(r.pods, aPod(resources.PodName("shop", ordinal), "old"))
+	}
+	if change != nil {
+		change(&r)
+	}
+	return r
+}
+
+func aPod(name, revision string) corev1.Pod {
+	return corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{appsv1.ControllerRevisionHashLabelKey: revision}},
+		Status: corev1.PodStatus{
+			Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}},
+			ContainerStatuses: []corev1.ContainerStatus{{
+				Name: resources.RedisContainer, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}},
+			}},
+		},
+	}
+}
+
+func unready(pod *corev1.Pod) { pod.Status.Conditions[0].Status = corev1.ConditionFalse }
+
+func pullingBadImage(pod *corev1.Pod) {
+	unready(pod)
+	pod.Status.ContainerStatuses[0].State = corev1.ContainerState{
+		Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff"},
+	}
+}
+
+func current(pod *corev1.Pod) { pod.Labels[appsv1.ControllerRevisionHashLabelKey] = "new" }
+
+func TestRolloutReplacesOnePodAtATimeAndTheMasterLast(t *testing.T) {
+	tests := map[string]struct {
+		change func(*rollout)
+		want   string
+		reason string
+	}{
+		"the highest replica goes first": {want: "shop-2", reason: v1alpha1.ReasonRollingOut},
+		"the next waits until the first is back": {
+			change: func(r *rollout) { r.pods = r.pods[:2] },
+			reason: v1alpha1.ReasonWaitingForNodes,
+		},
+		"the next waits until the first is ready": {
+			change: func(r *rollout) { current(&r.pods[2]); unready(&r.pods[2]) },
+			reason: v1alpha1.ReasonWaitingForNodes,
+		},
+		"the next waits while another leaves": {
+			change: func(r *rollout) { r.pods[2].DeletionTimestamp = ptr.To(metav1.Now()) },
+			reason: v1alpha1.ReasonWaitingForNodes,
+		},
+		"then the next replica": {
+			change: func(r *rollout) { current(&r.pods[2]) },
+			want:   "shop-1", reason: v1alpha1.ReasonRollingOut,
+		},
+		"replicas go before a master of a high ordinal": {
+			change: func(r *rollout) { r.rha.Status.Master.Pod = "shop-2" },
+			want:   "shop-1", reason: v1alpha1.ReasonRollingOut,
+		},
+		"the outdated master waits for the handover": {
+			change: func(r *rollout) { current(&r.pods[1]); current(&r.pods[2]) },
+			reason: v1alpha1.ReasonWaitingForHandover,
+		},
+		"the old master goes after the handover": {
+			change: func(r *rollout) {
+				current(&r.pods[1])
+				current(&r.pods[2])
+				r.rha.Status.Master.Pod = "shop-1"
+			},
+			want: "shop-0", reason: v1alpha1.ReasonRollingOut,
+		},
+		"a single master has nobody to hand over to": {
+			change: func(r *rollout) {
+				r.rha.Spec.Replicas, r.sts.Spec.Replicas = ptr.To[int32](1), ptr.To[int32](1)
+				r.pods = r.pods[:1]
+			},
+			want: "shop-0", reason: v1alpha1.ReasonRollingOut,
+		},
+		"nothing is replaced during a failover": {
+			change: func(r *rollout) { r.rha.Status.Failover.State = v1alpha1.StateFencing },
+			reason: v1alpha1.ReasonWaitingForNodes,
+		},
+		"nothing is replaced while paused": {
+			change: func(r *rollout) { r.rha.Spec.Failover.Mode = v1alpha1.ModePaused },
+			reason: v1alpha1.ReasonRolloutPaused,
+		},
+		"an unready outdated replica goes before a ready one": {
+			change: func(r *rollout) { unready(&r.pods[1]) },
+			want:   "shop-1", reason: v1alpha1.ReasonRollingOut,
+		},
+		"pods that never ran the bad image are replaced at once, whatever the others do": {
+			change: func(r *rollout) {
+				pullingBadImage(&r.pods[1])
+				pullingBadImage(&r.pods[2])
+				r.rha.Status.Failover.State = v1alpha1.StateBlocked
+			},
+			want: "shop-1, shop-2", reason: v1alpha1.ReasonRollingOut,
+		},
+		"before the first promotion all are replaced at once": {
+			change: func(r *rollout) { r.rha.Status.Master = nil },
+			want:   "shop-0, shop-1, shop-2", reason: v1alpha1.ReasonRollingOut,
+		},
+		"a StatefulSet whose status is behind is waited for": {
+			change: func(r *rollout) { r.sts.Generation = 3 },
+			reason: v1alpha1.ReasonRollingOut,
+		},
+		"nothing is replaced when all are current": {
+			change: func(r *rollout) { current(&r.pods[0]); current(&r.pods[1]); current(&r.pods[2]) },
+			reason: v1alpha1.ReasonUpToDate,
+		},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			pods, progress := aRollout(tc.change).replaceable()
+			if got := podNames(pods); got != tc.want {
+				t.Errorf("replaces %q, want %q (%s)", got, tc.want, progress.message)
+			}
+			if diff := cmp.Diff(tc.reason, progress.reason); diff != "" {
+				t.Errorf("reason (-want +got):\n%s", diff)
+			}
+			if strings.TrimSpace(progress.message) == "" {
+				t.Error("no sentence for a person")
+			}
+		})
+	}
+}
+
+func TestScaleDownWaitsForTheMasterToStay(t *testing.T) {
+	tests := map[string]struct {
+		wanted int32
+		change func(*rollout)
+		want   int32
+	}{
+		"up at once":                      {wanted: 5, want: 5},
+		"down when the master stays":      {wanted: 1, want: 1},
+		"not while the master would go":   {wanted: 2, change: func(r *rollout) { r.rha.Status.Master.Pod = "shop-2" }, want: 3},
+		"not during a failover":           {wanted: 2, change: func(r *rollout) { r.rha.Status.Failover.State = v1alpha1.StatePromoting }, want: 3},
+		"down before there is any master": {wanted: 2, change: func(r *rollout) { r.rha.Status.Master = nil }, want: 2},
+		"a new StatefulSet as wanted":     {wanted: 2, change: func(r *rollout) { r.sts = nil }, want: 2},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			r := aRollout(tc.change)
+			r.rha.Spec.Replicas = ptr.To(tc.wanted)
+			if got := r.replicas(); got != tc.want {
+				t.Errorf("replicas = %d, want %d", got, tc.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,129 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/resources"
+)
+
+// writeStatus applies this controller's part of the status if it differs. The
+// failover controller's part and conditions are not touched.
+func (w *workloadPass) writeStatus(ctx context.Context, failure error) error {
+	status := w.rha.Status.DeepCopy()
+	w.fillStatus(status, failure)
+	if equality.Semantic.DeepEqual(status, &w.rha.Status) {
+		return nil
+	}
+	w.reportRefusal(status)
+	patch, err := statusConfiguration(w.rha, status)
+	if err != nil {
+		return err
+	}
+	err = w.Client.Status().Patch(ctx, patch, client.Apply, client.FieldOwner(workloadFieldOwner), client.ForceOwnership)
+	if err != nil {
+		return fmt.Errorf("writing the status: %w", err)
+	}
+	return nil
+}
+
+func (w *workloadPass) fillStatus(status *v1alpha1.RedisHAStatus, failure error) {
+	var ready int32
+	for i := range w.pods {
+		if podReady(&w.pods[i]) {
+			ready++
+		}
+	}
+	status.ObservedGeneration = w.rha.Generation
+	status.Replicas = int32(len(w.pods)) //nolint:gosec // at most a handful of pods
+	status.ReadyReplicas = ready
+	status.Ready = fmt.Sprintf("%d/%d", ready, resources.Replicas(w.rha))
+	status.Selector = labels.SelectorFromSet(resources.SelectorLabels(w.rha.Name)).String()
+	setCondition(status, w.rha, reconciled(failure))
+	if w.progress.reason != "" {
+		setCondition(status, w.rha, progressing(w.progress))
+	}
+}
+
+func setCondition(status *v1alpha1.RedisHAStatus, rha *v1alpha1.RedisHA, condition metav1.Condition) {
+	condition.ObservedGeneration = rha.Generation
+	meta.SetStatusCondition(&status.Conditions, condition)
+}
+
+func reconciled(failure error) metav1.Condition {
+	condition := metav1.Condition{
+		Type: v1alpha1.ConditionReconciled, Status: metav1.ConditionTrue,
+		Reason: v1alpha1.ReasonApplied, Message: "every owned object is as the spec wants it",
+	}
+	if failure == nil {
+		return condition
+	}
+	condition.Status, condition.Reason, condition.Message = metav1.ConditionFalse, v1alpha1.ReasonApplyFailed, failure.Error()
+	var refused *refusal
+	if errors.As(failure, &refused) {
+		condition.Reason, condition.Message = refused.reason, refused.message
+	}
+	return condition
+}
+
+func progressing(progress podProgress) metav1.Condition {
+	condition := metav1.Condition{
+		Type: v1alpha1.ConditionProgressing, Status: metav1.ConditionTrue,
+		Reason: progress.reason, Message: progress.message,
+	}
+	if progress.reason == v1alpha1.ReasonUpToDate {
+		condition.Status = metav1.ConditionFalse
+	}
+	return condition
+}
+
+// reportRefusal emits an Event when the reason of a refusal is new.
+func (w *workloadPass) reportRefusal(status *v1alpha1.RedisHAStatus) {
+	now := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReconciled)
+	before := meta.FindStatusCondition(w.rha.Status.Conditions, v1alpha1.ConditionReconciled)
+	if now.Status == metav1.ConditionFalse && (before == nil || before.Reason != now.Reason) {
+		w.Recorder.Event(w.rha, corev1.EventTypeWarning, now.Reason, now.Message)
+	}
+}
+
+// statusConfiguration is the part of the status this controller owns.
+func statusConfiguration(rha *v1alpha1.RedisHA, status *v1alpha1.RedisHAStatus) (*unstructured.Unstructured, error) {
+	var conditions []any
+	for _, kind := range []string{v1alpha1.ConditionReconciled, v1alpha1.ConditionProgressing} {
+		condition := meta.FindStatusCondition(status.Conditions, kind)
+		if condition == nil {
+			continue
+		}
+		content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(condition)
+		if err != nil {
+			return nil, err
+		}
+		conditions = append(conditions, content)
+	}
+	patch := &unstructured.Unstructured{Object: map[string]any{
+		"status": map[string]any{
+			"observedGeneration": status.ObservedGeneration,
+			"replicas":           int64(status.Replicas),
+			"readyReplicas":      int64(status.ReadyReplicas),
+			"ready":              status.Ready,
+			"selector":           status.Selector,
+			"conditions":         conditions,
+		},
+	}}
+	patch.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("RedisHA"))
+	patch.SetNamespace(rha.Namespace)
+	patch.SetName(rha.Name)
+	patch.SetUID(rha.UID)
+	return patch, nil
+}
