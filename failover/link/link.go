@@ -83,7 +83,8 @@ func dialer(localAddr string) *net.Dialer {
 // command opens on its way may lead to a process that was started a moment ago.
 type mayConnect struct{}
 
-// Info asks the process for its state, connecting first if need be. The context bounds waiting for the turn too.
+// Info asks the process for its state, connecting first if need be, and again if the connection turns out to have
+// ended: that it is gone does not say that the process is. The context bounds waiting for the turn too.
 func (l *Link) Info(ctx context.Context) (redisclient.Info, error) {
 	if err := l.take(ctx); err != nil {
 		return redisclient.Info{}, err
@@ -93,7 +94,11 @@ func (l *Link) Info(ctx context.Context) (redisclient.Info, error) {
 }
 
 func (l *Link) info(ctx context.Context) (redisclient.Info, error) {
-	info, err := l.redis.Info(context.WithValue(ctx, mayConnect{}, true))
+	ctx = context.WithValue(ctx, mayConnect{}, true)
+	info, err := l.redis.Info(ctx)
+	if redisclient.Classify(err) == redisclient.ClassRefused {
+		info, err = l.redis.Info(ctx)
+	}
 	if err == nil {
 		l.setRunID(info.RunID)
 	}

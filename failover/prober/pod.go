@@ -61,8 +61,10 @@ func (q *pod) probe() {
 	q.mu.Lock()
 	marks := q.state.marks
 	q.mu.Unlock()
+	ctx, cancel := context.WithTimeout(q.ctx, q.opts.ProbeTimeout)
+	defer cancel()
 	began := q.opts.Clock.Now()
-	info, err := q.ask()
+	info, err := q.link.Info(ctx)
 	out := outcome{began: began, ended: q.opts.Clock.Now(), marks: marks, info: info, class: redisclient.Classify(err)}
 	if q.ctx.Err() != nil || out.class == redisclient.ClassCanceled {
 		return
@@ -76,17 +78,6 @@ func (q *pod) probe() {
 	after := q.state.kind()
 	q.mu.Unlock()
 	q.report(before, after, out.ended)
-}
-
-// ask asks again if the connection ended meanwhile: that the connection is gone does not say that the process is.
-func (q *pod) ask() (redisclient.Info, error) {
-	ctx, cancel := context.WithTimeout(q.ctx, q.opts.ProbeTimeout)
-	defer cancel()
-	info, err := q.link.Info(ctx)
-	if redisclient.Classify(err) == redisclient.ClassRefused {
-		return q.link.Info(ctx)
-	}
-	return info, err
 }
 
 func (q *pod) report(before, after kind, now time.Time) {
