@@ -75,6 +75,7 @@ func (c *Client) exchange(ctx context.Context, fn func(context.Context, *redis.C
 	})
 	err = fn(ctx, l.rdb)
 	interrupted := !stop() && errors.Is(ctx.Err(), context.Canceled)
+	err = l.explain(err)
 	if !l.settle(err) || interrupted {
 		c.forget(l)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -197,6 +198,91 @@ func testHungPromotion(t *testing.T, start backend) {
 	}
 }
 
+func testMasterDown(t *testing.T, start backend) {
+	c := client(t, start(t, redistest.Config{}))
+	must(t, c.ConfigSet(t.Context(), "replica-serve-stale-data", "no"))
+	wantClass(t, c.Ping(t.Context()), redisclient.ClassMasterDown)
+	if info := mustInfo(t, c); !info.Fenced() || info.MinReplicas != 0 {
+		t.Errorf("%+v", info)
+	}
+	must(t, c.Promote(t.Context()))
+	must(t, c.Ping(t.Context()))
+}
+
+func testLoading(t *testing.T, start backend) {
+	node := start(t, redistest.Config{})
+	c := client(t, node)
+	must(t, c.Promote(t.Context()))
+	fill(t, c, 1000)
+	node.SetLoading(true)
+	eventually(t, "LOADING", func() bool {
+		return redisclient.Classify(c.Ping(t.Context())) == redisclient.ClassLoading
+	})
+	if info := mustInfo(t, c); !info.Loading || info.RunID == "" {
+		t.Errorf("%+v", info)
+	}
+	wantClass(t, c.Promote(t.Context()), redisclient.ClassLoading)
+	node.SetLoading(false)
+	answers(t, c)
+	if info := mustInfo(t, c); info.Loading || info.Keys != 1000 {
+		t.Errorf("%+v", info)
+	}
+}
+
+func fill(t *testing.T, c *redisclient.Client, keys int) {
+	t.Helper()
+	pipe := user(t, c).Pipeline()
+	for i := range keys {
+		pipe.Set(t.Context(), strconv.Itoa(i), "v", 0)
+	}
+	_, err := pipe.Exec(t.Context())
+	must(t, err)
+}
+
+func testMaxClients(t *testing.T, start backend) {
+	node := start(t, redistest.Config{})
+	first := client(t, node)
+	must(t, first.ConfigSet(t.Context(), "maxclients", "1"))
+	second := client(t, node)
+	for range 20 {
+		wantClass(t, second.Ping(t.Context()), redisclient.ClassMaxClients)
+	}
+	must(t, first.Ping(t.Context())) // whoever is connected stays so
+}
+
+func testOneConnection(t *testing.T, start backend) {
+	node := start(t, redistest.Config{})
+	c := clientWith(t, node, redisclient.Options{Name: "redisha-shared"})
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			if _, err := c.Info(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if err := c.SetMinReplicas(t.Context(), 0); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	list, err := user(t, c).ClientList(t.Context()).Result()
+	must(t, err)
+	if got := strings.Count(list, " name=redisha-shared "); got != 1 {
+		t.Errorf("%d connections:\n%s", got, list)
+	}
+}
+
+func testLocalAddr(t *testing.T, start backend) {
+	node := start(t, redistest.Config{})
+	c := clientWith(t, node, redisclient.Options{LocalAddr: "127.0.0.9"})
+	must(t, c.Ping(t.Context()))
+	list, err := user(t, c).ClientList(t.Context()).Result()
+	must(t, err)
+	if !strings.Contains(list, " addr=127.0.0.9:") {
+		t.Errorf("clients:\n%s", list)
+	}
+}
+
 func testCancel(t *testing.T, start backend) {
 	node := start(t, redistest.Config{})
 	c := client(t, node)
@@ -269,14 +355,4 @@ func splitHostPort(t *testing.T, addr string) (string, int) {
 	port, err := strconv.Atoi(text)
 	must(t, err)
 	return host, port
-}
-
-func filter[T any](items []T, keep func(T) bool) []T {
-	var kept []T
-	for _, item := range items {
-		if keep(item) {
-			kept = append(kept, item)
-		}
-	}
-	return kept
 }

@@ -154,6 +154,26 @@ func (l *link) overdue(ctx context.Context) error {
 	return nil
 }
 
+// turnedAway is the error reply of a Redis that wants no further connection.
+type turnedAway string
+
+func (t turnedAway) Error() string { return string(t) }
+
+// RedisError marks it as something Redis said.
+func (turnedAway) RedisError() {}
+
+// explain replaces the broken connection that go-redis saw by the reason Redis gave for breaking it, if it did: too
+// many clients, or protected mode. go-redis takes that line for an answer to HELLO and ignores it.
+func (l *link) explain(err error) error {
+	if l.proven.Load() || Classify(err) != ClassRefused {
+		return err
+	}
+	if words := l.conn.farewell(); words != "" {
+		return turnedAway(words)
+	}
+	return err
+}
+
 // drop closes the connection for good, silently.
 func (l *link) drop() {
 	l.conn.shut()

@@ -14,6 +14,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/redisha/redisha/redisclient"
 	"github.com/redisha/redisha/redisclient/redistest"
 )
 
@@ -23,6 +24,7 @@ type realNode struct {
 	cfg  redistest.Config
 	dir  string
 	port int
+	slow bool // loads its data set slowly
 	cmd  *exec.Cmd
 }
 
@@ -57,11 +59,15 @@ func freePort() (int, error) {
 }
 
 func (n *realNode) config() string {
-	text := fmt.Sprintf("port %d\nbind 127.0.0.1\ndir %s\nsave \"\"\nappendonly no\n"+
+	text := fmt.Sprintf("port %d\nbind 127.0.0.1\nprotected-mode no\ndir %s\nsave \"\"\nappendonly no\n"+
 		"repl-diskless-sync yes\nrepl-diskless-sync-delay 0\nrepl-ping-replica-period 1\nrdb-del-sync-files yes\n",
 		n.port, n.dir)
 	if n.cfg.Password != "" {
 		text += fmt.Sprintf("requirepass %s\nmasterauth %s\n", n.cfg.Password, n.cfg.Password)
+	}
+	if n.slow {
+		// 5 ms a key, answering clients every few keys.
+		text += "key-load-delay 5000\nloading-process-events-interval-bytes 1024\n"
 	}
 	if !n.cfg.Unfenced {
 		text += "replicaof 127.0.0.1 1\n"
@@ -126,6 +132,18 @@ func (n *realNode) Restart(keep redistest.Keep) error {
 	return n.start()
 }
 
+// SetLoading restarts the process from a snapshot, so that it is busy loading it for some seconds.
+func (n *realNode) SetLoading(loading bool) {
+	n.t.Helper()
+	if !loading {
+		return // it will be done by itself
+	}
+	n.slow = true
+	if err := n.Restart(redistest.KeepRDB); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
 func (n *realNode) Hang() { n.signal(syscall.SIGSTOP) }
 
 func (n *realNode) Resume() { n.signal(syscall.SIGCONT) }
@@ -135,4 +153,23 @@ func (n *realNode) signal(s os.Signal) {
 	if err := n.cmd.Process.Signal(s); err != nil {
 		n.t.Fatal(err)
 	}
+}
+
+func TestARunningScriptIsASignOfLife(t *testing.T) {
+	t.Parallel()
+	c := client(t, startReal(t, redistest.Config{}))
+	must(t, c.ConfigSet(t.Context(), "busy-reply-threshold", "20"))
+	u := user(t, c)
+	done := make(chan error, 1)
+	go func() { done <- u.EvalRO(t.Context(), "while true do end", nil).Err() }()
+	eventually(t, "BUSY", func() bool {
+		return redisclient.Classify(c.Ping(t.Context())) == redisclient.ClassBusy
+	})
+	_, err := c.Info(t.Context())
+	wantClass(t, err, redisclient.ClassBusy)
+	must(t, u.ScriptKill(t.Context()).Err())
+	if err := <-done; err == nil {
+		t.Error("the script ended by itself")
+	}
+	must(t, c.Ping(t.Context()))
 }

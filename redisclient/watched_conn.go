@@ -4,12 +4,16 @@ import (
 	"errors"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"time"
 )
 
 // maxBuffered bounds what a peer can make us hold. The largest reply we ask for is CLIENT LIST, some 300 bytes a client.
 const maxBuffered = 64 << 20
+
+// maxOpening is enough for the one line with which Redis turns a connection away.
+const maxOpening = 4 << 10
 
 var errTooMuch = errors.New("peer sent more than it was asked for")
 
@@ -22,6 +26,7 @@ type watchedConn struct {
 	net.Conn
 	onEnd func(error)
 	wake  chan struct{} // holds a token when there may be something to read
+	ended chan struct{} // closed when reading has ended
 
 	mu       sync.Mutex
 	buf      []byte
@@ -29,11 +34,12 @@ type watchedConn struct {
 	err      error // why reading ended; set once
 	deadline time.Time
 	shutting bool
+	opening  []byte // the first bytes received, up to maxOpening
 }
 
 // watch starts reading conn. onEnd is called once, when reading ends for a reason other than shut.
 func watch(conn net.Conn, onEnd func(error)) *watchedConn {
-	w := &watchedConn{Conn: conn, onEnd: onEnd, wake: make(chan struct{}, 1)}
+	w := &watchedConn{Conn: conn, onEnd: onEnd, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 	go w.readAll()
 	return w
 }
@@ -45,6 +51,7 @@ func (w *watchedConn) readAll() {
 		w.mu.Lock()
 		w.buf = append(w.buf, chunk[:n]...)
 		w.received += uint64(n)
+		w.opening = append(w.opening, chunk[:min(n, maxOpening-len(w.opening))]...)
 		if err == nil && len(w.buf) > maxBuffered {
 			err = errTooMuch
 		}
@@ -55,7 +62,7 @@ func (w *watchedConn) readAll() {
 		if err == nil {
 			continue
 		}
-		_ = w.Conn.Close()
+		close(w.ended)
 		if !quiet {
 			w.onEnd(err)
 		}
@@ -105,21 +112,6 @@ func (w *watchedConn) await(deadline time.Time) bool {
 	}
 }
 
-// Write sends p. If the peer has already said something and left, as Redis does when it has too many clients, its
-// words explain the failure better than the broken pipe: the write then seems to succeed and the read tells.
-func (w *watchedConn) Write(p []byte) (int, error) {
-	n, err := w.Conn.Write(p)
-	if err == nil {
-		return n, nil
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(w.buf) > 0 {
-		return len(p), nil
-	}
-	return n, err
-}
-
 // SetReadDeadline bounds the following reads; it does not disturb one that is waiting.
 func (w *watchedConn) SetReadDeadline(t time.Time) error {
 	w.mu.Lock()
@@ -141,6 +133,25 @@ func (w *watchedConn) shut() {
 	w.mu.Unlock()
 	_ = w.Conn.Close()
 }
+
+// farewell returns the error reply with which the peer turned the connection away: one line, unasked, and the end.
+// It waits a moment for the end, which is on its way once sending has failed.
+func (w *watchedConn) farewell() string {
+	select {
+	case <-w.ended:
+	case <-time.After(farewellWait):
+		return ""
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	line, rest, complete := strings.Cut(string(w.opening), "\r\n")
+	if text, isError := strings.CutPrefix(line, "-"); isError && complete && rest == "" {
+		return text
+	}
+	return ""
+}
+
+const farewellWait = 50 * time.Millisecond
 
 // hasEnded reports whether the connection is over, by whichever side; unread bytes can remain.
 func (w *watchedConn) hasEnded() bool {

@@ -26,6 +26,7 @@ func init() {
 var (
 	withoutAuth  = wordSet("AUTH HELLO QUIT")
 	whileLoading = wordSet("AUTH HELLO QUIT CLIENT CONFIG INFO ROLE MULTI EXEC DISCARD SELECT")
+	whileStale   = wordSet("AUTH HELLO QUIT CLIENT CONFIG INFO ROLE MULTI EXEC DISCARD SELECT REPLICAOF SLAVEOF PUBLISH")
 	unqueued     = wordSet("MULTI EXEC DISCARD QUIT")
 )
 
@@ -89,6 +90,8 @@ func (s *session) refusal(cmd string, args []string) string {
 		return "NOREPLICAS Not enough good replicas to write."
 	case writes[cmd] && n.repl.replica:
 		return "READONLY You can't write against a read only replica."
+	case n.repl.replica && n.params["replica-serve-stale-data"] == "no" && !n.linkUp() && !whileStale[cmd]:
+		return "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
 	case n.loading && !whileLoading[cmd]:
 		return "LOADING Redis is loading the dataset in memory"
 	default:

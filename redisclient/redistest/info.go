@@ -40,7 +40,7 @@ func (n *Node) infoServer() string {
 }
 
 func (n *Node) infoClients() string {
-	return fields("connected_clients", len(n.sessions), "maxclients", 10000)
+	return fields("connected_clients", len(n.sessions), "maxclients", n.params["maxclients"])
 }
 
 func (n *Node) infoPersistence() string {

@@ -225,6 +225,12 @@ func (n *Node) accept(listener net.Listener) {
 			_ = conn.Close()
 			return
 		}
+		if len(n.sessions) >= n.number("maxclients") {
+			n.net.mu.Unlock()
+			_, _ = conn.Write([]byte("-ERR max number of clients reached\r\n"))
+			_ = conn.Close()
+			continue
+		}
 		n.lastID++
 		s := newSession(n, conn, n.lastID)
 		n.sessions[s.id] = s
@@ -254,7 +260,7 @@ func defaultParams(cfg Config) map[string]string {
 	}
 	return map[string]string{
 		"requirepass": cfg.Password, "masterauth": cfg.Password,
-		"min-replicas-to-write": "0", "min-replicas-max-lag": "10",
+		"maxclients": "10000", "replica-serve-stale-data": "yes", "min-replicas-to-write": "0", "min-replicas-max-lag": "10",
 		"replica-priority": strconv.Itoa(priority), "appendonly": "no", "save": "",
 		"repl-backlog-size": "67108864", "repl-timeout": strconv.Itoa(int(cfg.ReplTimeout.Seconds())),
 	}
