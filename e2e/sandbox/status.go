@@ -17,12 +17,14 @@ import (
 
 func isGone(err error) bool { return apierrors.IsNotFound(err) || apierrors.IsConflict(err) }
 
-// statusLoop writes the status whenever it has changed, until the context ends. An API server that is away is tried again and
+// statusLoop writes the status whenever it has changed, until end is closed. An API server that is away is tried again and
 // holds nothing else up.
-func (w *worker) statusLoop(ctx context.Context) {
+func (w *worker) statusLoop(ctx context.Context, end <-chan struct{}) {
 	var written []byte
 	for {
 		select {
+		case <-end:
+			return
 		case <-ctx.Done():
 			return
 		case <-w.dirty:
@@ -41,6 +43,8 @@ func (w *worker) statusLoop(ctx context.Context) {
 			return
 		default:
 			select {
+			case <-end:
+				return
 			case <-ctx.Done():
 				return
 			case <-time.After(100 * time.Millisecond):

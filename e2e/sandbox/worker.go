@@ -152,11 +152,10 @@ func (w *worker) run(ctx context.Context) {
 		}
 		cancel() // containers stop, each by its own rules
 	}()
-	statusEnded := make(chan struct{})
-	status, endStatus := context.WithCancel(ctx)
+	statusEnded, endStatus := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(statusEnded)
-		w.statusLoop(status)
+		w.statusLoop(ctx, endStatus)
 	}()
 	notify(w.dirty)
 	w.live(pod)
@@ -167,14 +166,12 @@ func (w *worker) run(ctx context.Context) {
 	notify(w.dirty)
 	select {
 	case <-w.deleting:
-		endStatus()
-		<-statusEnded
-		w.finish(ctx)
 	case <-w.gone:
 	case <-ctx.Done():
 	}
-	endStatus()
+	close(endStatus)
 	<-statusEnded
+	w.finish(ctx)
 	_ = os.RemoveAll(w.dir())
 }
 
