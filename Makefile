@@ -1,0 +1,137 @@
+# What people do with RedisHA. `make` alone lists it.
+GO          ?= go
+KUBECTL     ?= kubectl
+DOCKER      ?= docker
+IMG         ?= ghcr.io/redisha/redisha:latest
+TESTFLAGS   ?=
+BIN         := $(CURDIR)/bin
+MANIFEST_IMG := ghcr.io/redisha/redisha:latest
+SHELL       := /bin/sh
+
+CONTROLLER_GEN := $(BIN)/controller-gen
+KUSTOMIZE      := $(BIN)/kustomize
+GOLANGCI_LINT  := $(BIN)/golangci-lint
+
+.DEFAULT_GOAL := help
+
+##@ General
+
+.PHONY: help
+help: ## Show this list.
+	@awk 'BEGIN {FS = ":.*##"; printf "Usage: make TARGET [VARIABLE=value]\n"} \
+	/^[a-zA-Z_-]+:.*##/ {printf "  %-16s %s\n", $$1, $$2} \
+	/^##@/ {printf "\n%s\n", substr($$0, 5)}' $(MAKEFILE_LIST)
+
+.PHONY: deps
+deps: ## Install redis-server if it is missing (Debian and Ubuntu, as root).
+	@if command -v redis-server >/dev/null 2>&1; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+		echo "redis-server is missing: installing Debian's package redis-server"; \
+		RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive sh -c 'apt-get update -qq && apt-get install -y -qq --no-install-recommends redis-server' >/dev/null; \
+	else \
+		echo "redis-server is missing: install Redis 6.2 or newer (Debian, Ubuntu: sudo apt-get install redis-server)" >&2; exit 1; \
+	fi
+
+##@ See it work, without a cluster
+
+.PHONY: demo
+demo: deps ## Apply a RedisHA, break it four ways under load, print what it cost. KEEP=1 keeps it running.
+	$(GO) run ./e2e/cmd/demo
+
+.PHONY: bench
+bench: deps ## Measure the write gap of a killed master, side by side with Redis Sentinel.
+	$(GO) run ./e2e/cmd/bench
+
+.PHONY: sandbox
+sandbox: deps ## Start a Kubernetes API with real Redis processes; prints its KUBECONFIG. Ctrl-C ends it.
+	$(GO) run ./e2e/cmd/sandbox
+
+##@ Develop
+
+.PHONY: generate
+generate: $(CONTROLLER_GEN) ## Generate Go code (deep copies).
+	$(CONTROLLER_GEN) object paths=./api/...
+
+.PHONY: manifests
+manifests: $(CONTROLLER_GEN) ## Generate the CRD and the manager's role from the markers in the code.
+	$(CONTROLLER_GEN) crd:generateEmbeddedObjectMeta=true paths=./api/... output:crd:dir=config/crd/bases
+	$(CONTROLLER_GEN) rbac:roleName=manager paths=./controllers/... output:rbac:dir=config/rbac
+
+.PHONY: verify
+verify: $(CONTROLLER_GEN) $(KUSTOMIZE) ## Check that generated files are what the code says and that config/ renders.
+	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && \
+	$(CONTROLLER_GEN) object paths=./api/... output:object:dir="$$fresh" && \
+	$(CONTROLLER_GEN) crd:generateEmbeddedObjectMeta=true paths=./api/... output:crd:dir="$$fresh" && \
+	$(CONTROLLER_GEN) rbac:roleName=manager paths=./controllers/... output:rbac:dir="$$fresh" && \
+	diff -u api/v1alpha1/zz_generated.deepcopy.go "$$fresh/zz_generated.deepcopy.go" && \
+	diff -u config/crd/bases/redisha.io_redishas.yaml "$$fresh/redisha.io_redishas.yaml" && \
+	diff -u config/rbac/role.yaml "$$fresh/role.yaml" || { echo "run make generate manifests" >&2; exit 1; }
+	@for part in crd rbac manager default samples; do $(KUSTOMIZE) build config/$$part >/dev/null || exit 1; done
+
+.PHONY: fmt
+fmt: $(GOLANGCI_LINT) ## Format the code.
+	$(GOLANGCI_LINT) fmt ./...
+
+.PHONY: vet
+vet: ## Run go vet.
+	$(GO) vet ./...
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) ## Run the linter: style, sizes, and who may import whom.
+	$(GOLANGCI_LINT) run --timeout 15m ./...
+
+.PHONY: test
+test: deps vet lint verify ## Everything: vet, lint, verify, unit, contract and integration tests with the race detector.
+	$(GO) test -race $(TESTFLAGS) ./api/... ./cmd/... ./controllers/... ./failover/... ./redisclient/...
+	@echo "The integration tests run on real Kubernetes binaries; the first time they are built, which takes minutes."
+	$(GO) run ./e2e/cmd/sandbox --build-only
+	$(GO) test -race -p 1 -timeout 20m $(TESTFLAGS) ./e2e/...
+
+.PHONY: build
+build: ## Build the manager into bin/.
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/manager ./cmd/manager
+
+.PHONY: run
+run: ## Run the manager here, against the cluster of the current kubeconfig.
+	$(GO) run ./cmd/manager --leader-elect=false
+
+##@ Deploy
+
+.PHONY: install
+install: $(KUSTOMIZE) ## Install the CRD into the cluster of the current kubeconfig.
+	$(KUSTOMIZE) build config/crd | $(KUBECTL) apply --server-side -f -
+
+.PHONY: uninstall
+uninstall: $(KUSTOMIZE) ## Delete the CRD, and with it every RedisHA.
+	$(KUSTOMIZE) build config/crd | $(KUBECTL) delete --ignore-not-found -f -
+
+.PHONY: deploy
+deploy: $(KUSTOMIZE) ## Deploy the operator (IMG=...) into the cluster of the current kubeconfig.
+	$(KUSTOMIZE) build config/default | sed 's|$(MANIFEST_IMG)|$(IMG)|' | $(KUBECTL) apply --server-side -f -
+
+.PHONY: undeploy
+undeploy: $(KUSTOMIZE) ## Delete the operator, the CRD and every RedisHA.
+	$(KUSTOMIZE) build config/default | $(KUBECTL) delete --ignore-not-found -f -
+
+.PHONY: docker-build
+docker-build: ## Build the image IMG.
+	DOCKER_BUILDKIT=1 $(DOCKER) build -t $(IMG) .
+
+.PHONY: build-installer
+build-installer: $(KUSTOMIZE) ## Write dist/install.yaml, all that kubectl apply needs, for the image IMG.
+	@mkdir -p dist
+	$(KUSTOMIZE) build config/default | sed 's|$(MANIFEST_IMG)|$(IMG)|' > dist/install.yaml
+
+# Tools, pinned by modules of their own so that they do not weigh on the operator's.
+
+$(CONTROLLER_GEN): config/tools/go.sum
+	@echo "building controller-gen"
+	@$(GO) build -C config/tools -o $@ sigs.k8s.io/controller-tools/cmd/controller-gen
+
+$(KUSTOMIZE): config/tools/go.sum
+	@echo "building kustomize"
+	@$(GO) build -C config/tools -o $@ sigs.k8s.io/kustomize/kustomize/v5
+
+$(GOLANGCI_LINT): config/tools/golangci-lint/go.sum
+	@echo "building golangci-lint, once; about two minutes on two cores"
+	@$(GO) build -C config/tools/golangci-lint -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
