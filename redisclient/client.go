@@ -75,8 +75,9 @@ func (c *Client) exchange(ctx context.Context, fn func(context.Context, *redis.C
 	})
 	err = fn(ctx, l.rdb)
 	interrupted := !stop() && errors.Is(ctx.Err(), context.Canceled)
+	keep := l.settle(err, c.opts.OnEOF)
 	err = l.explain(err)
-	if !l.settle(err) || interrupted {
+	if !keep || interrupted {
 		c.forget(l)
 	}
 	return err

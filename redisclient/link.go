@@ -28,6 +28,7 @@ type link struct {
 	handed   atomic.Bool // go-redis took the connection
 	released atomic.Bool // go-redis gave it up: never to be used for a command again
 	proven   atomic.Bool // it is worth reporting when this connection ends
+	reported atomic.Bool
 
 	// What follows belongs to whoever holds the Client's turn.
 	opened time.Time
@@ -110,31 +111,35 @@ func (l *link) options(o Options) *redis.Options {
 	}
 }
 
-// report passes on the end of a connection that was known to lead to a Redis, and only if it is a fact (closed or
+// report passes on, once, the end of a connection that is known to lead to a Redis, if that end is a fact (closed or
 // reset) and not one more form of silence.
 func (l *link) report(err error, onEOF func(error)) {
-	if onEOF != nil && l.proven.Load() && Classify(err) == ClassRefused {
-		onEOF(err)
+	if onEOF == nil || !l.proven.Load() || Classify(err) != ClassRefused || l.reported.Swap(true) {
+		return
 	}
+	onEOF(err)
 }
 
 // usable reports whether a command can be sent.
 func (l *link) usable() bool {
-	return !l.stale && !l.released.Load() && !l.conn.hasEnded()
+	return !l.stale && !l.released.Load() && l.conn.end() == nil
 }
 
 // settle records what a command's outcome means for the connection, and reports whether the link is to be kept.
-func (l *link) settle(err error) bool {
-	if !l.released.Load() && !l.conn.hasEnded() {
+func (l *link) settle(err error, onEOF func(error)) bool {
+	answered, silent := err == nil || isReply(err), Classify(err) == ClassTimeout
+	if answered || silent {
 		l.proven.Store(true)
-		return true
 	}
-	if Classify(err) != ClassTimeout || l.conn.hasEnded() {
+	if end := l.conn.end(); end != nil {
+		go l.report(end, onEOF) // it may have ended before it was proven
 		return false
 	}
-	l.proven.Store(true)
-	l.stale, l.heard = true, l.conn.bytesReceived()
-	return true
+	if l.released.Load() && silent {
+		l.stale, l.heard = true, l.conn.bytesReceived()
+		return true
+	}
+	return !l.released.Load()
 }
 
 // overdue waits until something comes of a stale connection: a byte, its end, or the time to try another one.
@@ -142,7 +147,7 @@ func (l *link) settle(err error) bool {
 func (l *link) overdue(ctx context.Context) error {
 	timer := time.NewTimer(time.Until(l.opened.Add(redialAfter)))
 	defer timer.Stop()
-	for !l.conn.hasEnded() && l.conn.bytesReceived() == l.heard {
+	for l.conn.end() == nil && l.conn.bytesReceived() == l.heard {
 		select {
 		case <-l.conn.wake:
 		case <-timer.C:

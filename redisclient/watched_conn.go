@@ -153,11 +153,14 @@ func (w *watchedConn) farewell() string {
 
 const farewellWait = 50 * time.Millisecond
 
-// hasEnded reports whether the connection is over, by whichever side; unread bytes can remain.
-func (w *watchedConn) hasEnded() bool {
+// end returns why the connection is over, by whichever side, or nil; unread bytes can remain.
+func (w *watchedConn) end() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.err != nil || w.shutting
+	if w.err == nil && w.shutting {
+		return net.ErrClosed
+	}
+	return w.err
 }
 
 // bytesReceived counts all bytes since the start.

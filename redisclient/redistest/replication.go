@@ -18,7 +18,7 @@ type replication struct {
 
 	link    *Node // the master it is attached to; nil while the link is down
 	known   bool  // id and offset name a position in a lineage (Redis: there is a cached master)
-	syncing *time.Timer
+	syncing *transfer
 	downAt  time.Time // when the link went down; zero if it never was up
 
 	// The backlog. Redis has none before the first replica, and counts no offset until then.
@@ -111,7 +111,7 @@ func (n *Node) dropReplicas() {
 
 func (n *Node) unlink() {
 	if n.repl.syncing != nil {
-		n.repl.syncing.Stop()
+		n.repl.syncing.timer.Stop()
 		n.repl.syncing = nil
 	}
 	if n.repl.link != nil {
@@ -147,16 +147,19 @@ func (n *Node) tryConnect() bool {
 		n.fullSync(m)
 		return true
 	}
-	var timer *time.Timer
-	timer = time.AfterFunc(n.cfg.SyncDelay, func() { n.finishSync(timer) })
-	r.syncing = timer
+	sync := &transfer{}
+	sync.timer = time.AfterFunc(n.cfg.SyncDelay, func() { n.finishSync(sync) })
+	r.syncing = sync
 	return false
 }
 
-func (n *Node) finishSync(timer *time.Timer) {
+// transfer is a full synchronisation under way.
+type transfer struct{ timer *time.Timer }
+
+func (n *Node) finishSync(sync *transfer) {
 	n.net.mu.Lock()
 	defer n.net.mu.Unlock()
-	if n.repl.syncing != timer {
+	if n.repl.syncing != sync {
 		return
 	}
 	n.repl.syncing = nil
