@@ -39,10 +39,12 @@ func (e *Executor) drain(ctx context.Context, s scope, a failover.Drain) error {
 	}
 	bounded, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	if err := drainTo(bounded, master, candidate, within+pauseMargin); err != nil {
-		return errors.Join(err, letGo(ctx, master, err))
+	err = drainTo(bounded, master, candidate, within+pauseMargin)
+	if err != nil {
+		// Even if the caller is gone, and even if the pause seems to have failed: its reply may have been lost.
+		err = errors.Join(err, master.unpauseWrites(context.WithoutCancel(ctx)))
 	}
-	return nil
+	return err
 }
 
 func drainTo(ctx context.Context, master, candidate target, pause time.Duration) error {
@@ -88,13 +90,4 @@ func catchUp(ctx context.Context, candidate target, goal redisclient.Info) error
 		_ = sleep(ctx, pollEvery)
 	}
 	return fmt.Errorf("%s: %w: %d bytes missing in time: %w", candidate.ref.Pod, ErrCannotCatchUp, missing, ctx.Err())
-}
-
-// letGo ends the pause of a drain that failed, even if the caller does not wait for it any more. Nothing is sent if
-// nothing was, because the lease or the process was not ours.
-func letGo(ctx context.Context, master target, cause error) error {
-	if errors.Is(cause, link.ErrOtherIncarnation) || errors.Is(cause, ErrLeaseTooShort) {
-		return nil
-	}
-	return master.unpauseWrites(context.WithoutCancel(ctx))
 }

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -100,24 +101,24 @@ type Result struct {
 }
 
 // Execute carries out the actions, all at the same time, on the RedisHA named key, whose Redis listens on port. It
-// returns a Result for each, in order, once all have ended and fresh samples of the nodes they changed were taken or
+// returns a Result for each, in order, once all have ended and fresh samples of the nodes that replied were taken or
 // were not to be had. An action takes a second at most, unless it says otherwise itself.
 func (e *Executor) Execute(ctx context.Context, key string, port int, actions []failover.Action) []Result {
 	results := make([]Result, len(actions))
-	touched := &touched{}
+	var replied uids
 	var running sync.WaitGroup
 	for i, action := range actions {
 		running.Go(func() {
 			began := time.Now()
-			err := e.run(ctx, scope{key: key, port: port, touched: touched}, action)
+			err := e.run(ctx, scope{key: key, port: port, replied: &replied}, action)
 			results[i] = Result{Action: action, Err: err, Took: time.Since(began)}
 		})
 	}
 	running.Wait()
-	if uids := touched.list(); len(uids) > 0 {
+	if nodes := replied.list(); len(nodes) > 0 {
 		refresh, cancel := context.WithTimeout(ctx, e.opts.RefreshWithin)
 		defer cancel()
-		e.links.Refresh(refresh, key, uids...)
+		e.links.Refresh(refresh, key, nodes...)
 	}
 	return results
 }
@@ -126,25 +127,27 @@ func (e *Executor) Execute(ctx context.Context, key string, port int, actions []
 type scope struct {
 	key     string
 	port    int
-	touched *touched
+	replied *uids
 }
 
-// touched collects the UIDs of pods that something was sent to.
-type touched struct {
-	mu   sync.Mutex
-	uids []string
+// uids collects the pods that replied to a command.
+type uids struct {
+	mu  sync.Mutex
+	set []string
 }
 
-func (t *touched) add(uid string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.uids = append(t.uids, uid)
+func (u *uids) add(uid string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if !slices.Contains(u.set, uid) {
+		u.set = append(u.set, uid)
+	}
 }
 
-func (t *touched) list() []string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.uids
+func (u *uids) list() []string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.set
 }
 
 // run knows every action there is.

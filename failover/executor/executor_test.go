@@ -1,6 +1,7 @@
 package executor
 
 import (
+	"context"
 	"errors"
 	"go/ast"
 	"go/parser"
@@ -179,14 +180,26 @@ func TestANodeIsStaleBeforeAndAfterACommand(t *testing.T) {
 	}
 }
 
-func TestACommandThatFailsLeavesItsNodeStaleAndRefreshed(t *testing.T) {
-	w := newWorld()
-	w.redis["u1"].fail["UNPAUSE"] = syscall.ECONNRESET
-	if err := w.execute(t, failover.Unpause{Node: w.ref("u1")})[0].Err; !errors.Is(err, syscall.ECONNRESET) {
-		t.Errorf("got %v", err)
+func TestANodeThatDoesNotReplyIsStaleButNotWaitedFor(t *testing.T) {
+	tests := map[string]struct {
+		err       error
+		refreshed int
+	}{
+		"refused by Redis": {redisError("ERR no"), 1},
+		"connection lost":  {syscall.ECONNRESET, 0},
+		"no reply in time": {context.DeadlineExceeded, 0},
 	}
-	if len(w.stale) != 2 || len(w.refreshed) != 1 {
-		t.Errorf("stale %v, refreshed %v", w.stale, w.refreshed)
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			w.redis["u1"].fail["UNPAUSE"] = tt.err
+			if err := w.execute(t, failover.Unpause{Node: w.ref("u1")})[0].Err; !errors.Is(err, tt.err) {
+				t.Errorf("got %v", err)
+			}
+			if len(w.stale) != 2 || len(w.refreshed) != tt.refreshed {
+				t.Errorf("stale %v, refreshed %v", w.stale, w.refreshed)
+			}
+		})
 	}
 }
 

@@ -28,7 +28,8 @@ func (e *Executor) target(s scope, ref failover.NodeRef) (target, error) {
 
 // change sends one changing command: when it is our turn on the connection, if the process is the one that is meant,
 // and if the lease outlasts the command. The sample is marked stale before, as the command may take effect at any
-// moment from then on, and after, as a probe in between may have seen the state from before.
+// moment from then on, and after, as a probe in between may have seen the state from before. A node that replied is
+// worth waiting for a fresh sample of; one that did not is the prober's to watch.
 func (t target) change(ctx context.Context, command func(context.Context, link.Redis) error) error {
 	e := t.executor
 	ctx, cancel := context.WithTimeout(ctx, e.opts.Timeout)
@@ -37,10 +38,13 @@ func (t target) change(ctx context.Context, command func(context.Context, link.R
 		if err := e.covered(ctx); err != nil {
 			return err
 		}
-		t.scope.touched.add(t.ref.UID)
 		e.links.MarkStale(t.scope.key, t.ref.UID)
 		defer e.links.MarkStale(t.scope.key, t.ref.UID)
-		return command(ctx, r)
+		err := command(ctx, r)
+		if redisclient.Classify(err).Alive() {
+			t.scope.replied.add(t.ref.UID)
+		}
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", t.ref.Pod, err)

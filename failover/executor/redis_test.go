@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/redisha/redisha/failover"
+	"github.com/redisha/redisha/failover/link"
 	"github.com/redisha/redisha/redisclient"
 )
 
@@ -169,6 +170,19 @@ func TestADrainThatLostTheLeaseSendsNothingMore(t *testing.T) {
 		t.Errorf("got %v, want ErrLeaseTooShort", err)
 	}
 	if diff := cmp.Diff([]string{"cache-0 PAUSE 3s"}, w.list()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestADrainIntoAProcessThatIsGoneUnpauses(t *testing.T) {
+	w := newWorld()
+	candidate := w.ref("u1")
+	w.redis["u1"].info.RunID = "another"
+	err := w.execute(t, failover.Drain{Master: w.ref("u0"), Candidate: candidate, Within: time.Second})[0].Err
+	if !errors.Is(err, link.ErrOtherIncarnation) {
+		t.Errorf("got %v, want ErrOtherIncarnation", err)
+	}
+	if diff := cmp.Diff([]string{"cache-0 PAUSE 3s", "cache-0 UNPAUSE"}, w.list()); diff != "" {
 		t.Error(diff)
 	}
 }

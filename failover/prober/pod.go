@@ -24,6 +24,7 @@ type pod struct {
 
 	mu      sync.Mutex
 	state   state
+	due     time.Time       // by when the loop is to be heard of next; zero once its absence was noted
 	waiters []chan struct{} // closed at the end of the next probe that begins
 	ended   bool
 }
@@ -33,12 +34,12 @@ func (q *pod) run() {
 	defer q.end()
 	for q.ctx.Err() == nil {
 		waiters := q.begin()
-		due := q.opts.Clock.Now().Add(q.opts.ProbeTimeout)
+		q.expect(q.opts.ProbeTimeout)
 		q.probe()
 		for _, w := range waiters {
 			close(w)
 		}
-		q.noteGap(due)
+		q.noteGap()
 		q.rest()
 	}
 }
@@ -103,22 +104,36 @@ func (q *pod) onEOF(error) {
 
 // rest waits until the next probe is due or asked for.
 func (q *pod) rest() {
-	now := q.opts.Clock.Now()
-	interval := q.watch.interval(now)
+	interval := q.watch.interval(q.opts.Clock.Now())
 	timer := q.opts.Clock.NewTimer(interval)
 	defer timer.Stop()
+	q.expect(interval)
 	select {
 	case <-timer.C():
 	case <-q.trigger:
 	case <-q.ctx.Done():
 		return
 	}
-	q.noteGap(now.Add(interval))
+	q.noteGap()
 }
 
-// noteGap notices that this process itself was away (paused, throttled), when it is much later than due.
-func (q *pod) noteGap(due time.Time) {
-	if now := q.opts.Clock.Now(); now.Sub(due) > q.opts.tolerated() {
+// expect says when the loop is to be heard of next.
+func (q *pod) expect(within time.Duration) {
+	now := q.opts.Clock.Now()
+	q.update(func(*state) { q.due = now.Add(within) })
+}
+
+// noteGap notices that this process itself was away (paused, throttled), when the loop is much later than due. Whoever
+// runs first after a gap has to ask, before believing that it was the others who were silent.
+func (q *pod) noteGap() {
+	now, away := q.opts.Clock.Now(), false
+	q.update(func(*state) {
+		away = !q.due.IsZero() && now.Sub(q.due) > q.opts.tolerated()
+		if away {
+			q.due = time.Time{} // once is enough, should the loop itself be what is late
+		}
+	})
+	if away {
 		q.onGap(now)
 	}
 }

@@ -30,6 +30,7 @@ type Prober struct {
 	mu      sync.Mutex
 	watches map[string]*watch
 	closed  bool
+	voided  time.Time // when silences were made to start anew
 }
 
 // New returns a Prober that watches nothing yet. It must be closed.
@@ -87,6 +88,9 @@ func (p *Prober) Remove(key string) {
 // Observe returns what is known of the pods of key, in the order of Ensure. Only what Redis says is filled in.
 func (p *Prober) Observe(key string) []failover.Node {
 	pods := p.pods(key)
+	for _, q := range pods {
+		q.noteGap()
+	}
 	nodes := make([]failover.Node, 0, len(pods))
 	for _, q := range pods {
 		nodes = append(nodes, q.snapshot())
@@ -145,9 +149,15 @@ func (p *Prober) Close() {
 	p.loops.Wait()
 }
 
-// voidSilence starts all silences anew: whoever was not asked in time cannot be blamed for not having answered.
+// voidSilence starts all silences anew: whoever was not asked in time cannot be blamed for not having answered. After
+// a gap every loop calls it; the first is enough.
 func (p *Prober) voidSilence(now time.Time) {
 	p.mu.Lock()
+	if !p.voided.IsZero() && now.Sub(p.voided) < p.opts.Period {
+		p.mu.Unlock()
+		return
+	}
+	p.voided = now
 	watches := make([]*watch, 0, len(p.watches))
 	for _, w := range p.watches {
 		watches = append(watches, w)

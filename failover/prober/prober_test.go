@@ -148,6 +148,44 @@ func TestAGapOfOurOwnVoidsSilence(t *testing.T) {
 	}
 }
 
+// The controller may be the first to run again, before any loop of the prober.
+func TestAGapOfOurOwnVoidsSilenceForWhoeverLooksFirst(t *testing.T) {
+	w := settled(t, true)
+	stuck := make(chan struct{})
+	defer close(stuck)
+	for _, target := range three() {
+		w.at(target.IP + ":6379").says(func(context.Context) (redisclient.Info, error) {
+			<-stuck
+			return replica(), nil
+		})
+	}
+	w.clock.Step(DefaultPeriod)
+	eventually(t, "all probes are under way", func() bool { return w.clock.Waiters() == 0 })
+	w.clock.Step(time.Minute)
+	for _, n := range w.Observe(key) {
+		if got := n.SilentFor(w.clock.Now()); got != 0 {
+			t.Errorf("%s is silent for %v", n.Name, got)
+		}
+	}
+}
+
+func TestALoopThatIsLateItselfVoidsSilenceOnce(t *testing.T) {
+	w := settled(t, true)
+	stuck := make(chan struct{})
+	defer close(stuck)
+	redis := w.at("10.0.0.1:6379")
+	asked := redis.timesAsked()
+	redis.says(func(context.Context) (redisclient.Info, error) { <-stuck; return replica(), nil })
+	w.clock.Step(DefaultPeriod)
+	eventually(t, "its probe is under way", func() bool { return redis.timesAsked() > asked })
+	w.pass(t, 20*DefaultPeriod, 2)
+	w.Observe(key)
+	w.pass(t, 20*DefaultPeriod, 2)
+	if got := w.node(t, "u0").SilentFor(w.clock.Now()); got < 19*DefaultPeriod {
+		t.Errorf("silent for %v, want it counted on", got)
+	}
+}
+
 func TestATimeoutThatWeSleptThroughIsNoSilence(t *testing.T) {
 	w := settled(t, true)
 	redis := w.at("10.0.0.1:6379")
