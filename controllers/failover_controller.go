@@ -8,7 +8,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/clock"
@@ -88,7 +87,7 @@ func (r *FailoverReconciler) Reconcile(ctx context.Context, req ctrl.Request) (c
 	for {
 		next, again, err := r.step(ctx, rha)
 		switch {
-		case apierrors.IsConflict(err):
+		case apierrors.IsConflict(err) || errors.Is(err, errOvertaken):
 			// Somebody else wrote the object: whatever was decided was decided on an old one.
 			r.statuses.forget(req.NamespacedName)
 			if next, err = r.live(ctx, req.NamespacedName); err != nil || next == nil {
@@ -137,7 +136,12 @@ func (r *FailoverReconciler) step(ctx context.Context, rha *v1alpha1.RedisHA) (*
 	if err != nil {
 		return rha, 0, err
 	}
+	persisted := r.Clock.Now()
 	results := r.executor.Execute(ctx, key.String(), int(resources.RedisPort), decision.Actions)
+	if wrote || len(decision.Actions) > 0 {
+		log.FromContext(ctx).V(1).Info("decided", "state", decision.Next.State, "verdict", decision.Verdict, "actions", describe(results),
+			"persisting", persisted.Sub(now), "acting", r.Clock.Since(persisted))
+	}
 	if r.report(ctx, rha, decision, results) {
 		return next, retryPause, nil
 	}
@@ -148,6 +152,15 @@ func (r *FailoverReconciler) step(ctx context.Context, rha *v1alpha1.RedisHA) (*
 		return next, -1, nil
 	}
 	return next, decision.RequeueAfter, nil
+}
+
+// describe names the actions with how long each took.
+func describe(results []executor.Result) []string {
+	names := make([]string, 0, len(results))
+	for _, res := range results {
+		names = append(names, fmt.Sprintf("%T(%s) in %s", res.Action, res.Action.Target().Pod, res.Took.Round(10*time.Microsecond)))
+	}
+	return names
 }
 
 // report logs what did not work; it tells whether anything did not.
@@ -163,33 +176,6 @@ func (r *FailoverReconciler) report(ctx context.Context, rha *v1alpha1.RedisHA, 
 			"error", res.Err.Error(), "took", res.Took, "state", d.Next.State, "redisha", client.ObjectKeyFromObject(rha))
 	}
 	return failed
-}
-
-// persist writes the decision's status by compare-and-swap, if it says anything new. While a
-// failover runs only the machine's own progress is worth a write.
-func (r *FailoverReconciler) persist(ctx context.Context, rha *v1alpha1.RedisHA, d failover.Decision, obs failover.Observation) (*v1alpha1.RedisHA, bool, error) {
-	before := rha.Status
-	next := rha.DeepCopy()
-	applyDecision(next, d, obs)
-	if equality.Semantic.DeepEqual(before, next.Status) {
-		return rha, false, nil
-	}
-	moved := !equality.Semantic.DeepEqual(before.Failover, next.Status.Failover)
-	if !moved && d.Next.Running() {
-		return rha, false, nil
-	}
-	if r.Lease.Left() <= 0 {
-		return rha, false, errors.New("the leader lease is not ours any more; nothing is decided")
-	}
-	if err := r.Client.Status().Update(ctx, next); err != nil {
-		return rha, false, fmt.Errorf("persisting %s: %w", d.Next.State, err)
-	}
-	r.statuses.wrote(next)
-	r.announce(ctx, next, &before, d)
-	if moved && r.OnPersisted != nil {
-		r.OnPersisted(d.Next.State)
-	}
-	return next, moved, nil
 }
 
 // load returns the RedisHA, no older than what we last wrote; nil when there is none.

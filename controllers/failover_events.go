@@ -72,14 +72,14 @@ func settledEvent(from failover.State, record *failover.Record) (kind, reason st
 }
 
 // announce tells people what was persisted: an Event, a log line and the metrics.
-func (r *FailoverReconciler) announce(ctx context.Context, rha *v1alpha1.RedisHA, before *v1alpha1.RedisHAStatus, d failover.Decision) {
+func (r *FailoverReconciler) announce(ctx context.Context, rha *v1alpha1.RedisHA, before *v1alpha1.FailoverStatus, d failover.Decision) {
 	key := client.ObjectKeyFromObject(rha)
-	from := progressOf(before).State
+	from := failover.StateBootstrapping
+	if before != nil {
+		from = failover.State(before.State)
+	}
 	observeDecision(key, d)
 	if from == d.Next.State {
-		if was := progressOf(before).Reason; d.Reason != failover.ReasonNone && was != d.Reason && isNewlyBlocked(before, d) {
-			r.Recorder.Event(rha, corev1.EventTypeWarning, eventRefused, fmt.Sprintf("%s: %s", d.Reason, d.Verdict))
-		}
 		return
 	}
 	kind, reason := eventOf(from, d.Next.State, d.Record)
@@ -92,14 +92,4 @@ func (r *FailoverReconciler) announce(ctx context.Context, rha *v1alpha1.RedisHA
 	}
 	r.Recorder.Event(rha, kind, reason, message)
 	log.FromContext(ctx).Info(message, "event", reason, "state", d.Next.State, "epoch", d.Next.Epoch)
-}
-
-// isNewlyBlocked reports that the condition Blocked did not give this reason before.
-func isNewlyBlocked(before *v1alpha1.RedisHAStatus, d failover.Decision) bool {
-	for _, c := range before.Conditions {
-		if c.Type == v1alpha1.ConditionBlocked {
-			return c.Reason != string(d.Reason)
-		}
-	}
-	return true
 }

@@ -34,10 +34,6 @@ func init() {
 
 func observeDecision(key client.ObjectKey, d failover.Decision) {
 	epochGauge.WithLabelValues(key.Namespace, key.Name).Set(float64(d.Next.Epoch))
-	blockedGauge.DeletePartialMatch(prometheus.Labels{"namespace": key.Namespace, "name": key.Name})
-	if d.Reason != failover.ReasonNone {
-		blockedGauge.WithLabelValues(key.Namespace, key.Name, string(d.Reason)).Set(1)
-	}
 	if d.Record == nil {
 		return
 	}
@@ -47,6 +43,14 @@ func observeDecision(key client.ObjectKey, d failover.Decision) {
 		if s.Name == failover.StepPublished && !r.StartedAt.IsZero() {
 			failoverSeconds.WithLabelValues(key.Namespace, key.Name, string(r.Kind)).Observe(s.At.Sub(r.StartedAt).Seconds())
 		}
+	}
+}
+
+// observeReason shows why something wanted is not done; no series when nothing is refused.
+func observeReason(key client.ObjectKey, reason failover.Reason) {
+	blockedGauge.DeletePartialMatch(prometheus.Labels{"namespace": key.Namespace, "name": key.Name})
+	if reason != failover.ReasonNone {
+		blockedGauge.WithLabelValues(key.Namespace, key.Name, string(reason)).Set(1)
 	}
 }
 

@@ -3,7 +3,6 @@ package controllers
 import (
 	"fmt"
 
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/redisha/redisha/api/v1alpha1"
@@ -11,9 +10,8 @@ import (
 	"github.com/redisha/redisha/failover"
 )
 
-// applyDecision writes a decision into the status: the progress, the history and the conditions
-// that the failover controller owns.
-func applyDecision(rha *v1alpha1.RedisHA, d failover.Decision, obs failover.Observation) {
+// applyDecision writes a decision's progress and history into the status.
+func applyDecision(rha *v1alpha1.RedisHA, d failover.Decision) {
 	status := &rha.Status
 	writeProgress(status, d.Next)
 	if d.Next.Request != "" {
@@ -26,10 +24,6 @@ func applyDecision(rha *v1alpha1.RedisHA, d failover.Decision, obs failover.Obse
 		if d.Record.Kind != failover.KindBootstrap && d.Record.Outcome == failover.OutcomeSucceeded {
 			status.LastFailover = &metav1.Time{Time: d.Record.FinishedAt}
 		}
-	}
-	for _, c := range conditionsOf(rha, d, obs) {
-		c.ObservedGeneration = rha.Generation
-		meta.SetStatusCondition(&status.Conditions, c)
 	}
 }
 

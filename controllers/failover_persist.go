@@ -1,0 +1,168 @@
+package controllers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/failover"
+)
+
+// failoverFieldOwner is the field manager of what the failover controller writes.
+const failoverFieldOwner = "redisha.io/failover"
+
+// errOvertaken means that the progress is not what it was when the decision was made: somebody
+// else decides, or we decided on an old copy. Nothing was written.
+var errOvertaken = errors.New("the progress was changed by somebody else")
+
+// errLeaseLost means that another operator may lead by now. Nothing was written.
+var errLeaseLost = errors.New("the leader lease is not certainly ours any more")
+
+// persist writes the decision's progress, if it moved, by compare-and-swap, and the conditions
+// if they changed. It reports whether the progress moved. While a failover runs, conditions wait.
+func (r *FailoverReconciler) persist(ctx context.Context, rha *v1alpha1.RedisHA, d failover.Decision, obs failover.Observation) (*v1alpha1.RedisHA, bool, error) {
+	next := rha.DeepCopy()
+	applyDecision(next, d)
+	moved := !equality.Semantic.DeepEqual(rha.Status, next.Status)
+	if moved {
+		if r.Lease.Left() <= 0 {
+			return rha, false, errLeaseLost
+		}
+		if err := r.swap(ctx, rha, next); err != nil {
+			return rha, false, fmt.Errorf("persisting %s: %w", d.Next.State, err)
+		}
+		r.statuses.wrote(next)
+		r.announce(ctx, next, rha.Status.Failover, d)
+		if r.OnPersisted != nil {
+			r.OnPersisted(d.Next.State)
+		}
+	}
+	if d.Next.Running() {
+		return next, moved, nil
+	}
+	next, err := r.writeConditions(ctx, next, d, obs)
+	return next, moved, err
+}
+
+// swap replaces the progress that before holds with that of next; next becomes the object as
+// stored. The comparison is on the progress itself, not on the object's version: the workload
+// controller, or a person, who writes something else at the same moment does not hold a failover up.
+func (r *FailoverReconciler) swap(ctx context.Context, before, next *v1alpha1.RedisHA) error {
+	if before.Status.Failover == nil {
+		return r.Client.Status().Update(ctx, next, client.FieldOwner(failoverFieldOwner))
+	}
+	patch, err := swapPatch(before, next)
+	if err != nil {
+		return err
+	}
+	err = r.Client.Status().Patch(ctx, next, client.RawPatch(types.JSONPatchType, patch), client.FieldOwner(failoverFieldOwner))
+	if apierrors.IsInvalid(err) {
+		return errors.Join(errOvertaken, err)
+	}
+	return err
+}
+
+type patchOperation struct {
+	Op    string `json:"op"`
+	Path  string `json:"path"`
+	Value any    `json:"value,omitempty"`
+}
+
+// swapPatch tests that the object and its progress are still those of before, and changes what differs.
+func swapPatch(before, next *v1alpha1.RedisHA) ([]byte, error) {
+	operations := []patchOperation{
+		{Op: "test", Path: "/metadata/uid", Value: before.UID},
+		{Op: "test", Path: "/status/failover", Value: before.Status.Failover},
+	}
+	b, n := &before.Status, &next.Status
+	for _, field := range []struct {
+		name        string
+		was, is     any
+		had, remain bool
+	}{
+		{"failover", b.Failover, n.Failover, true, true},
+		{"master", b.Master, n.Master, b.Master != nil, n.Master != nil},
+		{"nodes", b.Nodes, n.Nodes, len(b.Nodes) > 0, len(n.Nodes) > 0},
+		{"history", b.History, n.History, len(b.History) > 0, len(n.History) > 0},
+		{"lastFailover", b.LastFailover, n.LastFailover, b.LastFailover != nil, n.LastFailover != nil},
+		{"lastHandledRequest", b.LastHandledRequest, n.LastHandledRequest, b.LastHandledRequest != "", n.LastHandledRequest != ""},
+	} {
+		switch {
+		case equality.Semantic.DeepEqual(field.was, field.is):
+		case field.remain:
+			operations = append(operations, patchOperation{Op: "add", Path: "/status/" + field.name, Value: field.is})
+		case field.had:
+			operations = append(operations, patchOperation{Op: "remove", Path: "/status/" + field.name})
+		}
+	}
+	patch, err := json.Marshal(operations)
+	if err != nil {
+		return nil, fmt.Errorf("building the swap: %w", err)
+	}
+	return patch, nil
+}
+
+// writeConditions applies the failover controller's conditions if they changed, and leaves those
+// of others alone. They inform people; nothing is decided on them.
+func (r *FailoverReconciler) writeConditions(ctx context.Context, rha *v1alpha1.RedisHA, d failover.Decision, obs failover.Observation) (*v1alpha1.RedisHA, error) {
+	own := conditionsOf(rha, d, obs)
+	merged := append([]metav1.Condition(nil), rha.Status.Conditions...)
+	changed := false
+	for i := range own {
+		own[i].ObservedGeneration = rha.Generation
+		changed = meta.SetStatusCondition(&merged, own[i]) || changed
+	}
+	if !changed {
+		return rha, nil
+	}
+	apply := &v1alpha1.RedisHA{
+		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "RedisHA"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: rha.Namespace, Name: rha.Name},
+	}
+	for _, c := range own {
+		if kept := meta.FindStatusCondition(merged, c.Type); kept != nil {
+			apply.Status.Conditions = append(apply.Status.Conditions, *kept)
+		}
+	}
+	body, err := conditionsBody(apply)
+	if err != nil {
+		return rha, err
+	}
+	next := rha.DeepCopy()
+	err = r.Client.Status().Patch(ctx, next, client.RawPatch(types.ApplyPatchType, body),
+		client.FieldOwner(failoverFieldOwner+"-conditions"), client.ForceOwnership)
+	if err != nil {
+		return rha, fmt.Errorf("writing the conditions: %w", err)
+	}
+	r.statuses.wrote(next)
+	observeReason(client.ObjectKeyFromObject(rha), d.Reason)
+	if was := meta.FindStatusCondition(rha.Status.Conditions, v1alpha1.ConditionBlocked); d.Next.State != failover.StateBlocked &&
+		meta.IsStatusConditionTrue(next.Status.Conditions, v1alpha1.ConditionBlocked) && (was == nil || was.Reason != string(d.Reason)) {
+		r.Recorder.Event(rha, corev1.EventTypeWarning, eventRefused, fmt.Sprintf("%s: %s", d.Reason, d.Verdict))
+	}
+	return next, nil
+}
+
+// conditionsBody is the apply configuration of the conditions and nothing else: whatever else it
+// named would become ours.
+func conditionsBody(rha *v1alpha1.RedisHA) ([]byte, error) {
+	body, err := json.Marshal(map[string]any{
+		"apiVersion": rha.APIVersion, "kind": rha.Kind,
+		"metadata": map[string]any{"namespace": rha.Namespace, "name": rha.Name},
+		"status":   map[string]any{"conditions": rha.Status.Conditions},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("building the conditions: %w", err)
+	}
+	return body, nil
+}
