@@ -62,16 +62,24 @@ func (c *Client) ReplicaOf(ctx context.Context, host string, port int) error {
 	})
 }
 
-// Promote makes the process a master. The order is given only to a process that has just answered on this connection:
-// bytes sent to a hung process are executed when it wakes, even if we closed the connection long before, and a
-// replica given up must not turn into a second master then.
+// Promote makes the process a master, if it has just answered on this connection (see awake): a replica that hung and
+// was given up must not turn into a second master when it wakes.
 func (c *Client) Promote(ctx context.Context) error {
 	return c.do(ctx, "REPLICAOF NO ONE", func(ctx context.Context, r *redis.Client) error {
-		if err := r.Ping(ctx).Err(); err != nil && !isReply(err) {
+		if err := awake(ctx, r); err != nil {
 			return err
 		}
 		return r.ReplicaOf(ctx, "NO", "ONE").Err()
 	})
+}
+
+// awake makes sure that a process reads what it is sent. Bytes sent to a hung one are executed once it wakes, even if
+// the connection was closed long before; so a command that makes a node writable is sent only after a reply.
+func awake(ctx context.Context, r *redis.Client) error {
+	if err := r.Ping(ctx).Err(); err != nil && !isReply(err) {
+		return err
+	}
+	return nil
 }
 
 // PauseWrites holds back all clients' writes for d (CLIENT PAUSE ms WRITE); they are answered after d, or after
@@ -114,9 +122,14 @@ func pauseArgs(d time.Duration) []any {
 	return []any{"CLIENT", "PAUSE", int64(ms), "WRITE"}
 }
 
-// SetMinReplicas sets min-replicas-to-write at run time.
+// SetMinReplicas sets min-replicas-to-write at run time, if the process has just answered on this connection.
 func (c *Client) SetMinReplicas(ctx context.Context, n int) error {
-	return c.ConfigSet(ctx, "min-replicas-to-write", strconv.Itoa(n))
+	return c.do(ctx, "CONFIG SET min-replicas-to-write", func(ctx context.Context, r *redis.Client) error {
+		if err := awake(ctx, r); err != nil {
+			return err
+		}
+		return r.ConfigSet(ctx, "min-replicas-to-write", strconv.Itoa(n)).Err()
+	})
 }
 
 // ConfigSet sets one configuration parameter at run time; nothing is written to a file. The value appears in no error.

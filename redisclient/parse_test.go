@@ -110,12 +110,7 @@ func FuzzParseInfo(f *testing.F) {
 			}
 			return
 		}
-		if info.Role != RoleMaster && info.Role != RoleReplica {
-			t.Errorf("role %q", info.Role)
-		}
-		if info.LastIO < Unknown || info.LinkDownFor < Unknown || info.AppliedOffset > info.Offset {
-			t.Errorf("%+v", info)
-		}
+		checkConsistent(t, info)
 		if strings.Contains(text, "\r") {
 			return
 		}
@@ -123,6 +118,16 @@ func FuzzParseInfo(f *testing.F) {
 			t.Errorf("with CRLF: %v %s", err, cmp.Diff(info, again))
 		}
 	})
+}
+
+func checkConsistent(t *testing.T, info Info) {
+	t.Helper()
+	if info.Role != RoleMaster && info.Role != RoleReplica {
+		t.Errorf("role %q", info.Role)
+	}
+	if info.LastIO < Unknown || info.LinkDownFor < Unknown || info.AppliedOffset > info.Offset {
+		t.Errorf("%+v", info)
+	}
 }
 
 func TestParseClientListSkipsWhatHasNoID(t *testing.T) {

@@ -136,38 +136,52 @@ func (s *session) clientPause(args []string) {
 
 // clientKill is CLIENT KILL with the filters ID, TYPE and SKIPME.
 func (s *session) clientKill(args []string) {
-	if len(args)%2 != 0 {
+	filter, ok := parseKillFilter(args)
+	if !ok {
 		s.peer.WriteError("ERR syntax error")
 		return
 	}
-	id, kind, skipMe := int64(0), "", true
-	for ; len(args) > 0; args = args[2:] {
-		switch strings.ToUpper(args[0]) {
-		case "ID":
-			id, _ = strconv.ParseInt(args[1], 10, 64)
-		case "TYPE":
-			kind = args[1]
-		case "SKIPME":
-			skipMe = strings.EqualFold(args[1], "yes")
-		default:
-			s.peer.WriteError("ERR syntax error")
-			return
-		}
-	}
 	killed := 0
 	for _, other := range s.node.sessions {
-		if (id != 0 && other.id != id) || (kind != "" && other.kind() != kind) || (skipMe && other == s) {
+		switch {
+		case !filter.matches(other) || (filter.skipMe && other == s):
 			continue
+		case other == s:
+			s.closing = true
+		default:
+			other.kill()
 		}
 		killed++
-		if other == s {
-			s.closing = true
-			continue
-		}
-		other.kill()
 	}
 	s.node.net.changed.Broadcast()
 	s.peer.WriteInt(killed)
+}
+
+type killFilter struct {
+	id     int64
+	kind   string
+	skipMe bool
+}
+
+func parseKillFilter(args []string) (killFilter, bool) {
+	f := killFilter{skipMe: true}
+	for ; len(args) >= 2; args = args[2:] {
+		switch strings.ToUpper(args[0]) {
+		case "ID":
+			f.id, _ = strconv.ParseInt(args[1], 10, 64)
+		case "TYPE":
+			f.kind = args[1]
+		case "SKIPME":
+			f.skipMe = strings.EqualFold(args[1], "yes")
+		default:
+			return f, false
+		}
+	}
+	return f, len(args) == 0
+}
+
+func (f killFilter) matches(s *session) bool {
+	return (f.id == 0 || f.id == s.id) && (f.kind == "" || f.kind == s.kind())
 }
 
 func (s *session) kind() string {

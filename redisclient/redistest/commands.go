@@ -78,25 +78,39 @@ func (s *session) perform(cmd string, args []string) {
 	}
 }
 
-// refusal is Redis's own sequence of reasons not to execute a command, or "".
+// refusal is the first of Redis's reasons not to execute a command, or "".
 func (s *session) refusal(cmd string, args []string) string {
-	n := s.node
 	switch {
 	case !s.known(cmd):
 		return fmt.Sprintf("ERR unknown command '%s', with args beginning with: ", args[0])
 	case !s.authenticated && !withoutAuth[cmd]:
 		return "NOAUTH Authentication required."
-	case writes[cmd] && !n.repl.replica && n.goodReplicas() < n.number("min-replicas-to-write"):
-		return "NOREPLICAS Not enough good replicas to write."
-	case writes[cmd] && n.repl.replica:
-		return "READONLY You can't write against a read only replica."
-	case n.repl.replica && n.params["replica-serve-stale-data"] == "no" && !n.linkUp() && !whileStale[cmd]:
+	case writes[cmd] && s.node.writeRefusal() != "":
+		return s.node.writeRefusal()
+	case s.node.stale() && !whileStale[cmd]:
 		return "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
-	case n.loading && !whileLoading[cmd]:
+	case s.node.loading && !whileLoading[cmd]:
 		return "LOADING Redis is loading the dataset in memory"
 	default:
 		return ""
 	}
+}
+
+// writeRefusal is why the node takes no writes, or "".
+func (n *Node) writeRefusal() string {
+	switch {
+	case n.repl.replica:
+		return "READONLY You can't write against a read only replica."
+	case n.goodReplicas() < n.number("min-replicas-to-write"):
+		return "NOREPLICAS Not enough good replicas to write."
+	default:
+		return ""
+	}
+}
+
+// stale reports whether the node is a replica that must not serve what it has.
+func (n *Node) stale() bool {
+	return n.repl.replica && n.params["replica-serve-stale-data"] == "no" && !n.linkUp()
 }
 
 func (s *session) known(cmd string) bool {

@@ -131,13 +131,8 @@ func (n *Node) master() *Node {
 // tryConnect attaches a replica whose link is down to its master, if the master lets it. It reports whether it did.
 func (n *Node) tryConnect() bool {
 	r, m := &n.repl, n.master()
-	switch {
-	case r.link != nil || r.syncing != nil || m == nil || n.loading || m.loading:
+	if r.link != nil || r.syncing != nil || n.loading || m == nil || !m.accepts(n) {
 		return false
-	case m.params["requirepass"] != "" && m.params["requirepass"] != n.params["masterauth"]:
-		return false
-	case m.repl.replica && m.repl.link == nil:
-		return false // NOMASTERLINK
 	}
 	if r.known && m.repl.covers(r.id, r.offset) {
 		n.resync(m)
@@ -151,6 +146,19 @@ func (n *Node) tryConnect() bool {
 	sync.timer = time.AfterFunc(n.cfg.SyncDelay, func() { n.finishSync(sync) })
 	r.syncing = sync
 	return false
+}
+
+// accepts reports whether the node lets a replica synchronise.
+func (n *Node) accepts(replica *Node) bool {
+	password := n.params["requirepass"]
+	switch {
+	case n.loading:
+		return false
+	case password != "" && password != replica.params["masterauth"]:
+		return false
+	default:
+		return !n.repl.replica || n.repl.link != nil // else NOMASTERLINK
+	}
 }
 
 // transfer is a full synchronisation under way.
