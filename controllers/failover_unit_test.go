@@ -1,0 +1,171 @@
+package controllers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
+	clocktesting "k8s.io/utils/clock/testing"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/failover"
+)
+
+// emptyFields names the fields of a struct that hold their zero value.
+func emptyFields(v any) []string {
+	var names []string
+	value := reflect.ValueOf(v)
+	for i := range value.NumField() {
+		if value.Field(i).IsZero() {
+			names = append(names, value.Type().Field(i).Name)
+		}
+	}
+	return names
+}
+
+// fakeLock is a resource lock whose writes take time and may fail.
+type fakeLock struct {
+	resourcelock.Interface
+	clock *clocktesting.FakeClock
+	takes time.Duration
+	err   error
+}
+
+func (l *fakeLock) Identity() string { return "me" }
+func (l *fakeLock) Update(context.Context, resourcelock.LeaderElectionRecord) error {
+	l.clock.Step(l.takes)
+	return l.err
+}
+
+func TestTheLeaseIsCountedFromBeforeItsRenewalWasSent(t *testing.T) {
+	clock := clocktesting.NewFakeClock(time.Now())
+	lock := &fakeLock{clock: clock, takes: 2 * time.Second}
+	guard := NewLeaseGuard(lock, 6*time.Second, clock)
+	mine := resourcelock.LeaderElectionRecord{HolderIdentity: "me"}
+	if guard.Left() > 0 {
+		t.Fatal("a lease that was never taken has time left")
+	}
+	if err := guard.Update(t.Context(), mine); err != nil {
+		t.Fatal(err)
+	}
+	if got := guard.Left(); got != 4*time.Second {
+		t.Errorf("%s left of 6 s after a renewal that took 2 s", got)
+	}
+	lock.err = errors.New("no answer")
+	if err := guard.Update(t.Context(), mine); err == nil {
+		t.Fatal("the error was swallowed")
+	}
+	if got := guard.Left(); got != 2*time.Second {
+		t.Errorf("%s left after a renewal without an answer", got)
+	}
+	if err := guard.Update(t.Context(), resourcelock.LeaderElectionRecord{}); err == nil {
+		t.Fatal("the error was swallowed")
+	}
+	if guard.Left() > 0 {
+		t.Error("a lease that is being released has time left")
+	}
+}
+
+func TestTheSwapTestsTheProgressItReplaces(t *testing.T) {
+	before := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{UID: "u"}}
+	writeProgress(&before.Status, wholeProgress())
+	before.Status.LastHandledRequest = "handover"
+	next := before.DeepCopy()
+	moved := wholeProgress()
+	moved.State, moved.Known = failover.StateReattaching, nil
+	writeProgress(&next.Status, moved)
+	raw, err := swapPatch(before, next)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var operations []struct {
+		Op, Path string
+		Value    json.RawMessage
+	}
+	if err := json.Unmarshal(raw, &operations); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, o := range operations {
+		got = append(got, o.Op+" "+o.Path)
+	}
+	want := "test /metadata/uid, test /status/failover, add /status/failover, remove /status/nodes"
+	if strings.Join(got, ", ") != want {
+		t.Errorf("operations %v, want %s", got, want)
+	}
+	if !strings.Contains(string(operations[1].Value), `"state":"Promoting"`) {
+		t.Errorf("the test does not hold the old progress: %s", operations[1].Value)
+	}
+}
+
+func TestManySuspectsAtOnceMakeTheObserverSuspect(t *testing.T) {
+	now := time.Now()
+	var s storm
+	for _, key := range []string{"a", "b", "c", "d", "e", "f"} {
+		s.note(key, failover.DiagnosisHealthy, now)
+	}
+	s.note("a", failover.DiagnosisDown, now)
+	s.note("b", failover.DiagnosisUnwitnessed, now)
+	if s.sick(now) {
+		t.Error("two of six are taken for a storm")
+	}
+	s.note("c", failover.DiagnosisVetoed, now.Add(time.Second))
+	if !s.sick(now.Add(time.Second)) {
+		t.Error("three of six within a second are not taken for a storm")
+	}
+	if s.sick(now.Add(time.Minute)) {
+		t.Error("the storm never ends")
+	}
+	s.note("a", failover.DiagnosisHealthy, now)
+	if s.sick(now.Add(time.Second)) {
+		t.Error("who is well again still counts")
+	}
+}
+
+func TestWhatWasWrittenIsSeenBeforeTheCacheShowsIt(t *testing.T) {
+	slice := func(version string) *discoveryv1.EndpointSlice {
+		return &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Name: "s", UID: "u", ResourceVersion: version}}
+	}
+	key := client.ObjectKey{Name: "s"}
+	var e echo[*discoveryv1.EndpointSlice]
+	e.wrote(slice("10"))
+	for _, tc := range []struct {
+		cached string
+		found  bool
+		want   string
+	}{{"9", true, "10"}, {"", false, "10"}, {"10", true, "10"}, {"9", true, "9"}} {
+		// The last row: once the cache has caught up, it alone counts.
+		got, ok := e.newest(key, slice(tc.cached), tc.found)
+		if !ok || got.ResourceVersion != tc.want {
+			t.Errorf("cached %q (%t): got %q, %t", tc.cached, tc.found, got.ResourceVersion, ok)
+		}
+	}
+}
+
+func TestAnEditedSliceIsNotTakenForPublished(t *testing.T) {
+	key := client.ObjectKey{Namespace: "n", Name: "r"}
+	good := newSlice(key, 3, []discoveryv1.Endpoint{{Addresses: []string{"10.0.0.1"}}})
+	if p := publishedIn(good); p.IP != "10.0.0.1" || p.Epoch != 3 {
+		t.Fatalf("%+v", p)
+	}
+	for name, spoil := range map[string]func(*discoveryv1.EndpointSlice){
+		"another service": func(s *discoveryv1.EndpointSlice) { s.Labels[discoveryv1.LabelServiceName] = "x" },
+		"another port":    func(s *discoveryv1.EndpointSlice) { *s.Ports[0].Port = 1 },
+		"two addresses":   func(s *discoveryv1.EndpointSlice) { s.Endpoints = append(s.Endpoints, s.Endpoints[0]) },
+		"no epoch":        func(s *discoveryv1.EndpointSlice) { s.Annotations = nil },
+	} {
+		s := good.DeepCopy()
+		spoil(s)
+		if p := publishedIn(s); p.IP != "" {
+			t.Errorf("%s: still taken for published: %+v", name, p)
+		}
+	}
+}
