@@ -25,7 +25,7 @@ type testNode interface {
 }
 
 // backend starts nodes that can replicate from each other. They end with the test.
-type backend func(t *testing.T, cfg redistest.Config) testNode
+type backend func(t testing.TB, cfg redistest.Config) testNode
 
 // TestContract holds the client to its promises, and the fake to the truth: every case runs against both.
 func TestContract(t *testing.T) {
@@ -72,7 +72,7 @@ func TestContract(t *testing.T) {
 	}
 }
 
-func startFake(t *testing.T, cfg redistest.Config) testNode {
+func startFake(t testing.TB, cfg redistest.Config) testNode {
 	t.Helper()
 	net, ok := fakeNetworks.Load(t)
 	if !ok {

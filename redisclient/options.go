@@ -42,7 +42,7 @@ type Options struct {
 
 	// OnEOF is called, on a goroutine of its own, when an established connection is closed or reset by the other
 	// side. It is not called for silence (timeouts), for a connection that never answered its first command, nor
-	// for one this client closed itself. It must not call Close.
+	// for one this client closed itself.
 	OnEOF func(error)
 
 	// Dialer replaces the TCP dial, for tests and tunnels. TLS, when set, is put on top of what it returns.

@@ -20,7 +20,7 @@ import (
 
 // realNode is a redis-server process with a directory and a port of its own.
 type realNode struct {
-	t    *testing.T
+	t    testing.TB
 	cfg  redistest.Config
 	dir  string
 	port int
@@ -29,7 +29,7 @@ type realNode struct {
 }
 
 // startReal starts a redis-server configured as RedisHA's pods are. It ends with the test, or with the test binary.
-func startReal(t *testing.T, cfg redistest.Config) testNode {
+func startReal(t testing.TB, cfg redistest.Config) testNode {
 	t.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		t.Fatal("the contract holds only if real servers keep it: apt-get install redis-server")
@@ -66,8 +66,8 @@ func (n *realNode) config() string {
 		text += fmt.Sprintf("requirepass %s\nmasterauth %s\n", n.cfg.Password, n.cfg.Password)
 	}
 	if n.slow {
-		// 5 ms a key, answering clients every few keys.
-		text += "key-load-delay 5000\nloading-process-events-interval-bytes 1024\n"
+		// 2 ms a key, answering clients every few keys.
+		text += "key-load-delay 2000\nloading-process-events-interval-bytes 1024\n"
 	}
 	if !n.cfg.Unfenced {
 		text += "replicaof 127.0.0.1 1\n"
