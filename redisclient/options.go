@@ -40,9 +40,9 @@ type Options struct {
 	// LocalAddr is the source IP to dial from; empty leaves it to the kernel.
 	LocalAddr string
 
-	// OnEOF is called, on a goroutine of its own, when an established connection is closed or reset by the other
-	// side. It is not called for silence (timeouts), for a connection that never answered its first command, nor
-	// for one this client closed itself.
+	// OnEOF is called, on a goroutine of its own, when the connection is closed or reset by the other side after
+	// an answer, or while one is overdue (the death of a hung process). It is not called for silence itself, for a
+	// connection turned away at once, nor for one this client closed.
 	OnEOF func(error)
 
 	// Dialer replaces the TCP dial, for tests and tunnels. TLS, when set, is put on top of what it returns.
