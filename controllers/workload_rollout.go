@@ -44,7 +44,7 @@ func (r rollout) replaceable() ([]corev1.Pod, podProgress) {
 		return idle, podProgress{v1alpha1.ReasonRollingOut, fmt.Sprintf("replacing %s, which %s", podNames(idle), whyIdle(r.rha))}
 	}
 	if r.rha.Spec.Failover.Mode == v1alpha1.ModePaused {
-		return nil, podProgress{v1alpha1.ReasonRolloutPaused, fmt.Sprintf("%s outdated; spec.failover.mode is Paused", podNames(outdated))}
+		return nil, podProgress{v1alpha1.ReasonRolloutPaused, podNames(outdated) + " outdated; spec.failover.mode is Paused"}
 	}
 	return r.next(outdated)
 }
@@ -67,7 +67,7 @@ func (r rollout) next(outdated []corev1.Pod) ([]corev1.Pod, podProgress) {
 	if candidate.Name == r.master() && ptr.Deref(r.sts.Spec.Replicas, 1) > 1 {
 		return nil, podProgress{
 			v1alpha1.ReasonWaitingForHandover,
-			fmt.Sprintf("%s is outdated and master; waiting for the handover", candidate.Name),
+			candidate.Name + " is outdated and master; waiting for the handover",
 		}
 	}
 	return []corev1.Pod{candidate}, podProgress{
