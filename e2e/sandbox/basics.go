@@ -66,8 +66,9 @@ func newNode(index int) *corev1.Node {
 		}},
 		Status: corev1.NodeStatus{
 			Capacity: capacity, Allocatable: capacity,
-			Addresses: []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: nodeAddr(index).String()}, {Type: corev1.NodeHostName, Address: NodeName(index)}},
-			NodeInfo:  corev1.NodeSystemInfo{KubeletVersion: KubernetesVersion, OperatingSystem: "linux", ContainerRuntimeVersion: "sandbox://1"},
+			Addresses:       []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: nodeAddr(index).String()}, {Type: corev1.NodeHostName, Address: NodeName(index)}},
+			DaemonEndpoints: corev1.NodeDaemonEndpoints{KubeletEndpoint: corev1.DaemonEndpoint{Port: kubeletPort}},
+			NodeInfo:        corev1.NodeSystemInfo{KubeletVersion: KubernetesVersion, OperatingSystem: "linux", ContainerRuntimeVersion: "sandbox://1"},
 			Conditions: []corev1.NodeCondition{{
 				Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "SandboxReady", Message: "pods can run",
 				LastHeartbeatTime: now, LastTransitionTime: now,

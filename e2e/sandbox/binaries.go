@@ -76,6 +76,7 @@ func provideBinaries(ctx context.Context, progress io.Writer, binaries []kubeBin
 		return "", err
 	}
 	defer unlock()
+	removeLeftovers(dir)
 	for i, b := range missing(dir, binaries) {
 		if i == 0 {
 			fmt.Fprintf(progress, "building Kubernetes %s from Go modules, once for this machine (about 6 minutes on 2 cores), into %s\n", KubernetesVersion, dir)
@@ -85,6 +86,14 @@ func provideBinaries(ctx context.Context, progress io.Writer, binaries []kubeBin
 		}
 	}
 	return dir, nil
+}
+
+// removeLeftovers removes what builds that were killed have left; the lock says that none is going on.
+func removeLeftovers(dir string) {
+	folders, _ := filepath.Glob(filepath.Join(dir, ".build-*"))
+	for _, folder := range folders {
+		_ = os.RemoveAll(folder)
+	}
 }
 
 func missing(dir string, binaries []kubeBinary) []kubeBinary {
@@ -167,8 +176,12 @@ func build(ctx context.Context, progress io.Writer, source, dir string, b kubeBi
 	const version, client = "k8s.io/component-base/version", "k8s.io/client-go/pkg/version"
 	ldflags := fmt.Sprintf("-s -w -X %[1]s.gitVersion=%[3]s -X %[1]s.gitMajor=1 -X %[1]s.gitMinor=34 -X %[1]s.gitTreeState=clean -X %[2]s.gitVersion=%[3]s",
 		version, client, KubernetesVersion)
-	temporary := filepath.Join(dir, "."+b.name+".part")
-	defer os.Remove(temporary)
+	folder, err := os.MkdirTemp(dir, ".build-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder)
+	temporary := filepath.Join(folder, b.name)
 	cmd := exec.CommandContext(ctx, "go", "build", "-v", "-o", temporary, "-ldflags", ldflags, b.pkg)
 	cmd.Dir = source
 	// No -trimpath: with the flags of an ordinary static build the packages shared with the operator compile once.
@@ -189,7 +202,7 @@ func build(ctx context.Context, progress io.Writer, source, dir string, b kubeBi
 			}
 		}
 	}()
-	err := cmd.Run()
+	err = cmd.Run()
 	close(done)
 	if err != nil {
 		return fmt.Errorf("build %s: %w\n%s", b.name, err, output.tail())

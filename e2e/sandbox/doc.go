@@ -52,6 +52,8 @@
 //	func (*Sandbox) Partition(a, b netip.Addr) error              // both ways
 //	func (*Sandbox) PartitionOneWay(from, to netip.Addr) error
 //	func (*Sandbox) Heal(a, b netip.Addr) error
+//	func (*Sandbox) Isolate(addr netip.Addr) error                // from everybody
+//	func (*Sandbox) Rejoin(addr netip.Addr) error
 //	func (*Sandbox) HealAll() error
 //	func (*Host) Addr() netip.Addr
 //	func (*Host) Command(ctx context.Context, path string, args ...string) *exec.Cmd

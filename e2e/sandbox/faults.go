@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// route is a direction between two addresses.
+// route is a direction between two addresses; the zero address is any.
 type route struct{ from, to netip.Addr }
 
 // faults are the partitions in force: rules of the root namespace, through which everything is routed. Changing a rule flushes
@@ -29,7 +29,12 @@ func newFaults() *faults {
 func blackhole(r route) *netlink.Rule {
 	rule := netlink.NewRule()
 	rule.Family, rule.Priority, rule.Type = unix.AF_INET, faultRulePriority, unix.RTN_BLACKHOLE
-	rule.Src, rule.Dst = hostNet(r.from), hostNet(r.to)
+	if r.from.IsValid() {
+		rule.Src = hostNet(r.from)
+	}
+	if r.to.IsValid() {
+		rule.Dst = hostNet(r.to)
+	}
 	return rule
 }
 
@@ -44,7 +49,7 @@ func (f *faults) set(r route, cut bool) error {
 		change = netlink.RuleAdd
 	}
 	if err := change(blackhole(r)); err != nil {
-		return fmt.Errorf("partition %s from %s: %w", r.to, r.from, err)
+		return fmt.Errorf("change what passes from %s to %s: %w", r.from, r.to, err)
 	}
 	if cut {
 		f.cut[r] = true
@@ -61,7 +66,8 @@ func (f *faults) set(r route, cut bool) error {
 func (f *faults) passes(from, to netip.Addr) (bool, <-chan struct{}) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
-	return !f.cut[route{from, to}], f.changed
+	any := netip.Addr{}
+	return !f.cut[route{from, to}] && !f.cut[route{from, any}] && !f.cut[route{any, to}], f.changed
 }
 
 func (f *faults) routes() []route {
@@ -91,7 +97,13 @@ func (s *Sandbox) Heal(a, b netip.Addr) error {
 	return errors.Join(s.faults.set(route{a, b}, false), s.faults.set(route{b, a}, false))
 }
 
-// HealAll ends every partition.
+// Isolate parts an address from every other, those to come included. A pod's probes go on, as on a node that has lost its network.
+func (s *Sandbox) Isolate(addr netip.Addr) error { return s.Partition(addr, netip.Addr{}) }
+
+// Rejoin ends the isolation of an address.
+func (s *Sandbox) Rejoin(addr netip.Addr) error { return s.Heal(addr, netip.Addr{}) }
+
+// HealAll ends every partition and isolation.
 func (s *Sandbox) HealAll() error {
 	var errs []error
 	for _, r := range s.faults.routes() {

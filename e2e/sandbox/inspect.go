@@ -13,7 +13,7 @@ func (s *Sandbox) Exec(ctx context.Context, namespace, pod, container string, co
 	if err != nil {
 		return "", err
 	}
-	code, output, err := p.exec(ctx, command, p.spec.Env, p.spec.Dir)
+	code, output, err := p.output(ctx, command...)
 	if err == nil && code != 0 {
 		err = fmt.Errorf("%v in %s/%s: exit code %d: %s", command, namespace, pod, code, output)
 	}

@@ -19,6 +19,8 @@ import (
 // set aside for benchmarks of networks (RFC 2544): the API server refuses loopback addresses in EndpointSlices.
 var (
 	apiServerAddr = netip.MustParseAddr("198.18.0.1")
+	proxyAddr     = netip.MustParseAddr("198.18.0.2")        // what the service proxy's connections come from
+	nodePrefix    = netip.MustParsePrefix("198.18.0.128/25") // what probes come from, as from a kubelet
 	firstPodAddr  = netip.MustParseAddr("198.18.1.1")
 	podPrefix     = netip.MustParsePrefix("198.18.0.0/16")
 	servicePrefix = netip.MustParsePrefix("198.19.0.0/16")
@@ -26,15 +28,19 @@ var (
 	gatewayMAC    = net.HardwareAddr{0xee, 0xee, 0xee, 0xee, 0xee, 0xee}
 )
 
-// localRulePriority is where the lookup of local addresses moves to from 0, so that a partition's rule can come before it.
+// Priorities of the root namespace's policy rules. A node's kubelet reaches the node's pods whatever the network does; then come
+// the partitions, and only then the lookup of local addresses, which the kernel has at 0.
 const (
+	nodeRulePriority  = 5
 	faultRulePriority = 10
 	localRulePriority = 100
 )
 
+const maxNodes = 100
+
 func nodeAddr(index int) netip.Addr {
-	a := apiServerAddr.As4()
-	a[3] = byte(11 + index)
+	a := nodePrefix.Addr().As4()
+	a[3] += byte(1 + index)
 	return netip.AddrFrom4(a)
 }
 
@@ -59,25 +65,35 @@ func prepareRootNetwork() error {
 	for _, name := range []string{"conf/all/rp_filter", "conf/default/rp_filter", "conf/all/send_redirects", "conf/default/send_redirects"} {
 		_ = writeSysctl(name, "0") // matters only where the machine's defaults are unusual
 	}
-	if err := netlink.AddrAdd(lo, &netlink.Addr{IPNet: hostNet(apiServerAddr)}); err != nil {
-		return fmt.Errorf("add %s to lo: %w", apiServerAddr, err)
+	for _, addr := range []netip.Addr{apiServerAddr, proxyAddr} {
+		if err := netlink.AddrAdd(lo, &netlink.Addr{IPNet: hostNet(addr)}); err != nil {
+			return fmt.Errorf("add %s to lo: %w", addr, err)
+		}
 	}
 	// The whole range of service addresses is local, for the service proxy to listen on.
 	local := &netlink.Route{LinkIndex: lo.Attrs().Index, Dst: ipNet(servicePrefix), Type: unix.RTN_LOCAL, Table: unix.RT_TABLE_LOCAL, Scope: netlink.SCOPE_HOST}
 	if err := netlink.RouteAdd(local); err != nil {
 		return fmt.Errorf("make %s local: %w", servicePrefix, err)
 	}
-	return moveLocalRule()
+	return orderRules()
 }
 
-func moveLocalRule() error {
-	rule := netlink.NewRule()
-	rule.Family, rule.Table, rule.Priority = unix.AF_INET, unix.RT_TABLE_LOCAL, localRulePriority
-	if err := netlink.RuleAdd(rule); err != nil {
-		return fmt.Errorf("add rule: %w", err)
+func orderRules() error {
+	rule := func(priority, table int, src, dst *net.IPNet) *netlink.Rule {
+		r := netlink.NewRule()
+		r.Family, r.Table, r.Priority, r.Src, r.Dst = unix.AF_INET, table, priority, src, dst
+		return r
 	}
-	rule.Priority = 0
-	if err := netlink.RuleDel(rule); err != nil {
+	for _, r := range []*netlink.Rule{
+		rule(nodeRulePriority, unix.RT_TABLE_MAIN, ipNet(nodePrefix), ipNet(podPrefix)),
+		rule(nodeRulePriority, unix.RT_TABLE_LOCAL, nil, ipNet(nodePrefix)),
+		rule(localRulePriority, unix.RT_TABLE_LOCAL, nil, nil),
+	} {
+		if err := netlink.RuleAdd(r); err != nil {
+			return fmt.Errorf("add %s: %w", r, err)
+		}
+	}
+	if err := netlink.RuleDel(rule(0, unix.RT_TABLE_LOCAL, nil, nil)); err != nil {
 		return fmt.Errorf("delete rule 0: %w", err)
 	}
 	return nil

@@ -172,6 +172,29 @@ spec: {selector: {app: behind}, ports: [{name: redis, port: 6379}]}
 	}
 }
 
+func TestIsolatedPodIsAloneAndStillProbed(t *testing.T) {
+	namespace := newNamespace(t)
+	apply(t, namespace, redisPod("lone")+redisPod("other"))
+	lone, other := ready(t, namespace, "lone"), ready(t, namespace, "other")
+	check(t, shared.Isolate(podAddr(t, lone)))
+	t.Cleanup(func() { check(t, shared.HealAll()) })
+	host := newHost(t) // did not exist when the pod was isolated
+	if _, err := dial(t, host, lone.Status.PodIP+":6379", 500*time.Millisecond); !isTimeout(err) {
+		t.Errorf("dial an isolated pod: %v, want silence", err)
+	}
+	if got, err := shared.Exec(within(t), namespace, "lone", "redis", "timeout", "0.5", "redis-cli", "-h", other.Status.PodIP, "ping"); err == nil {
+		t.Errorf("an isolated pod got out: %q", got)
+	}
+	time.Sleep(4 * time.Second) // more than the readiness probe's three failures
+	if pod, err := client.CoreV1().Pods(namespace).Get(within(t), "lone", metav1.GetOptions{}); err != nil || !isReady(pod) {
+		t.Errorf("the node no longer finds the isolated pod ready: %v", err)
+	}
+	check(t, shared.Rejoin(podAddr(t, lone)))
+	if got := ask(t, host, lone.Status.PodIP+":6379", "PING"); got != "+PONG" {
+		t.Errorf("PING after rejoining: %q", got)
+	}
+}
+
 func TestHostIsPartedFromTheAPIServer(t *testing.T) {
 	host := newHost(t)
 	conn, err := dial(t, host, shared.APIServerAddr().String()+":6443", 5*time.Second)

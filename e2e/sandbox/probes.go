@@ -126,7 +126,7 @@ func (c *container) probe(ctx context.Context, p *process, probe *corev1.Probe) 
 	defer cancel()
 	switch {
 	case probe.Exec != nil:
-		code, output, err := c.exec(ctx, p, probe.Exec.Command)
+		code, output, err := p.output(ctx, probe.Exec.Command...)
 		if err == nil && code != 0 {
 			err = fmt.Errorf("exit code %d: %s", code, strings.TrimSpace(output))
 		}
@@ -136,7 +136,7 @@ func (c *container) probe(ctx context.Context, p *process, probe *corev1.Probe) 
 		if err != nil {
 			return err
 		}
-		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+		conn, err := c.w.dialer().DialContext(ctx, "tcp", address)
 		if err != nil {
 			return err
 		}
@@ -166,10 +166,17 @@ func (c *container) address(host string, port intstr.IntOrString) (string, error
 	return "", fmt.Errorf("container has no port %q", port.StrVal)
 }
 
+// dialer connects from the node's address.
+func (w *worker) dialer() *net.Dialer {
+	return &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(w.r.hostIP(w.latest().Spec.NodeName))}}
+}
+
 // probeClient does as kubelets do: no certificate check, no kept connection.
-var probeClient = &http.Client{Transport: &http.Transport{
-	TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true, Proxy: nil,
-}}
+func (w *worker) probeClient() *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		DialContext: w.dialer().DialContext, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true,
+	}}
+}
 
 func (c *container) probeHTTP(ctx context.Context, get *corev1.HTTPGetAction) error {
 	address, err := c.address(get.Host, get.Port)
@@ -184,7 +191,7 @@ func (c *container) probeHTTP(ctx context.Context, get *corev1.HTTPGetAction) er
 	for _, header := range get.HTTPHeaders {
 		request.Header.Add(header.Name, header.Value)
 	}
-	response, err := probeClient.Do(request)
+	response, err := c.w.probeClient().Do(request)
 	if err != nil {
 		return err
 	}

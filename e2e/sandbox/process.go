@@ -98,27 +98,43 @@ func (p *process) wait(cmd *exec.Cmd) {
 
 func (p *process) signal(s syscall.Signal) error { return p.handle.Signal(s) }
 
-// exec runs a command in the container's namespaces and returns its exit code and the beginning of its output.
-func (p *process) exec(ctx context.Context, argv, environment []string, dir string) (int, string, error) {
+// command is something to run in a running container besides its main process.
+type command struct {
+	argv           []string
+	environment    []string
+	dir            string
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	terminal       *os.File // takes the place of the three streams when there is one
+}
+
+// output runs a command in the container's namespaces and returns its exit code and the beginning of what it printed.
+func (p *process) output(ctx context.Context, argv ...string) (int, string, error) {
 	var output cappedBuffer
-	cmd, err := p.startExec(ctx, argv, environment, dir, &output)
+	code, err := p.exec(ctx, command{argv: argv, environment: p.spec.Env, dir: p.spec.Dir, stdout: &output, stderr: &output})
+	return code, output.String(), err
+}
+
+// exec runs a command in the container's namespaces and returns its exit code.
+func (p *process) exec(ctx context.Context, c command) (int, error) {
+	cmd, err := p.startExec(ctx, c)
 	if err != nil {
-		return -1, "", err
+		return -1, err
 	}
 	err = cmd.Wait()
 	if ctx.Err() != nil {
-		return -1, output.String(), ctx.Err()
+		return -1, ctx.Err()
 	}
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) && !errors.Is(err, exec.ErrWaitDelay) {
-		return -1, output.String(), err
+		return -1, err
 	}
-	return exitStatus(cmd.ProcessState.Sys().(syscall.WaitStatus)), output.String(), nil
+	return exitStatus(cmd.ProcessState.Sys().(syscall.WaitStatus)), nil
 }
 
 // startExec needs no helper: a thread enters the container's namespaces, forks, and is thrown away. That makes a probe cost
 // no more than its command.
-func (p *process) startExec(ctx context.Context, argv, environment []string, dir string, output io.Writer) (*exec.Cmd, error) {
+func (p *process) startExec(ctx context.Context, c command) (*exec.Cmd, error) {
 	type result struct {
 		cmd *exec.Cmd
 		err error
@@ -126,14 +142,14 @@ func (p *process) startExec(ctx context.Context, argv, environment []string, dir
 	results := make(chan result)
 	go func() {
 		runtime.LockOSThread() // never unlocked
-		cmd, err := p.forkInside(ctx, argv, environment, dir, output)
+		cmd, err := p.forkInside(ctx, c)
 		results <- result{cmd, err}
 	}()
 	r := <-results
 	return r.cmd, r.err
 }
 
-func (p *process) forkInside(ctx context.Context, argv, environment []string, dir string, output io.Writer) (*exec.Cmd, error) {
+func (p *process) forkInside(ctx context.Context, c command) (*exec.Cmd, error) {
 	select {
 	case <-p.done:
 		return nil, errors.New("container is not running")
@@ -147,14 +163,18 @@ func (p *process) forkInside(ctx context.Context, argv, environment []string, di
 	if err := unix.Setns(int(p.pidfd.Fd()), all); err != nil {
 		return nil, fmt.Errorf("enter container: %w", err)
 	}
-	path, err := lookPath(argv[0], environment)
+	path, err := lookPath(c.argv[0], c.environment)
 	if err != nil {
 		return nil, err
 	}
 	cmd := exec.CommandContext(ctx, path)
-	cmd.Args, cmd.Env, cmd.Dir = argv, environment, dir
-	cmd.Stdout, cmd.Stderr = output, output
+	cmd.Args, cmd.Env, cmd.Dir = c.argv, c.environment, c.dir
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.stdin, c.stdout, c.stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if c.terminal != nil {
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = c.terminal, c.terminal, c.terminal
+		cmd.SysProcAttr.Setctty = true
+	}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 100 * time.Millisecond // a grandchild may hold the pipe
 	return cmd, cmd.Start()

@@ -61,7 +61,8 @@ func (s *servicePort) lead(client *net.TCPConn) {
 	if !s.passage(ctx, source, backend.Addr()) {
 		return
 	}
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", backend.String())
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: proxyAddr.AsSlice()}}
+	conn, err := dialer.DialContext(ctx, "tcp", backend.String())
 	if err != nil {
 		_ = client.SetLinger(0) // a reset, the next best thing to a refused connection
 		return

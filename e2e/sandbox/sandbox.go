@@ -76,6 +76,10 @@ func Start(ctx context.Context, options Options) (*Sandbox, error) {
 		return nil, errors.New("a sandbox is running in this process: stop it first")
 	}
 	options.complete()
+	if options.Nodes > maxNodes {
+		running.Unlock()
+		return nil, fmt.Errorf("%d nodes: the sandbox has room for %d", options.Nodes, maxNodes)
+	}
 	s := &Sandbox{options: options, network: newNetwork(), faults: newFaults(), stop: func() {}}
 	if err := s.start(ctx); err != nil {
 		s.Stop()
@@ -142,8 +146,13 @@ func (s *Sandbox) startNode(ctx context.Context, client kubernetes.Interface) er
 	s.stop = cancel
 	factory := informers.NewSharedInformerFactory(client, 0)
 	s.runner = newRunner(s, client, factory)
+	server, err := newNodeServer(s.runner, s.control, s.options.Nodes)
+	if err != nil {
+		return err
+	}
 	parts := []interface{ run(context.Context) }{
 		s.runner,
+		server,
 		newScheduler(client, factory),
 		newProvisioner(client, factory, filepath.Join(s.dir, "volumes")),
 		newServiceProxy(factory, s.faults),

@@ -100,7 +100,7 @@ func (c *container) runHook(ctx context.Context, p *process, hook *corev1.Lifecy
 	}()
 	switch {
 	case hook.Exec != nil:
-		_, _, _ = c.exec(ctx, p, hook.Exec.Command)
+		_, _, _ = p.output(ctx, hook.Exec.Command...)
 	case hook.HTTPGet != nil:
 		_ = c.probeHTTP(ctx, hook.HTTPGet)
 	case hook.Sleep != nil:
@@ -109,9 +109,4 @@ func (c *container) runHook(ctx context.Context, p *process, hook *corev1.Lifecy
 		case <-time.After(time.Duration(hook.Sleep.Seconds) * time.Second):
 		}
 	}
-}
-
-// exec runs a command in the container with the container's environment and working folder.
-func (c *container) exec(ctx context.Context, p *process, command []string) (int, string, error) {
-	return p.exec(ctx, command, p.spec.Env, p.spec.Dir)
 }
