@@ -55,20 +55,22 @@ const bootstrapPatience = 10 * time.Second
 
 // fencing quietens the old master and detaches everybody, then chooses on frozen offsets.
 func (d *decider) fencing() Decision {
-	elapsed := d.now.Sub(d.next.Since)
 	var actions []Action
 	waiting := false
 	for _, n := range d.obs.Nodes {
-		if n.Contact != ContactAnswering || !n.Sampled || (n.Answers() && n.Replication.Fenced()) {
-			continue
-		}
-		old := d.next.Old != nil && n.UID == d.next.Old.UID
 		within := DetachWithin
-		if old {
+		if d.next.Old != nil && n.UID == d.next.Old.UID {
 			within = QuietenWithin
 		}
+		if unheard(n) {
+			waiting = waiting || d.tried(n) < within
+			continue
+		}
+		if n.Contact != ContactAnswering || (n.Answers() && n.Replication.Fenced()) {
+			continue
+		}
 		actions = append(actions, Detach{Node: n.Ref(), Quieten: n.Replication.Role == RoleMaster, Within: within})
-		waiting = waiting || elapsed < within
+		waiting = waiting || d.tried(n) < within
 	}
 	if waiting {
 		return Decision{Next: d.next, Actions: actions, Verdict: "detaching " + fmt.Sprint(len(actions)) + " node(s)", RequeueAfter: lookAgainSoon}
@@ -82,6 +84,21 @@ func (d *decider) fencing() Decision {
 	}
 	d.next.Steps = withStep(d.next.Steps, StepDetached, d.now)
 	return d.choose(*chosen.candidate, chosen.sentence)
+}
+
+// unheard reports a node that we watch but know nothing of yet. After a takeover that is everybody, for a moment; to choose
+// among those who happened to answer first could be to choose the one with less.
+func unheard(n Node) bool {
+	return n.IP != "" && (n.Contact == ContactNone || n.Contact == ContactAnswering && !n.Sampled)
+}
+
+// tried is for how long n has had its chance in this state: a successor's patience begins when it begins to watch.
+func (d *decider) tried(n Node) time.Duration {
+	since := d.next.Since
+	if n.WatchedSince.After(since) {
+		since = n.WatchedSince
+	}
+	return d.now.Sub(since)
 }
 
 // oldStillMaster reports an old master that we reach and that did not obey. Promoting next to it
@@ -103,6 +120,9 @@ func (d *decider) block(actions []Action, reason Reason, sentence string) Decisi
 
 // blocked looks whether what was missing has come.
 func (d *decider) blocked() Decision {
+	if d.forced() {
+		d.next.Forced, d.next.Request, d.next.Cause = d.request.Target, d.request.ID, CauseForced
+	}
 	var actions []Action
 	for _, n := range d.obs.Nodes {
 		if n.Answers() && !n.Replication.Fenced() {
@@ -164,15 +184,14 @@ func (d *decider) promoting() Decision {
 // candidateLost reports a candidate that cannot be waited for any longer.
 func (d *decider) candidateLost(n Node, found bool) (string, bool) {
 	ref := *d.next.Candidate
-	elapsed := d.now.Sub(d.next.Since)
 	switch {
 	case !found:
 		return fmt.Sprintf("pod %s of the candidate is gone", ref.Pod), true
 	case n.Sampled && ref.RunID != "" && n.Replication.RunID != "" && n.Replication.RunID != ref.RunID:
 		return fmt.Sprintf("candidate %s was restarted", ref.Pod), true
-	case n.Contact == ContactRefused && elapsed >= QuietenWithin:
+	case n.Contact == ContactRefused && d.tried(n) >= QuietenWithin:
 		return fmt.Sprintf("nobody listens at candidate %s", ref.Pod), true
-	case n.Contact != ContactAnswering && elapsed >= PromoteWithin:
+	case n.Contact != ContactAnswering && d.tried(n) >= PromoteWithin:
 		return fmt.Sprintf("candidate %s does not answer", ref.Pod), true
 	}
 	return "", false

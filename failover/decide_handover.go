@@ -29,7 +29,7 @@ func (d *decider) handingOver() Decision {
 	}
 	candidate, ok := d.obs.Node(*d.next.Candidate)
 	switch {
-	case !ok || plannedLimitation(v, candidate) == LimitUnreachable && d.now.Sub(d.next.Since) > QuietenWithin:
+	case !ok || plannedLimitation(v, candidate) == LimitUnreachable && d.tried(candidate) > QuietenWithin:
 		return d.abort(v, ReasonNoCandidate, fmt.Sprintf("candidate %s is out of reach", d.next.Candidate.Pod))
 	case d.now.Sub(d.next.Since) >= HandoverWithin:
 		return d.abort(v, ReasonHandoverTooSlow, fmt.Sprintf("%s did not catch up within %s", candidate.Name, HandoverWithin))

@@ -1,0 +1,86 @@
+package failover
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// takeOver replaces the operator: the successor watches every node and has heard none.
+func (w *world) takeOver(after time.Duration) {
+	w.now = w.now.Add(after)
+	for _, n := range w.nodes {
+		n.Contact, n.ContactSince, n.LastAnswer, n.WatchedSince = ContactNone, w.now, time.Time{}, w.now
+		n.Sampled, n.Stale = false, false
+	}
+}
+
+// heard lets the successor hear from a node.
+func (w *world) heard(name string, contact Contact) {
+	n := w.node(name)
+	n.Contact, n.ContactSince = contact, w.now
+	w.sample(0)
+}
+
+func TestASuccessorHearsEverybodyBeforeItJudges(t *testing.T) {
+	// The lease lasts longer than any step may take: a patience that began with the predecessor is over already.
+	for _, state := range []State{StateFencing, StatePromoting} {
+		t.Run(string(state), func(t *testing.T) {
+			w := settled(t, 3)
+			w.write(1000, map[string]int64{"r-1": 10})
+			w.die("r-0")
+			w.onAction = func(Action) bool { return state != StateFencing && w.progress.State != StatePromoting }
+			for w.progress.State != state {
+				w.once()
+			}
+			w.onAction = nil
+			w.takeOver(7 * time.Second)
+			for range 3 {
+				w.once()
+			}
+			if w.progress.State != state || w.progress.Epoch != 2 {
+				t.Fatalf("before anybody was heard: %s, epoch %d\n%s", w.progress.State, w.progress.Epoch, strings.Join(w.log, "\n"))
+			}
+			for _, who := range []struct {
+				name    string
+				contact Contact
+			}{{"r-1", ContactAnswering}, {"r-0", ContactRefused}, {"r-2", ContactAnswering}} {
+				w.now = w.now.Add(20 * time.Millisecond)
+				w.heard(who.name, who.contact)
+				w.once()
+			}
+			w.run()
+			if w.master() != "r-2" || w.progress.Epoch != 2 || w.progress.State != StateStable {
+				t.Errorf("master %q by epoch %d, state %s; want r-2, which has the most data, by the epoch begun\n%s",
+					w.master(), w.progress.Epoch, w.progress.State, strings.Join(w.log, "\n"))
+			}
+			if strings.Contains(strings.Join(w.log, "\n"), "→"+string(StateBlocked)) {
+				t.Errorf("it was blocked on the way:\n%s", strings.Join(w.log, "\n"))
+			}
+		})
+	}
+}
+
+func TestASuccessorDoesNotWaitForeverForTheCandidate(t *testing.T) {
+	w := settled(t, 3)
+	w.die("r-0")
+	w.onAction = func(Action) bool { return w.progress.State != StatePromoting }
+	for w.progress.State != StatePromoting {
+		w.once()
+	}
+	w.onAction = nil
+	candidate, other := w.progress.Candidate.Pod, "r-1"
+	if candidate == other {
+		other = "r-2"
+	}
+	w.takeOver(7 * time.Second)
+	w.heard("r-0", ContactRefused)
+	w.heard(other, ContactAnswering)
+	w.heard(candidate, ContactSilent)
+	w.once()
+	w.sleep(PromoteWithin)
+	w.run()
+	if w.master() != other || w.progress.Epoch != 3 {
+		t.Errorf("master %q by epoch %d, want %s by 3\n%s", w.master(), w.progress.Epoch, other, strings.Join(w.log, "\n"))
+	}
+}
