@@ -44,7 +44,7 @@ var wantOf = map[string][]string{
 	"Follow":             {"cache-0 REPLICAOF 10.0.0.u1 6379"},
 	"SetMinReplicas":     {"cache-1 MIN-REPLICAS 2"},
 	"Unpause":            {"cache-0 UNPAUSE"},
-	"CutClients":         {"cache-0 KILL", "cache-0 UNPAUSE", "cache-0 KILL"},
+	"CutClients":         {"cache-0 KILL", "cache-0 UNPAUSE", "cache-0 KILL", "cache-0 KILL", "cache-0 KILL", "cache-0 KILL"},
 	"Publish":            {"publish default/cache cache-1 7"},
 	"Withdraw":           {"withdraw default/cache 7"},
 	"Label":              {"label default/cache cache-1 master"},

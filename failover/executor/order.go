@@ -78,11 +78,9 @@ func (t target) unpauseWrites(ctx context.Context) error {
 	return t.change(ctx, func(ctx context.Context, r link.Redis) error { return r.UnpauseWrites(ctx) })
 }
 
-func (t target) killClients(ctx context.Context) (int, error) {
-	var killed int
-	err := t.change(ctx, func(ctx context.Context, r link.Redis) (err error) {
-		killed, err = r.KillClients(ctx)
+func (t target) killClients(ctx context.Context) error {
+	return t.change(ctx, func(ctx context.Context, r link.Redis) error {
+		_, err := r.KillClients(ctx)
 		return err
 	})
-	return killed, err
 }

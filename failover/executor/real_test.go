@@ -129,6 +129,34 @@ func TestDetachedReplicasKeepTheirOffsets(t *testing.T) {
 	}
 }
 
+// A client that dials the address again at once, as one behind a lagging Service does, is cut again.
+func TestClientsThatComeBackAtOnceAreCutAgain(t *testing.T) {
+	f := newFleet(t)
+	client := f.redis[0].client()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var connections sync.Map // by CLIENT ID
+	var looping sync.WaitGroup
+	looping.Go(func() {
+		for ctx.Err() == nil {
+			if id, err := client.ClientID(ctx).Result(); err == nil {
+				connections.Store(id, true)
+			}
+		}
+	})
+	count := func() (n int) {
+		connections.Range(func(any, any) bool { n++; return true })
+		return n
+	}
+	f.until("the client is connected", func() bool { return count() == 1 })
+	f.do(failover.CutClients{Node: f.ref(0), Epoch: 2})
+	cancel()
+	looping.Wait()
+	if got := count(); got < 3 {
+		t.Errorf("the client used %d connections, want a new one each time it was cut", got)
+	}
+}
+
 // value is large, so that a replica that lags has more to catch up with than its socket's buffers hold.
 var value = strings.Repeat("x", 16<<10)
 

@@ -69,15 +69,12 @@ func (e *Executor) follow(ctx context.Context, s scope, a failover.Follow) error
 	return t.change(ctx, func(ctx context.Context, r link.Redis) error { return r.ReplicaOf(ctx, a.Master.IP, s.port) })
 }
 
-// Clients that were disconnected may be led back by a Service whose rules lag behind the EndpointSlice (up to 0.1 s).
-// So the cut is repeated, further and further apart, until nobody came back.
-const (
-	cutRounds = 6
-	cutPause  = 5 * time.Millisecond // doubles; 155 ms in all
-)
+// cutAgainAfter are the pauses between the times that clients are disconnected. Those who come back through a Service
+// whose rules lag behind the EndpointSlice (0.1 s at worst) are led to the old master once more, and would stay there.
+var cutAgainAfter = []time.Duration{10 * time.Millisecond, 20 * time.Millisecond, 40 * time.Millisecond, 80 * time.Millisecond}
 
 // cutClients disconnects everybody, while their writes are still held back if they are, so that the writes go with
-// them. Whoever comes back after the last round as well means to read from a replica, and may.
+// them. Whoever comes back after the last time means to read from a replica, and may.
 func (e *Executor) cutClients(ctx context.Context, s scope, a failover.CutClients) error {
 	t, err := e.target(s, a.Node)
 	if err != nil {
@@ -85,21 +82,17 @@ func (e *Executor) cutClients(ctx context.Context, s scope, a failover.CutClient
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.opts.Timeout)
 	defer cancel()
-	if _, err := t.killClients(ctx); err != nil {
+	if err := t.killClients(ctx); err != nil {
 		return err
 	}
 	if err := t.unpauseWrites(ctx); err != nil {
 		return err
 	}
-	for round, pause := 1, cutPause; round < cutRounds; round, pause = round+1, 2*pause {
-		killed, err := t.killClients(ctx)
-		if err != nil {
+	for _, pause := range cutAgainAfter {
+		if err := sleep(ctx, pause); err != nil {
 			return err
 		}
-		if killed == 0 {
-			break
-		}
-		if err := sleep(ctx, pause); err != nil {
+		if err := t.killClients(ctx); err != nil {
 			return err
 		}
 	}

@@ -75,29 +75,10 @@ func TestANodeIsNeverMadeToFollowItselfOrNobody(t *testing.T) {
 	}
 }
 
-func TestClientsAreCutUntilNobodyComesBack(t *testing.T) {
+func TestCutClientsAreRecordedForTheEpoch(t *testing.T) {
 	w := newWorld()
-	w.redis["u0"].kills = []int{5, 2, 1, 0}
-	if err := w.execute(t, failover.CutClients{Node: w.ref("u0"), Epoch: 7})[0].Err; err != nil {
-		t.Fatal(err)
-	}
-	want := []string{"cache-0 KILL", "cache-0 UNPAUSE", "cache-0 KILL", "cache-0 KILL", "cache-0 KILL"}
-	if diff := cmp.Diff(want, w.list()); diff != "" {
-		t.Error(diff)
-	}
-	if w.cut["u0"] != 7 {
-		t.Errorf("clients cut for epoch %d, want 7", w.cut["u0"])
-	}
-}
-
-func TestReadersThatKeepComingBackAreLeftAlone(t *testing.T) {
-	w := newWorld()
-	w.redis["u0"].kills = []int{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}
-	if err := w.execute(t, failover.CutClients{Node: w.ref("u0"), Epoch: 7})[0].Err; err != nil {
-		t.Fatal(err)
-	}
-	if left := len(w.redis["u0"].kills); left != 12-cutRounds || w.cut["u0"] != 7 {
-		t.Errorf("%d rounds, clients cut for epoch %d", 12-left, w.cut["u0"])
+	if err := w.execute(t, failover.CutClients{Node: w.ref("u0"), Epoch: 7})[0].Err; err != nil || w.cut["u0"] != 7 {
+		t.Errorf("got %v, clients cut for epoch %d", err, w.cut["u0"])
 	}
 }
 
