@@ -53,9 +53,14 @@ func valueOr[T any](p *T, fallback T) T {
 	return *p
 }
 
-// requestHandover is the request that the request annotation may carry: "handover" lets the
-// operator choose, "handover:POD" names the pod that is to become master.
-const requestHandover = "handover"
+// What the request annotation may carry. "handover" lets the operator choose, "handover:POD" names
+// the pod that is to become master. The other two lose data and must say so: "force-failover:POD"
+// promotes a pod against a refusal, "discard:POD" gives up what a stray master holds; both want
+// ":accept-data-loss" behind.
+const (
+	requestHandover = "handover"
+	requestAccepted = "accept-data-loss"
+)
 
 // requestOf reads the request annotation; nil when there is none.
 func requestOf(rha *v1alpha1.RedisHA) (*failover.Request, error) {
@@ -63,12 +68,21 @@ func requestOf(rha *v1alpha1.RedisHA) (*failover.Request, error) {
 	if value == "" {
 		return nil, nil
 	}
-	verb, target, _ := strings.Cut(value, ":")
-	if verb != requestHandover {
-		return nil, fmt.Errorf("annotation %s: %q is not a request; use %q or %q",
-			v1alpha1.AnnotationRequest, value, requestHandover, requestHandover+":POD")
+	verb, rest, _ := strings.Cut(value, ":")
+	target, acceptance, _ := strings.Cut(rest, ":")
+	request := &failover.Request{ID: value, Verb: failover.Verb(verb), Target: target}
+	switch request.Verb {
+	case failover.VerbHandover:
+		return request, nil
+	case failover.VerbForce, failover.VerbDiscard:
+		if target != "" && acceptance == requestAccepted {
+			return request, nil
+		}
+		return nil, fmt.Errorf("annotation %s: %s may lose data; name the pod and say so: %q",
+			v1alpha1.AnnotationRequest, verb, verb+":POD:"+requestAccepted)
 	}
-	return &failover.Request{ID: value, Target: target}, nil
+	return nil, fmt.Errorf("annotation %s: %q is not a request; use %q, %q, %q or %q", v1alpha1.AnnotationRequest, value,
+		requestHandover, requestHandover+":POD", string(failover.VerbForce)+":POD:"+requestAccepted, string(failover.VerbDiscard)+":POD:"+requestAccepted)
 }
 
 // progressOf reads the persisted progress.
@@ -87,7 +101,7 @@ func progressOf(status *v1alpha1.RedisHAStatus) failover.Progress {
 	p.State = failover.State(f.State)
 	p.Since, p.StartedAt, p.CooldownUntil = timeOf(f.Since), timeOfPtr(f.StartedAt), timeOfPtr(f.CooldownUntil)
 	p.Epoch, p.Cause, p.Reason, p.Verdict = f.Epoch, failover.Cause(f.Cause), failover.Reason(f.Reason), f.Verdict
-	p.Initialized, p.Request, p.SoftFailovers = f.Initialized, f.Request, int(f.SoftFailovers)
+	p.Initialized, p.Request, p.Forced, p.SoftFailovers = f.Initialized, f.Request, f.Forced, int(f.SoftFailovers)
 	p.Lineage, p.Retired, p.Steps = lineageOf(f.Lineage), append([]string(nil), f.RetiredReplIDs...), stepsOf(f.Steps)
 	if f.Old != nil {
 		old := refOf(*f.Old)
@@ -113,7 +127,7 @@ func writeProgress(status *v1alpha1.RedisHAStatus, p failover.Progress) {
 	f := &v1alpha1.FailoverStatus{
 		State: v1alpha1.FailoverState(p.State), Since: microTime(p.Since), Epoch: p.Epoch,
 		Cause: string(p.Cause), Reason: string(p.Reason), Verdict: p.Verdict,
-		Initialized: p.Initialized, Request: p.Request, SoftFailovers: int32(min(p.SoftFailovers, 1<<20)),
+		Initialized: p.Initialized, Request: p.Request, Forced: p.Forced, SoftFailovers: int32(min(p.SoftFailovers, 1<<20)),
 		Lineage: lineageTo(p.Lineage), RetiredReplIDs: append([]string(nil), p.Retired...), Steps: stepsTo(p.Steps),
 		StartedAt: microTimePtr(p.StartedAt), CooldownUntil: microTimePtr(p.CooldownUntil),
 	}

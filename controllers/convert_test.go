@@ -22,7 +22,7 @@ func wholeProgress() failover.Progress {
 	return failover.Progress{
 		State: failover.StatePromoting, Since: at(1), StartedAt: at(2), Epoch: 7, Cause: "MasterDown", Reason: "Cooldown", Verdict: "a sentence",
 		Initialized: true, Master: &failover.Master{NodeRef: ref("1"), Epoch: 6, Since: at(3), Lineage: lineage},
-		Old: &old, Candidate: &candidate, Lineage: lineage, Retired: []string{"cc", "dd"}, Request: "handover:r-2",
+		Old: &old, Candidate: &candidate, Lineage: lineage, Retired: []string{"cc", "dd"}, Request: "handover:r-2", Forced: "r-2",
 		Steps: []failover.Step{{Name: failover.StepIntent, At: at(4)}}, CooldownUntil: at(5), SoftFailovers: 2,
 		Known: []failover.KnownNode{
 			{NodeRef: ref("1"), Role: failover.RoleMaster, Attached: true},
@@ -92,9 +92,13 @@ func TestRequestsAreReadFromTheAnnotation(t *testing.T) {
 		fails bool
 	}{
 		"none":              {"", nil, false},
-		"any replica":       {"handover", &failover.Request{ID: "handover"}, false},
-		"a certain replica": {"handover:r-2", &failover.Request{ID: "handover:r-2", Target: "r-2"}, false},
-		"nonsense":          {"please", nil, true},
+		"any replica":       {"handover", &failover.Request{ID: "handover", Verb: failover.VerbHandover}, false},
+		"a certain replica": {"handover:r-2", &failover.Request{ID: "handover:r-2", Verb: failover.VerbHandover, Target: "r-2"}, false},
+		"a loss accepted": {"force-failover:r-2:accept-data-loss", &failover.Request{
+			ID: "force-failover:r-2:accept-data-loss", Verb: failover.VerbForce, Target: "r-2",
+		}, false},
+		"a loss not accepted": {"discard:r-2", nil, true},
+		"nonsense":            {"please", nil, true},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -104,6 +104,9 @@ func (d *decider) failOver(f finding) Decision {
 	return decision
 }
 
+// forced reports a request that overrules refusals.
+func (d *decider) forced() bool { return d.asked() && d.request.Verb == VerbForce }
+
 // begin raises the epoch and writes down whom the failover or handover leaves, and why.
 func (d *decider) begin(cause Cause, v view) {
 	d.next.Epoch++
@@ -111,6 +114,10 @@ func (d *decider) begin(cause Cause, v view) {
 	d.next.StartedAt = stamp(d.now)
 	d.next.Steps = nil
 	d.next.Candidate = nil
+	d.next.Forced = ""
+	if d.forced() {
+		d.next.Forced, d.next.Request = d.request.Target, d.request.ID
+	}
 	if d.next.Master == nil {
 		return
 	}

@@ -379,3 +379,46 @@ func TestSoftFailoversCoolDown(t *testing.T) {
 		t.Error("the cooldown never ends")
 	}
 }
+
+func TestAPersonMayForceWhatIsRefused(t *testing.T) {
+	w := settled(t, 3)
+	w.each(func(n *Node) { n.Replication.Priority = 0 })
+	w.die("r-0")
+	w.run()
+	if w.progress.State != StateBlocked {
+		t.Fatalf("state %s", w.progress.State)
+	}
+	w.request = &Request{ID: "force", Verb: VerbForce, Target: "r-2"}
+	w.run()
+	if w.master() != "r-2" || w.request != nil || w.progress.Forced != "" {
+		t.Errorf("master %s, request %v, forced %q", w.master(), w.request, w.progress.Forced)
+	}
+}
+
+func TestAForcedFailoverNeverMakesASecondMaster(t *testing.T) {
+	w := settled(t, 3)
+	w.deaf["r-0"] = true
+	w.request = &Request{ID: "force", Verb: VerbForce, Target: "r-2"}
+	for range 40 {
+		w.sleep(200 * time.Millisecond)
+		if w.once(); len(w.observe().Masters()) != 1 {
+			t.Fatalf("%d masters", len(w.observe().Masters()))
+		}
+	}
+	if w.progress.State != StateBlocked || w.progress.Reason != ReasonOldMasterLives {
+		t.Errorf("state %s, reason %s", w.progress.State, w.progress.Reason)
+	}
+}
+
+func TestAPersonMayDiscardAStrangersData(t *testing.T) {
+	w := settled(t, 3)
+	n := w.node("r-2")
+	n.Replication = Replication{RunID: n.Replication.RunID, Role: RoleMaster, Keys: 7, Priority: 100,
+		Lineage: Lineage{ReplID: "stranger", ReplID2: noReplID, SecondOffset: -1, Offset: 10}}
+	w.sleep(time.Second)
+	w.request = &Request{ID: "discard", Verb: VerbDiscard, Target: "r-2"}
+	w.run()
+	if n.Replication.Role != RoleReplica || w.request != nil {
+		t.Errorf("role %s, request %v", n.Replication.Role, w.request)
+	}
+}

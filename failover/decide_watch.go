@@ -16,6 +16,10 @@ func (d *decider) watching() Decision {
 		d.move(EventAnswer, f.sentence)
 		return Decision{Next: d.next, Diagnosis: f.diagnosis, Verdict: "master " + v.ref.Pod + " answers again", RequeueAfter: time.Nanosecond}
 	}
+	if d.forced() {
+		f.sentence = fmt.Sprintf("a person forces a failover to %s (%s)", d.request.Target, f.sentence)
+		f.diagnosis, f.class = Diagnosis(CauseForced), classHard
+	}
 	var decision Decision
 	switch f.class {
 	case classHard:
@@ -93,7 +97,7 @@ func (d *decider) healthy(v view, f finding) Decision {
 	if d.next.State == StateSuspected {
 		return d.hold(d.next.Reason, f.sentence, lookAgain)
 	}
-	if d.asked() {
+	if d.asked() && d.request.Verb != VerbDiscard {
 		if v.ref.Pod == d.request.Target {
 			d.next.Request = d.request.ID
 		} else {

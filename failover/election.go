@@ -89,6 +89,9 @@ type election struct {
 
 // elect chooses among the frozen nodes of a failover.
 func elect(p Progress, policy Policy, obs Observation) election {
+	if p.Forced != "" {
+		return electForced(p, obs)
+	}
 	var fit []Node
 	limits := make([]string, 0, len(obs.Nodes))
 	detached, continuous := 0, false
@@ -120,6 +123,18 @@ func elect(p Progress, policy Policy, obs Observation) election {
 	}
 	return election{candidate: &best, sentence: fmt.Sprintf("%s has the most data (offset %d) of %d candidate(s)",
 		best.Name, best.Replication.Lineage.Offset, len(fit))}
+}
+
+// electForced takes the node that a person named, as soon as it can be promoted at all.
+func electForced(p Progress, obs Observation) election {
+	for _, n := range obs.Nodes {
+		r := n.Replication
+		if n.Name != p.Forced || !n.Answers() || !r.Fenced() || r.Loading || r.Syncing {
+			continue
+		}
+		return election{candidate: &n, sentence: fmt.Sprintf("%s is promoted with %d key(s) because a person accepted the loss of data", n.Name, r.Keys)}
+	}
+	return election{reason: ReasonNoSuchCandidate, sentence: fmt.Sprintf("%s, which a person wants promoted, does not answer or holds no complete data yet", p.Forced)}
 }
 
 // strictlyMissing counts the replicas that Strict still wants to see detached. Of R replicas, a

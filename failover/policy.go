@@ -56,8 +56,22 @@ type Policy struct {
 	Port        int  // Redis port of every pod
 }
 
+// Verb is what a Request asks for.
+type Verb string
+
+const (
+	// VerbHandover: make Target, or any replica, master, losing nothing.
+	VerbHandover Verb = "handover"
+	// VerbForce: make Target master even if writes are lost by it. It overrules every limitation
+	// but those that make it impossible, and never makes a second master.
+	VerbForce Verb = "force-failover"
+	// VerbDiscard: let Target, a stray master, follow the master, and so discard its own data.
+	VerbDiscard Verb = "discard"
+)
+
 // Request is a person's wish, as carried by an annotation.
 type Request struct {
 	ID     string // the annotation's value; names the request
-	Target string // pod to become master; empty: any
+	Verb   Verb   // empty: VerbHandover
+	Target string // pod; empty: any, for a handover
 }

@@ -33,6 +33,7 @@ const (
 	CauseBootstrap Cause = "Bootstrap"
 	CauseAdopted   Cause = "Adopted"
 	CauseRequested Cause = "Requested"
+	CauseForced    Cause = "Forced"
 )
 
 // Reason says why something wanted is not done. It becomes the reason of a condition.
@@ -111,6 +112,7 @@ type Progress struct {
 	Candidate   *NodeRef
 	Lineage     Lineage  // of the master that was lost, as last seen
 	Retired     []string // replids of former masters, newest first
+	Forced      string   // pod that a person wants promoted, whatever is lost by it
 	Request     string   // ID of the request that is being carried out, or was last refused or done
 	Steps       []Step
 

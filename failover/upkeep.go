@@ -51,7 +51,7 @@ func (d *decider) reattaching() Decision {
 	sentence := fmt.Sprintf("%s is master by epoch %d", d.next.Master.Pod, d.next.Epoch)
 	record := d.record(OutcomeSucceeded, d.next.Master.Pod, sentence)
 	d.move(EventSettle, sentence)
-	d.next.Candidate, d.next.Old, d.next.Steps = nil, nil, nil
+	d.next.Candidate, d.next.Old, d.next.Steps, d.next.Forced = nil, nil, nil, ""
 	return Decision{Next: d.next, Actions: actions, Record: record, Verdict: sentence, Diagnosis: f.diagnosis, RequeueAfter: lookAgainSlow}
 }
 
@@ -78,10 +78,14 @@ func (d *decider) farewell(v view) []Action {
 func (d *decider) upkeep(v view) Decision {
 	actions := d.serve(v)
 	reason, verdict := ReasonNone, v.ref.Pod+" is master"
-	if stray, ok := d.stranger(v); ok {
+	stray, strange := d.stranger(v)
+	if strange {
 		reason, verdict = ReasonStrayMaster, fmt.Sprintf(
-			"%s is a master with data of its own (%d keys) that does not descend from %s; it is left alone: save its data, then demote it by hand (REPLICAOF %s %d)",
-			stray.Name, stray.Replication.Keys, v.ref.Pod, v.ref.IP, d.policy.Port)
+			"%s is a master with data of its own (%d keys) that does not descend from %s; it is left alone: save its data, then request that it be discarded",
+			stray.Name, stray.Replication.Keys, v.ref.Pod)
+	}
+	if !strange && d.asked() && d.request.Verb == VerbDiscard {
+		d.next.Request = d.request.ID // it is done, or there is nothing to discard
 	}
 	again := time.Duration(0)
 	if picture := d.picture(v, false); !slices.Equal(picture, d.next.Known) {
@@ -144,7 +148,7 @@ func (d *decider) follow(v view) []Action {
 		if !n.Answers() || n.Replication.Loading || n.Follows(v.ref.IP) || n.Terminating && n.Replication.Fenced() {
 			continue
 		}
-		if n.Replication.Role == RoleMaster && d.isStranger(v, n) {
+		if n.Replication.Role == RoleMaster && d.isStranger(v, n) && !d.discards(n) {
 			continue
 		}
 		partial := v.master.Replication.Lineage.Holds(n.Replication.Lineage.ReplID, n.Replication.Lineage.Offset)
@@ -157,6 +161,11 @@ func (d *decider) follow(v view) []Action {
 		actions = append(actions, Follow{Node: n.Ref(), Master: v.ref})
 	}
 	return actions
+}
+
+// discards reports that a person gave up the data of n.
+func (d *decider) discards(n Node) bool {
+	return d.request != nil && d.request.Verb == VerbDiscard && d.request.Target == n.Name
 }
 
 // isStranger reports a master with data that is not of our history: nobody may overwrite it unasked.

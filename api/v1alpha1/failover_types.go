@@ -113,6 +113,9 @@ type FailoverStatus struct {
 	// lineage is what a candidate must descend from.
 	// +optional
 	Lineage *LineageStatus `json:"lineage,omitempty"`
+	// forced is the pod that a person wants promoted, whatever is lost by it.
+	// +optional
+	Forced string `json:"forced,omitempty"`
 	// request is the request being carried out.
 	// +optional
 	Request string `json:"request,omitempty"`
