@@ -30,10 +30,10 @@ func (s *state) record(o outcome) {
 		s.node.LastAnswer = o.ended
 		s.eofAt = time.Time{}
 	}
-	switch o.class {
-	case redisclient.ClassNone:
+	if o.class == redisclient.ClassNone {
 		s.sample(o)
-	case redisclient.ClassLoading:
+	}
+	if o.class == redisclient.ClassLoading {
 		s.node.Replication.Loading = true
 	}
 }
