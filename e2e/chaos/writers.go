@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/redisha/redisha/redisclient"
 )
@@ -71,8 +72,12 @@ type Writers struct {
 	done    sync.WaitGroup
 }
 
-// Start begins to write, until Stop is called.
+// quiet: go-redis writes a line of its own for every dial that fails; here the failures are what is counted.
+var quiet = sync.OnceFunc(logging.Disable)
+
+// Start begins to write, until Stop is called. It silences go-redis's logger for the whole program.
 func Start(options Options) *Writers {
+	quiet()
 	ctx, cancel := context.WithCancel(context.Background())
 	options = options.withDefaults()
 	w := &Writers{options: options, run: rand.Text(), cancel: cancel, ledger: newLedger(options.Writers, options.LongGap)}

@@ -1,0 +1,201 @@
+package stage
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/redisha/redisha/e2e/sandbox"
+)
+
+const (
+	metricsPort = "8080"
+	healthPort  = "8081"
+)
+
+// Operator is one process of the operator, in a host of its own.
+type Operator struct {
+	// Name is its host's, operator-0 and so on; it is not given twice.
+	Name string
+	// Host is where it runs, for parting it from pods or the API server.
+	Host *sandbox.Host
+	// LogPath is its log.
+	LogPath string
+
+	crashFile string
+	cmd       *exec.Cmd
+	http      *http.Client
+	once      sync.Once
+	exited    chan struct{}
+	exitedAt  time.Time // valid when exited is closed
+}
+
+// StartOperator starts one more process of the operator. It does not wait for it to be ready.
+func (g *Stage) StartOperator() (*Operator, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	name := fmt.Sprintf("operator-%d", g.started)
+	g.started++
+	host, err := g.Sandbox.NewHost(name)
+	if err != nil {
+		return nil, err
+	}
+	o := &Operator{
+		Name: name, Host: host, exited: make(chan struct{}),
+		LogPath:   filepath.Join(g.options.LogDir, name+".log"),
+		crashFile: filepath.Join(g.options.LogDir, name+".crash"),
+	}
+	// The transport dials from the host itself: the operator's ports are reached even when faults part it from others.
+	o.http = &http.Client{Timeout: time.Second, Transport: &http.Transport{DialContext: host.DialContext, DisableKeepAlives: true}}
+	if err := o.start(g); err != nil {
+		_ = host.Close()
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
+	g.operators = append(g.operators, o)
+	return o, nil
+}
+
+func (o *Operator) start(g *Stage) error {
+	log, err := os.OpenFile(o.LogPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	args := append([]string{
+		"--kubeconfig=" + g.kubeconfig, "--leader-elect", "--leader-election-namespace=" + Namespace,
+		"--metrics-bind-address=:" + metricsPort, "--health-probe-bind-address=:" + healthPort,
+	}, g.options.ManagerArgs...)
+	// Its life is not bound to a context: it is ended by Kill, or with the sandbox.
+	o.cmd = o.Host.Command(context.Background(), g.binary, args...)
+	o.cmd.Env = append(os.Environ(), "REDISHA_CRASH_FILE="+o.crashFile)
+	o.cmd.Stdout, o.cmd.Stderr = log, log
+	if err := o.cmd.Start(); err != nil {
+		return err
+	}
+	go func() {
+		_ = o.cmd.Wait()
+		o.exitedAt = time.Now()
+		close(o.exited)
+	}()
+	return nil
+}
+
+// Operators returns the processes that have not ended, oldest first.
+func (g *Stage) Operators() []*Operator {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.operators = slices.DeleteFunc(g.operators, (*Operator).gone)
+	return slices.Clone(g.operators)
+}
+
+func (o *Operator) gone() bool {
+	select {
+	case <-o.exited:
+		o.once.Do(func() { _ = o.Host.Close() })
+		return true
+	default:
+		return false
+	}
+}
+
+// Exited is closed when the process has ended, and ExitedAt tells when it did.
+func (o *Operator) Exited() <-chan struct{} { return o.exited }
+
+// ExitedAt is when the process ended. It must not be called before Exited is closed.
+func (o *Operator) ExitedAt() time.Time { return o.exitedAt }
+
+// Kill ends the process with SIGKILL and returns when it is gone.
+func (o *Operator) Kill() {
+	_ = o.cmd.Process.Signal(syscall.SIGKILL)
+	<-o.exited
+	o.once.Do(func() { _ = o.Host.Close() })
+}
+
+// CrashAt makes the process kill itself with SIGKILL as soon as it has persisted that state of a failover.
+func (o *Operator) CrashAt(state string) error {
+	return os.WriteFile(o.crashFile, []byte(state), 0o600)
+}
+
+// Leader returns the process that leads, asking each for its metric; an error if none does.
+func (g *Stage) Leader(ctx context.Context) (*Operator, error) {
+	var errs []error
+	for _, o := range g.Operators() {
+		leads, err := o.Leads(ctx)
+		if leads {
+			return o, nil
+		}
+		errs = append(errs, err)
+	}
+	return nil, fmt.Errorf("no operator leads: %w", errors.Join(errs...))
+}
+
+// Leads reports whether the process says that it is the leader.
+func (o *Operator) Leads(ctx context.Context) (bool, error) {
+	response, err := o.get(ctx, metricsPort, "/metrics")
+	if err != nil {
+		return false, err
+	}
+	defer response.Body.Close()
+	for lines := bufio.NewScanner(response.Body); lines.Scan(); {
+		if text := lines.Text(); strings.HasPrefix(text, "leader_election_master_status{") {
+			return strings.HasSuffix(text, " 1"), nil
+		}
+	}
+	return false, nil
+}
+
+func (o *Operator) get(ctx context.Context, port, path string) (*http.Response, error) {
+	url := "http://" + net.JoinHostPort(o.Host.Addr().String(), port) + path
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	return o.http.Do(request)
+}
+
+func (o *Operator) ready(ctx context.Context) bool {
+	response, err := o.get(ctx, healthPort, "/readyz")
+	if err != nil {
+		return false
+	}
+	defer response.Body.Close()
+	return response.StatusCode == http.StatusOK
+}
+
+// waitOperators returns when all processes are ready and one leads. A process that ends instead is an error with the end of
+// its log.
+func (g *Stage) waitOperators(ctx context.Context) error {
+	g.mu.Lock()
+	all := slices.Clone(g.operators)
+	g.mu.Unlock()
+	return sandbox.WaitFor(ctx, "a leading operator", func(ctx context.Context) (bool, error) {
+		for _, o := range all {
+			if o.gone() {
+				return false, fmt.Errorf("%s ended:\n%s", o.Name, o.LogTail())
+			}
+			if !o.ready(ctx) {
+				return false, nil
+			}
+		}
+		_, err := g.Leader(ctx)
+		return err == nil, nil
+	})
+}
+
+// LogTail returns the last lines of the process's log.
+func (o *Operator) LogTail() string {
+	data, _ := os.ReadFile(o.LogPath)
+	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
+	return strings.Join(lines[max(0, len(lines)-20):], "\n")
+}

@@ -1,0 +1,6 @@
+//go:build !race
+
+package stage
+
+// raceDetector: the operator is built as it is shipped.
+const raceDetector = false

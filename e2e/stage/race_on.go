@@ -1,0 +1,6 @@
+//go:build race
+
+package stage
+
+// raceDetector: a test that watches itself for races watches the operator too.
+const raceDetector = true

@@ -1,0 +1,124 @@
+// Package stage sets the scene that the demo, the benchmark and the integration tests play on: in a sandbox, the shipped
+// manifests installed and the shipped operator running as the ServiceAccount that they name, one process leading and one
+// standing by.
+package stage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/e2e/sandbox"
+)
+
+// Options say what differs from the stage that everybody wants.
+type Options struct {
+	// Operators is how many operator processes run; 2 when zero.
+	Operators int
+	// ManagerArgs are added to the arguments of each.
+	ManagerArgs []string
+	// LogDir receives the operators' logs, and a kubeconfig. Required.
+	LogDir string
+	// Progress receives a line for each step; nothing is said when nil.
+	Progress io.Writer
+}
+
+// Stage is a sandbox with the operator running in it. Its methods may be called concurrently.
+type Stage struct {
+	Sandbox *sandbox.Sandbox
+	// Client may do everything and reads from the API server itself.
+	Client client.WithWatch
+	// Kube is the same for what has generated clients.
+	Kube kubernetes.Interface
+	// Clients is where applications run.
+	Clients *sandbox.Host
+
+	options    Options
+	kubeconfig string
+	binary     string
+
+	mu        sync.Mutex
+	operators []*Operator
+	started   int
+}
+
+// Up installs the manifests of config/ and starts the operator. It returns when one of the operator processes leads and all
+// are ready.
+func Up(ctx context.Context, s *sandbox.Sandbox, options Options) (*Stage, error) {
+	if options.Operators == 0 {
+		options.Operators = 2
+	}
+	if options.Progress == nil {
+		options.Progress = io.Discard
+	}
+	g := &Stage{Sandbox: s, options: options}
+	if err := g.up(ctx); err != nil {
+		g.Down()
+		return nil, err
+	}
+	return g, nil
+}
+
+func (g *Stage) up(ctx context.Context) error {
+	var err error
+	if g.binary, err = managerBinary(); err != nil {
+		return err
+	}
+	if err := g.connect(); err != nil {
+		return err
+	}
+	fmt.Fprintln(g.options.Progress, "installing the definition of RedisHA and the operator's rights")
+	if err := g.install(ctx); err != nil {
+		return fmt.Errorf("install config/default: %w", err)
+	}
+	fmt.Fprintln(g.options.Progress, "starting the operator")
+	for range g.options.Operators {
+		if _, err := g.StartOperator(); err != nil {
+			return err
+		}
+	}
+	return g.waitOperators(ctx)
+}
+
+func (g *Stage) connect() error {
+	scheme, err := Scheme()
+	if err != nil {
+		return err
+	}
+	if g.Client, err = client.NewWithWatch(g.Sandbox.AdminConfig(), client.Options{Scheme: scheme}); err != nil {
+		return err
+	}
+	if g.Kube, err = kubernetes.NewForConfig(g.Sandbox.AdminConfig()); err != nil {
+		return err
+	}
+	if g.Clients, err = g.Sandbox.NewHost("clients"); err != nil {
+		return err
+	}
+	g.kubeconfig = filepath.Join(g.options.LogDir, "operator.kubeconfig")
+	return g.Sandbox.WriteKubeconfig(g.kubeconfig, sandbox.OperatorUser)
+}
+
+// Scheme knows the kinds of Kubernetes and ours.
+func Scheme() (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	return scheme, errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme))
+}
+
+// Down ends the operator processes. It may be called twice; the sandbox is its owner's to stop.
+func (g *Stage) Down() {
+	for _, o := range g.Operators() {
+		o.Kill()
+	}
+	if g.Clients != nil {
+		_ = g.Clients.Close()
+	}
+}
