@@ -1,0 +1,139 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/e2e/sandbox"
+	"github.com/redisha/redisha/e2e/stage"
+)
+
+// play is the cluster with the operator that all tests of this package share.
+var play *stage.Stage
+
+func TestMain(m *testing.M) {
+	sandbox.Enter(stage.Prepare)
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "integration:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func run(m *testing.M) (int, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer cancel()
+	logs, err := os.MkdirTemp("", "redisha-integration-")
+	if err != nil {
+		return 1, err
+	}
+	s, err := sandbox.Start(ctx, sandbox.Options{LogDir: logs})
+	if err != nil {
+		return 1, err
+	}
+	defer s.Stop()
+	if play, err = stage.Up(ctx, s, stage.Options{LogDir: logs, Operators: 1}); err != nil {
+		return 1, err
+	}
+	defer play.Down()
+	code := m.Run()
+	if code == 0 {
+		return code, os.RemoveAll(logs)
+	}
+	return code, errors.New("the logs of control plane, operator and Redis are in " + logs)
+}
+
+// within bounds a test's waiting.
+func within(t *testing.T, limit time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// namespace makes one for a test and deletes it, with all that is in it, afterwards.
+func namespace(t *testing.T) string {
+	t.Helper()
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-", Labels: map[string]string{
+		"pod-security.kubernetes.io/enforce": "restricted",
+	}}}
+	if err := play.Client.Create(t.Context(), ns); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := play.Client.Delete(ctx, ns); err != nil {
+			t.Error(err)
+		}
+	})
+	return ns.Name
+}
+
+// create makes a RedisHA and waits until it is well.
+func create(t *testing.T, ns string, spec v1alpha1.RedisHASpec) client.ObjectKey {
+	t.Helper()
+	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "cache"}, Spec: spec}
+	if err := play.Client.Create(t.Context(), rha); err != nil {
+		t.Fatal(err)
+	}
+	key := client.ObjectKeyFromObject(rha)
+	settled(t, key)
+	return key
+}
+
+// settled waits until all is well with a RedisHA, and its pods are what the spec wants.
+func settled(t *testing.T, key client.ObjectKey) *v1alpha1.RedisHA {
+	t.Helper()
+	ctx := within(t, 2*time.Minute)
+	rha, err := play.WaitSettled(ctx, key, nil)
+	for err == nil && !upToDate(rha) {
+		time.Sleep(100 * time.Millisecond)
+		rha, err = play.WaitSettled(ctx, key, nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rha
+}
+
+func upToDate(rha *v1alpha1.RedisHA) bool {
+	for _, condition := range rha.Status.Conditions {
+		if condition.Type == v1alpha1.ConditionProgressing {
+			return condition.Reason == v1alpha1.ReasonUpToDate && condition.ObservedGeneration == rha.Generation
+		}
+	}
+	return false
+}
+
+// change updates a RedisHA, trying again when somebody else wrote in between.
+func change(t *testing.T, key client.ObjectKey, edit func(*v1alpha1.RedisHA)) {
+	t.Helper()
+	ctx := within(t, 20*time.Second)
+	rha, err := play.Get(ctx, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := rha.DeepCopy()
+	edit(rha)
+	if err := play.Client.Patch(ctx, rha, client.MergeFrom(before)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func eventually(t *testing.T, what string, limit time.Duration, holds func(context.Context) (bool, error)) {
+	t.Helper()
+	if err := sandbox.WaitFor(within(t, limit), what, holds); err != nil {
+		t.Fatal(err)
+	}
+}

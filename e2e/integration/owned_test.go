@@ -1,0 +1,252 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/resources"
+	"github.com/redisha/redisha/e2e/sandbox"
+)
+
+// inventory lists what belongs to a RedisHA by its label, as kubectl get -l does.
+func inventory(ctx context.Context, t *testing.T, key client.ObjectKey) map[string]client.Object {
+	t.Helper()
+	found := map[string]client.Object{}
+	for _, list := range []client.ObjectList{
+		&appsv1.StatefulSetList{}, &corev1.ServiceList{}, &corev1.ConfigMapList{}, &corev1.SecretList{},
+		&policyv1.PodDisruptionBudgetList{}, &corev1.PersistentVolumeClaimList{},
+	} {
+		err := play.Client.List(ctx, list, client.InNamespace(key.Namespace), client.MatchingLabels{v1alpha1.LabelName: key.Name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, item := range items(list) {
+			found[strings.TrimPrefix(fmt.Sprintf("%T", item), "*v1.")+" "+item.GetName()] = item
+		}
+	}
+	return found
+}
+
+func items(list client.ObjectList) []client.Object {
+	var all []client.Object
+	switch list := list.(type) {
+	case *appsv1.StatefulSetList:
+		for i := range list.Items {
+			all = append(all, &list.Items[i])
+		}
+	case *corev1.ServiceList:
+		for i := range list.Items {
+			all = append(all, &list.Items[i])
+		}
+	case *corev1.ConfigMapList:
+		for i := range list.Items {
+			all = append(all, &list.Items[i])
+		}
+	case *corev1.SecretList:
+		for i := range list.Items {
+			all = append(all, &list.Items[i])
+		}
+	case *policyv1.PodDisruptionBudgetList:
+		for i := range list.Items {
+			all = append(all, &list.Items[i])
+		}
+	case *corev1.PersistentVolumeClaimList:
+		for i := range list.Items {
+			all = append(all, &list.Items[i])
+		}
+	}
+	return all
+}
+
+// owned are the names that inventory finds for the RedisHA "cache" without storage.
+var owned = []string{
+	"StatefulSet cache", "Service cache-headless", "Service cache-master", "Service cache-replicas",
+	"ConfigMap cache-config", "Secret cache-auth", "Secret cache-conf-auth", "PodDisruptionBudget cache",
+}
+
+func TestEverythingOwnedIsListedByLabelAndComesBackWhenDeleted(t *testing.T) {
+	key := create(t, namespace(t), v1alpha1.RedisHASpec{Replicas: ptr.To[int32](2)})
+	ctx := within(t, 2*time.Minute)
+	before := inventory(ctx, t, key)
+	for _, name := range owned {
+		if before[name] == nil {
+			t.Errorf("%s is not listed", name)
+			continue
+		}
+		if metav1.GetControllerOf(before[name]) == nil {
+			t.Errorf("%s has no owner", name)
+		}
+	}
+	if len(before) != len(owned) {
+		t.Errorf("%d objects are listed, want %d: %v", len(before), len(owned), before)
+	}
+	password, err := play.Password(ctx, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range owned {
+		if name == "StatefulSet cache" {
+			continue // its pods would go too; it is deleted as an orphan below
+		}
+		deleteAndAwait(t, key, before[name], name)
+	}
+	orphan := client.PropagationPolicy(metav1.DeletePropagationOrphan)
+	deleteAndAwait(t, key, before["StatefulSet cache"], "StatefulSet cache", orphan)
+	deleteAndAwait(t, key, masterSlice(t, key), "")
+	if again, err := play.Password(ctx, key); err != nil || again != password {
+		t.Errorf("the password did not survive (%v)", err)
+	}
+	settled(t, key)
+}
+
+// masterSlice is the EndpointSlice behind the master's Service.
+func masterSlice(t *testing.T, key client.ObjectKey) *discoveryv1.EndpointSlice {
+	t.Helper()
+	slice := &discoveryv1.EndpointSlice{}
+	name := client.ObjectKey{Namespace: key.Namespace, Name: resources.MasterServiceName(key.Name)}
+	if err := play.Client.Get(t.Context(), name, slice); err != nil {
+		t.Fatal(err)
+	}
+	return slice
+}
+
+func deleteAndAwait(t *testing.T, key client.ObjectKey, object client.Object, listed string, options ...client.DeleteOption) {
+	t.Helper()
+	gone := object.GetUID()
+	if err := play.Client.Delete(t.Context(), object, options...); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, fmt.Sprintf("%T %s is there again", object, object.GetName()), 30*time.Second, func(ctx context.Context) (bool, error) {
+		err := play.Client.Get(ctx, client.ObjectKeyFromObject(object), object)
+		back := err == nil && object.GetUID() != gone && object.GetDeletionTimestamp().IsZero()
+		return back && (listed == "" || inventory(ctx, t, key)[listed] != nil), client.IgnoreNotFound(err)
+	})
+}
+
+func TestEveryEditOfAnOwnedObjectIsRepaired(t *testing.T) {
+	key := create(t, namespace(t), v1alpha1.RedisHASpec{Replicas: ptr.To[int32](2)})
+	edits := map[string]struct {
+		object string
+		patch  string
+	}{
+		"the master's Service gets a selector": {"Service cache-master", `{"spec":{"selector":{"redisha.io/name":"cache"}}}`},
+		"the replicas' Service leads to all":   {"Service cache-replicas", `{"spec":{"selector":{"redisha.io/role":null}}}`},
+		"another port":                         {"Service cache-replicas", `{"spec":{"ports":[{"name":"redis","port":7000}]}}`},
+		"redis.conf":                           {"ConfigMap cache-config", `{"data":{"redis.conf":"replicaof no one"}}`},
+		"a file added":                         {"ConfigMap cache-config", `{"data":{"x":"y"}}`},
+		"the password":                         {"Secret cache-auth", `{"stringData":{"password":"x"}}`},
+		"the mounted password":                 {"Secret cache-conf-auth", `{"stringData":{"password":"x"}}`},
+		"the budget":                           {"PodDisruptionBudget cache", `{"spec":{"maxUnavailable":2}}`},
+		"scaled behind our back":               {"StatefulSet cache", `{"spec":{"replicas":3}}`},
+		"the update strategy":                  {"StatefulSet cache", `{"spec":{"updateStrategy":{"type":"RollingUpdate"}}}`},
+		"labels":                               {"StatefulSet cache", `{"metadata":{"labels":{"app.kubernetes.io/name":"x","redisha.io/name":null}}}`},
+		"the owner":                            {"ConfigMap cache-config", `{"metadata":{"ownerReferences":[]}}`},
+	}
+	before := inventory(t.Context(), t, key)
+	for name, edit := range edits {
+		t.Run(name, func(t *testing.T) {
+			want := comparable(before[edit.object])
+			object, _ := before[edit.object].DeepCopyObject().(client.Object)
+			if err := play.Client.Patch(t.Context(), object, client.RawPatch("application/merge-patch+json", []byte(edit.patch))); err != nil {
+				t.Fatal(err)
+			}
+			if comparable(object) == want {
+				t.Fatal("the edit changed nothing, so this tests nothing")
+			}
+			eventually(t, edit.object+" is as before", 20*time.Second, func(ctx context.Context) (bool, error) {
+				now := inventory(ctx, t, key)[edit.object]
+				return now != nil && comparable(now) == want, nil
+			})
+		})
+	}
+	settled(t, key)
+}
+
+// comparable is what matters of an owned object, as text.
+func comparable(object client.Object) string {
+	var content any
+	switch object := object.(type) {
+	case *appsv1.StatefulSet:
+		content = object.Spec.String()
+	case *corev1.Service:
+		content = object.Spec.String()
+	case *corev1.ConfigMap:
+		content = object.Data
+	case *corev1.Secret:
+		content = object.Data
+	case *policyv1.PodDisruptionBudget:
+		content = object.Spec.String()
+	}
+	owners := make([]string, 0, 1)
+	for _, owner := range object.GetOwnerReferences() {
+		owners = append(owners, string(owner.UID))
+	}
+	return fmt.Sprint(content, object.GetLabels(), owners)
+}
+
+func TestDeletingARedisHALeavesWhatRetentionSays(t *testing.T) {
+	for policy, left := range map[v1alpha1.RetentionPolicy]int{v1alpha1.RetentionRetain: 2, v1alpha1.RetentionDelete: 0} {
+		t.Run(string(policy), func(t *testing.T) {
+			key := create(t, namespace(t), v1alpha1.RedisHASpec{
+				Replicas: ptr.To[int32](2),
+				Storage:  &v1alpha1.StorageSpec{Size: resource.MustParse("1Gi"), Retention: v1alpha1.StorageRetention{OnDelete: policy}},
+			})
+			if got := len(inventory(t.Context(), t, key)); got != len(owned)+2 {
+				t.Errorf("%d objects are listed, want the claims too", got)
+			}
+			rha, err := play.Get(t.Context(), key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := play.Client.Delete(t.Context(), rha); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, fmt.Sprintf("nothing but %d claims is left", left), time.Minute, func(ctx context.Context) (bool, error) {
+				pods := &corev1.PodList{}
+				err := play.Client.List(ctx, pods, client.InNamespace(key.Namespace))
+				slices := &discoveryv1.EndpointSliceList{}
+				if err == nil {
+					err = play.Client.List(ctx, slices, client.InNamespace(key.Namespace))
+				}
+				return len(inventory(ctx, t, key)) == left && len(pods.Items) == 0 && len(slices.Items) == 0, err
+			})
+		})
+	}
+}
+
+// TestASettledRedisHACostsTheAPIServerNothing for a minute; the operator's Lease is its own.
+func TestASettledRedisHACostsTheAPIServerNothing(t *testing.T) {
+	create(t, namespace(t), v1alpha1.RedisHASpec{})
+	time.Sleep(5 * time.Second) // what the last change of a pod still causes
+	count := func() []string {
+		writes, err := play.Sandbox.AuditWrites(sandbox.OperatorUser)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var texts []string
+		for _, w := range writes {
+			if w.Resource != "leases" {
+				texts = append(texts, w.String())
+			}
+		}
+		return texts
+	}
+	before := count()
+	time.Sleep(time.Minute)
+	if after := count(); len(after) != len(before) {
+		t.Errorf("the operator wrote:\n%s", strings.Join(after[len(before):], "\n"))
+	}
+}

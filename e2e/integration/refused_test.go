@@ -1,0 +1,184 @@
+package integration
+
+import (
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+)
+
+// object is a RedisHA as a person writes it.
+func object(t *testing.T, ns, name, spec string) *unstructured.Unstructured {
+	t.Helper()
+	u := &unstructured.Unstructured{}
+	if err := yaml.Unmarshal([]byte("apiVersion: redisha.io/v1alpha1\nkind: RedisHA\nspec:\n"+indent(spec)), &u.Object); err != nil {
+		t.Fatal(err)
+	}
+	u.SetNamespace(ns)
+	u.SetName(name)
+	return u
+}
+
+func indent(text string) string {
+	return "  " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n  ")
+}
+
+// TestBadInputIsRefusedNamingFieldAndRemedy creates each bad RedisHA at the real API server.
+func TestBadInputIsRefusedNamingFieldAndRemedy(t *testing.T) {
+	ns := namespace(t)
+	tests := map[string]struct {
+		name string
+		spec string
+		says []string
+	}{
+		"no replicas":          {spec: "replicas: 0", says: []string{"spec.replicas", "use 1 to 9"}},
+		"negative replicas":    {spec: "replicas: -1", says: []string{"spec.replicas", "use 1 to 9"}},
+		"too many replicas":    {spec: "replicas: 10", says: []string{"spec.replicas", "use 1 to 9"}},
+		"replicas in words":    {spec: "replicas: three", says: []string{"spec.replicas", "integer"}},
+		"an empty image":       {spec: "image: ''", says: []string{"spec.image", "remove the field for the default"}},
+		"unparsable size":      {spec: "storage: {size: big}", says: []string{"spec.storage.size", "write it like 8Gi"}},
+		"a size of nothing":    {spec: "storage: {size: 0}", says: []string{"spec.storage.size", "write it like 8Gi"}},
+		"unparsable memory":    {spec: "resources: {limits: {memory: lots}}", says: []string{"spec.resources.limits.memory"}},
+		"impatient down-after": {spec: "failover: {downAfterMilliseconds: 499}", says: []string{"spec.failover.downAfterMilliseconds", "use 500 or more"}},
+		"unknown mode":         {spec: "failover: {mode: Auto}", says: []string{"spec.failover.mode", `"Automatic", "Manual", "Paused"`}},
+		"negative lag":         {spec: "failover: {maxLagBytes: -1}", says: []string{"spec.failover.maxLagBytes"}},
+		"long cooldown":        {spec: "failover: {cooldownSeconds: 3601}", says: []string{"spec.failover.cooldownSeconds", "3600"}},
+		"a config key in capitals": {
+			spec: "config: {REPLICAOF: 'a 1'}", says: []string{"spec.config", "lower case"},
+		},
+		"a setting smuggled in": {
+			spec: `config: {maxmemory: "1gb\nreplicaof no one"}`, says: []string{"spec.config", "single line"},
+		},
+		"persistence without a disk": {spec: "config: {appendonly: 'yes'}", says: []string{"spec.config.appendonly", "set spec.storage"}},
+		"snapshots without a disk":   {spec: "config: {save: '60 1'}", says: []string{"spec.config.save", "set spec.storage"}},
+		"Redis Cluster":              {spec: "config: {cluster-enabled: 'yes'}", says: []string{"spec.config", "cluster-"}},
+		"an unnamed Secret":          {spec: "auth: {secretName: ''}", says: []string{"spec.auth.secretName"}},
+		"the operator's label":       {spec: "podTemplate: {labels: {redisha.io/role: master}}", says: []string{"spec.podTemplate.labels", "choose other names"}},
+		"the operator's container":   {spec: "podTemplate: {extraContainers: [{name: redis, image: x}]}", says: []string{"spec.podTemplate.extraContainers", "choose another"}},
+		"the operator's volume":      {spec: "podTemplate: {extraVolumes: [{name: data, emptyDir: {}}]}", says: []string{"spec.podTemplate.extraVolumes", "choose another"}},
+		"a name too long for pods": {
+			name: strings.Repeat("x", 53), spec: "{}", says: []string{"metadata.name", "52", "choose a shorter name"},
+		},
+		"a name that no Service can have": {name: "1cache", spec: "{}", says: []string{"metadata.name", "begins with a letter"}},
+		"a name with a dot":               {name: "my.cache", spec: "{}", says: []string{"metadata.name", "DNS label"}},
+	}
+	for _, setting := range []string{
+		"replicaof", "slaveof", "masterauth", "masteruser", "requirepass", "port", "bind", "dir", "unixsocket", "user",
+		"min-replicas-to-write", "min-slaves-to-write", "min-replicas-max-lag", "daemonize", "include", "protected-mode",
+		"rename-command", "aclfile", "replica-announce-ip", "replica-priority", "rdb-del-sync-files", "repl-ping-replica-period",
+	} {
+		tests["the operator's setting "+setting] = struct {
+			name string
+			spec string
+			says []string
+		}{spec: "config: {" + setting + ": x}", says: []string{"spec.config", setting, "remove the setting"}}
+	}
+	for what, tc := range tests {
+		t.Run(what, func(t *testing.T) {
+			name := tc.name
+			if name == "" {
+				name = "bad"
+			}
+			expectRefusal(t, play.Client.Create(t.Context(), object(t, ns, name, tc.spec)), tc.says)
+		})
+	}
+	list := &unstructured.UnstructuredList{}
+	list.SetGroupVersionKind(object(t, ns, "any", "{}").GroupVersionKind())
+	if err := play.Client.List(t.Context(), list, client.InNamespace(ns)); err != nil {
+		t.Fatal(err)
+	}
+	if len(list.Items) != 0 {
+		t.Errorf("%d refused objects exist", len(list.Items))
+	}
+}
+
+func expectRefusal(t *testing.T, err error, says []string) {
+	t.Helper()
+	if err == nil {
+		t.Fatal("it was accepted")
+	}
+	for _, part := range says {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("the message does not say %q: %v", part, err)
+		}
+	}
+	t.Log(err)
+}
+
+// TestChangesThatCannotBeMadeAreRefusedAndChangeNothing updates a RedisHA at the real API server.
+func TestChangesThatCannotBeMadeAreRefusedAndChangeNothing(t *testing.T) {
+	ns := namespace(t)
+	ctx := t.Context()
+	disk := object(t, ns, "disk", "replicas: 1\nstorage: {size: 2Gi, storageClassName: standard}")
+	memory := object(t, ns, "memory", "replicas: 1")
+	for _, u := range []*unstructured.Unstructured{disk, memory} {
+		if err := play.Client.Create(ctx, u); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tests := map[string]struct {
+		on    *unstructured.Unstructured
+		patch string
+		says  []string
+	}{
+		"storage shrunk":        {on: disk, patch: `{"spec":{"storage":{"size":"1Gi"}}}`, says: []string{"spec.storage", "cannot shrink", "keep the size"}},
+		"class changed":         {on: disk, patch: `{"spec":{"storage":{"storageClassName":"fast"}}}`, says: []string{"spec.storage.storageClassName", "create a new RedisHA"}},
+		"class removed":         {on: disk, patch: `{"spec":{"storage":{"storageClassName":null}}}`, says: []string{"spec.storage.storageClassName", "create a new RedisHA"}},
+		"access modes changed":  {on: disk, patch: `{"spec":{"storage":{"accessModes":["ReadWriteMany"]}}}`, says: []string{"spec.storage.accessModes", "create a new RedisHA"}},
+		"storage removed":       {on: disk, patch: `{"spec":{"storage":null}}`, says: []string{"spec.storage", "cannot be added or removed"}},
+		"storage added":         {on: memory, patch: `{"spec":{"storage":{"size":"1Gi"}}}`, says: []string{"spec.storage", "cannot be added or removed"}},
+		"scaled to nothing":     {on: memory, patch: `{"spec":{"replicas":0}}`, says: []string{"spec.replicas", "use 1 to 9"}},
+		"an owned setting":      {on: memory, patch: `{"spec":{"config":{"replicaof":"no one"}}}`, says: []string{"spec.config", "replicaof", "remove the setting"}},
+		"the image made empty":  {on: memory, patch: `{"spec":{"image":""}}`, says: []string{"spec.image", "remove the field"}},
+		"down-after made short": {on: memory, patch: `{"spec":{"failover":{"downAfterMilliseconds":1}}}`, says: []string{"spec.failover.downAfterMilliseconds", "use 500 or more"}},
+	}
+	for what, tc := range tests {
+		t.Run(what, func(t *testing.T) {
+			before := tc.on.DeepCopy()
+			if err := play.Client.Get(ctx, client.ObjectKeyFromObject(before), before); err != nil {
+				t.Fatal(err)
+			}
+			err := play.Client.Patch(ctx, before.DeepCopy(), client.RawPatch("application/merge-patch+json", []byte(tc.patch)))
+			expectRefusal(t, err, tc.says)
+			after := before.DeepCopy()
+			if err := play.Client.Get(ctx, client.ObjectKeyFromObject(after), after); err != nil {
+				t.Fatal(err)
+			}
+			if before.GetGeneration() != after.GetGeneration() {
+				t.Errorf("the refused change changed the spec: generation %d became %d", before.GetGeneration(), after.GetGeneration())
+			}
+		})
+	}
+	grown := client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"storage":{"size":"3Gi"}}}`))
+	if err := play.Client.Patch(ctx, disk.DeepCopy(), grown); err != nil {
+		t.Errorf("storage may grow, but: %v", err)
+	}
+}
+
+// TestAnEmptySpecGetsSafeDefaults, and so does an absent one.
+func TestAnEmptySpecGetsSafeDefaults(t *testing.T) {
+	ns := namespace(t)
+	absent := object(t, ns, "absent", "{}")
+	delete(absent.Object, "spec")
+	for _, u := range []*unstructured.Unstructured{object(t, ns, "empty", "{}"), absent} {
+		if err := play.Client.Create(t.Context(), u, client.DryRunAll); err != nil {
+			t.Fatal(err)
+		}
+		for path, want := range map[string]any{
+			"replicas": int64(3), "image": "docker.io/library/redis:7.4",
+			"failover.mode": "Automatic", "failover.downAfterMilliseconds": int64(3000), "failover.cooldownSeconds": int64(30),
+			"failover.maxLagBytes": int64(67108864), "failover.consistency": "Bounded",
+			"service.type": "ClusterIP", "podDisruptionBudget.enabled": true,
+		} {
+			got, _, _ := unstructured.NestedFieldNoCopy(u.Object, append([]string{"spec"}, strings.Split(path, ".")...)...)
+			if got != want {
+				t.Errorf("%s: spec.%s is %v, want %v", u.GetName(), path, got, want)
+			}
+		}
+		if _, found, _ := unstructured.NestedMap(u.Object, "spec", "storage"); found {
+			t.Error("storage was asked for by nobody")
+		}
+	}
+}

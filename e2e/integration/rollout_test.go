@@ -1,0 +1,138 @@
+package integration
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/resources"
+)
+
+func TestAChangedConfigReplacesEveryPodAndHandsTheMasterOver(t *testing.T) {
+	key := create(t, namespace(t), v1alpha1.RedisHASpec{})
+	before, err := play.Get(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := podUIDs(t, key)
+	change(t, key, func(rha *v1alpha1.RedisHA) { rha.Spec.Config = map[string]v1alpha1.ConfigValue{"maxmemory": "100mb"} })
+	eventually(t, "no old pod is left", 2*time.Minute, func(context.Context) (bool, error) {
+		for uid := range podUIDs(t, key) {
+			if old[uid] {
+				return false, nil
+			}
+		}
+		return true, nil
+	})
+	after := settled(t, key)
+	if after.Status.Master.Epoch != before.Status.Master.Epoch+1 {
+		t.Errorf("epoch %d became %d, want one handover", before.Status.Master.Epoch, after.Status.Master.Epoch)
+	}
+	for _, entry := range after.Status.History {
+		if entry.Kind == v1alpha1.HistoryFailover {
+			t.Errorf("a rollout needed a failover: %+v", entry)
+		}
+	}
+}
+
+func podUIDs(t *testing.T, key client.ObjectKey) map[string]bool {
+	t.Helper()
+	pods := &corev1.PodList{}
+	err := play.Client.List(t.Context(), pods, client.InNamespace(key.Namespace), client.MatchingLabels(resources.SelectorLabels(key.Name)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	uids := map[string]bool{}
+	for i := range pods.Items {
+		uids[string(pods.Items[i].UID)] = true
+	}
+	return uids
+}
+
+func TestABadImageStopsAtOnePodAndAGoodOneGoesOn(t *testing.T) {
+	key := create(t, namespace(t), v1alpha1.RedisHASpec{})
+	change(t, key, func(rha *v1alpha1.RedisHA) { rha.Spec.Image = "docker.io/library/redis:nonexistent" })
+	eventually(t, "the rollout waits for the first pod", time.Minute, func(ctx context.Context) (bool, error) {
+		rha, err := play.Get(ctx, key)
+		return err == nil && rha.Status.ReadyReplicas == 2 && !upToDate(rha), err
+	})
+	time.Sleep(5 * time.Second) // it must not go on
+	rha, err := play.Get(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rha.Status.ReadyReplicas != 2 || rha.Status.Failover.State != v1alpha1.StateStable {
+		t.Errorf("%s ready and %s, want the rollout to stop at one pod", rha.Status.Ready, rha.Status.Failover.State)
+	}
+	change(t, key, func(rha *v1alpha1.RedisHA) { rha.Spec.Image = "docker.io/library/redis:7.2" })
+	settled(t, key)
+}
+
+func TestABadFirstImageIsReplacedByAGoodOne(t *testing.T) {
+	ns := namespace(t)
+	rha := &v1alpha1.RedisHA{
+		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "cache"},
+		Spec:       v1alpha1.RedisHASpec{Image: "docker.io/library/redis:nonexistent"},
+	}
+	if err := play.Client.Create(t.Context(), rha); err != nil {
+		t.Fatal(err)
+	}
+	key := client.ObjectKeyFromObject(rha)
+	eventually(t, "the pods exist", time.Minute, func(ctx context.Context) (bool, error) {
+		got, err := play.Get(ctx, key)
+		return err == nil && got.Status.Replicas == 3, err
+	})
+	change(t, key, func(rha *v1alpha1.RedisHA) { rha.Spec.Image = v1alpha1.DefaultImage })
+	settled(t, key)
+}
+
+func TestScalingDownToOneKeepsTheMasterServing(t *testing.T) {
+	key := create(t, namespace(t), v1alpha1.RedisHASpec{Replicas: ptr.To[int32](2)})
+	change(t, key, func(rha *v1alpha1.RedisHA) { rha.Spec.Replicas = ptr.To[int32](4) })
+	settled(t, key)
+	change(t, key, func(rha *v1alpha1.RedisHA) { rha.Spec.Replicas = ptr.To[int32](1) })
+	rha := settled(t, key)
+	if rha.Status.Master.Pod != resources.PodName(key.Name, 0) {
+		t.Errorf("the master is %s, want the only pod left", rha.Status.Master.Pod)
+	}
+	for _, entry := range rha.Status.History {
+		if entry.Kind == v1alpha1.HistoryFailover {
+			t.Errorf("scaling needed a failover: %+v", entry)
+		}
+	}
+}
+
+func TestAMissingSecretIsNamedAndComingLateIsEnough(t *testing.T) {
+	ns := namespace(t)
+	rha := &v1alpha1.RedisHA{
+		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "cache"},
+		Spec:       v1alpha1.RedisHASpec{Replicas: ptr.To[int32](1), Auth: &v1alpha1.AuthSpec{SecretName: "mine"}},
+	}
+	if err := play.Client.Create(t.Context(), rha); err != nil {
+		t.Fatal(err)
+	}
+	key := client.ObjectKeyFromObject(rha)
+	eventually(t, "the condition names the missing Secret", time.Minute, func(ctx context.Context) (bool, error) {
+		got, err := play.Get(ctx, key)
+		if err != nil {
+			return false, err
+		}
+		for _, condition := range got.Status.Conditions {
+			if condition.Type == v1alpha1.ConditionReconciled && condition.Reason == v1alpha1.ReasonSecretNotFound {
+				return true, nil
+			}
+		}
+		return false, nil
+	})
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "mine"}, StringData: map[string]string{"password": "a b\"c"}}
+	if err := play.Client.Create(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
+	settled(t, key)
+}
