@@ -49,7 +49,11 @@ type FailoverReconciler struct {
 
 	mu        sync.Mutex
 	passwords map[string]string
+	claimed   map[string]map[failover.NodeRef]bool
 }
+
+// OperatorNamePrefix begins the name of every connection of an operator to Redis (CLIENT LIST).
+const OperatorNamePrefix = "redisha-"
 
 // Bounds of one Reconcile. A running failover is carried on within one call as far as it goes;
 // after stepBudget the queue gets its turn, so that the work is seen by metrics and shutdown.
@@ -137,6 +141,7 @@ func (r *FailoverReconciler) step(ctx context.Context, rha *v1alpha1.RedisHA) (*
 		return rha, 0, err
 	}
 	persisted := r.Clock.Now()
+	r.claim(ctx, key.String(), obs)
 	results := r.executor.Execute(ctx, key.String(), int(resources.RedisPort), decision.Actions)
 	if wrote || len(decision.Actions) > 0 {
 		log.FromContext(ctx).V(1).Info("decided", "state", decision.Next.State, "verdict", decision.Verdict, "actions", describe(results),
@@ -246,6 +251,33 @@ func (r *FailoverReconciler) forget(key client.ObjectKey) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.passwords, key.String())
+	delete(r.claimed, key.String())
+}
+
+// claim cuts a former leader's connections to each process that we meet for the first time: what
+// it may still have queued there must not be executed after what we decide now.
+func (r *FailoverReconciler) claim(ctx context.Context, key string, obs failover.Observation) {
+	r.mu.Lock()
+	before := r.claimed[key]
+	r.mu.Unlock()
+	now := map[failover.NodeRef]bool{}
+	for _, n := range obs.Nodes {
+		ref := n.Ref()
+		if n.Answers() && (before[ref] || r.executor.Claim(ctx, key, ref, OperatorNamePrefix) == nil) {
+			now[ref] = true
+		}
+	}
+	if len(now) == 0 && before == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for ref := range before {
+		if _, still := obs.Node(ref); still {
+			now[ref] = true
+		}
+	}
+	r.claimed[key] = now
 }
 
 // loadPassword keeps the password in force at hand for the next connection.

@@ -20,13 +20,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/failover"
 	"github.com/redisha/redisha/failover/executor"
 	"github.com/redisha/redisha/failover/prober"
 )
 
 // SetupWithManager starts the loop with the manager, on the leader only.
 func (r *FailoverReconciler) SetupWithManager(mgr ctrl.Manager) error {
-	r.passwords = map[string]string{}
+	r.passwords, r.claimed = map[string]string{}, map[string]map[failover.NodeRef]bool{}
 	r.wake = func(reconcile.Request) {}
 	r.cluster = &cluster{client: r.Client, reader: r.Reader}
 	options := r.Prober

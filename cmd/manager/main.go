@@ -156,7 +156,7 @@ func addControllers(mgr ctrl.Manager, o options, lease executor.Lease, me string
 		Recorder:    mgr.GetEventRecorderFor("redisha"),
 		Clock:       clock.RealClock{},
 		Lease:       lease,
-		Prober:      prober.Options{Period: o.probePeriod, ProbeTimeout: o.probeTimeout, Name: "redisha-" + me},
+		Prober:      prober.Options{Period: o.probePeriod, ProbeTimeout: o.probeTimeout, Name: controllers.OperatorNamePrefix + me},
 		Concurrent:  o.concurrentFailovers,
 		OnPersisted: onPersisted(),
 	}

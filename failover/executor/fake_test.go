@@ -76,7 +76,10 @@ func (f *fakeRedis) SetMinReplicas(_ context.Context, n int) error {
 	return f.told("MIN-REPLICAS", " ", n)
 }
 func (f *fakeRedis) KillClients(context.Context) (int, error) { return 1, f.told("KILL") }
-func (f *fakeRedis) Close()                                   {}
+func (f *fakeRedis) KillOperatorConnections(_ context.Context, prefix string) (int, error) {
+	return 1, f.told("KILL-OPERATORS", " ", prefix)
+}
+func (f *fakeRedis) Close() {}
 
 // fakeWorld is the prober, the cluster and the lease at once.
 type fakeWorld struct {
