@@ -63,7 +63,7 @@ func (c *container) update(change func()) {
 func (c *container) succeeded() bool {
 	c.w.mu.Lock()
 	defer c.w.mu.Unlock()
-	return c.ended != nil && c.ended.ExitCode == 0
+	return c.done()
 }
 
 func (c *container) isStarted() bool {
@@ -166,9 +166,11 @@ func (c *container) supervise(ctx context.Context, p *process) {
 	probes := c.startProbes(probing, p)
 	select {
 	case <-p.done:
-	case <-c.kill:
+	case why := <-c.kill:
+		c.w.tell("Killing", "container %s will be restarted: %s", c.name, why)
 		c.stop(p, c.ownDeadline())
 	case <-ctx.Done():
+		c.w.tell("Killing", "stopping container %s", c.name)
 		c.stop(p, time.Time{})
 	}
 	stopProbes()
@@ -207,9 +209,11 @@ func (c *container) backOff(ctx context.Context, finished time.Time, cause error
 		} else if wait > 0 && reason == "ErrImagePull" {
 			reason = "ImagePullBackOff"
 		}
+		c.w.warn("Failed", "container %s: %s: %v", c.name, reason, failed)
 		c.update(func() { c.waiting = &corev1.ContainerStateWaiting{Reason: reason, Message: failed.Error()} })
 	} else if wait > 0 {
 		message := fmt.Sprintf("back-off %s restarting failed container=%s pod=%s", backOff.Get(key), c.name, c.w.key)
+		c.w.warn("BackOff", "%s", message)
 		c.update(func() { c.waiting = &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff", Message: message} })
 	}
 	if !retry {

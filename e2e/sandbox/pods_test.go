@@ -48,23 +48,26 @@ func TestStatefulSetOfRealRedisComesUpReady(t *testing.T) {
 			t.Errorf("%s could be written, want a read-only root, image and ConfigMap", path)
 		}
 	}
+	testVolumeSurvivesThePod(t, namespace)
+}
 
-	t.Run("volume and identity survive the pod, which ends by preStop and SIGTERM", func(t *testing.T) {
-		before := ready(t, namespace, "cache-0")
-		check(t, client.CoreV1().Pods(namespace).Delete(within(t), "cache-0", metav1.DeleteOptions{}))
-		after := waitPod(t, namespace, "cache-0", "is a new pod and ready", func(pod *corev1.Pod) bool { return pod.UID != before.UID && isReady(pod) })
-		if after.Status.PodIP == before.Status.PodIP {
-			t.Errorf("the new pod has the old address %s", after.Status.PodIP)
-		}
-		host := newHost(t)
-		if got := ask(t, host, after.Status.PodIP+":6379", "GET kept"); got != "$3" {
-			t.Errorf("GET kept begins with %q, want the value written before", got)
-		}
-		hooks, err := shared.Exec(within(t), namespace, "cache-0", "redis", "cat", "/data/prestop")
-		if err != nil || strings.Count(hooks, "\n") != 1 {
-			t.Errorf("the preStop hook left %q, %v; want one line", hooks, err)
-		}
-	})
+// testVolumeSurvivesThePod deletes cache-0, which has written kept.
+func testVolumeSurvivesThePod(t *testing.T, namespace string) {
+	t.Helper()
+	before := ready(t, namespace, "cache-0")
+	check(t, client.CoreV1().Pods(namespace).Delete(within(t), "cache-0", metav1.DeleteOptions{}))
+	after := waitPod(t, namespace, "cache-0", "is a new pod and ready", func(pod *corev1.Pod) bool { return pod.UID != before.UID && isReady(pod) })
+	if after.Status.PodIP == before.Status.PodIP {
+		t.Errorf("the new pod has the old address %s", after.Status.PodIP)
+	}
+	host := newHost(t)
+	if got := ask(t, host, after.Status.PodIP+":6379", "GET kept"); got != "$3" {
+		t.Errorf("GET kept begins with %q, want the value written before", got)
+	}
+	hooks, err := shared.Exec(within(t), namespace, "cache-0", "redis", "cat", "/data/prestop")
+	if err != nil || strings.Count(hooks, "\n") != 1 {
+		t.Errorf("the preStop hook left %q, %v; want one line", hooks, err)
+	}
 }
 
 func TestKilledProcessRestartsAtOnceAsANewContainerAndThenBacksOff(t *testing.T) {

@@ -59,6 +59,7 @@ func (c *container) guard(ctx context.Context, p *process, probe *corev1.Probe, 
 			passed = kind == "startup"
 			return !passed
 		}
+		c.w.warn("Unhealthy", "container %s: %s probe failed: %v", c.name, kind, err)
 		if failures++; failures < max(probe.FailureThreshold, 1) {
 			return true
 		}
@@ -82,6 +83,7 @@ func (c *container) watchReadiness(ctx context.Context, p *process, probe *corev
 			successes, failures = successes+1, 0
 		} else {
 			successes, failures = 0, failures+1
+			c.w.warn("Unhealthy", "container %s: readiness probe failed: %v", c.name, err)
 		}
 		switch {
 		case successes >= max(probe.SuccessThreshold, 1):

@@ -58,7 +58,7 @@ func (p *provisioner) run(ctx context.Context) {
 }
 
 func (p *provisioner) reconcile(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := requestContext(ctx)
 	defer cancel()
 	claims, err := p.claims.List(labels.Everything())
 	if err != nil {
@@ -76,10 +76,15 @@ func (p *provisioner) reconcile(ctx context.Context) error {
 			errs = append(errs, p.grow(ctx, claim))
 		}
 	}
+	return errors.Join(append(errs, p.removeReleased(ctx))...)
+}
+
+func (p *provisioner) removeReleased(ctx context.Context) error {
 	volumes, err := p.volumes.List(labels.Everything())
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for _, volume := range volumes {
 		if volume.Annotations[provisionedBy] == provisionerName && volume.Status.Phase == corev1.VolumeReleased &&
 			volume.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimDelete {

@@ -62,27 +62,27 @@ func (s *containerSpec) mountHost() error {
 		}
 	}
 	for _, folder := range hostFolders {
-		info, err := os.Lstat(folder)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			continue
-		case err != nil:
+		if err := s.mountFolder(folder); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
-		case info.Mode()&fs.ModeSymlink != 0: // a merged /usr
-			target, err := os.Readlink(folder)
-			if err != nil {
-				return err
-			}
-			if err := os.Symlink(target, s.path(folder)); err != nil {
-				return err
-			}
-		default:
-			if err := s.bind(bindMount{folder, folder, true}); err != nil {
-				return err
-			}
 		}
 	}
 	return nil
+}
+
+// mountFolder makes a folder of the machine visible, or repeats the link that it is where /usr is merged.
+func (s *containerSpec) mountFolder(folder string) error {
+	info, err := os.Lstat(folder)
+	if err != nil {
+		return err
+	}
+	if info.Mode()&fs.ModeSymlink == 0 {
+		return s.bind(bindMount{folder, folder, true})
+	}
+	target, err := os.Readlink(folder)
+	if err != nil {
+		return err
+	}
+	return os.Symlink(target, s.path(folder))
 }
 
 func (s *containerSpec) writeFiles() error {

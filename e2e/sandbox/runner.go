@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/record"
 	"k8s.io/client-go/util/flowcontrol"
 )
 
@@ -21,6 +22,7 @@ type runner struct {
 	sandbox *Sandbox
 	client  kubernetes.Interface
 	backOff *flowcontrol.Backoff // of container restarts, the kubelet's own type
+	events  record.EventRecorder
 	dir     string
 
 	configMaps corelisters.ConfigMapLister
@@ -35,10 +37,10 @@ type runner struct {
 	done    sync.WaitGroup
 }
 
-func newRunner(s *Sandbox, client kubernetes.Interface, factory informers.SharedInformerFactory) *runner {
+func newRunner(s *Sandbox, client kubernetes.Interface, events record.EventRecorder, factory informers.SharedInformerFactory) *runner {
 	core := factory.Core().V1()
 	r := &runner{
-		sandbox: s, client: client, dir: filepath.Join(s.dir, "pods"), workers: map[types.UID]*worker{},
+		sandbox: s, client: client, events: events, dir: filepath.Join(s.dir, "pods"), workers: map[types.UID]*worker{},
 		backOff:    flowcontrol.NewBackOff(s.options.RestartBackOff, s.options.RestartBackOffMax),
 		configMaps: core.ConfigMaps().Lister(), secrets: core.Secrets().Lister(),
 		claims: core.PersistentVolumeClaims().Lister(), volumes: core.PersistentVolumes().Lister(),

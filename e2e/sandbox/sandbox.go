@@ -143,9 +143,10 @@ func (s *Sandbox) prepareFolders() error {
 // startNode starts what a node has and what watches the API in its place.
 func (s *Sandbox) startNode(ctx context.Context, client kubernetes.Interface) error {
 	background, cancel := context.WithCancel(context.Background())
-	s.stop = cancel
 	factory := informers.NewSharedInformerFactory(client, 0)
-	s.runner = newRunner(s, client, factory)
+	events, stopEvents := newRecorder(client)
+	s.stop = func() { cancel(); stopEvents() }
+	s.runner = newRunner(s, client, events, factory)
 	server, err := newNodeServer(s.runner, s.control, s.options.Nodes)
 	if err != nil {
 		return err
@@ -153,7 +154,7 @@ func (s *Sandbox) startNode(ctx context.Context, client kubernetes.Interface) er
 	parts := []interface{ run(context.Context) }{
 		s.runner,
 		server,
-		newScheduler(client, factory),
+		newScheduler(client, events, factory),
 		newProvisioner(client, factory, filepath.Join(s.dir, "volumes")),
 		newServiceProxy(factory, s.faults),
 	}

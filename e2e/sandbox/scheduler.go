@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/record"
 	schedulinghelpers "k8s.io/component-helpers/scheduling/corev1"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 )
@@ -23,15 +24,19 @@ import (
 // else to the one with the fewest pods of the same owner, then the fewest pods.
 type scheduler struct {
 	client kubernetes.Interface
+	events record.EventRecorder
 	pods   corelisters.PodLister
 	nodes  corelisters.NodeLister
 	wake   chan struct{}
 	bound  map[types.UID]string // bindings that the informer may not show yet
 }
 
-func newScheduler(client kubernetes.Interface, factory informers.SharedInformerFactory) *scheduler {
+func newScheduler(client kubernetes.Interface, events record.EventRecorder, factory informers.SharedInformerFactory) *scheduler {
 	core := factory.Core().V1()
-	s := &scheduler{client: client, pods: core.Pods().Lister(), nodes: core.Nodes().Lister(), wake: make(chan struct{}, 1), bound: map[types.UID]string{}}
+	s := &scheduler{
+		client: client, events: events, pods: core.Pods().Lister(), nodes: core.Nodes().Lister(),
+		wake: make(chan struct{}, 1), bound: map[types.UID]string{},
+	}
 	for _, informer := range []cache.SharedIndexInformer{core.Pods().Informer(), core.Nodes().Informer()} {
 		_, _ = informer.AddEventHandler(wakeOn(s.wake))
 	}
@@ -83,7 +88,7 @@ func (s *scheduler) scheduleAll(ctx context.Context) bool {
 }
 
 func (s *scheduler) schedule(ctx context.Context, pod *corev1.Pod, pods []*corev1.Pod) bool {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := requestContext(ctx)
 	defer cancel()
 	node, refusals := s.choose(pod, pods)
 	if node == "" {
@@ -113,20 +118,27 @@ func (s *scheduler) choose(pod *corev1.Pod, pods []*corev1.Pod) (string, []strin
 			refusals = append(refusals, node.Name+": "+reason)
 			continue
 		}
-		score := 0
-		for _, other := range pods {
-			if s.nodeOf(other) == node.Name && other.DeletionTimestamp == nil {
-				score++
-				if sameOwner(pod, other) {
-					score += 10000
-				}
-			}
-		}
+		score := s.crowding(pod, node, pods)
 		if best == "" || score < bestScore || score == bestScore && node.Name < best {
 			best, bestScore = node.Name, score
 		}
 	}
 	return best, refusals
+}
+
+// crowding ranks nodes: the fewer pods the better, and one of the same owner outweighs any number of strangers.
+func (s *scheduler) crowding(pod *corev1.Pod, node *corev1.Node, pods []*corev1.Pod) int {
+	score := 0
+	for _, other := range pods {
+		if s.nodeOf(other) != node.Name || other.DeletionTimestamp != nil {
+			continue
+		}
+		score++
+		if sameOwner(pod, other) {
+			score += 10000
+		}
+	}
+	return score
 }
 
 func (s *scheduler) nodeOf(pod *corev1.Pod) string {
@@ -153,23 +165,31 @@ func (s *scheduler) refusal(pod *corev1.Pod, node *corev1.Node, pods []*corev1.P
 	if match, err := nodeaffinity.GetRequiredNodeAffinity(pod).Match(node); err != nil || !match {
 		return "node(s) didn't match Pod's node affinity/selector"
 	}
+	if s.repelled(pod, node, pods, nodes) {
+		return "node(s) didn't match pod anti-affinity rules"
+	}
+	return ""
+}
+
+// repelled reports whether a pod that this one must not be near is in the same place as the node.
+func (s *scheduler) repelled(pod *corev1.Pod, node *corev1.Node, pods []*corev1.Pod, nodes map[string]*corev1.Node) bool {
 	if pod.Spec.Affinity == nil || pod.Spec.Affinity.PodAntiAffinity == nil {
-		return ""
+		return false
 	}
 	for _, term := range pod.Spec.Affinity.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution {
 		selector, err := metav1.LabelSelectorAsSelector(term.LabelSelector)
-		if err != nil {
-			return err.Error()
+		if err != nil { // the API server has checked it
+			return true
 		}
 		for _, other := range pods {
 			there := nodes[s.nodeOf(other)]
 			if there != nil && other.Namespace == pod.Namespace && selector.Matches(labels.Set(other.Labels)) &&
 				there.Labels[term.TopologyKey] == node.Labels[term.TopologyKey] {
-				return "node(s) didn't match pod anti-affinity rules"
+				return true
 			}
 		}
 	}
-	return ""
+	return false
 }
 
 func (s *scheduler) reportUnschedulable(ctx context.Context, pod *corev1.Pod, refusals []string) error {
@@ -179,6 +199,7 @@ func (s *scheduler) reportUnschedulable(ctx context.Context, pod *corev1.Pod, re
 			return nil
 		}
 	}
+	s.events.Event(pod, corev1.EventTypeWarning, "FailedScheduling", message)
 	condition := corev1.PodCondition{
 		Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable, Message: message, LastTransitionTime: metav1.Now(),
 	}

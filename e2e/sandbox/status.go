@@ -33,7 +33,7 @@ func (w *worker) statusLoop(ctx context.Context, end <-chan struct{}) {
 		if bytes.Equal(status, written) {
 			continue
 		}
-		attempt, cancel := context.WithTimeout(ctx, 5*time.Second)
+		attempt, cancel := requestContext(ctx)
 		err := w.sendStatus(attempt, status)
 		cancel()
 		switch {
@@ -163,20 +163,17 @@ func (w *worker) setCondition(kind corev1.PodConditionType, ok bool, reason, mes
 	w.conditions[kind] = corev1.PodCondition{Type: kind, Status: status, Reason: reason, Message: message, LastTransitionTime: transition}
 }
 
+// phase follows from the containers: the pod is over when all of them are.
 func (w *worker) phase() corev1.PodPhase {
-	begun, over, failed := false, true, false
-	for i := range w.pod.Spec.Containers {
-		c := w.containers[w.pod.Spec.Containers[i].Name]
-		begun = begun || c.begun > 0
-		over = over && (c.over || w.ended)
-		failed = failed || c.ended == nil || c.ended.ExitCode != 0
-	}
-	for i := range w.pod.Spec.InitContainers {
-		c := w.containers[w.pod.Spec.InitContainers[i].Name]
-		failed = failed || c.over && (c.ended == nil || c.ended.ExitCode != 0)
+	begun, over := false, true
+	for _, c := range w.containers {
+		if !c.init {
+			begun = begun || c.begun > 0
+			over = over && (c.over || w.ended)
+		}
 	}
 	switch {
-	case over && failed:
+	case over && w.failed():
 		return corev1.PodFailed
 	case over:
 		return corev1.PodSucceeded
@@ -185,6 +182,19 @@ func (w *worker) phase() corev1.PodPhase {
 	}
 	return corev1.PodPending
 }
+
+// failed reports whether a container did not do what it had to, or never began.
+func (w *worker) failed() bool {
+	for _, c := range w.containers {
+		if !c.done() && (c.over || !c.init) {
+			return true
+		}
+	}
+	return false
+}
+
+// done reports whether the last incarnation did what it had to. It needs the lock.
+func (c *container) done() bool { return c.ended != nil && c.ended.ExitCode == 0 }
 
 func (w *worker) containerStatus(spec *corev1.Container) corev1.ContainerStatus {
 	c := w.containers[spec.Name]
@@ -204,13 +214,17 @@ func (w *worker) containerStatus(spec *corev1.Container) corev1.ContainerStatus 
 	case c.ended != nil:
 		status.State.Terminated = c.ended
 		// An init container that has done its work is ready.
-		status.Ready = c.init && c.ended.ExitCode == 0
+		status.Ready = c.init && c.done()
 	default:
-		reason := "ContainerCreating"
-		if !c.init && !w.initialized && len(w.pod.Spec.InitContainers) > 0 {
-			reason = "PodInitializing"
-		}
-		status.State.Waiting = &corev1.ContainerStateWaiting{Reason: reason, Message: w.message}
+		status.State.Waiting = &corev1.ContainerStateWaiting{Reason: w.creating(c), Message: w.message}
 	}
 	return status
+}
+
+// creating is the reason why a container waits that has not begun.
+func (w *worker) creating(c *container) string {
+	if !c.init && !w.initialized && len(w.pod.Spec.InitContainers) > 0 {
+		return "PodInitializing"
+	}
+	return "ContainerCreating"
 }

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -78,27 +77,34 @@ func (w *worker) materialise(ctx context.Context, v *corev1.Volume) error {
 	if err := os.MkdirAll(path, 0o777); err != nil {
 		return err
 	}
-	files := volumeFiles{}
-	switch {
-	case v.EmptyDir != nil:
+	if v.EmptyDir != nil {
 		return nil
-	case v.ConfigMap != nil:
-		err = w.addConfigMap(files, v.ConfigMap.Name, v.ConfigMap.Items, v.ConfigMap.DefaultMode, v.ConfigMap.Optional)
-	case v.Secret != nil:
-		err = w.addSecret(files, v.Secret.SecretName, v.Secret.Items, v.Secret.DefaultMode, v.Secret.Optional)
-	case v.DownwardAPI != nil:
-		err = w.addFields(files, v.DownwardAPI.Items, v.DownwardAPI.DefaultMode)
-	case v.Projected != nil:
-		for _, source := range v.Projected.Sources {
-			err = errors.Join(err, w.addProjection(ctx, files, source, v.Projected.DefaultMode))
-		}
-	default:
-		err = errors.New("a kind of volume that the sandbox does not have")
 	}
-	if err != nil {
+	files := volumeFiles{}
+	if err := w.addSources(ctx, files, v); err != nil {
 		return err
 	}
 	return files.write(path)
+}
+
+// addSources collects the content of a volume that is made from API objects.
+func (w *worker) addSources(ctx context.Context, files volumeFiles, v *corev1.Volume) error {
+	switch {
+	case v.ConfigMap != nil:
+		return w.addConfigMap(files, v.ConfigMap.Name, v.ConfigMap.Items, v.ConfigMap.DefaultMode, v.ConfigMap.Optional)
+	case v.Secret != nil:
+		return w.addSecret(files, v.Secret.SecretName, v.Secret.Items, v.Secret.DefaultMode, v.Secret.Optional)
+	case v.DownwardAPI != nil:
+		return w.addFields(files, v.DownwardAPI.Items, v.DownwardAPI.DefaultMode)
+	case v.Projected != nil:
+		for _, source := range v.Projected.Sources {
+			if err := w.addProjection(ctx, files, source, v.Projected.DefaultMode); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return errors.New("a kind of volume that the sandbox does not have")
 }
 
 func (w *worker) addProjection(ctx context.Context, files volumeFiles, source corev1.VolumeProjection, mode *int32) error {
@@ -144,7 +150,7 @@ func (w *worker) addToken(ctx context.Context, files volumeFiles, source *corev1
 	cached := filepath.Join(w.dir(), "token")
 	token, err := os.ReadFile(cached)
 	if err != nil {
-		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		ctx, cancel := requestContext(ctx)
 		defer cancel()
 		request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{
 			ExpirationSeconds: ptr.To(int64(24 * 60 * 60)),

@@ -218,12 +218,17 @@ func (w *worker) abandon() {
 func (w *worker) retry(ctx context.Context, reason string, step func(context.Context) error) bool {
 	for {
 		err := step(ctx)
-		w.mu.Lock()
-		w.message = ""
+		message := ""
 		if err != nil {
-			w.message = reason + ": " + err.Error()
+			message = reason + ": " + err.Error()
 		}
+		w.mu.Lock()
+		fresh := message != w.message
+		w.message = message
 		w.mu.Unlock()
+		if err != nil && fresh {
+			w.warn(reason, "%v", err)
+		}
 		if err == nil {
 			return ctx.Err() == nil
 		}
@@ -270,7 +275,7 @@ func (w *worker) release() {
 func (w *worker) finish(ctx context.Context) {
 	zero := int64(0)
 	for ctx.Err() == nil && !w.vanished() {
-		attempt, cancel := context.WithTimeout(ctx, 5*time.Second)
+		attempt, cancel := requestContext(ctx)
 		err := w.writeStatus(attempt)
 		if err == nil {
 			err = w.r.client.CoreV1().Pods(w.key.Namespace).Delete(attempt, w.key.Name, metav1.DeleteOptions{

@@ -1,0 +1,35 @@
+package sandbox
+
+import (
+	"context"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/tools/record"
+)
+
+// requestContext bounds one request to the API server. It does not end with the part that makes it: a request given up half way
+// makes client-go complain, and when the sandbox ends the API server is gone at once anyway.
+func requestContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+}
+
+// newRecorder returns a recorder of Events, and what ends it. Events tell people what the API's states don't: which probe failed
+// with what, why a container was killed.
+func newRecorder(client kubernetes.Interface) (record.EventRecorder, func()) {
+	broadcaster := record.NewBroadcaster()
+	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: client.CoreV1().Events("")})
+	return broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "sandbox"}), broadcaster.Shutdown
+}
+
+// warn and tell record an Event about the pod.
+func (w *worker) warn(reason, format string, args ...any) {
+	w.r.events.Eventf(w.latest(), corev1.EventTypeWarning, reason, format, args...)
+}
+
+func (w *worker) tell(reason, format string, args ...any) {
+	w.r.events.Eventf(w.latest(), corev1.EventTypeNormal, reason, format, args...)
+}
