@@ -37,7 +37,7 @@ func (e *Executor) drain(ctx context.Context, s scope, a failover.Drain) error {
 	if within <= 0 {
 		within = e.opts.Timeout
 	}
-	bounded, cancel := context.WithTimeout(ctx, within)
+	bounded, cancel := e.opts.Runtime.WithTimeout(ctx, within)
 	defer cancel()
 	err = drainTo(bounded, master, candidate, within+pauseMargin)
 	if err != nil {
@@ -87,7 +87,7 @@ func catchUp(ctx context.Context, candidate target, goal redisclient.Info) error
 		if missing = goal.Offset - info.AppliedOffset; missing <= 0 {
 			return nil
 		}
-		_ = sleep(ctx, pollEvery)
+		_ = candidate.executor.opts.Runtime.Sleep(ctx, pollEvery)
 	}
 	return fmt.Errorf("%s: %w: %d bytes missing in time: %w", candidate.ref.Pod, ErrCannotCatchUp, missing, ctx.Err())
 }

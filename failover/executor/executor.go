@@ -65,6 +65,8 @@ type Options struct {
 	// failover takes, so that its clients hear nothing until they are disconnected, and ends by itself, so that a
 	// master that was paused and then not fenced serves again, whoever has died.
 	QuietenPause time.Duration
+	// Runtime is the time that passes and the goroutines that run; real unless a simulation sets it.
+	Runtime Runtime
 }
 
 func (o Options) withDefaults() Options {
@@ -76,6 +78,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.QuietenPause <= 0 {
 		o.QuietenPause = DefaultQuietenPause
+	}
+	if o.Runtime == nil {
+		o.Runtime = realRuntime{}
 	}
 	return o
 }
@@ -106,17 +111,17 @@ type Result struct {
 func (e *Executor) Execute(ctx context.Context, key string, port int, actions []failover.Action) []Result {
 	results := make([]Result, len(actions))
 	var replied uids
-	var running sync.WaitGroup
+	running := make([]func(), 0, len(actions))
 	for i, action := range actions {
-		running.Go(func() {
-			began := time.Now()
+		running = append(running, func() {
+			began := e.opts.Runtime.Now()
 			err := e.run(ctx, scope{key: key, port: port, replied: &replied}, action)
-			results[i] = Result{Action: action, Err: err, Took: time.Since(began)}
+			results[i] = Result{Action: action, Err: err, Took: e.opts.Runtime.Now().Sub(began)}
 		})
 	}
-	running.Wait()
+	e.opts.Runtime.Together(running)
 	if nodes := replied.list(); len(nodes) > 0 {
-		refresh, cancel := context.WithTimeout(ctx, e.opts.RefreshWithin)
+		refresh, cancel := e.opts.Runtime.WithTimeout(ctx, e.opts.RefreshWithin)
 		defer cancel()
 		e.links.Refresh(refresh, key, nodes...)
 	}
@@ -173,7 +178,7 @@ func (e *Executor) run(ctx context.Context, s scope, action failover.Action) err
 }
 
 func (e *Executor) runOnCluster(ctx context.Context, key string, action failover.Action) error {
-	ctx, cancel := context.WithTimeout(ctx, e.opts.Timeout)
+	ctx, cancel := e.opts.Runtime.WithTimeout(ctx, e.opts.Timeout)
 	defer cancel()
 	if err := e.covered(ctx); err != nil {
 		return err
@@ -200,7 +205,7 @@ func (e *Executor) covered(ctx context.Context) error {
 	}
 	deadline, bounded := ctx.Deadline()
 	left := e.lease.Left()
-	if need := time.Until(deadline); !bounded || left <= need {
+	if need := deadline.Sub(e.opts.Runtime.Now()); !bounded || left <= need {
 		return fmt.Errorf("%w: %s left, %s needed", ErrLeaseTooShort, left.Round(time.Millisecond), need.Round(time.Millisecond))
 	}
 	return nil

@@ -32,7 +32,7 @@ func (e *Executor) target(s scope, ref failover.NodeRef) (target, error) {
 // worth waiting for a fresh sample of; one that did not is the prober's to watch.
 func (t target) change(ctx context.Context, command func(context.Context, link.Redis) error) error {
 	e := t.executor
-	ctx, cancel := context.WithTimeout(ctx, e.opts.Timeout)
+	ctx, cancel := e.opts.Runtime.WithTimeout(ctx, e.opts.Timeout)
 	defer cancel()
 	err := t.link.Do(ctx, t.ref.RunID, func(ctx context.Context, r link.Redis) error {
 		if err := e.covered(ctx); err != nil {

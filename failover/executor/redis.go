@@ -23,7 +23,7 @@ func (e *Executor) detach(ctx context.Context, s scope, a failover.Detach) error
 	}
 	if a.Within > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, a.Within)
+		ctx, cancel = e.opts.Runtime.WithTimeout(ctx, a.Within)
 		defer cancel()
 	}
 	if a.Quieten {
@@ -42,7 +42,7 @@ func (e *Executor) promote(ctx context.Context, s scope, a failover.Promote) err
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, e.opts.Timeout)
+	ctx, cancel := e.opts.Runtime.WithTimeout(ctx, e.opts.Timeout)
 	defer cancel()
 	for _, command := range []func(context.Context, link.Redis) error{
 		func(ctx context.Context, r link.Redis) error { return r.SetMinReplicas(ctx, a.MinReplicas) },
@@ -80,7 +80,7 @@ func (e *Executor) cutClients(ctx context.Context, s scope, a failover.CutClient
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, e.opts.Timeout)
+	ctx, cancel := e.opts.Runtime.WithTimeout(ctx, e.opts.Timeout)
 	defer cancel()
 	if err := t.killClients(ctx); err != nil {
 		return err
@@ -89,7 +89,7 @@ func (e *Executor) cutClients(ctx context.Context, s scope, a failover.CutClient
 		return err
 	}
 	for _, pause := range cutAgainAfter {
-		if err := sleep(ctx, pause); err != nil {
+		if err := e.opts.Runtime.Sleep(ctx, pause); err != nil {
 			return err
 		}
 		if err := t.killClients(ctx); err != nil {
@@ -114,16 +114,4 @@ func (e *Executor) unpause(ctx context.Context, s scope, a failover.Unpause) err
 		return err
 	}
 	return t.unpauseWrites(ctx)
-}
-
-// sleep waits for d, or returns ctx's error if that ends first.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

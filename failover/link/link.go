@@ -44,15 +44,18 @@ func Client(o redisclient.Options) Redis { return redisclient.New(o) }
 // Link leads to the Redis at one address. Its methods may be called from several goroutines; they take turns.
 type Link struct {
 	redis Redis
-	turn  chan struct{}
+	turn  Turn
 
 	mu    sync.Mutex
 	runID string // of the process at the other end of the present connection; empty when not known
 }
 
 // New returns a Link that connects when it is first asked something.
-func New(o redisclient.Options, dial Dial) *Link {
-	l := &Link{turn: make(chan struct{}, 1)}
+func New(o redisclient.Options, dial Dial) *Link { return NewWithTurn(o, dial, make(turn, 1)) }
+
+// NewWithTurn is New with another way of waiting for one's turn.
+func NewWithTurn(o redisclient.Options, dial Dial, turn Turn) *Link {
+	l := &Link{turn: turn}
 	connect := o.Dialer
 	if connect == nil {
 		connect = dialer(o.LocalAddr).DialContext
@@ -87,10 +90,10 @@ type mayConnect struct{}
 // Info asks the process for its state, connecting first if need be, and again if the connection turns out to have
 // ended: that it is gone does not say that the process is. The context bounds waiting for the turn too.
 func (l *Link) Info(ctx context.Context) (redisclient.Info, error) {
-	if err := l.take(ctx); err != nil {
+	if err := l.turn.Take(ctx); err != nil {
 		return redisclient.Info{}, err
 	}
-	defer l.release()
+	defer l.turn.Give()
 	return l.info(ctx)
 }
 
@@ -110,10 +113,10 @@ func (l *Link) info(ctx context.Context) (redisclient.Info, error) {
 // [ErrOtherIncarnation] or [ErrConnectionLost], before anything was sent. An empty runID means whoever answers.
 // Nobody else uses the connection meanwhile, so order should be short.
 func (l *Link) Do(ctx context.Context, runID string, order func(context.Context, Redis) error) error {
-	if err := l.take(ctx); err != nil {
+	if err := l.turn.Take(ctx); err != nil {
 		return err
 	}
-	defer l.release()
+	defer l.turn.Give()
 	if l.RunID() == "" {
 		if _, err := l.info(ctx); err != nil {
 			return fmt.Errorf("asking who is there: %w", err)
@@ -141,13 +144,24 @@ func (l *Link) setRunID(id string) {
 	l.runID = id
 }
 
-func (l *Link) take(ctx context.Context) error {
+// Turn lets one user of a Link at a time through.
+type Turn interface {
+	// Take waits until nobody else has the turn, or until ctx ends, whose error it returns then.
+	Take(ctx context.Context) error
+	// Give passes the turn on.
+	Give()
+}
+
+// turn is a Turn for goroutines: who has put a value into it has the turn.
+type turn chan struct{}
+
+func (t turn) Take(ctx context.Context) error {
 	select {
-	case l.turn <- struct{}{}:
+	case t <- struct{}{}:
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("waiting for the connection: %w", ctx.Err())
 	}
 }
 
-func (l *Link) release() { <-l.turn }
+func (t turn) Give() { <-t }

@@ -63,7 +63,7 @@ func (p *Prober) newPod(w *watch, t Target) *pod {
 	q := &pod{
 		target: t, watch: w, opts: p.opts, onGap: p.voidSilence,
 		ctx: ctx, cancel: cancel, trigger: make(chan struct{}, 1),
-		state: state{node: failover.Node{Name: t.Pod, UID: t.UID, IP: t.IP, WatchedSince: p.opts.Clock.Now()}},
+		state: newState(t, p.opts.Clock.Now()),
 	}
 	q.link = link.New(redisclient.Options{
 		Addr:        net.JoinHostPort(t.IP, strconv.Itoa(t.Port)),
@@ -127,7 +127,7 @@ func (p *Prober) MarkStale(key, uid string) {
 // MarkClientsCut says that the clients of a pod were disconnected, for the master of epoch.
 func (p *Prober) MarkClientsCut(key, uid string, epoch int64) {
 	if q := p.pod(key, uid); q != nil {
-		q.update(func(s *state) { s.node.ClientsCut = max(s.node.ClientsCut, epoch) })
+		q.update(func(s *state) { s.markClientsCut(epoch) })
 	}
 }
 

@@ -14,6 +14,10 @@ type state struct {
 	eofAt time.Time // when the connection ended; zero when the pod has answered since
 }
 
+func newState(t Target, now time.Time) state {
+	return state{node: failover.Node{Name: t.Pod, UID: t.UID, IP: t.IP, WatchedSince: now}}
+}
+
 // outcome is what came of a probe.
 type outcome struct {
 	began, ended time.Time
@@ -74,6 +78,8 @@ func (s *state) markStale() {
 	s.node.Stale = true
 	s.marks++
 }
+
+func (s *state) markClientsCut(epoch int64) { s.node.ClientsCut = max(s.node.ClientsCut, epoch) }
 
 // voidSilence makes silence be counted from now on.
 func (s *state) voidSilence(now time.Time) { s.node.WatchedSince = now }

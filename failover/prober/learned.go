@@ -1,0 +1,50 @@
+package prober
+
+import (
+	"time"
+
+	"github.com/redisha/redisha/failover"
+	"github.com/redisha/redisha/redisclient"
+)
+
+// Learned is what a Prober learns about one pod, without its connection, its loop and its clock: how the outcomes of
+// probes become facts with ages. A simulation of probes feeds it by itself. It is not safe for concurrent use.
+type Learned struct{ state state }
+
+// Learn begins to learn about a pod.
+func Learn(t Target, now time.Time) *Learned {
+	return &Learned{state: newState(t, now)}
+}
+
+// Probe is one question to a pod, as it was asked.
+type Probe struct {
+	began time.Time
+	marks uint64
+}
+
+// Begin is called when a probe begins.
+func (l *Learned) Begin(now time.Time) Probe { return Probe{began: now, marks: l.state.marks} }
+
+// End takes in what came of a probe. It reports whether the pod differs in kind from before ([Options.Wake]), and
+// whether in contact or incarnation, which is what the other pods are asked about at once.
+func (l *Learned) End(p Probe, now time.Time, info redisclient.Info, err error) (differs, contact bool) {
+	before := l.state.kind()
+	l.state.record(outcome{began: p.began, ended: now, marks: p.marks, info: info, class: redisclient.Classify(err)})
+	after := l.state.kind()
+	return before != after, before.contact != after.contact || before.runID != after.runID
+}
+
+// EOF is called the moment the connection ends.
+func (l *Learned) EOF(now time.Time) { l.state.eofAt = now }
+
+// MarkStale says that a command is sent, or was sent, that may change the pod.
+func (l *Learned) MarkStale() { l.state.markStale() }
+
+// MarkClientsCut says that the pod's clients were disconnected, for the master of epoch.
+func (l *Learned) MarkClientsCut(epoch int64) { l.state.markClientsCut(epoch) }
+
+// VoidSilence makes silence be counted from now on.
+func (l *Learned) VoidSilence(now time.Time) { l.state.voidSilence(now) }
+
+// Node returns what is known.
+func (l *Learned) Node() failover.Node { return l.state.node }
