@@ -117,17 +117,8 @@ func (c *cluster) writeSlice(ctx context.Context, key client.ObjectKey, epoch in
 	if err := controllerutil.SetControllerReference(rha, slice, c.client.Scheme()); err != nil {
 		return fmt.Errorf("owning the slice: %w", err)
 	}
-	if found && live.AddressType != slice.AddressType && len(endpoints) > 0 {
-		// The address family of a slice cannot be changed.
-		if err := c.client.Delete(ctx, live, client.Preconditions{ResourceVersion: &live.ResourceVersion}); client.IgnoreNotFound(err) != nil {
-			return fmt.Errorf("replacing the slice of another address family: %w", err)
-		}
-		found = false
-	}
 	if found {
-		slice.AddressType = live.AddressType
-		slice.ResourceVersion = live.ResourceVersion
-		err = c.client.Update(ctx, slice)
+		err = c.updateSlice(ctx, live, slice)
 	} else {
 		err = c.createSlice(ctx, slice)
 	}
@@ -137,6 +128,20 @@ func (c *cluster) writeSlice(ctx context.Context, key client.ObjectKey, epoch in
 	}
 	c.slices.wrote(slice)
 	return nil
+}
+
+// updateSlice replaces live by slice, if live is what is stored. The address family of a slice
+// cannot be changed: another family takes another slice.
+func (c *cluster) updateSlice(ctx context.Context, live, slice *discoveryv1.EndpointSlice) error {
+	if live.AddressType != slice.AddressType && len(slice.Endpoints) > 0 {
+		if err := c.client.Delete(ctx, live, client.Preconditions{ResourceVersion: &live.ResourceVersion}); client.IgnoreNotFound(err) != nil {
+			return err
+		}
+		return c.createSlice(ctx, slice)
+	}
+	slice.AddressType = live.AddressType
+	slice.ResourceVersion = live.ResourceVersion
+	return c.client.Update(ctx, slice)
 }
 
 // createSlice creates the slice. One that exists and that the cache does not show (its labels were
@@ -153,15 +158,12 @@ func (c *cluster) createSlice(ctx context.Context, slice *discoveryv1.EndpointSl
 	if owner := metav1.GetControllerOf(live); owner != nil && owner.UID != slice.OwnerReferences[0].UID {
 		return fmt.Errorf("EndpointSlice %s belongs to %s %s; delete or rename it", live.Name, owner.Kind, owner.Name)
 	}
-	if p := publishedIn(live); p.Epoch > mustEpoch(slice) {
+	if p := publishedIn(live); p.Epoch > publishedIn(slice).Epoch {
 		return fmt.Errorf("epoch %d has published already", p.Epoch)
 	}
 	slice.ResourceVersion = live.ResourceVersion
 	return c.client.Update(ctx, slice)
 }
-
-// mustEpoch reads the epoch that newSlice wrote.
-func mustEpoch(slice *discoveryv1.EndpointSlice) int64 { return publishedIn(slice).Epoch }
 
 func newSlice(key client.ObjectKey, epoch int64, endpoints []discoveryv1.Endpoint) *discoveryv1.EndpointSlice {
 	labels := resources.Labels(key.Name)

@@ -87,30 +87,32 @@ func (r *FailoverReconciler) Reconcile(ctx context.Context, req ctrl.Request) (c
 	if err := r.loadPassword(ctx, req.NamespacedName); err != nil {
 		return ctrl.Result{}, err
 	}
-	began := r.Clock.Now()
-	for {
-		next, again, err := r.step(ctx, rha)
-		switch {
-		case apierrors.IsConflict(err) || errors.Is(err, errOvertaken):
-			// Somebody else wrote the object: whatever was decided was decided on an old one.
-			r.statuses.forget(req.NamespacedName)
-			if next, err = r.live(ctx, req.NamespacedName); err != nil || next == nil {
-				return ctrl.Result{}, err
-			}
-			again = 0
-		case err != nil:
+	for began := r.Clock.Now(); r.Clock.Since(began) < stepBudget; {
+		next, again, err := r.stepOnLatest(ctx, rha)
+		if err != nil || next == nil {
 			return ctrl.Result{}, err
-		case again > stepPause || again < 0:
+		}
+		if again > stepPause || again < 0 {
 			return ctrl.Result{RequeueAfter: max(again, 0)}, nil
 		}
 		rha = next
-		if r.Clock.Since(began) > stepBudget {
-			return ctrl.Result{RequeueAfter: retryPause}, nil
-		}
 		if err := r.pause(ctx, again); err != nil {
 			return ctrl.Result{}, err
 		}
 	}
+	return ctrl.Result{RequeueAfter: retryPause}, nil
+}
+
+// stepOnLatest is step, but that a decision made on an old object leads to the present one; nil when it is gone.
+func (r *FailoverReconciler) stepOnLatest(ctx context.Context, rha *v1alpha1.RedisHA) (*v1alpha1.RedisHA, time.Duration, error) {
+	next, again, err := r.step(ctx, rha)
+	if !apierrors.IsConflict(err) && !errors.Is(err, errOvertaken) {
+		return next, again, err
+	}
+	key := client.ObjectKeyFromObject(rha)
+	r.statuses.forget(key)
+	next, err = r.live(ctx, key)
+	return next, 0, err
 }
 
 // step is one turn of the loop. again is when to take the next: negative for "when something
@@ -233,11 +235,8 @@ func (r *FailoverReconciler) release(ctx context.Context, key client.ObjectKey) 
 			}
 		}
 	}
-	if len(pods) == 0 || !leaving {
+	if !leaving {
 		r.forget(key)
-		if len(pods) == 0 {
-			return ctrl.Result{}, nil
-		}
 		return ctrl.Result{}, nil
 	}
 	r.executor.Execute(ctx, key.String(), int(resources.RedisPort), actions)

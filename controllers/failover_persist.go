@@ -115,26 +115,11 @@ func swapPatch(before, next *v1alpha1.RedisHA) ([]byte, error) {
 // writeConditions applies the failover controller's conditions if they changed, and leaves those
 // of others alone. They inform people; nothing is decided on them.
 func (r *FailoverReconciler) writeConditions(ctx context.Context, rha *v1alpha1.RedisHA, d failover.Decision, obs failover.Observation) (*v1alpha1.RedisHA, error) {
-	own := conditionsOf(rha, d, obs)
-	merged := append([]metav1.Condition(nil), rha.Status.Conditions...)
-	changed := false
-	for i := range own {
-		own[i].ObservedGeneration = rha.Generation
-		changed = meta.SetStatusCondition(&merged, own[i]) || changed
-	}
+	own, changed := mergeConditions(rha, conditionsOf(rha, d, obs))
 	if !changed {
 		return rha, nil
 	}
-	apply := &v1alpha1.RedisHA{
-		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "RedisHA"},
-		ObjectMeta: metav1.ObjectMeta{Namespace: rha.Namespace, Name: rha.Name},
-	}
-	for _, c := range own {
-		if kept := meta.FindStatusCondition(merged, c.Type); kept != nil {
-			apply.Status.Conditions = append(apply.Status.Conditions, *kept)
-		}
-	}
-	body, err := conditionsBody(apply)
+	body, err := conditionsBody(rha, own)
 	if err != nil {
 		return rha, err
 	}
@@ -146,20 +131,39 @@ func (r *FailoverReconciler) writeConditions(ctx context.Context, rha *v1alpha1.
 	}
 	r.statuses.wrote(next)
 	observeReason(client.ObjectKeyFromObject(rha), d.Reason)
-	if was := meta.FindStatusCondition(rha.Status.Conditions, v1alpha1.ConditionBlocked); d.Next.State != failover.StateBlocked &&
-		meta.IsStatusConditionTrue(next.Status.Conditions, v1alpha1.ConditionBlocked) && (was == nil || was.Reason != string(d.Reason)) {
-		r.Recorder.Event(rha, corev1.EventTypeWarning, eventRefused, fmt.Sprintf("%s: %s", d.Reason, d.Verdict))
-	}
+	r.announceRefusal(rha, next, d)
 	return next, nil
+}
+
+// mergeConditions gives the wanted conditions the transition times they have, and reports whether any differs.
+func mergeConditions(rha *v1alpha1.RedisHA, wanted []metav1.Condition) (own []metav1.Condition, changed bool) {
+	merged := append([]metav1.Condition(nil), rha.Status.Conditions...)
+	for _, c := range wanted {
+		c.ObservedGeneration = rha.Generation
+		changed = meta.SetStatusCondition(&merged, c) || changed
+		own = append(own, *meta.FindStatusCondition(merged, c.Type))
+	}
+	return own, changed
+}
+
+// announceRefusal records an Event when a refusal is new. A state Blocked has announced itself.
+func (r *FailoverReconciler) announceRefusal(before, after *v1alpha1.RedisHA, d failover.Decision) {
+	if d.Next.State == failover.StateBlocked || !meta.IsStatusConditionTrue(after.Status.Conditions, v1alpha1.ConditionBlocked) {
+		return
+	}
+	was := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionBlocked)
+	if was == nil || was.Reason != string(d.Reason) {
+		r.Recorder.Event(after, corev1.EventTypeWarning, eventRefused, fmt.Sprintf("%s: %s", d.Reason, d.Verdict))
+	}
 }
 
 // conditionsBody is the apply configuration of the conditions and nothing else: whatever else it
 // named would become ours.
-func conditionsBody(rha *v1alpha1.RedisHA) ([]byte, error) {
+func conditionsBody(rha *v1alpha1.RedisHA, conditions []metav1.Condition) ([]byte, error) {
 	body, err := json.Marshal(map[string]any{
-		"apiVersion": rha.APIVersion, "kind": rha.Kind,
+		"apiVersion": v1alpha1.GroupVersion.String(), "kind": "RedisHA",
 		"metadata": map[string]any{"namespace": rha.Namespace, "name": rha.Name},
-		"status":   map[string]any{"conditions": rha.Status.Conditions},
+		"status":   map[string]any{"conditions": conditions},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("building the conditions: %w", err)

@@ -30,7 +30,7 @@ func applyDecision(rha *v1alpha1.RedisHA, d failover.Decision) {
 func conditionsOf(rha *v1alpha1.RedisHA, d failover.Decision, obs failover.Observation) []metav1.Condition {
 	return []metav1.Condition{
 		availableCondition(d, obs), readyCondition(rha, d, obs), initializedCondition(d),
-		possibleCondition(rha, d, obs), pausedCondition(d), blockedCondition(d),
+		possibleCondition(rha, d), pausedCondition(d), blockedCondition(d),
 	}
 }
 
@@ -96,7 +96,7 @@ func initializedCondition(d failover.Decision) metav1.Condition {
 }
 
 // possibleCondition answers the question before it is asked: would we survive the master's loss now?
-func possibleCondition(rha *v1alpha1.RedisHA, d failover.Decision, obs failover.Observation) metav1.Condition {
+func possibleCondition(rha *v1alpha1.RedisHA, d failover.Decision) metav1.Condition {
 	kind := v1alpha1.ConditionFailoverPossible
 	if resources.Replicas(rha) == 1 {
 		return condition(kind, false, v1alpha1.ReasonSingleNode, "spec.replicas is 1; there is nothing to fail over to")

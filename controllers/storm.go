@@ -29,7 +29,7 @@ func (s *storm) note(key string, d failover.Diagnosis, now time.Time) {
 		s.known, s.since = map[string]bool{}, map[string]time.Time{}
 	}
 	s.known[key] = true
-	switch d { //nolint:exhaustive // only these are about reachability
+	switch d {
 	case failover.DiagnosisDown, failover.DiagnosisUnwitnessed, failover.DiagnosisVetoed:
 		if _, ok := s.since[key]; !ok {
 			s.since[key] = now

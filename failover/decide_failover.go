@@ -2,6 +2,7 @@ package failover
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -32,22 +33,25 @@ func (d *decider) firstMaster() (election, Cause) {
 	if wait, ok := awaited(d.next, d.obs); ok {
 		return election{reason: ReasonWaitingForData, sentence: wait}, CauseBootstrap
 	}
-	var first *Node
-	for i, n := range d.obs.Nodes {
+	return d.seed(), CauseBootstrap
+}
+
+// seed elects the very first master: who holds data that is older than the RedisHA, else ordinal 0.
+func (d *decider) seed() election {
+	var fit []Node
+	for _, n := range d.obs.Nodes {
 		if n.Ordinal == 0 && !n.Answers() && n.SilentFor(d.now) < bootstrapPatience {
-			return election{reason: ReasonWaitingForPods, sentence: "waiting for " + n.Name}, CauseBootstrap
+			return election{reason: ReasonWaitingForPods, sentence: "waiting for " + n.Name}
 		}
-		if !n.Answers() || n.Terminating || n.Replication.Loading {
-			continue
-		}
-		if first == nil || bySeed(n, *first, d.next, d.policy) < 0 {
-			first = &d.obs.Nodes[i]
+		if n.Answers() && !n.Terminating && !n.Replication.Loading {
+			fit = append(fit, n)
 		}
 	}
-	if first == nil {
-		return election{reason: ReasonWaitingForPods, sentence: "waiting for the first Redis to answer"}, CauseBootstrap
+	if len(fit) == 0 {
+		return election{reason: ReasonWaitingForPods, sentence: "waiting for the first Redis to answer"}
 	}
-	return election{candidate: first, sentence: fmt.Sprintf("%s becomes the first master with %d key(s)", first.Name, first.Replication.Keys)}, CauseBootstrap
+	slices.SortFunc(fit, func(a, b Node) int { return bySeed(a, b, d.next, d.policy) })
+	return election{candidate: &fit[0], sentence: fmt.Sprintf("%s becomes the first master with %d key(s)", fit[0].Name, fit[0].Replication.Keys)}
 }
 
 // bootstrapPatience is how long the first master is kept for ordinal 0 when others are there already.
@@ -55,23 +59,7 @@ const bootstrapPatience = 10 * time.Second
 
 // fencing quietens the old master and detaches everybody, then chooses on frozen offsets.
 func (d *decider) fencing() Decision {
-	var actions []Action
-	waiting := false
-	for _, n := range d.obs.Nodes {
-		within := DetachWithin
-		if d.next.Old != nil && n.UID == d.next.Old.UID {
-			within = QuietenWithin
-		}
-		if unheard(n) {
-			waiting = waiting || d.tried(n) < within
-			continue
-		}
-		if n.Contact != ContactAnswering || (n.Answers() && n.Replication.Fenced()) {
-			continue
-		}
-		actions = append(actions, Detach{Node: n.Ref(), Quieten: n.Replication.Role == RoleMaster, Within: within})
-		waiting = waiting || d.tried(n) < within
-	}
+	actions, waiting := d.detach()
 	if waiting {
 		return Decision{Next: d.next, Actions: actions, Verdict: "detaching " + fmt.Sprint(len(actions)) + " node(s)", RequeueAfter: lookAgainSoon}
 	}
@@ -84,6 +72,25 @@ func (d *decider) fencing() Decision {
 	}
 	d.next.Steps = withStep(d.next.Steps, StepDetached, d.now)
 	return d.choose(*chosen.candidate, chosen.sentence)
+}
+
+// detach fences whoever is not seen fenced, and says whether it is worth waiting for them.
+func (d *decider) detach() (actions []Action, waiting bool) {
+	for _, n := range d.obs.Nodes {
+		detached := n.Answers() && n.Replication.Fenced()
+		if detached || (n.Contact != ContactAnswering && !unheard(n)) {
+			continue
+		}
+		within := DetachWithin
+		if d.next.Old != nil && n.UID == d.next.Old.UID {
+			within = QuietenWithin
+		}
+		waiting = waiting || d.tried(n) < within
+		if !unheard(n) {
+			actions = append(actions, Detach{Node: n.Ref(), Quieten: n.Replication.Role == RoleMaster, Within: within})
+		}
+	}
+	return actions, waiting
 }
 
 // unheard reports a node that we watch but know nothing of yet. After a takeover that is everybody, for a moment; to choose

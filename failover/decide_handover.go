@@ -27,6 +27,11 @@ func (d *decider) handingOver() Decision {
 	if f := diagnose(v); f.class == classHard && f.diagnosis != DiagnosisDemoted {
 		return d.failOver(f)
 	}
+	return d.drain(v)
+}
+
+// drain goes on draining, or gives up while giving up costs nothing.
+func (d *decider) drain(v view) Decision {
 	candidate, ok := d.obs.Node(*d.next.Candidate)
 	switch {
 	case !ok || plannedLimitation(v, candidate) == LimitUnreachable && d.tried(candidate) > QuietenWithin:

@@ -63,15 +63,25 @@ func (d *decider) farewell(v view) []Action {
 		return nil
 	}
 	old, ok := d.obs.Node(*d.next.Old)
-	switch {
-	case !ok || old.Terminating && !old.Answers() || old.Exited:
+	if !ok {
 		return nil
-	case old.Answers() && old.Replication.RunID == d.next.Old.RunID && old.ClientsCut < d.next.Epoch:
-		return []Action{CutClients{Node: old.Ref(), Epoch: d.next.Epoch}}
-	case (old.Contact == ContactSilent || old.Contact == ContactNone) && d.next.Cause == Cause(DiagnosisDown):
+	}
+	if old.Answers() {
+		if old.Replication.RunID == d.next.Old.RunID && old.ClientsCut < d.next.Epoch {
+			return []Action{CutClients{Node: old.Ref(), Epoch: d.next.Epoch}}
+		}
+		return nil
+	}
+	if d.next.Cause == Cause(DiagnosisDown) && mayWake(old) {
 		return []Action{DeletePod{Node: old.Ref()}}
 	}
 	return nil
+}
+
+// mayWake reports a process that hangs, as far as we know, and that nobody is ending yet.
+func mayWake(n Node) bool {
+	hung := n.Contact == ContactSilent || n.Contact == ContactNone
+	return hung && !n.Terminating && !n.Exited
 }
 
 // upkeep is what Stable does while nothing is wrong: keep everything as it was promised.
@@ -145,10 +155,7 @@ func (d *decider) follow(v view) []Action {
 		}
 	}
 	for _, n := range v.others {
-		if !n.Answers() || n.Replication.Loading || n.Follows(v.ref.IP) || n.Terminating && n.Replication.Fenced() {
-			continue
-		}
-		if n.Replication.Role == RoleMaster && d.isStranger(v, n) && !d.discards(n) {
+		if !d.strayed(v, n) {
 			continue
 		}
 		partial := v.master.Replication.Lineage.Holds(n.Replication.Lineage.ReplID, n.Replication.Lineage.Offset)
@@ -161,6 +168,17 @@ func (d *decider) follow(v view) []Action {
 		actions = append(actions, Follow{Node: n.Ref(), Master: v.ref})
 	}
 	return actions
+}
+
+// strayed reports a node that should follow the master, does not, and may be told to.
+func (d *decider) strayed(v view, n Node) bool {
+	if !n.Answers() || n.Replication.Loading || n.Follows(v.ref.IP) {
+		return false
+	}
+	if n.Replication.Role == RoleMaster {
+		return !d.isStranger(v, n) || d.discards(n)
+	}
+	return !n.Terminating || !n.Replication.Fenced()
 }
 
 // discards reports that a person gave up the data of n.
@@ -234,21 +252,27 @@ func (d *decider) picture(v view, atOnce bool) []KnownNode {
 			picture = append(picture, before)
 			continue
 		}
-		now := KnownNode{NodeRef: n.Ref(), Role: n.Replication.Role, LinkUp: n.Replication.LinkUp && n.Replication.Role == RoleReplica}
-		if now.RunID == "" && known {
-			now.RunID = before.RunID
-		}
-		sameProcess := known && before.RunID == now.RunID
-		now.Attached = n.UID == v.ref.UID || v.attached(n) || (sameProcess && before.Attached)
-		if n.UID != v.ref.UID {
-			now.Limitation = plannedLimitation(v, n)
-		}
-		if n.Contact != ContactAnswering {
-			now.Role, now.LinkUp = RoleUnknown, false
-		}
-		picture = append(picture, now)
+		picture = append(picture, portray(v, n, before))
 	}
 	return picture
+}
+
+// portray describes a node as it is now; before is what was known of its pod, or nothing.
+func portray(v view, n Node, before KnownNode) KnownNode {
+	now := KnownNode{NodeRef: n.Ref()}
+	if now.RunID == "" {
+		now.RunID = before.RunID
+	}
+	sameProcess := before.UID == now.UID && before.RunID == now.RunID
+	now.Attached = n.UID == v.ref.UID || v.attached(n) || (sameProcess && before.Attached)
+	if n.UID != v.ref.UID {
+		now.Limitation = plannedLimitation(v, n)
+	}
+	if n.Contact == ContactAnswering {
+		now.Role = n.Replication.Role
+		now.LinkUp = n.Replication.LinkUp && now.Role == RoleReplica
+	}
+	return now
 }
 
 func (d *decider) lastKnown(n Node) (KnownNode, bool) {

@@ -59,18 +59,15 @@ func run(ctx context.Context) error {
 	// A failover makes a handful of writes at once; the default limit of 20 a second would queue
 	// those of many RedisHA behind each other. The API server protects itself by fairness.
 	config.QPS, config.Burst = 200, 400
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
-		if err := add(scheme); err != nil {
-			return fmt.Errorf("building the scheme: %w", err)
-		}
-	}
 	me, err := identity()
 	if err != nil {
 		return err
 	}
 	me += "_" + string(uuid.NewUUID())
-	mgrOptions := managerOptions(o, scheme)
+	mgrOptions, err := managerOptions(o)
+	if err != nil {
+		return err
+	}
 	lease, err := elect(config, o, me, &mgrOptions)
 	if err != nil {
 		return err
@@ -82,19 +79,19 @@ func run(ctx context.Context) error {
 	if err := addControllers(mgr, o, lease, me); err != nil {
 		return err
 	}
-	if err := mgr.AddHealthzCheck("healthz", healthz.Ping); err != nil {
-		return fmt.Errorf("adding the health check: %w", err)
-	}
-	if err := mgr.AddReadyzCheck("readyz", healthz.Ping); err != nil {
-		return fmt.Errorf("adding the readiness check: %w", err)
-	}
 	if err := mgr.Start(ctx); err != nil {
 		return fmt.Errorf("running: %w", err)
 	}
 	return nil
 }
 
-func managerOptions(o options, scheme *runtime.Scheme) ctrl.Options {
+func managerOptions(o options) (ctrl.Options, error) {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return ctrl.Options{}, fmt.Errorf("building the scheme: %w", err)
+		}
+	}
 	cacheOptions := cache.Options{ByObject: map[client.Object]cache.ByObject{}}
 	// Of the kinds that a cluster is full of, only what belongs to a RedisHA is kept in memory.
 	ours := labels.NewSelector()
@@ -118,7 +115,7 @@ func managerOptions(o options, scheme *runtime.Scheme) ctrl.Options {
 		Cache:                  cacheOptions,
 		Metrics:                metricsserver.Options{BindAddress: o.metricsAddress},
 		HealthProbeBindAddress: o.probeAddress,
-	}
+	}, nil
 }
 
 // elect sets leader election up, with a lock that knows for how long the lease is certainly ours.
@@ -166,6 +163,12 @@ func addControllers(mgr ctrl.Manager, o options, lease executor.Lease, me string
 	workloads := &controllers.WorkloadReconciler{Client: mgr.GetClient(), APIReader: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorderFor("redisha")}
 	if err := workloads.SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("setting the workload controller up: %w", err)
+	}
+	if err := mgr.AddHealthzCheck("healthz", healthz.Ping); err != nil {
+		return fmt.Errorf("adding the health check: %w", err)
+	}
+	if err := mgr.AddReadyzCheck("readyz", healthz.Ping); err != nil {
+		return fmt.Errorf("adding the readiness check: %w", err)
 	}
 	return nil
 }
