@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -68,15 +69,11 @@ func enter(prepare []func(context.Context) error) (int, error) {
 		}
 	}
 	stop()
-	dir, err := os.MkdirTemp("", "redisha-sandbox-")
+	dir, remove, err := newStateDir()
 	if err != nil {
 		return 1, err
 	}
-	defer os.RemoveAll(dir)
-	// The inner program mounts a tmpfs here; a mount point can't be made later when the folder is not ours to write.
-	if err := os.Mkdir(filepath.Join(dir, "run"), 0o700); err != nil {
-		return 1, err
-	}
+	defer remove()
 	bridge, port, err := listenOutside()
 	if err != nil {
 		return 1, err
@@ -84,6 +81,39 @@ func enter(prepare []func(context.Context) error) (int, error) {
 	defer bridge.Close()
 	return runInside(bridge, append(os.Environ(),
 		EnvKubeBinDir+"="+binaries, envStateDir+"="+dir, envAPIPort+"="+port))
+}
+
+// newStateDir makes the folder for what both sides see, and removes those whose owners were killed and could not.
+func newStateDir() (string, func(), error) {
+	const prefix, lockName = "redisha-sandbox-", "lock"
+	left, _ := filepath.Glob(filepath.Join(os.TempDir(), prefix+"*", lockName))
+	for _, path := range left {
+		// A lock file so young may be about to be locked.
+		if info, err := os.Stat(path); err != nil || time.Since(info.ModTime()) < time.Minute {
+			continue
+		}
+		if f, err := os.OpenFile(path, os.O_RDWR, 0); err == nil {
+			if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
+				_ = os.RemoveAll(filepath.Dir(path))
+			}
+			f.Close()
+		}
+	}
+	dir, err := os.MkdirTemp("", prefix)
+	if err != nil {
+		return "", nil, err
+	}
+	lock, err := os.Create(filepath.Join(dir, lockName))
+	if err == nil {
+		err = unix.Flock(int(lock.Fd()), unix.LOCK_EX)
+	}
+	if err == nil {
+		err = os.Mkdir(filepath.Join(dir, "run"), 0o700) // where the inner program mounts a tmpfs
+	}
+	return dir, func() {
+		_ = os.RemoveAll(dir)
+		lock.Close()
+	}, err
 }
 
 // listenOutside opens the port through which kubectl on the machine reaches the API server. A socket belongs to the network

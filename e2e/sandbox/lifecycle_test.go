@@ -19,7 +19,10 @@ import (
 	"github.com/redisha/redisha/e2e/sandbox"
 )
 
-const envSleeper = "SANDBOX_TEST_SLEEPER"
+const (
+	envSleeper  = "SANDBOX_TEST_SLEEPER"
+	withCluster = "cluster" // among its values
+)
 
 // sleeper is what the tests of Enter run: it has processes of several kinds below it and waits to be ended.
 func sleeper() int {
@@ -29,9 +32,33 @@ func sleeper() int {
 	if err := exec.Command("sleep", "1000").Start(); err != nil {
 		return 1
 	}
+	if os.Getenv(envSleeper) == withCluster {
+		if err := startTwice(context.Background()); err != nil {
+			fmt.Println(err)
+			return 1
+		}
+	}
 	fmt.Println("ready")
 	time.Sleep(1000 * time.Second)
 	return 0
+}
+
+// startTwice leaves the second of two sandboxes running, with a pod.
+func startTwice(ctx context.Context) error {
+	first, err := sandbox.Start(ctx, sandbox.Options{Nodes: 1})
+	if err != nil {
+		return err
+	}
+	first.Stop()
+	second, err := sandbox.Start(ctx, sandbox.Options{Nodes: 1})
+	if err != nil {
+		return err
+	}
+	marked := strings.Replace(redisPod("one"), "    readinessProbe:", "    env: [{name: "+envSleeper+", value: "+withCluster+"}]\n    readinessProbe:", 1)
+	if err := second.Apply(ctx, []byte(marked)); err != nil {
+		return err
+	}
+	return sandbox.WaitFor(ctx, "the pod to run", func(context.Context) (bool, error) { return second.Signal("default", "one", "redis", 0) == nil, nil })
 }
 
 // marked returns the processes whose environment has the mark, however deep they are.
@@ -47,11 +74,19 @@ func marked(mark string) []string {
 }
 
 func TestNothingIsLeftWhenTheOuterProcessEnds(t *testing.T) {
-	for _, signal := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM} {
-		t.Run(signal.String(), func(t *testing.T) {
-			mark, folder := fmt.Sprintf("mark-%d", signal), t.TempDir()
+	for _, c := range []struct {
+		mark      string
+		signal    syscall.Signal
+		processes int // at least: the outer one, PID 1 of the namespace, the program, its two children; three of the control plane and the pod's
+	}{
+		{"terminated", syscall.SIGTERM, 5},
+		{"killed", syscall.SIGKILL, 5},
+		{withCluster, syscall.SIGKILL, 9},
+	} {
+		t.Run(c.mark, func(t *testing.T) {
+			folder := t.TempDir()
 			cmd := exec.Command(os.Args[0])
-			cmd.Env = append(os.Environ(), envSleeper+"="+mark, "REDISHA_SANDBOX_STAGE=", "TMPDIR="+folder)
+			cmd.Env = append(os.Environ(), envSleeper+"="+c.mark, "REDISHA_SANDBOX_STAGE=", "TMPDIR="+folder)
 			cmd.Stderr = os.Stderr
 			output, err := cmd.StdoutPipe()
 			check(t, err)
@@ -60,14 +95,13 @@ func TestNothingIsLeftWhenTheOuterProcessEnds(t *testing.T) {
 			if err != nil || line != "ready\n" {
 				t.Fatalf("the program inside said %q, %v", line, err)
 			}
-			// The outer process, PID 1 of the namespace, the program, and its two children.
-			if n := len(marked(mark)); n != 5 {
-				t.Errorf("%d processes run, want 5", n)
+			if n := len(marked(c.mark)); n < c.processes {
+				t.Errorf("%d processes run, want %d", n, c.processes)
 			}
-			check(t, cmd.Process.Signal(signal))
+			check(t, cmd.Process.Signal(c.signal))
 			_ = cmd.Wait()
-			check(t, sandbox.WaitFor(within(t), "every process to end", func(context.Context) (bool, error) { return len(marked(mark)) == 0, nil }))
-			if left, _ := os.ReadDir(folder); signal != syscall.SIGKILL && len(left) > 0 {
+			check(t, sandbox.WaitFor(within(t), "every process to end", func(context.Context) (bool, error) { return len(marked(c.mark)) == 0, nil }))
+			if left, _ := os.ReadDir(folder); c.signal != syscall.SIGKILL && len(left) > 0 {
 				t.Errorf("left in the folder for temporary files: %v", left)
 			}
 		})

@@ -27,9 +27,15 @@ func newRecorder(client kubernetes.Interface) (record.EventRecorder, func()) {
 
 // warn and tell record an Event about the pod.
 func (w *worker) warn(reason, format string, args ...any) {
-	w.r.events.Eventf(w.latest(), corev1.EventTypeWarning, reason, format, args...)
+	w.record(corev1.EventTypeWarning, reason, format, args...)
 }
 
 func (w *worker) tell(reason, format string, args ...any) {
-	w.r.events.Eventf(w.latest(), corev1.EventTypeNormal, reason, format, args...)
+	w.record(corev1.EventTypeNormal, reason, format, args...)
+}
+
+func (w *worker) record(kind, reason, format string, args ...any) {
+	if w.r.ctx.Err() == nil { // nobody is there to read how the sandbox ended
+		w.r.events.Eventf(w.latest(), kind, reason, format, args...)
+	}
 }

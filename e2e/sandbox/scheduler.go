@@ -27,6 +27,7 @@ type scheduler struct {
 	events record.EventRecorder
 	pods   corelisters.PodLister
 	nodes  corelisters.NodeLister
+	claims corelisters.PersistentVolumeClaimLister
 	wake   chan struct{}
 	bound  map[types.UID]string // bindings that the informer may not show yet
 }
@@ -34,10 +35,10 @@ type scheduler struct {
 func newScheduler(client kubernetes.Interface, events record.EventRecorder, factory informers.SharedInformerFactory) *scheduler {
 	core := factory.Core().V1()
 	s := &scheduler{
-		client: client, events: events, pods: core.Pods().Lister(), nodes: core.Nodes().Lister(),
+		client: client, events: events, pods: core.Pods().Lister(), nodes: core.Nodes().Lister(), claims: core.PersistentVolumeClaims().Lister(),
 		wake: make(chan struct{}, 1), bound: map[types.UID]string{},
 	}
-	for _, informer := range []cache.SharedIndexInformer{core.Pods().Informer(), core.Nodes().Informer()} {
+	for _, informer := range []cache.SharedIndexInformer{core.Pods().Informer(), core.Nodes().Informer(), core.PersistentVolumeClaims().Informer()} {
 		_, _ = informer.AddEventHandler(wakeOn(s.wake))
 	}
 	return s
@@ -90,9 +91,15 @@ func (s *scheduler) scheduleAll(ctx context.Context) bool {
 func (s *scheduler) schedule(ctx context.Context, pod *corev1.Pod, pods []*corev1.Pod) bool {
 	ctx, cancel := requestContext(ctx)
 	defer cancel()
+	if claim := s.unboundClaim(pod); claim != "" {
+		if time.Since(pod.CreationTimestamp.Time) < claimPatience {
+			return false // most likely being provisioned
+		}
+		return s.reportUnschedulable(ctx, pod, "pod has unbound immediate PersistentVolumeClaims: "+claim) == nil
+	}
 	node, refusals := s.choose(pod, pods)
 	if node == "" {
-		return s.reportUnschedulable(ctx, pod, refusals) == nil
+		return s.reportUnschedulable(ctx, pod, strings.Join(refusals, ", ")) == nil
 	}
 	binding := &corev1.Binding{
 		ObjectMeta: metav1.ObjectMeta{Name: pod.Name, Namespace: pod.Namespace, UID: pod.UID},
@@ -103,6 +110,23 @@ func (s *scheduler) schedule(ctx context.Context, pod *corev1.Pod, pods []*corev
 	}
 	s.bound[pod.UID] = node
 	return true
+}
+
+// claimPatience is how long a claim may be unbound before the pod's status tells.
+const claimPatience = 3 * time.Second
+
+// unboundClaim returns the name of a claim that the pod uses and that has no volume yet.
+func (s *scheduler) unboundClaim(pod *corev1.Pod) string {
+	for _, volume := range pod.Spec.Volumes {
+		if volume.PersistentVolumeClaim == nil {
+			continue
+		}
+		name := volume.PersistentVolumeClaim.ClaimName
+		if claim, err := s.claims.PersistentVolumeClaims(pod.Namespace).Get(name); err != nil || claim.Status.Phase != corev1.ClaimBound {
+			return name
+		}
+	}
+	return ""
 }
 
 func (s *scheduler) choose(pod *corev1.Pod, pods []*corev1.Pod) (string, []string) {
@@ -192,8 +216,8 @@ func (s *scheduler) repelled(pod *corev1.Pod, node *corev1.Node, pods []*corev1.
 	return false
 }
 
-func (s *scheduler) reportUnschedulable(ctx context.Context, pod *corev1.Pod, refusals []string) error {
-	message := fmt.Sprintf("0/%d nodes are available: %s.", len(refusals), strings.Join(refusals, ", "))
+func (s *scheduler) reportUnschedulable(ctx context.Context, pod *corev1.Pod, why string) error {
+	message := "0 nodes are available: " + why + "."
 	for _, c := range pod.Status.Conditions {
 		if c.Type == corev1.PodScheduled && c.Message == message {
 			return nil
