@@ -47,9 +47,10 @@ type FailoverReconciler struct {
 	storm    storm
 	wake     func(reconcile.Request)
 
-	mu        sync.Mutex
-	passwords map[string]string
-	claimed   map[string]map[failover.NodeRef]bool
+	mu         sync.Mutex
+	passwords  map[string]string
+	complaints map[string]string // about requests that cannot be read
+	claimed    map[string]map[failover.NodeRef]bool
 }
 
 // OperatorNamePrefix begins the name of every connection of an operator to Redis (CLIENT LIST).
@@ -130,12 +131,7 @@ func (r *FailoverReconciler) step(ctx context.Context, rha *v1alpha1.RedisHA) (*
 	}
 	now := r.Clock.Now()
 	obs.ObserverSick = r.storm.sick(now)
-	request, err := requestOf(rha)
-	if err != nil {
-		r.Recorder.Event(rha, corev1.EventTypeWarning, eventInvalidRequest, err.Error())
-		request = nil
-	}
-	decision := failover.Decide(now, policyOf(rha), obs, progressOf(&rha.Status), request)
+	decision := failover.Decide(now, policyOf(rha), obs, progressOf(&rha.Status), r.request(rha))
 	r.storm.note(key.String(), decision.Diagnosis, now)
 
 	next, wrote, err := r.persist(ctx, rha, decision, obs)
@@ -159,6 +155,24 @@ func (r *FailoverReconciler) step(ctx context.Context, rha *v1alpha1.RedisHA) (*
 		return next, -1, nil
 	}
 	return next, decision.RequeueAfter, nil
+}
+
+// request reads the request annotation. One that cannot be read is answered by an Event, once, and
+// stays where it is, for its author to mend.
+func (r *FailoverReconciler) request(rha *v1alpha1.RedisHA) *failover.Request {
+	request, err := requestOf(rha)
+	key, complaint := client.ObjectKeyFromObject(rha).String(), ""
+	if err != nil {
+		complaint = err.Error()
+	}
+	r.mu.Lock()
+	known := r.complaints[key] == complaint
+	r.complaints[key] = complaint
+	r.mu.Unlock()
+	if complaint != "" && !known {
+		r.Recorder.Event(rha, corev1.EventTypeWarning, eventInvalidRequest, complaint)
+	}
+	return request
 }
 
 // describe names the actions with how long each took.
@@ -251,6 +265,7 @@ func (r *FailoverReconciler) forget(key client.ObjectKey) {
 	defer r.mu.Unlock()
 	delete(r.passwords, key.String())
 	delete(r.claimed, key.String())
+	delete(r.complaints, key.String())
 }
 
 // claim cuts a former leader's connections to each process that we meet for the first time: what

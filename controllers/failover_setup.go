@@ -27,6 +27,7 @@ import (
 
 // SetupWithManager starts the loop with the manager, on the leader only.
 func (r *FailoverReconciler) SetupWithManager(mgr ctrl.Manager) error {
+	r.complaints = map[string]string{}
 	r.passwords, r.claimed = map[string]string{}, map[string]map[failover.NodeRef]bool{}
 	r.wake = func(reconcile.Request) {}
 	r.cluster = &cluster{client: r.Client, reader: r.Reader}
