@@ -41,6 +41,8 @@ type RedisHASpec struct {
 
 	// resources of the Redis container. None by default: a memory limit that does
 	// not fit the data kills Redis, so it is for the person who knows the data.
+	// +kubebuilder:validation:XValidation:rule="!has(self.limits) || ['cpu', 'memory', 'ephemeral-storage'].all(k, !(k in self.limits) || isQuantity(string(self.limits[k])))",message="spec.resources.limits must be quantities: write them like 500m or 2Gi"
+	// +kubebuilder:validation:XValidation:rule="!has(self.requests) || ['cpu', 'memory', 'ephemeral-storage'].all(k, !(k in self.requests) || isQuantity(string(self.requests[k])))",message="spec.resources.requests must be quantities: write them like 500m or 2Gi"
 	// +optional
 	Resources corev1.ResourceRequirements `json:"resources,omitempty,omitzero"`
 

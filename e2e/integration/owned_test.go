@@ -2,6 +2,7 @@ package integration
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -180,21 +181,25 @@ func comparable(object client.Object) string {
 	var content any
 	switch object := object.(type) {
 	case *appsv1.StatefulSet:
-		content = object.Spec.String()
+		content = object.Spec
 	case *corev1.Service:
-		content = object.Spec.String()
+		content = object.Spec
 	case *corev1.ConfigMap:
 		content = object.Data
 	case *corev1.Secret:
 		content = object.Data
 	case *policyv1.PodDisruptionBudget:
-		content = object.Spec.String()
+		content = object.Spec
 	}
 	owners := make([]string, 0, 1)
 	for _, owner := range object.GetOwnerReferences() {
 		owners = append(owners, string(owner.UID))
 	}
-	return fmt.Sprint(content, object.GetLabels(), owners)
+	text, err := json.Marshal([]any{content, object.GetLabels(), owners})
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
 }
 
 func TestDeletingARedisHALeavesWhatRetentionSays(t *testing.T) {

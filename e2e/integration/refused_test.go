@@ -40,7 +40,7 @@ func TestBadInputIsRefusedNamingFieldAndRemedy(t *testing.T) {
 		"an empty image":       {spec: "image: ''", says: []string{"spec.image", "remove the field for the default"}},
 		"unparsable size":      {spec: "storage: {size: big}", says: []string{"spec.storage.size", "write it like 8Gi"}},
 		"a size of nothing":    {spec: "storage: {size: 0}", says: []string{"spec.storage.size", "write it like 8Gi"}},
-		"unparsable memory":    {spec: "resources: {limits: {memory: lots}}", says: []string{"spec.resources.limits.memory"}},
+		"unparsable memory":    {spec: "resources: {limits: {memory: lots}}", says: []string{"spec.resources.limits.memory", "write them like 500m or 2Gi"}},
 		"impatient down-after": {spec: "failover: {downAfterMilliseconds: 499}", says: []string{"spec.failover.downAfterMilliseconds", "use 500 or more"}},
 		"unknown mode":         {spec: "failover: {mode: Auto}", says: []string{"spec.failover.mode", `"Automatic", "Manual", "Paused"`}},
 		"negative lag":         {spec: "failover: {maxLagBytes: -1}", says: []string{"spec.failover.maxLagBytes"}},

@@ -92,9 +92,19 @@ func TestABadFirstImageIsReplacedByAGoodOne(t *testing.T) {
 	settled(t, key)
 }
 
-func TestScalingDownToOneKeepsTheMasterServing(t *testing.T) {
+func TestScalingDownToOneHandsOverFromAMasterThatLeaves(t *testing.T) {
 	key := create(t, namespace(t), v1alpha1.RedisHASpec{Replicas: ptr.To[int32](2)})
-	change(t, key, func(rha *v1alpha1.RedisHA) { rha.Spec.Replicas = ptr.To[int32](4) })
+	first := &corev1.Pod{}
+	if err := play.Client.Get(t.Context(), client.ObjectKey{Namespace: key.Namespace, Name: resources.PodName(key.Name, 0)}, first); err != nil {
+		t.Fatal(err)
+	}
+	if err := play.Client.Delete(t.Context(), first); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the other pod is master", time.Minute, func(ctx context.Context) (bool, error) {
+		rha, err := play.Get(ctx, key)
+		return err == nil && rha.Status.Master.Pod == resources.PodName(key.Name, 1), err
+	})
 	settled(t, key)
 	change(t, key, func(rha *v1alpha1.RedisHA) { rha.Spec.Replicas = ptr.To[int32](1) })
 	rha := settled(t, key)
