@@ -95,9 +95,8 @@ func TestNothingIsLeftWhenTheOuterProcessEnds(t *testing.T) {
 			if err != nil || line != "ready\n" {
 				t.Fatalf("the program inside said %q, %v", line, err)
 			}
-			if n := len(marked(c.mark)); n < c.processes {
-				t.Errorf("%d processes run, want %d", n, c.processes)
-			}
+			running := fmt.Sprintf("%d processes to run", c.processes)
+			check(t, sandbox.WaitFor(within(t), running, func(context.Context) (bool, error) { return len(marked(c.mark)) >= c.processes, nil }))
 			check(t, cmd.Process.Signal(c.signal))
 			_ = cmd.Wait()
 			check(t, sandbox.WaitFor(within(t), "every process to end", func(context.Context) (bool, error) { return len(marked(c.mark)) == 0, nil }))

@@ -4,11 +4,13 @@ import (
 	"context"
 	"time"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/tools/record"
+	"k8s.io/klog/v2"
 )
 
 // requestContext bounds one request to the API server. It does not end with the part that makes it: a request given up half way
@@ -20,7 +22,8 @@ func requestContext(ctx context.Context) (context.Context, context.CancelFunc) {
 // newRecorder returns a recorder of Events, and what ends it. Events tell people what the API's states don't: which probe failed
 // with what, why a container was killed.
 func newRecorder(client kubernetes.Interface) (record.EventRecorder, func()) {
-	broadcaster := record.NewBroadcaster()
+	// Losing Events while the API server is stopped on purpose is nothing to log.
+	broadcaster := record.NewBroadcaster(record.WithContext(klog.NewContext(context.Background(), logr.Discard())))
 	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: client.CoreV1().Events("")})
 	return broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "sandbox"}), broadcaster.Shutdown
 }
