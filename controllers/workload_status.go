@@ -51,8 +51,12 @@ func (w *workloadPass) fillStatus(status *v1alpha1.RedisHAStatus, failure error)
 	status.Ready = fmt.Sprintf("%d/%d", ready, resources.Replicas(w.rha))
 	status.Selector = labels.SelectorFromSet(resources.SelectorLabels(w.rha.Name)).String()
 	setCondition(status, w.rha, reconciled(failure))
-	if w.progress.reason != "" {
-		setCondition(status, w.rha, progressing(w.progress))
+	progress := w.progress
+	if progress.reason == "" && meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionProgressing) == nil {
+		progress = podProgress{v1alpha1.ReasonCreating, "the pods cannot be created yet; see the condition Reconciled"}
+	}
+	if progress.reason != "" {
+		setCondition(status, w.rha, progressing(progress))
 	}
 }
 

@@ -51,7 +51,7 @@ type RedisHAList struct {
 // conditions (Progressing, Reconciled); the failover controller alone writes the rest.
 type RedisHAStatus struct {
 	// conditions answer the usual questions; types and reasons are documented in
-	// docs/conditions and as constants of this package.
+	// docs/conditions.md and as constants of this package.
 	// +listType=map
 	// +listMapKey=type
 	// +optional

@@ -159,25 +159,25 @@ func TestEveryEditOfAnOwnedObjectIsRepaired(t *testing.T) {
 	before := inventory(t.Context(), t, key)
 	for name, edit := range edits {
 		t.Run(name, func(t *testing.T) {
-			want := comparable(before[edit.object])
+			want := asText(before[edit.object])
 			object, _ := before[edit.object].DeepCopyObject().(client.Object)
 			if err := play.Client.Patch(t.Context(), object, client.RawPatch("application/merge-patch+json", []byte(edit.patch))); err != nil {
 				t.Fatal(err)
 			}
-			if comparable(object) == want {
+			if asText(object) == want {
 				t.Fatal("the edit changed nothing, so this tests nothing")
 			}
 			eventually(t, edit.object+" is as before", 20*time.Second, func(ctx context.Context) (bool, error) {
 				now := inventory(ctx, t, key)[edit.object]
-				return now != nil && comparable(now) == want, nil
+				return now != nil && asText(now) == want, nil
 			})
 		})
 	}
 	settled(t, key)
 }
 
-// comparable is what matters of an owned object, as text.
-func comparable(object client.Object) string {
+// asText is what matters of an owned object, as text.
+func asText(object client.Object) string {
 	var content any
 	switch object := object.(type) {
 	case *appsv1.StatefulSet:
