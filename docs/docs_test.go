@@ -1,0 +1,124 @@
+// Package docs holds the documentation to the code: what it names has to exist.
+package docs
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+const root = ".."
+
+// pages are all pages of the documentation, by path, with their text.
+func pages(t *testing.T) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/adr/*.md"} {
+		paths, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range paths {
+			found[path] = read(t, path)
+		}
+	}
+	if len(found) < 10 {
+		t.Fatalf("only %d pages", len(found))
+	}
+	return found
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// all returns the first group of every match.
+func all(expression, text string) []string {
+	var found []string
+	for _, match := range regexp.MustCompile(expression).FindAllStringSubmatch(text, -1) {
+		found = append(found, match[1])
+	}
+	return found
+}
+
+func TestEveryTestThatIsNamedExists(t *testing.T) {
+	tests := map[string]bool{}
+	err := filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		for _, name := range all(`(?m)^func ((?:Test|Fuzz|Benchmark)\w+)\(`, read(t, path)) {
+			tests[name] = true
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for page, text := range pages(t) {
+		for _, name := range all(`\b((?:Test|Fuzz|Benchmark)[A-Z]\w+)`, text) {
+			if !tests[name] {
+				t.Errorf("%s names %s, which does not exist", page, name)
+			}
+		}
+	}
+}
+
+func TestEveryCaseOfTheContractThatIsNamedExists(t *testing.T) {
+	contract := read(t, filepath.Join(root, "redisclient/contract_test.go"))
+	for page, text := range pages(t) {
+		for _, promise := range all("`(?:TestContract|…)/real/([a-z_]+)`", text) {
+			if !strings.Contains(contract, `"`+strings.ReplaceAll(promise, "_", " ")+`":`) {
+				t.Errorf("%s names %q, which the contract does not have", page, promise)
+			}
+		}
+	}
+}
+
+func TestEveryLinkLeadsSomewhere(t *testing.T) {
+	for page, text := range pages(t) {
+		for _, target := range all(`\]\(([^)\s]+)\)`, text) {
+			path, _, _ := strings.Cut(target, "#")
+			if path == "" || strings.Contains(path, "://") {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(filepath.Dir(page), path)); err != nil {
+				t.Errorf("%s: %v", page, err)
+			}
+		}
+	}
+}
+
+// TestEveryReasonIsExplained: a reason that people meet in a condition is on the page that explains conditions.
+func TestEveryReasonIsExplained(t *testing.T) {
+	page := read(t, filepath.Join(root, "docs/conditions.md"))
+	for path, expression := range map[string]string{
+		"api/v1alpha1/conditions.go":      `(?m)^\s*(?:Reason|Condition)\w+ += "(\w+)"`,
+		"failover/progress.go":            `(?m)^\s*Reason\w+ +Reason += "(\w+)"`,
+		"controllers/failover_events.go":  `(?m)^\s*event\w+ += "(\w+)"`,
+		"controllers/failover_metrics.go": `Name: +"(redisha_\w+)"`,
+		"failover/diagnosis.go":           `(?m)^\s*Diagnosis\w+ Diagnosis = "(Master\w+)"`,
+	} {
+		where := page
+		if strings.HasSuffix(path, "diagnosis.go") {
+			where = read(t, filepath.Join(root, "docs/architecture.md"))
+		}
+		names := all(expression, read(t, filepath.Join(root, path)))
+		if len(names) == 0 {
+			t.Errorf("nothing found in %s", path)
+		}
+		for _, name := range names {
+			if !regexp.MustCompile(`\b` + name + `\b`).MatchString(where) {
+				t.Errorf("%s of %s is not explained", name, path)
+			}
+		}
+	}
+}
