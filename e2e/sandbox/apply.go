@@ -80,7 +80,7 @@ func applyObject(ctx context.Context, c client.Client, object *unstructured.Unst
 		if err := defaultNamespace(c, attempt); err != nil && !meta.IsNoMatchError(err) {
 			return err
 		}
-		err := c.Patch(ctx, attempt, client.Apply, client.FieldOwner("sandbox"), client.ForceOwnership) //nolint:staticcheck // Apply proper wants generated types
+		err := c.Patch(ctx, attempt, client.Apply, client.FieldOwner("sandbox"), client.ForceOwnership)
 		if err == nil || !meta.IsNoMatchError(err) && !apierrors.IsNotFound(err) {
 			return err
 		}

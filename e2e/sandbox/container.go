@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -202,7 +203,9 @@ func (c *container) backOff(ctx context.Context, finished time.Time, cause error
 		wait = backOff.Get(key) - time.Since(finished)
 	}
 	retry := false // what is missing may come any moment; kubelets look again when they sync the pod
-	if failed, ok := cause.(*startError); ok {
+	var failed *startError
+	if errors.As(cause, &failed) {
+		c.w.r.sandbox.log.Warn("start container", "pod", c.w.key, "container", c.name, "reason", failed.reason, "error", failed.err)
 		reason := failed.reason
 		if retry = reason == "CreateContainerConfigError"; retry {
 			wait = time.Second

@@ -186,10 +186,10 @@ func explainNamespaces(err error) error {
 			return fmt.Errorf("this machine does not let a user make namespaces (%w); allow it with: %s", err, knob.remedy)
 		}
 	}
-	if !errors.Is(err, fs.ErrPermission) && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOSPC) {
+	if !errors.Is(err, fs.ErrPermission) && !errors.Is(err, unix.EROFS) && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOSPC) {
 		return err
 	}
-	return fmt.Errorf("cannot make a user, network, pid and mount namespace: %w (inside a container, run it with --security-opt seccomp=unconfined --security-opt apparmor=unconfined)", err)
+	return fmt.Errorf("cannot make a user, network, pid and mount namespace: %w (inside a container, run it with --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined)", err)
 }
 
 // runInit is PID 1 of the namespace: it prepares what only needs doing once, starts the program, reaps orphans, and by ending

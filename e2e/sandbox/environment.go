@@ -55,7 +55,7 @@ func (w *worker) addSource(values map[string]string, source corev1.EnvFromSource
 		optional = source.SecretRef.Optional
 		data, err = w.r.secretData(w.key.Namespace, source.SecretRef.Name)
 	}
-	if err != nil && !(apierrors.IsNotFound(err) && ptr.Deref(optional, false)) {
+	if err != nil && (!apierrors.IsNotFound(err) || !ptr.Deref(optional, false)) {
 		return err
 	}
 	for key, value := range data {

@@ -66,8 +66,8 @@ func (f *faults) set(r route, cut bool) error {
 func (f *faults) passes(from, to netip.Addr) (bool, <-chan struct{}) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
-	any := netip.Addr{}
-	return !f.cut[route{from, to}] && !f.cut[route{from, any}] && !f.cut[route{any, to}], f.changed
+	anyone := netip.Addr{}
+	return !f.cut[route{from, to}] && !f.cut[route{from, anyone}] && !f.cut[route{anyone, to}], f.changed
 }
 
 func (f *faults) routes() []route {

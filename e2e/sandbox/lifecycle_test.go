@@ -54,8 +54,10 @@ func startTwice(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	marked := strings.Replace(redisPod("one"), "    readinessProbe:", "    env: [{name: "+envSleeper+", value: "+withCluster+"}]\n    readinessProbe:", 1)
-	if err := second.Apply(ctx, []byte(marked)); err != nil {
+	// Redis overwrites the environment that it was started with, sleep keeps it.
+	pod := strings.NewReplacer("    readinessProbe:", "    env: [{name: "+envSleeper+", value: "+withCluster+"}]\n    readinessProbe:",
+		redisCommand, "[sleep, '1000']").Replace(redisPod("one"))
+	if err := second.Apply(ctx, []byte(pod)); err != nil {
 		return err
 	}
 	return sandbox.WaitFor(ctx, "the pod to run", func(context.Context) (bool, error) { return second.Signal("default", "one", "redis", 0) == nil, nil })

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -25,6 +26,7 @@ const provisionedBy = "pv.kubernetes.io/provisioned-by"
 // removes both when the claim is gone and the volume's policy says Delete. Binding is the controller manager's.
 type provisioner struct {
 	client  kubernetes.Interface
+	log     *slog.Logger
 	claims  corelisters.PersistentVolumeClaimLister
 	volumes corelisters.PersistentVolumeLister
 	classes storagelisters.StorageClassLister
@@ -32,11 +34,11 @@ type provisioner struct {
 	wake    chan struct{}
 }
 
-func newProvisioner(client kubernetes.Interface, factory informers.SharedInformerFactory, dir string) *provisioner {
+func newProvisioner(client kubernetes.Interface, log *slog.Logger, factory informers.SharedInformerFactory, dir string) *provisioner {
 	claims, volumes := factory.Core().V1().PersistentVolumeClaims(), factory.Core().V1().PersistentVolumes()
 	classes := factory.Storage().V1().StorageClasses()
 	p := &provisioner{
-		client: client, claims: claims.Lister(), volumes: volumes.Lister(), classes: classes.Lister(), dir: dir, wake: make(chan struct{}, 1),
+		client: client, log: log, claims: claims.Lister(), volumes: volumes.Lister(), classes: classes.Lister(), dir: dir, wake: make(chan struct{}, 1),
 	}
 	for _, informer := range []cache.SharedIndexInformer{claims.Informer(), volumes.Informer(), classes.Informer()} {
 		_, _ = informer.AddEventHandler(wakeOn(p.wake))
@@ -50,7 +52,8 @@ func (p *provisioner) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-p.wake:
-			if p.reconcile(ctx) != nil {
+			if err := p.reconcile(ctx); err != nil {
+				p.log.Warn("provision", "error", err)
 				time.AfterFunc(200*time.Millisecond, func() { notify(p.wake) })
 			}
 		}

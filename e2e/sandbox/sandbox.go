@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -58,6 +59,8 @@ type Sandbox struct {
 	network           *network
 	faults            *faults
 	runner            *runner
+	log               *slog.Logger // of the pod runner and the other parts that stand in for a node's
+	logFile           *os.File
 	outsideKubeconfig string
 	stop              context.CancelFunc
 	stopped           sync.WaitGroup // what the context ends
@@ -137,7 +140,12 @@ func (s *Sandbox) prepareFolders() error {
 		}
 	}
 	s.outsideKubeconfig = filepath.Join(base, "kubeconfig")
-	return os.MkdirAll(s.logs, 0o755)
+	if err := os.MkdirAll(filepath.Join(s.logs, "control"), 0o755); err != nil {
+		return err
+	}
+	s.logFile, err = os.OpenFile(filepath.Join(s.logs, "control", "node.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	s.log = slog.New(slog.NewTextHandler(s.logFile, nil))
+	return err
 }
 
 // startNode starts what a node has and what watches the API in its place.
@@ -154,9 +162,9 @@ func (s *Sandbox) startNode(ctx context.Context, client kubernetes.Interface) er
 	parts := []interface{ run(context.Context) }{
 		s.runner,
 		server,
-		newScheduler(client, events, factory),
-		newProvisioner(client, factory, filepath.Join(s.dir, "volumes")),
-		newServiceProxy(factory, s.faults),
+		newScheduler(client, events, s.log, factory),
+		newProvisioner(client, s.log, factory, filepath.Join(s.dir, "volumes")),
+		newServiceProxy(factory, s.faults, s.log),
 	}
 	factory.Start(background.Done())
 	for kind, ok := range factory.WaitForCacheSync(ctx.Done()) {
@@ -181,6 +189,7 @@ func (s *Sandbox) Stop() {
 	}
 	s.stopped.Wait()
 	_ = s.HealAll()
+	s.logFile.Close()
 	_ = os.RemoveAll(s.dir)
 	s.network = nil
 	running.Unlock()

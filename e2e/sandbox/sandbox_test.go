@@ -84,6 +84,8 @@ func apply(t *testing.T, namespace, manifests string) {
 	check(t, shared.Apply(within(t), []byte(manifests)))
 }
 
+const redisCommand = `[redis-server, --save, "", --protected-mode, "no", --dir, /scratch]`
+
 // redisPod is a pod with nothing but a redis that keeps no data.
 func redisPod(name string) string {
 	return `
@@ -96,7 +98,7 @@ spec:
   containers:
   - name: redis
     image: redis:7
-    command: [redis-server, --save, "", --protected-mode, "no", --dir, /scratch]
+    command: ` + redisCommand + `
     readinessProbe: {tcpSocket: {port: 6379}, periodSeconds: 1}
     volumeMounts: [{name: scratch, mountPath: /scratch}]
   volumes: [{name: scratch, emptyDir: {}}]

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -25,6 +26,7 @@ import (
 type scheduler struct {
 	client kubernetes.Interface
 	events record.EventRecorder
+	log    *slog.Logger
 	pods   corelisters.PodLister
 	nodes  corelisters.NodeLister
 	claims corelisters.PersistentVolumeClaimLister
@@ -32,10 +34,10 @@ type scheduler struct {
 	bound  map[types.UID]string // bindings that the informer may not show yet
 }
 
-func newScheduler(client kubernetes.Interface, events record.EventRecorder, factory informers.SharedInformerFactory) *scheduler {
+func newScheduler(client kubernetes.Interface, events record.EventRecorder, log *slog.Logger, factory informers.SharedInformerFactory) *scheduler {
 	core := factory.Core().V1()
 	s := &scheduler{
-		client: client, events: events, pods: core.Pods().Lister(), nodes: core.Nodes().Lister(), claims: core.PersistentVolumeClaims().Lister(),
+		client: client, events: events, log: log, pods: core.Pods().Lister(), nodes: core.Nodes().Lister(), claims: core.PersistentVolumeClaims().Lister(),
 		wake: make(chan struct{}, 1), bound: map[types.UID]string{},
 	}
 	for _, informer := range []cache.SharedIndexInformer{core.Pods().Informer(), core.Nodes().Informer(), core.PersistentVolumeClaims().Informer()} {
@@ -106,6 +108,7 @@ func (s *scheduler) schedule(ctx context.Context, pod *corev1.Pod, pods []*corev
 		Target:     corev1.ObjectReference{Kind: "Node", Name: node},
 	}
 	if err := s.client.CoreV1().Pods(pod.Namespace).Bind(ctx, binding, metav1.CreateOptions{}); err != nil {
+		s.log.Warn("bind", "pod", binding.Name, "node", node, "error", err)
 		return isGone(err)
 	}
 	s.bound[pod.UID] = node

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"log/slog"
 	"maps"
 	"net"
 	"net/netip"
@@ -25,14 +26,15 @@ type serviceProxy struct {
 	services corelisters.ServiceLister
 	slices   discoverylisters.EndpointSliceLister
 	faults   *faults
+	log      *slog.Logger
 	wake     chan struct{}
 	ports    map[netip.AddrPort]*servicePort
 }
 
-func newServiceProxy(factory informers.SharedInformerFactory, f *faults) *serviceProxy {
+func newServiceProxy(factory informers.SharedInformerFactory, f *faults, log *slog.Logger) *serviceProxy {
 	services, endpointSlices := factory.Core().V1().Services(), factory.Discovery().V1().EndpointSlices()
 	p := &serviceProxy{
-		services: services.Lister(), slices: endpointSlices.Lister(), faults: f, wake: make(chan struct{}, 1), ports: map[netip.AddrPort]*servicePort{},
+		services: services.Lister(), slices: endpointSlices.Lister(), faults: f, log: log, wake: make(chan struct{}, 1), ports: map[netip.AddrPort]*servicePort{},
 	}
 	for _, informer := range []cache.SharedIndexInformer{services.Informer(), endpointSlices.Informer()} {
 		_, _ = informer.AddEventHandler(wakeOn(p.wake))
@@ -76,6 +78,7 @@ func (p *serviceProxy) reconcile(ctx context.Context) bool {
 		}
 		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp4", address.String())
 		if err != nil {
+			p.log.Warn("listen for a Service", "address", address, "error", err)
 			ok = false
 			continue
 		}

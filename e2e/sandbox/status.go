@@ -42,6 +42,7 @@ func (w *worker) statusLoop(ctx context.Context, end <-chan struct{}) {
 		case isGone(err):
 			return
 		default:
+			w.r.sandbox.log.Warn("write status", "pod", w.key, "error", err)
 			select {
 			case <-end:
 				return

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"errors"
 	"syscall"
 	"time"
 
@@ -35,7 +36,7 @@ func (c *container) stop(p *process, deadline time.Time) {
 		return
 	case <-expired.Done():
 	}
-	if c.spec().Lifecycle != nil && context.Cause(expired) == errGraceOver {
+	if c.spec().Lifecycle != nil && errors.Is(context.Cause(expired), errGraceOver) {
 		select {
 		case <-p.done:
 		case <-c.w.gone:
@@ -58,14 +59,13 @@ const (
 // expiry returns a context that ends when the process must.
 func (w *worker) expiry(own time.Time) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(context.Background())
+	if w.vanished() || w.r.ctx.Err() != nil {
+		cancel(errNoGrace)
+		return ctx, func() {}
+	}
 	go func() {
 		for {
-			w.mu.Lock()
-			deadline, changed := own, w.graceChanged
-			if own.IsZero() || !w.deadline.IsZero() && w.deadline.Before(own) {
-				deadline = w.deadline
-			}
-			w.mu.Unlock()
+			deadline, changed := w.earliest(own)
 			timer := time.NewTimer(time.Until(deadline))
 			select {
 			case <-changed:
@@ -85,6 +85,16 @@ func (w *worker) expiry(own time.Time) (context.Context, context.CancelFunc) {
 		}
 	}()
 	return ctx, func() { cancel(nil) }
+}
+
+// earliest returns the deadline that counts now, the container's own or the pod's, and what closes when that changes.
+func (w *worker) earliest(own time.Time) (time.Time, <-chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if own.IsZero() || !w.deadline.IsZero() && w.deadline.Before(own) {
+		return w.deadline, w.graceChanged
+	}
+	return own, w.graceChanged
 }
 
 // runHook runs a preStop hook and returns when it has ended or time is up. What a hook says is nobody's business, as in a kubelet.

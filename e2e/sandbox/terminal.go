@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"k8s.io/client-go/tools/remotecommand"
@@ -39,7 +40,10 @@ func (p *process) execTerminal(ctx context.Context, c command, resize <-chan rem
 		}
 	}()
 	_ = cmd.Wait()
-	<-printed
+	select {
+	case <-printed:
+	case <-time.After(100 * time.Millisecond): // a grandchild may hold the terminal
+	}
 	return cmd.ProcessState.ExitCode(), ctx.Err()
 }
 

@@ -286,6 +286,7 @@ func (w *worker) finish(ctx context.Context) {
 		if err == nil || isGone(err) {
 			return
 		}
+		w.r.sandbox.log.Warn("finish", "pod", w.key, "error", err)
 		select {
 		case <-ctx.Done():
 		case <-w.gone:
