@@ -41,7 +41,7 @@ func (r rollout) replaceable() ([]corev1.Pod, podProgress) {
 		return nil, r.settling()
 	}
 	if idle := r.idle(outdated); len(idle) > 0 {
-		return idle, podProgress{v1alpha1.ReasonRollingOut, fmt.Sprintf("replacing %s, which %s", podNames(idle), whyIdle(r.rha))}
+		return idle, podProgress{v1alpha1.ReasonRollingOut, "replacing " + podNames(idle) + ", where no data is served"}
 	}
 	if r.rha.Spec.Failover.Mode == v1alpha1.ModePaused {
 		return nil, podProgress{v1alpha1.ReasonRolloutPaused, podNames(outdated) + " outdated; spec.failover.mode is Paused"}
@@ -103,25 +103,17 @@ func (r rollout) outdated() []corev1.Pod {
 	return outdated
 }
 
-// idle are those that can be replaced without asking anybody.
+// idle are those that can be replaced without asking anybody: they run no Redis,
+// or there has never been a master and they are not ready. (A ready pod without a
+// recorded master means that the status was lost, not that there is no data.)
 func (r rollout) idle(outdated []corev1.Pod) []corev1.Pod {
-	if r.rha.Status.Master == nil {
-		return outdated
-	}
 	var idle []corev1.Pod
 	for _, pod := range outdated {
-		if !runsRedis(&pod) {
+		if !runsRedis(&pod) || r.rha.Status.Master == nil && !podReady(&pod) {
 			idle = append(idle, pod)
 		}
 	}
 	return idle
-}
-
-func whyIdle(rha *v1alpha1.RedisHA) string {
-	if rha.Status.Master == nil {
-		return "hold nothing yet"
-	}
-	return "run no Redis"
 }
 
 // unreadyBeside names a node, other than the one given, that is missing, leaving

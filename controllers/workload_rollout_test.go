@@ -130,8 +130,17 @@ func TestRolloutReplacesOnePodAtATimeAndTheMasterLast(t *testing.T) {
 			want: "shop-1, shop-2", reason: v1alpha1.ReasonRollingOut,
 		},
 		"before the first promotion all are replaced at once": {
-			change: func(r *rollout) { r.rha.Status.Master = nil },
-			want:   "shop-0, shop-1, shop-2", reason: v1alpha1.ReasonRollingOut,
+			change: func(r *rollout) {
+				r.rha.Status.Master = nil
+				unready(&r.pods[0])
+				unready(&r.pods[1])
+				unready(&r.pods[2])
+			},
+			want: "shop-0, shop-1, shop-2", reason: v1alpha1.ReasonRollingOut,
+		},
+		"a lost status is not mistaken for a set without data": {
+			change: func(r *rollout) { r.rha.Status = v1alpha1.RedisHAStatus{} },
+			reason: v1alpha1.ReasonWaitingForNodes,
 		},
 		"a StatefulSet whose status is behind is waited for": {
 			change: func(r *rollout) { r.sts.Generation = 3 },

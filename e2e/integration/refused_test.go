@@ -1,12 +1,16 @@
 package integration
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
+
+	"github.com/redisha/redisha/e2e/stage"
 )
 
 // object is a RedisHA as a person writes it.
@@ -180,5 +184,25 @@ func TestAnEmptySpecGetsSafeDefaults(t *testing.T) {
 		if _, found, _ := unstructured.NestedMap(u.Object, "spec", "storage"); found {
 			t.Error("storage was asked for by nobody")
 		}
+	}
+}
+
+// TestTheDefinitionFitsIntoKubectlApply: kubectl keeps what it applied in an
+// annotation, and annotations may hold 256 KiB in all.
+func TestTheDefinitionFitsIntoKubectlApply(t *testing.T) {
+	root, err := stage.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(root, "config", "crd", "bases", "redisha.io_redishas.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compact, err := yaml.YAMLToJSON(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if limit := 250 << 10; len(compact) > limit {
+		t.Errorf("the CRD has %d bytes, more than %d: leave descriptions of embedded types out", len(compact), limit)
 	}
 }
