@@ -179,7 +179,7 @@ func (a *act) tell(ctx context.Context) error {
 	err := sandbox.WaitFor(ctx, fmt.Sprintf("a promotion after epoch %d", a.epoch), func(ctx context.Context) (bool, error) {
 		rha, err := a.stage.Get(ctx, a.key)
 		if err != nil {
-			return false, nil
+			return false, err
 		}
 		a.say(verdict(rha))
 		entry = newest(rha, a.epoch)

@@ -150,7 +150,9 @@ func (p *play) conclude(ctx context.Context) error {
 		}
 		wrong := falsePromotions(r, next)
 		rows[i] = r.cells(wrong)
-		survived = survived && wrong == 0 && !(r.fault.lossless && r.lost > 0)
+		if wrong > 0 || r.fault.lossless && r.lost > 0 {
+			survived = false
+		}
 	}
 	head := []string{"fault", "write gap", "writes acknowledged", "writes lost", "false promotions", "all well after"}
 	p.printf("\n%s\n", p.table(head, rows))

@@ -93,7 +93,9 @@ func (s *screen) done(text string) {
 	s.began = time.Now()
 }
 
-// Write takes the progress lines of others.
+// Write takes the progress lines of others; it implements io.Writer.
+//
+//nolint:unparam // the interface wants the error
 func (s *screen) Write(p []byte) (int, error) {
 	for line := range strings.SplitSeq(strings.TrimSpace(string(p)), "\n") {
 		s.say(line)
