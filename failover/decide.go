@@ -99,7 +99,13 @@ func (d *decider) failOver(f finding) Decision {
 	if f.class == classSoft {
 		d.cool()
 	}
+	intent := d.next.Clone()
 	decision := d.fencing()
+	if decision.Next.State != StateFencing {
+		// Nobody was left to be fenced. The intent is a step of its own all the same, so that the chain is whole.
+		d.next = intent
+		decision = Decision{Next: intent, RequeueAfter: time.Nanosecond}
+	}
 	decision.Diagnosis, decision.Verdict = f.diagnosis, f.sentence+"; failing over"
 	return decision
 }

@@ -78,7 +78,7 @@ func (d *decider) fencing() Decision {
 func (d *decider) detach() (actions []Action, waiting bool) {
 	for _, n := range d.obs.Nodes {
 		detached := n.Answers() && n.Replication.Fenced()
-		if detached || (n.Contact != ContactAnswering && !unheard(n)) {
+		if detached || d.next.isStray(n) || (n.Contact != ContactAnswering && !unheard(n)) {
 			continue
 		}
 		within := DetachWithin
@@ -130,12 +130,7 @@ func (d *decider) blocked() Decision {
 	if d.forced() {
 		d.next.Forced, d.next.Request, d.next.Cause = d.request.Target, d.request.ID, CauseForced
 	}
-	var actions []Action
-	for _, n := range d.obs.Nodes {
-		if n.Answers() && !n.Replication.Fenced() {
-			actions = append(actions, Detach{Node: n.Ref(), Quieten: n.Replication.Role == RoleMaster, Within: DetachWithin})
-		}
-	}
+	actions, _ := d.detach()
 	_, lives := d.oldStillMaster()
 	chosen := elect(d.next, d.policy, d.obs)
 	if chosen.candidate != nil && !lives {
@@ -214,6 +209,9 @@ func (d *decider) anotherCandidate(sentence string) Decision {
 	}
 	if !d.move(EventFailOver, sentence) {
 		return d.hold(ReasonUnknownState, d.next.Verdict, lookAgainSlow)
+	}
+	if n, found := d.obs.Node(*d.next.Candidate); found && n.Sampled && n.Replication.Role == RoleMaster {
+		d.next.retire(n.Replication.Lineage.ReplID) // should it come back as master, it is no stranger
 	}
 	d.next.Epoch++
 	d.next.Candidate = nil

@@ -51,7 +51,7 @@ func (d *decider) demoted(v view) Decision {
 	var complete []Node
 	for _, n := range v.others {
 		l := limitation(n, want, d.policy)
-		if l == LimitNone && n.Replication.Lineage.Offset >= want.Offset {
+		if l == LimitNone && want.Shared(n.Replication.Lineage) >= want.Offset {
 			complete = append(complete, n)
 		}
 	}

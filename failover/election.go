@@ -18,6 +18,7 @@ const (
 	LimitSyncing      Limitation = "Syncing"       // a full sync has replaced its data, and has not ended
 	LimitPriorityZero Limitation = "PriorityZero"  // replica-priority 0
 	LimitSurplus      Limitation = "Surplus"       // its ordinal is about to be scaled away
+	LimitStray        Limitation = "StrayMaster"   // a master that nobody elected, with data of its own
 	LimitNoLineage    Limitation = "NoLineage"     // its data does not descend from the master's
 	LimitLagging      Limitation = "Lagging"       // further behind than maxLagBytes
 	LimitAttached     Limitation = "StillAttached" // its offset may still move
@@ -39,9 +40,9 @@ func limitation(n Node, lineage Lineage, policy Policy) Limitation {
 		return LimitTerminating
 	case r.Priority == 0:
 		return LimitPriorityZero
-	case !lineage.Holds(r.Lineage.ReplID, r.Lineage.Offset):
+	case lineage.Shared(r.Lineage) < 0:
 		return LimitNoLineage
-	case policy.MaxLagBytes > 0 && lineage.Offset-r.Lineage.Offset > policy.MaxLagBytes:
+	case policy.MaxLagBytes > 0 && lineage.Offset-lineage.Shared(r.Lineage) > policy.MaxLagBytes:
 		return LimitLagging
 	}
 	return LimitNone
@@ -56,6 +57,13 @@ func frozenLimitation(n Node, lineage Lineage, policy Policy) Limitation {
 		return LimitAttached
 	}
 	return LimitNone
+}
+
+// isStray reports a stranger among the nodes of a failover. It is neither fenced nor promoted: its data is nobody's to give up,
+// unless a person named it.
+func (p Progress) isStray(n Node) bool {
+	ours := (p.Old != nil && n.UID == p.Old.UID) || (p.Candidate != nil && n.UID == p.Candidate.UID) || n.Name == p.Forced
+	return !ours && n.Answers() && p.isStranger(p.Lineage, n)
 }
 
 // byData orders candidates: most data first, then higher priority (a lower number, as in
@@ -97,6 +105,9 @@ func elect(p Progress, policy Policy, obs Observation) election {
 	detached, continuous := 0, false
 	for _, n := range obs.Nodes {
 		l := frozenLimitation(n, p.Lineage, policy)
+		if p.isStray(n) {
+			l = LimitStray
+		}
 		if l != LimitNone {
 			limits = append(limits, fmt.Sprintf("%s is %s", n.Name, l))
 			continue
@@ -115,7 +126,9 @@ func elect(p Progress, policy Policy, obs Observation) election {
 			return election{reason: ReasonWaitingForData, sentence: wait}
 		}
 	}
-	slices.SortFunc(fit, byData)
+	slices.SortFunc(fit, func(a, b Node) int {
+		return cmp.Or(cmp.Compare(p.Lineage.Shared(b.Replication.Lineage), p.Lineage.Shared(a.Replication.Lineage)), byData(a, b))
+	})
 	best := fit[0]
 	if missing := strictlyMissing(p, policy, best, detached); missing > 0 {
 		return election{reason: ReasonTooFewDetached, sentence: fmt.Sprintf(

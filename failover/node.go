@@ -68,11 +68,16 @@ func (l Lineage) Holds(replID string, offset int64) bool {
 	return replID == l.ReplID2 && l.ReplID2 != noReplID && offset <= l.SecondOffset
 }
 
-// Related reports whether other's data belongs to the same history as l: other is l, or a part
-// of l, or continues l. A node promoted from l (its replid2 is l's replid) is related to l.
-func (l Lineage) Related(other Lineage) bool {
-	return l.Holds(other.ReplID, other.Offset) ||
-		(l.ReplID != "" && other.ReplID2 == l.ReplID && other.ReplID2 != noReplID)
+// Shared returns how many bytes of this history other holds; -1 when it is of another. A node that
+// was promoted out of it, or follows one that was, holds what lies before the fork.
+func (l Lineage) Shared(other Lineage) int64 {
+	switch {
+	case l.Holds(other.ReplID, other.Offset):
+		return other.Offset
+	case l.ReplID != "" && l.ReplID != noReplID && other.ReplID2 == l.ReplID:
+		return min(other.Offset, other.SecondOffset-1)
+	}
+	return -1
 }
 
 // Replication is one sample of a node's INFO.

@@ -1,6 +1,9 @@
 package failover
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // State is where the machine stands. It is persisted, and a closed set.
 type State string
@@ -125,6 +128,14 @@ type Progress struct {
 // maxRetired bounds Progress.Retired. A master that was away for more failovers than this is
 // taken for a stranger, and left alone.
 const maxRetired = 8
+
+// retire remembers a history that came to its end by a decision of ours.
+func (p *Progress) retire(replID string) {
+	if !slices.Contains(p.Retired, replID) {
+		p.Retired = slices.Insert(p.Retired, 0, replID)
+		p.Retired = p.Retired[:min(len(p.Retired), maxRetired)]
+	}
+}
 
 // Running reports whether a failover or handover is under way.
 func (p Progress) Running() bool {

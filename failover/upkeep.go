@@ -9,8 +9,7 @@ import (
 // published writes the new master down: from here on it is the master.
 func (d *decider) published(n Node) Decision {
 	if d.next.Old != nil && d.next.Lineage.ReplID != "" {
-		d.next.Retired = slices.Insert(d.next.Retired, 0, d.next.Lineage.ReplID)
-		d.next.Retired = d.next.Retired[:min(len(d.next.Retired), maxRetired)]
+		d.next.retire(d.next.Lineage.ReplID)
 	}
 	lineage := n.Replication.Lineage
 	if lineage.ReplID2 == d.next.Lineage.ReplID && lineage.SecondOffset > 0 {
@@ -120,8 +119,7 @@ func (d *decider) remember(l Lineage) {
 		return
 	}
 	if m.Lineage.ReplID != "" {
-		d.next.Retired = slices.Insert(d.next.Retired, 0, m.Lineage.ReplID)
-		d.next.Retired = d.next.Retired[:min(len(d.next.Retired), maxRetired)]
+		d.next.retire(m.Lineage.ReplID)
 	}
 	m.Lineage = l
 }
@@ -176,7 +174,7 @@ func (d *decider) strayed(v view, n Node) bool {
 		return false
 	}
 	if n.Replication.Role == RoleMaster {
-		return !d.isStranger(v, n) || d.discards(n)
+		return !d.next.isStranger(v.master.Replication.Lineage, n) || d.discards(n)
 	}
 	return !n.Terminating || !n.Replication.Fenced()
 }
@@ -186,17 +184,25 @@ func (d *decider) discards(n Node) bool {
 	return d.request != nil && d.request.Verb == VerbDiscard && d.request.Target == n.Name
 }
 
-// isStranger reports a master with data that is not of our history: nobody may overwrite it unasked.
-func (d *decider) isStranger(v view, n Node) bool {
+// isStranger reports a master with data that is not of our history: nobody may overwrite it unasked. A former master of ours is
+// none: what it wrote after it was replaced is what a failover may lose. Who forked from us without us is one as soon as it
+// has written anything since.
+func (p Progress) isStranger(ours Lineage, n Node) bool {
 	l := n.Replication.Lineage
-	ours := v.master.Replication.Lineage
-	return n.Replication.Keys > 0 && l.ReplID != ours.ReplID && l.ReplID != ours.ReplID2 &&
-		l.ReplID2 != ours.ReplID && !slices.Contains(d.next.Retired, l.ReplID) && !slices.Contains(d.next.Retired, l.ReplID2)
+	switch {
+	case n.Replication.Role != RoleMaster || n.Replication.Keys == 0:
+		return false
+	case l.ReplID == ours.ReplID || l.ReplID == ours.ReplID2 || slices.Contains(p.Retired, l.ReplID):
+		return false
+	case l.ReplID2 == ours.ReplID || slices.Contains(p.Retired, l.ReplID2):
+		return l.Offset >= l.SecondOffset
+	}
+	return true
 }
 
 func (d *decider) stranger(v view) (Node, bool) {
 	for _, n := range v.others {
-		if n.Answers() && n.Replication.Role == RoleMaster && d.isStranger(v, n) {
+		if n.Answers() && d.next.isStranger(v.master.Replication.Lineage, n) {
 			return n, true
 		}
 	}

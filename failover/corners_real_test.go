@@ -1,0 +1,97 @@
+package failover
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// What the scenarios on real Redis (e2e/scenarios) have shown, in the lowest layer that shows it.
+
+func TestTheIntentIsAStepOfItsOwnThoughNobodyIsLeftToFence(t *testing.T) {
+	w := settled(t, 3)
+	for _, name := range []string{"r-0", "r-1", "r-2"} {
+		w.restart(name, false)
+	}
+	if d, _ := w.once(); d.Next.State != StateFencing || len(d.Actions) != 0 {
+		t.Errorf("state %s with %d actions, want the intent alone", d.Next.State, len(d.Actions))
+	}
+	if w.run(); w.progress.State != StateStable {
+		t.Errorf("state %s", w.progress.State)
+	}
+}
+
+// promoteByHand is REPLICAOF NO ONE on a replica, and so many bytes written to it.
+func (w *world) promoteByHand(name string, bytes int64) *Node {
+	n := w.node(name)
+	n.Replication.Keys = 5
+	w.command(n, Promote{Node: n.Ref()})
+	n.Replication.Lineage.Offset += bytes
+	return n
+}
+
+func TestAReplicaThatSomebodyPromotedIsTakenBackWhileItHasNothingOfItsOwn(t *testing.T) {
+	w := settled(t, 3)
+	w.write(1000, nil)
+	n := w.promoteByHand("r-2", 0)
+	w.sleep(time.Second)
+	w.run()
+	if !n.Follows(w.node("r-0").IP) {
+		t.Errorf("it was not taken back\n%s", strings.Join(w.log, "\n"))
+	}
+}
+
+func TestAReplicaThatSomebodyPromotedAndWroteToIsLeftAlone(t *testing.T) {
+	w := settled(t, 3)
+	w.write(1000, nil)
+	n := w.promoteByHand("r-2", 40)
+	w.sleep(time.Second)
+	d := w.run()
+	if d.Reason != ReasonStrayMaster || n.Replication.Role != RoleMaster || w.master() != "r-0" {
+		t.Fatalf("reason %q, role %s\n%s", d.Reason, n.Replication.Role, strings.Join(w.log, "\n"))
+	}
+	w.request = &Request{ID: "discard", Verb: VerbDiscard, Target: "r-2"}
+	w.run()
+	w.sleep(time.Second)
+	if d := w.run(); d.Reason != ReasonNone || !n.Follows(w.node("r-0").IP) {
+		t.Errorf("reason %q; it was not taken back though a person gave its data up", d.Reason)
+	}
+}
+
+func TestACandidateThatDiesBeforeItIsPublishedLeavesItsFollowersAsCandidates(t *testing.T) {
+	w := settled(t, 3)
+	w.write(1000, nil)
+	w.onAction = func(a Action) bool { _, publish := a.(Publish); return !publish }
+	w.restart("r-0", false)
+	for range 20 {
+		w.once()
+	}
+	if w.progress.State != StatePromoting || w.progress.Candidate == nil {
+		t.Fatalf("state %s\n%s", w.progress.State, strings.Join(w.log, "\n"))
+	}
+	w.onAction = nil
+	w.die(w.progress.Candidate.Pod)
+	w.now = w.now.Add(time.Second)
+	w.run()
+	w.sleep(time.Second)
+	w.run()
+	if w.progress.State != StateStable {
+		t.Errorf("state %s, %s\n%s", w.progress.State, w.progress.Verdict, strings.Join(w.log[len(w.log)-10:], "\n"))
+	}
+}
+
+func TestAFailoverLeavesAStrayMasterAlone(t *testing.T) {
+	w := settled(t, 3)
+	w.write(1000, nil)
+	w.promoteByHand("r-2", 40)
+	w.sleep(time.Second)
+	w.run()
+	w.restart("r-0", false)
+	d := w.run()
+	w.sleep(time.Second)
+	w.run()
+	if stray := w.node("r-2"); w.master() != "r-1" || stray.Replication.Role != RoleMaster || stray.Replication.Lineage.Offset != 1040 {
+		t.Errorf("master %s, the stray is a %s at %d; %s\n%s", w.master(), stray.Replication.Role, stray.Replication.Lineage.Offset,
+			d.Verdict, strings.Join(w.log, "\n"))
+	}
+}
