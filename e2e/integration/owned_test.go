@@ -12,8 +12,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -34,42 +36,19 @@ func inventory(ctx context.Context, t *testing.T, key client.ObjectKey) map[stri
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, item := range items(list) {
-			found[strings.TrimPrefix(fmt.Sprintf("%T", item), "*v1.")+" "+item.GetName()] = item
+		err = meta.EachListItem(list, func(item runtime.Object) error {
+			object, ok := item.(client.Object)
+			if !ok {
+				return fmt.Errorf("%T is not an object", item)
+			}
+			found[strings.TrimPrefix(fmt.Sprintf("%T", item), "*v1.")+" "+object.GetName()] = object
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
 	return found
-}
-
-func items(list client.ObjectList) []client.Object {
-	var all []client.Object
-	switch list := list.(type) {
-	case *appsv1.StatefulSetList:
-		for i := range list.Items {
-			all = append(all, &list.Items[i])
-		}
-	case *corev1.ServiceList:
-		for i := range list.Items {
-			all = append(all, &list.Items[i])
-		}
-	case *corev1.ConfigMapList:
-		for i := range list.Items {
-			all = append(all, &list.Items[i])
-		}
-	case *corev1.SecretList:
-		for i := range list.Items {
-			all = append(all, &list.Items[i])
-		}
-	case *policyv1.PodDisruptionBudgetList:
-		for i := range list.Items {
-			all = append(all, &list.Items[i])
-		}
-	case *corev1.PersistentVolumeClaimList:
-		for i := range list.Items {
-			all = append(all, &list.Items[i])
-		}
-	}
-	return all
 }
 
 // owned are the names that inventory finds for the RedisHA "cache" without storage.
