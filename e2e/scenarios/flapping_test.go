@@ -1,0 +1,89 @@
+package scenarios
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/resources"
+	"github.com/redisha/redisha/failover"
+)
+
+func TestAMasterKilledAgainAndAgainIsReplacedEachTime(t *testing.T) {
+	s := begin(t, "master killed every 5 s for a minute", v1alpha1.RedisHASpec{})
+	const kills = 12
+	for i := range kills {
+		next := time.Now().Add(5 * time.Second)
+		current := s.get().Status.Master.Pod
+		s.signal(current, syscall.SIGKILL)
+		s.eventually(fmt.Sprintf("kill %d of %s to be survived", i+1, current), func(rha *v1alpha1.RedisHA) bool {
+			return rha.Status.Master.Pod != current
+		})
+		s.acknowledged(time.Now())
+		time.Sleep(time.Until(next))
+	}
+	s.row.reason = s.get().Status.History[0].Cause
+	s.end(kills * unreplicated)
+	s.epochs(kills)
+}
+
+func TestAMasterThatHangsAgainAndAgainIsReplacedOncePerCooldown(t *testing.T) {
+	s := begin(t, "master hangs for 4 of every 7 s for a minute", v1alpha1.RedisHASpec{Failover: v1alpha1.FailoverSpec{DownAfterMilliseconds: 1000}})
+	seen := s.watchRefusals()
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
+		current := s.get().Status.Master.Pod
+		s.signal(current, syscall.SIGSTOP)
+		time.Sleep(4 * time.Second)
+		// It may have been replaced meanwhile, which ended the hang earlier.
+		_ = play.Sandbox.Signal(s.key.Namespace, current, resources.RedisContainer, syscall.SIGCONT)
+		time.Sleep(3 * time.Second)
+	}
+	s.row.reason = strings.Join(seen(), ", ")
+	s.end(3 * unreplicated)
+	was, is := s.before.Status.Failover.Epoch, s.get().Status.Failover.Epoch
+	if is-was < 1 || is-was > 2 {
+		t.Errorf("%d failovers in a minute, the cooldown of 30 s and then 60 s permits two: %s", is-was, s.history())
+	}
+	if !slices.Contains(seen(), string(failover.ReasonCooldown)) {
+		t.Errorf("refusals %v, want %s among them", seen(), failover.ReasonCooldown)
+	}
+}
+
+// watchRefusals notes every reason that the condition Blocked shows from now on. The function that it returns lists them.
+func (s *scene) watchRefusals() func() []string {
+	var mu sync.Mutex
+	seen := map[string]bool{}
+	ctx, cancel := context.WithCancel(s.ctx)
+	var done sync.WaitGroup
+	done.Go(func() {
+		for ctx.Err() == nil {
+			if rha, err := play.Get(ctx, s.key); err == nil {
+				if c := meta.FindStatusCondition(rha.Status.Conditions, v1alpha1.ConditionBlocked); c != nil && c.Status == metav1.ConditionTrue {
+					mu.Lock()
+					seen[c.Reason] = true
+					mu.Unlock()
+				}
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+	})
+	s.t.Cleanup(func() {
+		cancel()
+		done.Wait()
+	})
+	return func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Sorted(maps.Keys(seen))
+	}
+}

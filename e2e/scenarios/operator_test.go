@@ -1,0 +1,97 @@
+package scenarios
+
+import (
+	"fmt"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/e2e/stage"
+	"github.com/redisha/redisha/failover"
+)
+
+// ended waits until the process has killed itself.
+func (s *scene) ended(o *stage.Operator) {
+	s.t.Helper()
+	select {
+	case <-o.Exited():
+	case <-time.After(30 * time.Second):
+		s.t.Fatalf("%s was to die and lives; its log ends:\n%s", o.Name, o.LogTail())
+	}
+}
+
+func TestAFailoverOutlivesItsOperator(t *testing.T) {
+	for _, state := range []v1alpha1.FailoverState{
+		v1alpha1.StateFencing, v1alpha1.StatePromoting, v1alpha1.StateReattaching, v1alpha1.StateStable,
+	} {
+		t.Run(string(state), func(t *testing.T) {
+			s := begin(t, fmt.Sprintf("master killed, operator dies in %s", state), v1alpha1.RedisHASpec{})
+			operator := crew.crashAt(s.ctx, t, state)
+			s.signal(s.master(), syscall.SIGKILL)
+			s.ended(operator)
+			s.promotion(v1alpha1.HistoryFailover, deadProcess...)
+			s.end(unreplicated)
+			s.epochs(1) // the successor finishes the same one
+		})
+	}
+}
+
+func TestASuspicionOutlivesItsOperator(t *testing.T) {
+	s := begin(t, "master hangs, operator dies in Suspected", v1alpha1.RedisHASpec{})
+	operator := crew.crashAt(s.ctx, t, v1alpha1.StateSuspected)
+	s.signal(s.master(), syscall.SIGSTOP)
+	s.ended(operator)
+	s.promotion(v1alpha1.HistoryFailover, string(failover.DiagnosisDown))
+	s.end(unreplicated)
+	s.epochs(1)
+}
+
+func TestAHandoverOutlivesItsOperatorAndLosesNothing(t *testing.T) {
+	for _, state := range []v1alpha1.FailoverState{
+		v1alpha1.StateHandingOver, v1alpha1.StatePromoting, v1alpha1.StateReattaching,
+	} {
+		t.Run(string(state), func(t *testing.T) {
+			s := begin(t, fmt.Sprintf("handover, operator dies in %s", state), v1alpha1.RedisHASpec{})
+			operator := crew.crashAt(s.ctx, t, state)
+			s.fault()
+			target := s.replicas()[0]
+			s.request("handover:" + target)
+			s.ended(operator)
+			if entry := s.promotion(v1alpha1.HistoryHandover, string(failover.CauseRequested)); entry.To != target {
+				t.Errorf("handed over to %s, want %s", entry.To, target)
+			}
+			s.end(0)
+			s.epochs(1)
+		})
+	}
+}
+
+func TestWithoutAnAPIServerNobodyIsPromotedAndAMasterServesOn(t *testing.T) {
+	s := begin(t, "API server away for 20 s, master dies meanwhile", v1alpha1.RedisHASpec{})
+	crew.mayEnd(t) // who cannot renew the lease ends, and is started again
+	if err := play.Sandbox.StopAPIServer(s.ctx); err != nil {
+		t.Fatal(err)
+	}
+	stopped := time.Now()
+	time.Sleep(3 * time.Second)
+	if gap := s.writers.Gap(stopped, time.Now()); gap.Length() > time.Second {
+		t.Errorf("a healthy master did not serve for %s while the API server was away", gap.Length())
+	}
+	s.signal(s.master(), syscall.SIGKILL)
+	time.Sleep(time.Until(stopped.Add(20 * time.Second)))
+	if role := s.info(s.master(), "role"); role == "master" {
+		t.Errorf("%s came back as %s without anybody's decision", s.master(), role)
+	}
+	for _, replica := range s.replicas() {
+		if role := s.info(replica, "role"); role != "slave" {
+			t.Errorf("%s is %q, and the API server was away", replica, role)
+		}
+	}
+	if err := play.Sandbox.StartAPIServer(s.ctx); err != nil {
+		t.Fatal(err)
+	}
+	s.promotion(v1alpha1.HistoryFailover, deadProcess...)
+	s.end(unreplicated)
+	s.epochs(1)
+}

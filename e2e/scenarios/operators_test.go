@@ -1,0 +1,140 @@
+package scenarios
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/e2e/sandbox"
+	"github.com/redisha/redisha/e2e/stage"
+)
+
+// wanted is how many processes of the operator there are: one leads, one stands by.
+const wanted = 2
+
+// operators does what the Deployment does in a cluster: it starts a process of the operator for each that has ended. One
+// that ended without having been expected to is remembered.
+type operators struct {
+	stage *stage.Stage
+	end   context.CancelFunc
+	done  sync.WaitGroup
+
+	mu       sync.Mutex
+	running  []*stage.Operator
+	doomed   map[string]bool // expected to end
+	anyMay   bool            // any may end
+	surprise []string
+}
+
+func keepOperators(g *stage.Stage) *operators {
+	ctx, cancel := context.WithCancel(context.Background())
+	o := &operators{stage: g, end: cancel, running: g.Operators(), doomed: map[string]bool{}}
+	o.done.Go(func() {
+		for ctx.Err() == nil {
+			o.replace()
+			select {
+			case <-ctx.Done():
+			case <-time.After(2 * time.Second):
+			}
+		}
+	})
+	return o
+}
+
+func (o *operators) stop() {
+	o.end()
+	o.done.Wait()
+}
+
+func (o *operators) replace() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.running = slices.DeleteFunc(o.running, func(p *stage.Operator) bool {
+		select {
+		case <-p.Exited():
+			if !o.doomed[p.Name] && !o.anyMay {
+				o.surprise = append(o.surprise, p.Name+":\n"+p.LogTail())
+			}
+			return true
+		default:
+			return false
+		}
+	})
+	for len(o.running) < wanted {
+		p, err := o.stage.StartOperator()
+		if err != nil {
+			o.surprise = append(o.surprise, err.Error())
+			return
+		}
+		o.running = append(o.running, p)
+	}
+}
+
+// mayEnd says that operators end by themselves while the test goes on, for instance because they cannot renew their lease.
+func (o *operators) mayEnd(t *testing.T) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.anyMay = true
+	t.Cleanup(func() {
+		o.replace()
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.anyMay = false
+	})
+}
+
+// surprises returns which operators ended unexpectedly since it was last asked.
+func (o *operators) surprises() []string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	all := o.surprise
+	o.surprise = nil
+	return all
+}
+
+// all returns the processes that run.
+func (o *operators) all() []*stage.Operator {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.running)
+}
+
+// leading waits until one of two operators leads and both are up, so that there is somebody to take over.
+func (o *operators) leading(ctx context.Context, t *testing.T) *stage.Operator {
+	t.Helper()
+	var leader *stage.Operator
+	err := sandbox.WaitFor(ctx, "an operator that leads and one that stands by", func(ctx context.Context) (bool, error) {
+		leader = nil
+		all := o.all()
+		for _, p := range all {
+			leads, err := p.Leads(ctx)
+			if err != nil {
+				return false, nil
+			}
+			if leads {
+				leader = p
+			}
+		}
+		return leader != nil && len(all) == wanted, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return leader
+}
+
+// crashAt makes the leader kill itself as soon as it has persisted the state.
+func (o *operators) crashAt(ctx context.Context, t *testing.T, state v1alpha1.FailoverState) *stage.Operator {
+	t.Helper()
+	leader := o.leading(ctx, t)
+	o.mu.Lock()
+	o.doomed[leader.Name] = true
+	o.mu.Unlock()
+	if err := leader.CrashAt(string(state)); err != nil {
+		t.Fatal(err)
+	}
+	return leader
+}

@@ -1,0 +1,82 @@
+package scenarios
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+)
+
+// killAll kills every Redis within a millisecond, the master last, so that no replica can testify.
+func (s *scene) killAll() {
+	s.t.Helper()
+	for _, pod := range append(s.replicas(), s.master()) {
+		s.signal(pod, syscall.SIGKILL)
+	}
+}
+
+func TestAllKilledAtOnceWithoutDisksBeginsAnewAndSaysSo(t *testing.T) {
+	s := begin(t, "all killed at once, no disks", v1alpha1.RedisHASpec{})
+	s.killAll()
+	entry := s.promotion(v1alpha1.HistoryFailover, deadProcess...)
+	s.announced("FailoverStarted")
+	before := s.writers.Acked()
+	began := s.acknowledged(time.Now())
+	s.eventually("a hundred more writes", func(*v1alpha1.RedisHA) bool { return s.writers.Acked() > before+100 })
+	s.end(before) // nothing is left of what was written before, and everything of what was written since
+	if s.row.lost == 0 {
+		t.Errorf("memory survived its processes: %s", entry.Message)
+	}
+	if gap := began.Sub(s.at); gap > time.Minute {
+		t.Errorf("it took %s to begin anew", gap)
+	}
+}
+
+func TestAllKilledAtOnceWithDisksLoseNothing(t *testing.T) {
+	s := begin(t, "all killed at once, append-only files", v1alpha1.RedisHASpec{Storage: &v1alpha1.StorageSpec{}})
+	s.killAll()
+	s.promotion(v1alpha1.HistoryFailover, deadProcess...)
+	s.end(0)
+}
+
+func TestAnOlderDiskIsNotPreferredAfterAnOutage(t *testing.T) {
+	s := begin(t, "all killed at once, one disk older", v1alpha1.RedisHASpec{Storage: &v1alpha1.StorageSpec{}})
+	old := s.replicas()[0]
+	// Its link to the master is cut, and it gets nothing any more.
+	a, err := play.Sandbox.PodAddr(s.key.Namespace, old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := play.Sandbox.PodAddr(s.key.Namespace, s.master())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := play.Sandbox.Partition(a, b); err != nil {
+		t.Fatal(err)
+	}
+	keys := s.info(old, "db0")
+	time.Sleep(3 * time.Second)
+	if now := s.info(old, "db0"); keyCount(now) > keyCount(keys)+2000 {
+		t.Fatalf("%s went on replicating: %s became %s", old, keys, now)
+	}
+	s.killAll()
+	if err := play.Sandbox.HealAll(); err != nil {
+		t.Fatal(err)
+	}
+	entry := s.promotion(v1alpha1.HistoryFailover, deadProcess...)
+	if entry.To == old {
+		t.Errorf("%s with the older disk was promoted: %s", old, entry.Message)
+	}
+	s.end(0)
+}
+
+// keyCount reads keys=N,expires=….
+func keyCount(db string) int {
+	n := 0
+	for _, digit := range strings.TrimPrefix(strings.SplitN(db, ",", 2)[0], "keys=") {
+		n = n*10 + int(digit-'0')
+	}
+	return n
+}

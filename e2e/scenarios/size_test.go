@@ -1,0 +1,96 @@
+package scenarios
+
+import (
+	"fmt"
+	"syscall"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/resources"
+)
+
+// dryRun asks what would be.
+var dryRun = client.DryRunAll
+
+func (s *scene) pod(name string) *corev1.Pod {
+	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: s.key.Namespace, Name: name}}
+}
+
+func TestAPendingReplicaDoesNotHoldAFailoverUp(t *testing.T) {
+	// Four pods that must not share a node, and three nodes.
+	s := create(t, "one pod unschedulable, master killed", v1alpha1.RedisHASpec{
+		Replicas: ptr.To[int32](4),
+		PodTemplate: &v1alpha1.PodTemplateSpec{Affinity: &corev1.Affinity{PodAntiAffinity: &corev1.PodAntiAffinity{
+			RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{{
+				TopologyKey:   corev1.LabelHostname,
+				LabelSelector: &metav1.LabelSelector{MatchLabels: resources.SelectorLabels("cache")},
+			}},
+		}}},
+	})
+	s.before = s.eventually("a master and two replicas", func(rha *v1alpha1.RedisHA) bool {
+		attached := 0
+		for _, n := range rha.Status.Nodes {
+			if n.Link == "up" {
+				attached++
+			}
+		}
+		return rha.Status.Failover != nil && rha.Status.Failover.State == v1alpha1.StateStable && attached == 2
+	})
+	s.condition(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonReplicasSyncing)
+	s.condition(v1alpha1.ConditionFailoverPossible, metav1.ConditionTrue, v1alpha1.ReasonCandidateAvailable)
+	s.write()
+	s.signal(s.master(), syscall.SIGKILL)
+	s.promotion(v1alpha1.HistoryFailover, deadProcess...)
+	s.epochs(1)
+	s.scale(3) // there is room for that
+	s.end(unreplicated)
+}
+
+func (s *scene) scale(replicas int) {
+	s.t.Helper()
+	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: s.key.Namespace, Name: s.key.Name}}
+	patch := fmt.Sprintf(`{"spec":{"replicas":%d}}`, replicas)
+	if err := play.Client.Patch(s.ctx, rha, client.RawPatch("application/merge-patch+json", []byte(patch))); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func TestAPairStaysWritableThroughTheLossOfEither(t *testing.T) {
+	s := begin(t, "pair: replica killed, then master killed", v1alpha1.RedisHASpec{Replicas: ptr.To[int32](2)})
+	s.minReplicas(s.master(), "1")
+	// The replica goes, and takes its time to come back: the kubelet waits before the second restart.
+	s.signal(s.replicas()[0], syscall.SIGKILL)
+	s.minReplicas(s.master(), "0")
+	s.acknowledged(time.Now())
+	s.settle()
+	s.unmoved()
+	s.minReplicas(s.master(), "1")
+	victim := s.master()
+	s.signal(victim, syscall.SIGKILL)
+	entry := s.promotion(v1alpha1.HistoryFailover, deadProcess...)
+	s.acknowledged(time.Now())
+	s.settle()
+	s.minReplicas(entry.To, "1")
+	s.end(unreplicated)
+	if s.row.gap > 5*time.Second {
+		t.Errorf("no write for %s", s.row.gap)
+	}
+}
+
+// minReplicas waits until a master demands so many replicas.
+func (s *scene) minReplicas(pod, want string) {
+	s.t.Helper()
+	got := ""
+	c := s.redis(pod)
+	s.eventually("min-replicas-to-write "+want+" at "+pod, func(*v1alpha1.RedisHA) bool {
+		values, err := c.ConfigGet(s.ctx, "min-replicas-to-write").Result()
+		got = values["min-replicas-to-write"]
+		return err == nil && got == want
+	})
+}
