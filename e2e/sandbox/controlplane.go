@@ -96,7 +96,7 @@ func (c *controlPlane) apiServerArgs() []string {
 var controllers = []string{
 	"statefulset", "deployment", "replicaset", "daemonset", "job", "endpointslice", "disruption", "namespace", "serviceaccount", "serviceaccount-token",
 	"garbage-collector", "pod-garbage-collector", "persistentvolume-binder", "persistentvolumeclaim-protection", "persistentvolume-protection",
-	"root-ca-certificate-publisher", "clusterrole-aggregation",
+	"root-ca-certificate-publisher", "taint-eviction", "clusterrole-aggregation",
 }
 
 func (c *controlPlane) managerArgs() []string {

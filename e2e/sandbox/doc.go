@@ -44,6 +44,8 @@
 //	func (*Sandbox) StartAPIServer(ctx context.Context) error
 //	func (*Sandbox) AuditWrites(user string) ([]AuditWrite, error)
 //	func (*Sandbox) Signal(namespace, pod, container string, signal syscall.Signal) error
+//	func (*Sandbox) FailNode(ctx context.Context, name string) error  // a power cut
+//	func (*Sandbox) RecoverNode(ctx context.Context, name string) error
 //	func (*Sandbox) Exec(ctx context.Context, namespace, pod, container string, command ...string) (string, error)
 //	func (*Sandbox) PodAddr(namespace, pod string) (netip.Addr, error)
 //	func (*Sandbox) PodLogPath(namespace, pod, container string) (string, error)

@@ -2,6 +2,7 @@ package sandbox_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"strings"
 	"syscall"
@@ -42,6 +43,9 @@ func TestStatefulSetOfRealRedisComesUpReady(t *testing.T) {
 		if err != nil || got != c.want {
 			t.Errorf("%s: %q, %v; want %q", c.command, got, err, c.want)
 		}
+	}
+	if _, err := shared.Exec(ctx, namespace, "cache-1", "redis", "sh", "-c", "head -c 20000000 /dev/zero > /data/big"); err == nil {
+		t.Error("20 MB went into a volume of 16Mi, want no space left")
 	}
 	for _, path := range []string{"/written", "/usr/written", "/etc/redisha/written"} {
 		if _, err := shared.Exec(ctx, namespace, "cache-0", "redis", "touch", path); err == nil {
@@ -200,5 +204,55 @@ func TestPodThatCannotRunSaysWhy(t *testing.T) {
 	check(t, err)
 	if pod := ready(t, namespace, "nodeless"); pod.Spec.NodeName != sandbox.NodeName(1) {
 		t.Errorf("the pod is on %s, want the node with the label", pod.Spec.NodeName)
+	}
+}
+
+func TestFailedNodeIsSilentAndItsPodsComeBackWithIt(t *testing.T) {
+	namespace := newNamespace(t)
+	apply(t, namespace, redisPod("unlucky"))
+	before := ready(t, namespace, "unlucky")
+	_, err := shared.Exec(within(t), namespace, "unlucky", "redis", "touch", "/scratch/kept")
+	check(t, err)
+	host := newHost(t)
+	conn, err := dial(t, host, before.Status.PodIP+":6379", 5*time.Second)
+	check(t, err)
+	if got, err := say(conn, "PING", 5*time.Second); got != "+PONG" {
+		t.Fatalf("PING: %q, %v", got, err)
+	}
+
+	node := before.Spec.NodeName
+	check(t, shared.FailNode(within(t), node))
+	recovered := false
+	t.Cleanup(func() {
+		if !recovered {
+			check(t, shared.RecoverNode(context.Background(), node))
+		}
+	})
+	if got, err := say(conn, "PING", 700*time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("PING to a failed node: %q, %v; want silence", got, err)
+	}
+	pod, err := client.CoreV1().Pods(namespace).Get(within(t), "unlucky", metav1.GetOptions{})
+	check(t, err)
+	if pod.Status.ContainerStatuses[0].State.Running == nil {
+		t.Errorf("a failed node reported: %+v", pod.Status.ContainerStatuses[0].State)
+	}
+	apply(t, namespace, redisPod("elsewhere"))
+	if pod := ready(t, namespace, "elsewhere"); pod.Spec.NodeName == node {
+		t.Errorf("a pod runs on %s, which has failed", node)
+	}
+
+	check(t, shared.RecoverNode(within(t), node))
+	recovered = true
+	after := waitPod(t, namespace, "unlucky", "back", func(pod *corev1.Pod) bool {
+		return isReady(pod) && pod.Status.ContainerStatuses[0].RestartCount == 1
+	})
+	if after.UID != before.UID || after.Status.PodIP == before.Status.PodIP {
+		t.Errorf("UID %s, address %s; want the same pod with an address other than %s", after.UID, after.Status.PodIP, before.Status.PodIP)
+	}
+	if last := after.Status.ContainerStatuses[0].LastTerminationState.Terminated; last == nil || last.ContainerID != before.Status.ContainerStatuses[0].ContainerID {
+		t.Errorf("last state is %+v, want the container's before the failure", last)
+	}
+	if _, err := shared.Exec(within(t), namespace, "unlucky", "redis", "ls", "/scratch/kept"); err != nil {
+		t.Errorf("emptyDir did not survive the reboot: %v", err)
 	}
 }

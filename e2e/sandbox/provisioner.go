@@ -3,13 +3,16 @@ package sandbox
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/informers"
@@ -22,8 +25,9 @@ import (
 
 const provisionedBy = "pv.kubernetes.io/provisioned-by"
 
-// provisioner makes a folder and a PersistentVolume for every claim of a class of its own, grows it when the claim grows, and
-// removes both when the claim is gone and the volume's policy says Delete. Binding is the controller manager's.
+// provisioner makes a file system and a PersistentVolume for every claim of a class of its own, grows them when the claim grows, and
+// removes both when the claim is gone and the volume's policy says Delete. Binding is the controller manager's. Each volume is a
+// tmpfs of the size that was asked for, so that it can be full.
 type provisioner struct {
 	client  kubernetes.Interface
 	log     *slog.Logger
@@ -50,6 +54,7 @@ func (p *provisioner) run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
+			p.unmountAll()
 			return
 		case <-p.wake:
 			if err := p.reconcile(ctx); err != nil {
@@ -100,7 +105,7 @@ func (p *provisioner) removeReleased(ctx context.Context) error {
 func (p *provisioner) provision(ctx context.Context, claim *corev1.PersistentVolumeClaim, policy corev1.PersistentVolumeReclaimPolicy) error {
 	name := "pvc-" + string(claim.UID)
 	path := filepath.Join(p.dir, name)
-	if err := os.MkdirAll(path, 0o777); err != nil {
+	if err := mountVolume(path, claim.Spec.Resources.Requests[corev1.ResourceStorage]); err != nil {
 		return err
 	}
 	volume := &corev1.PersistentVolume{
@@ -124,7 +129,43 @@ func (p *provisioner) provision(ctx context.Context, claim *corev1.PersistentVol
 	return err
 }
 
-// grow gives a claim the size it asks for, as an external resizer would; a folder has no size to change.
+// mountVolume mounts a volume, or gives a mounted one another size. Memory is used only as it is written to.
+func mountVolume(path string, size resource.Quantity) error {
+	if err := os.MkdirAll(path, 0o777); err != nil {
+		return err
+	}
+	flags := uintptr(unix.MS_NOSUID | unix.MS_NODEV)
+	if mounted, err := isMounted(path); err != nil {
+		return err
+	} else if mounted {
+		flags |= unix.MS_REMOUNT
+	}
+	if err := unix.Mount("tmpfs", path, "tmpfs", flags, fmt.Sprintf("mode=0777,size=%d", size.Value())); err != nil {
+		return fmt.Errorf("mount volume: %w", err)
+	}
+	return nil
+}
+
+// isMounted reports whether the folder is another file system than the folder it is in.
+func isMounted(path string) (bool, error) {
+	var own, parent unix.Stat_t
+	if err := unix.Stat(path, &own); err != nil {
+		return false, err
+	}
+	if err := unix.Stat(filepath.Dir(path), &parent); err != nil {
+		return false, err
+	}
+	return own.Dev != parent.Dev, nil
+}
+
+func (p *provisioner) unmountAll() {
+	folders, _ := filepath.Glob(filepath.Join(p.dir, "*"))
+	for _, folder := range folders {
+		_ = unix.Unmount(folder, unix.MNT_DETACH)
+	}
+}
+
+// grow gives a claim the size it asks for, as an external resizer would.
 func (p *provisioner) grow(ctx context.Context, claim *corev1.PersistentVolumeClaim) error {
 	wanted := claim.Spec.Resources.Requests[corev1.ResourceStorage]
 	if has := claim.Status.Capacity[corev1.ResourceStorage]; has.Cmp(wanted) >= 0 {
@@ -132,6 +173,9 @@ func (p *provisioner) grow(ctx context.Context, claim *corev1.PersistentVolumeCl
 	}
 	volume, err := p.volumes.Get(claim.Spec.VolumeName)
 	if err != nil {
+		return err
+	}
+	if err := mountVolume(volume.Spec.HostPath.Path, wanted); err != nil {
 		return err
 	}
 	volume = volume.DeepCopy()
@@ -146,6 +190,7 @@ func (p *provisioner) grow(ctx context.Context, claim *corev1.PersistentVolumeCl
 }
 
 func (p *provisioner) remove(ctx context.Context, volume *corev1.PersistentVolume) error {
+	_ = unix.Unmount(volume.Spec.HostPath.Path, unix.MNT_DETACH)
 	if err := os.RemoveAll(volume.Spec.HostPath.Path); err != nil {
 		return err
 	}

@@ -38,7 +38,7 @@ func (w *worker) tell(reason, format string, args ...any) {
 }
 
 func (w *worker) record(kind, reason, format string, args ...any) {
-	if w.r.ctx.Err() == nil { // nobody is there to read how the sandbox ended
+	if w.ctx.Err() == nil { // nobody is there to read how the sandbox ended
 		w.r.events.Eventf(w.latest(), kind, reason, format, args...)
 	}
 }

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"path/filepath"
 	"sync"
 
@@ -27,6 +28,7 @@ type runner struct {
 
 	configMaps corelisters.ConfigMapLister
 	secrets    corelisters.SecretLister
+	pods       corelisters.PodLister
 	claims     corelisters.PersistentVolumeClaimLister
 	volumes    corelisters.PersistentVolumeLister
 
@@ -34,15 +36,16 @@ type runner struct {
 	ctx     context.Context // of the workers; set by run
 	early   []*corev1.Pod   // seen before run
 	workers map[types.UID]*worker
+	failed  map[string][]netip.Addr // nodes, and the addresses that were cut off with them
 	done    sync.WaitGroup
 }
 
 func newRunner(s *Sandbox, client kubernetes.Interface, events record.EventRecorder, factory informers.SharedInformerFactory) *runner {
 	core := factory.Core().V1()
 	r := &runner{
-		sandbox: s, client: client, events: events, dir: filepath.Join(s.dir, "pods"), workers: map[types.UID]*worker{},
-		backOff:    flowcontrol.NewBackOff(s.options.RestartBackOff, s.options.RestartBackOffMax),
-		configMaps: core.ConfigMaps().Lister(), secrets: core.Secrets().Lister(),
+		sandbox: s, client: client, events: events, dir: filepath.Join(s.dir, "pods"), workers: map[types.UID]*worker{}, failed: map[string][]netip.Addr{},
+		backOff: flowcontrol.NewBackOff(s.options.RestartBackOff, s.options.RestartBackOffMax),
+		pods:    core.Pods().Lister(), configMaps: core.ConfigMaps().Lister(), secrets: core.Secrets().Lister(),
 		claims: core.PersistentVolumeClaims().Lister(), volumes: core.PersistentVolumes().Lister(),
 	}
 	_, _ = core.Pods().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
@@ -88,13 +91,13 @@ func (r *runner) podChanged(pod *corev1.Pod) {
 		w.update(pod)
 		return
 	}
-	if r.ctx.Err() != nil {
+	if _, failed := r.failed[pod.Spec.NodeName]; failed || r.ctx.Err() != nil {
 		return
 	}
 	w = newWorker(r, pod)
 	r.workers[pod.UID] = w
 	r.done.Go(func() {
-		w.run(r.ctx)
+		w.run()
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		delete(r.workers, pod.UID)

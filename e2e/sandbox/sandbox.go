@@ -164,7 +164,7 @@ func (s *Sandbox) startNode(ctx context.Context, client kubernetes.Interface) er
 		server,
 		newScheduler(client, events, s.log, factory),
 		newProvisioner(client, s.log, factory, filepath.Join(s.dir, "volumes")),
-		newServiceProxy(factory, s.faults, s.log),
+		newServiceProxy(factory, s.faults, s.log, s.options.Nodes),
 	}
 	factory.Start(background.Done())
 	for kind, ok := range factory.WaitForCacheSync(ctx.Done()) {

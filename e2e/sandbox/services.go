@@ -19,7 +19,7 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// serviceProxy does what kube-proxy does, in user space: it listens on the cluster IP of every Service and leads each connection to
+// serviceProxy does what kube-proxy does, in user space: it listens on the cluster IP and node port of every Service and leads each connection to
 // one of the endpoints that EndpointSlices name at that moment. Changes apply at once. Without endpoints nobody listens, so a
 // client is refused. A connection stays where it was led for as long as it lives.
 type serviceProxy struct {
@@ -27,14 +27,15 @@ type serviceProxy struct {
 	slices   discoverylisters.EndpointSliceLister
 	faults   *faults
 	log      *slog.Logger
+	nodes    int
 	wake     chan struct{}
 	ports    map[netip.AddrPort]*servicePort
 }
 
-func newServiceProxy(factory informers.SharedInformerFactory, f *faults, log *slog.Logger) *serviceProxy {
+func newServiceProxy(factory informers.SharedInformerFactory, f *faults, log *slog.Logger, nodes int) *serviceProxy {
 	services, endpointSlices := factory.Core().V1().Services(), factory.Discovery().V1().EndpointSlices()
 	p := &serviceProxy{
-		services: services.Lister(), slices: endpointSlices.Lister(), faults: f, log: log, wake: make(chan struct{}, 1), ports: map[netip.AddrPort]*servicePort{},
+		services: services.Lister(), slices: endpointSlices.Lister(), faults: f, log: log, nodes: nodes, wake: make(chan struct{}, 1), ports: map[netip.AddrPort]*servicePort{},
 	}
 	for _, informer := range []cache.SharedIndexInformer{services.Informer(), endpointSlices.Informer()} {
 		_, _ = informer.AddEventHandler(wakeOn(p.wake))
@@ -103,8 +104,15 @@ func (p *serviceProxy) wanted() map[netip.AddrPort][]netip.AddrPort {
 			continue
 		}
 		for _, port := range service.Spec.Ports {
-			if port.Protocol == corev1.ProtocolTCP {
-				wanted[netip.AddrPortFrom(ip, uint16(port.Port))] = p.backends(service, port.Name)
+			if port.Protocol != corev1.ProtocolTCP {
+				continue
+			}
+			backends := p.backends(service, port.Name)
+			wanted[netip.AddrPortFrom(ip, uint16(port.Port))] = backends
+			for i := range p.nodes {
+				if port.NodePort != 0 {
+					wanted[netip.AddrPortFrom(nodeAddr(i), uint16(port.NodePort))] = backends
+				}
 			}
 		}
 	}

@@ -21,6 +21,7 @@ func isGone(err error) bool { return apierrors.IsNotFound(err) || apierrors.IsCo
 // holds nothing else up.
 func (w *worker) statusLoop(ctx context.Context, end <-chan struct{}) {
 	var written []byte
+	pause := minPause
 	for {
 		select {
 		case <-end:
@@ -38,7 +39,7 @@ func (w *worker) statusLoop(ctx context.Context, end <-chan struct{}) {
 		cancel()
 		switch {
 		case err == nil:
-			written = status
+			written, pause = status, minPause
 		case isGone(err):
 			return
 		default:
@@ -48,12 +49,19 @@ func (w *worker) statusLoop(ctx context.Context, end <-chan struct{}) {
 				return
 			case <-ctx.Done():
 				return
-			case <-time.After(100 * time.Millisecond):
+			case <-time.After(pause):
+				pause = min(2*pause, maxPause)
 				notify(w.dirty)
 			}
 		}
 	}
 }
+
+// How long a status that could not be written waits.
+const (
+	minPause = 100 * time.Millisecond
+	maxPause = 500 * time.Millisecond
+)
 
 func (w *worker) writeStatus(ctx context.Context) error { return w.sendStatus(ctx, w.patch()) }
 
@@ -103,6 +111,9 @@ func (p *conditionsPatch) MarshalJSON() ([]byte, error) {
 		return nil, err
 	}
 	fields["conditions"] = conditions
+	if addresses, ok := fields["podIPs"].([]any); ok { // merged too, and a pod may get another one
+		fields["podIPs"] = append(addresses, map[string]any{"$patch": "replace"})
+	}
 	return json.Marshal(fields)
 }
 

@@ -59,7 +59,7 @@ const (
 // expiry returns a context that ends when the process must.
 func (w *worker) expiry(own time.Time) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	if w.vanished() || w.r.ctx.Err() != nil {
+	if w.vanished() || w.ctx.Err() != nil {
 		cancel(errNoGrace)
 		return ctx, func() {}
 	}
@@ -76,7 +76,7 @@ func (w *worker) expiry(own time.Time) (context.Context, context.CancelFunc) {
 			case <-w.gone:
 				cancel(errNoGrace)
 				return
-			case <-w.r.ctx.Done():
+			case <-w.ctx.Done():
 				cancel(errNoGrace)
 				return
 			case <-ctx.Done():

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,6 +20,8 @@ type worker struct {
 	r   *runner
 	key types.NamespacedName
 	uid types.UID
+	ctx context.Context    // ends with the sandbox or the node: nothing is graceful or reported then
+	cut context.CancelFunc // ends it
 
 	deleting chan struct{} // closed when deletion is asked for
 	gone     chan struct{} // closed when the object is gone from the API: nobody asks for grace any more
@@ -39,7 +42,9 @@ type worker struct {
 }
 
 func newWorker(r *runner, pod *corev1.Pod) *worker {
+	ctx, cut := context.WithCancel(r.ctx)
 	w := &worker{
+		ctx: ctx, cut: cut,
 		r: r, key: types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}, uid: pod.UID, pod: pod,
 		deleting: make(chan struct{}), gone: make(chan struct{}), dirty: make(chan struct{}, 1), volumes: make(chan struct{}, 1),
 		containers: map[string]*container{}, startTime: metav1.Now(),
@@ -51,12 +56,30 @@ func newWorker(r *runner, pod *corev1.Pod) *worker {
 	for i := range pod.Spec.Containers {
 		w.addContainer(&pod.Spec.Containers[i], false)
 	}
+	w.remember(pod)
 	w.update(pod)
 	return w
 }
 
 func (w *worker) addContainer(spec *corev1.Container, init bool) {
 	w.containers[spec.Name] = &container{w: w, name: spec.Name, init: init, kill: make(chan string, 1)}
+}
+
+// remember takes over what the API knows of the containers of a pod that has run before, on a node that has come back.
+func (w *worker) remember(pod *corev1.Pod) {
+	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
+		c := w.containers[status.Name]
+		if c == nil || status.ContainerID == "" {
+			continue
+		}
+		c.restarts, c.begun, c.id = status.RestartCount, int(status.RestartCount)+1, status.ContainerID
+		c.last, c.ended = status.LastTerminationState.Terminated, status.State.Terminated
+		if running := status.State.Running; running != nil {
+			c.ended = &corev1.ContainerStateTerminated{
+				ExitCode: 255, Reason: "Unknown", ContainerID: status.ContainerID, StartedAt: running.StartedAt, FinishedAt: metav1.Now(),
+			}
+		}
+	}
 }
 
 // update takes in a newer version of the pod.
@@ -141,7 +164,9 @@ func (w *worker) dir() string { return filepath.Join(w.r.dir, string(w.uid)) }
 
 // run is the pod's life. It returns when every process has ended, what the pod held is released, and the API knows, or does
 // not want to.
-func (w *worker) run(ctx context.Context) {
+func (w *worker) run() {
+	ctx := w.ctx
+	defer w.cut()
 	pod, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
@@ -171,12 +196,19 @@ func (w *worker) run(ctx context.Context) {
 	}
 	close(endStatus)
 	<-statusEnded
+	if ctx.Err() != nil {
+		return // what is on the node stays there
+	}
 	w.finish(ctx)
 	_ = os.RemoveAll(w.dir())
 }
 
 // live takes the pod through preparation, init containers and containers; it returns when all have ended for good.
 func (w *worker) live(ctx context.Context) {
+	if phase := w.latest().Status.Phase; phase == corev1.PodSucceeded || phase == corev1.PodFailed {
+		w.abandon()
+		return
+	}
 	if !w.retry(ctx, "FailedCreatePodSandBox", w.connect) || !w.retry(ctx, "FailedMount", w.mountAll) {
 		w.abandon()
 		return
@@ -274,6 +306,7 @@ func (w *worker) release() {
 // answers, because nobody else will.
 func (w *worker) finish(ctx context.Context) {
 	zero := int64(0)
+	pause := minPause
 	for ctx.Err() == nil && !w.vanished() {
 		attempt, cancel := requestContext(ctx)
 		err := w.writeStatus(attempt)
@@ -290,7 +323,8 @@ func (w *worker) finish(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-w.gone:
-		case <-time.After(200 * time.Millisecond):
+		case <-time.After(pause):
+			pause = min(2*pause, maxPause)
 		}
 	}
 }
