@@ -37,8 +37,8 @@ func run() int {
 		s.printf("%s\n", err)
 		return 1
 	}
-	switch err := show(ctx, s, logs); {
-	case ctx.Err() != nil:
+	switch kept, err := show(ctx, s, logs); {
+	case ctx.Err() != nil && !kept:
 		_ = os.RemoveAll(logs)
 		s.printf("\ninterrupted; nothing is left behind\n")
 		return 130
@@ -50,17 +50,18 @@ func run() int {
 	return 0
 }
 
-func show(interrupted context.Context, s *screen, logs string) error {
+// show reports whether it went as far as being kept for kubectl.
+func show(interrupted context.Context, s *screen, logs string) (kept bool, err error) {
 	ctx, cancel := context.WithTimeout(interrupted, patience)
 	defer cancel()
 	p := &play{screen: s, logs: logs}
 	defer p.end()
-	err := p.perform(ctx)
+	err = p.perform(ctx)
 	if os.Getenv("KEEP") != "" && p.sandbox != nil && interrupted.Err() == nil {
 		p.keep(interrupted, err)
-		return nil
+		return true, err
 	}
-	return err
+	return false, err
 }
 
 // keep waits for ctrl-C.

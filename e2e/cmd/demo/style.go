@@ -76,10 +76,13 @@ func (s *screen) begin() {
 func (s *screen) say(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.live {
+	if !s.live || text == s.open {
 		return
 	}
 	s.clear()
+	if text == "" {
+		return
+	}
 	s.open = text
 	fmt.Fprint(s.out, "  "+s.paint(quiet, "… "+clip(text, 100)))
 }
