@@ -64,8 +64,6 @@ const (
 	ReasonSingleNode = "SingleNode"
 	// ReasonManualMode: spec.failover.mode is Manual; a person must request it.
 	ReasonManualMode = "ManualMode"
-	// ReasonCooldown: a failover on soft evidence would have to wait for the cooldown.
-	ReasonCooldown = "Cooldown"
 )
 
 // Reasons of Progressing.
