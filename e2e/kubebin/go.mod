@@ -1,3 +1,6 @@
+// What the sandbox's Kubernetes is built from (e2e/sandbox/binaries.go). A module of its own, so that its dependencies are none of
+// the operator's. k8s.io/kubernetes requires its staging modules at v0.0.0 and replaces them by folders; a module that requires it
+// has to replace them by their published versions.
 module github.com/redisha/redisha/e2e/kubebin
 
 go 1.26.0

@@ -194,7 +194,7 @@ func build(ctx context.Context, progress io.Writer, source, dir string, b kubeBi
 		ticker := time.NewTicker(5 * time.Second)
 		defer ticker.Stop()
 		for {
-			fmt.Fprintf(progress, "  %s: %d packages compiled, %s\n", b.name, output.lines.Load(), time.Since(started).Round(time.Second))
+			fmt.Fprintf(progress, "  %s: %s, %s\n", b.name, output, time.Since(started).Round(time.Second))
 			select {
 			case <-done:
 				return
@@ -211,15 +211,26 @@ func build(ctx context.Context, progress io.Writer, source, dir string, b kubeBi
 	return os.Rename(temporary, filepath.Join(dir, b.name))
 }
 
-// buildOutput counts the package names that go build -v prints and keeps the text for an error.
+// buildOutput counts what go build -v prints, a line for each module it downloads and each package it compiles, and keeps the text
+// for an error.
 type buildOutput struct {
-	lines atomic.Int64
-	text  bytes.Buffer
+	lines, downloads atomic.Int64
+	text             bytes.Buffer
 }
 
 func (o *buildOutput) Write(p []byte) (int, error) {
 	o.lines.Add(int64(bytes.Count(p, []byte{'\n'})))
+	o.downloads.Add(int64(bytes.Count(p, []byte("go: downloading"))))
 	return o.text.Write(p)
+}
+
+func (o *buildOutput) String() string {
+	downloads := o.downloads.Load()
+	compiled := fmt.Sprintf("%d packages compiled", max(o.lines.Load()-downloads, 0))
+	if downloads > 0 {
+		return fmt.Sprintf("%d modules downloaded, %s", downloads, compiled)
+	}
+	return compiled
 }
 
 func (o *buildOutput) tail() string {

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 
-	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 )
 
@@ -143,7 +142,7 @@ func expectOK(response *http.Response, err error) error {
 }
 
 func (c *controlPlane) startAPIServer(ctx context.Context, admin *rest.Config) error {
-	client, err := discovery.NewDiscoveryClientForConfig(admin)
+	client, err := rest.HTTPClientFor(admin)
 	if err != nil {
 		return err
 	}
@@ -151,7 +150,11 @@ func (c *controlPlane) startAPIServer(ctx context.Context, admin *rest.Config) e
 		return err
 	}
 	return c.apiServer.waitReady(ctx, func(ctx context.Context) error {
-		return client.RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, admin.Host+"/readyz", nil)
+		if err != nil {
+			return err
+		}
+		return expectOK(client.Do(request))
 	})
 }
 
