@@ -49,8 +49,9 @@ sandbox: deps ## Start a Kubernetes API with real Redis processes; prints its KU
 ##@ Develop
 
 .PHONY: generate
-generate: $(CONTROLLER_GEN) ## Generate Go code (deep copies).
+generate: $(CONTROLLER_GEN) ## Generate Go code (deep copies) and the state diagram of docs/architecture.md.
 	$(CONTROLLER_GEN) object paths=./api/...
+	UPDATE_DOCS=1 $(GO) test -count=1 -run TestTheDocumentedDiagramIsTheMachine ./failover
 
 .PHONY: manifests
 manifests: $(CONTROLLER_GEN) ## Generate the CRD and the manager's role from the markers in the code.
