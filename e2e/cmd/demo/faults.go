@@ -142,6 +142,10 @@ func (p *play) play(ctx context.Context, f fault) error {
 	if err != nil {
 		return err
 	}
+	err = sandbox.WaitFor(ctx, "the watch to catch up", func(context.Context) (bool, error) { return p.promotions.caughtUp(&rha.Status), nil })
+	if err != nil {
+		return err
+	}
 	r := result{fault: f, acked: -p.writers.Acked(), lost: -p.lost}
 	r.published, r.epoch = p.promotions.count()
 	a := &act{play: p, master: rha.Status.Master.NodeRef, epoch: rha.Status.Failover.Epoch}

@@ -70,6 +70,13 @@ func (p *promotions) note(status *v1alpha1.RedisHAStatus) {
 	p.seen = append(p.seen, promotion{at: time.Now(), pod: m.Pod, uid: m.PodUID, epoch: m.Epoch})
 }
 
+// caughtUp reports whether the watch has seen that much; it may be a little late.
+func (p *promotions) caughtUp(status *v1alpha1.RedisHAStatus) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.epoch >= status.Failover.Epoch && len(p.seen) > 0 && p.seen[len(p.seen)-1].uid == status.Master.PodUID
+}
+
 // count returns how many masters have been published and the highest epoch, so far.
 func (p *promotions) count() (published int, epoch int64) {
 	p.mu.Lock()
