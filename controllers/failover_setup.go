@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -58,7 +59,11 @@ func (r *FailoverReconciler) SetupWithManager(mgr ctrl.Manager) error {
 			r.wake = q.Add
 			return nil
 		})).
-		WithOptions(controller.Options{MaxConcurrentReconciles: max(r.Concurrent, 1)}).
+		WithOptions(controller.Options{
+			MaxConcurrentReconciles: max(r.Concurrent, 1),
+			// A standby keeps its caches warm: listing everything first would delay the failover it takes over.
+			EnableWarmup: ptr.To(true),
+		}).
 		Complete(r)
 	if err != nil {
 		return fmt.Errorf("building the failover controller: %w", err)

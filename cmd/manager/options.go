@@ -29,9 +29,9 @@ type options struct {
 // Leader election is quick on purpose: while nobody leads, nobody fails over. A Redis command
 // may take a second, so the lease must outlive the deadline for renewing it by more than that.
 const (
-	defaultLeaseDuration = 6 * time.Second
-	defaultRenewDeadline = 4 * time.Second
-	defaultRetryPeriod   = time.Second
+	defaultLeaseDuration = 5 * time.Second
+	defaultRenewDeadline = 3500 * time.Millisecond
+	defaultRetryPeriod   = 500 * time.Millisecond
 	maxCommand           = time.Second
 )
 
