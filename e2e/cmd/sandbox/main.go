@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -25,13 +26,19 @@ type flags struct {
 
 func parse() flags {
 	var f flags
-	set := pflag.NewFlagSet("sandbox", pflag.ExitOnError)
+	set := pflag.NewFlagSet("sandbox", pflag.ContinueOnError)
 	set.BoolVar(&f.buildOnly, "build-only", false, "build the Kubernetes binaries that are missing and end")
 	set.BoolVar(&f.kubectl, "kubectl", false, "build a kubectl of the same version too and print its path")
 	set.IntVar(&f.nodes, "nodes", 3, "how many nodes there are")
 	set.StringVar(&f.logDir, "log-dir", "", "folder for the logs of control plane and pods; without it they go with the sandbox")
 	set.StringSliceVar(&f.apply, "apply", nil, "files or folders of manifests to apply at the start")
-	_ = set.Parse(os.Args[1:]) // ends the program by itself
+	switch err := set.Parse(os.Args[1:]); {
+	case errors.Is(err, pflag.ErrHelp): // it has been printed
+		os.Exit(0)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "sandbox:", err)
+		os.Exit(2)
+	}
 	return f
 }
 
