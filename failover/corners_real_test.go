@@ -95,3 +95,56 @@ func TestAFailoverLeavesAStrayMasterAlone(t *testing.T) {
 			d.Verdict, strings.Join(w.log, "\n"))
 	}
 }
+
+// heardAll lets a successor hear from everybody.
+func (w *world) heardAll() {
+	for _, n := range w.nodes {
+		w.heard(n.Name, ContactAnswering)
+	}
+}
+
+// until decides until the progress is in that state.
+func (w *world) until(s State) {
+	w.t.Helper()
+	for range 50 {
+		if w.once(); w.progress.State == s {
+			return
+		}
+		w.sleep(10 * time.Millisecond)
+	}
+	w.t.Fatalf("never %s\n%s", s, strings.Join(w.log, "\n"))
+}
+
+func TestASuccessorGivesAHandoverTheTimeThatItsPredecessorDidNotUse(t *testing.T) {
+	w := settled(t, 3)
+	w.write(1000, nil)
+	w.request = &Request{ID: "handover", Verb: VerbHandover}
+	w.onAction = func(Action) bool { return false } // the predecessor dies right after it has persisted
+	w.once()
+	if w.progress.State != StateHandingOver {
+		t.Fatalf("state %s", w.progress.State)
+	}
+	w.onAction = nil
+	w.takeOver(7 * time.Second)
+	w.once()
+	w.heardAll()
+	w.run()
+	if w.master() == "r-0" || w.history[0].Outcome != OutcomeSucceeded {
+		t.Errorf("master %s, %+v", w.master(), w.history)
+	}
+}
+
+func TestASuccessorSettlesNothingBeforeItHasHeardEverybody(t *testing.T) {
+	w := settled(t, 3)
+	w.restart("r-0", false)
+	w.until(StateReattaching)
+	w.takeOver(7 * time.Second)
+	if w.once(); w.progress.State != StateReattaching {
+		t.Errorf("state %s, and nobody has been heard\n%s", w.progress.State, strings.Join(w.log, "\n"))
+	}
+	w.heardAll()
+	w.run()
+	if w.progress.State != StateStable || w.node(w.master()).RoleLabel != RoleMaster {
+		t.Errorf("state %s, the master is labelled %q", w.progress.State, w.node(w.master()).RoleLabel)
+	}
+}

@@ -36,7 +36,7 @@ func (d *decider) drain(v view) Decision {
 	switch {
 	case !ok || plannedLimitation(v, candidate) == LimitUnreachable && d.tried(candidate) > QuietenWithin:
 		return d.abort(v, ReasonNoCandidate, fmt.Sprintf("candidate %s is out of reach", d.next.Candidate.Pod))
-	case d.now.Sub(d.next.Since) >= HandoverWithin:
+	case d.tried(v.master) >= HandoverWithin:
 		return d.abort(v, ReasonHandoverTooSlow, fmt.Sprintf("%s did not catch up within %s", candidate.Name, HandoverWithin))
 	}
 	return Decision{Next: d.next, Verdict: fmt.Sprintf("draining %s into %s", v.ref.Pod, candidate.Name), RequeueAfter: lookAgainSoon,

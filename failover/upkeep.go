@@ -43,7 +43,7 @@ func (d *decider) reattaching() Decision {
 	}
 	actions := append(d.serve(v), d.farewell(v)...)
 	elapsed := d.now.Sub(d.next.Since)
-	if len(actions) > 0 && elapsed < ReattachWithin {
+	if (len(actions) > 0 || d.unseen(v)) && elapsed < ReattachWithin {
 		return Decision{Next: d.next, Actions: actions, Verdict: "reattaching", RequeueAfter: lookAgainSoon, Diagnosis: f.diagnosis}
 	}
 	d.next.Steps = withStep(d.next.Steps, StepReattached, d.now)
@@ -52,6 +52,12 @@ func (d *decider) reattaching() Decision {
 	d.move(EventSettle, sentence)
 	d.next.Candidate, d.next.Old, d.next.Steps, d.next.Forced = nil, nil, nil, ""
 	return Decision{Next: d.next, Actions: actions, Record: record, Verdict: sentence, Diagnosis: f.diagnosis, RequeueAfter: lookAgainSlow}
+}
+
+// unseen reports that it is too early to say that everybody is attached: the master's state is not known, or somebody has not been
+// heard who may be any moment. After a takeover that is everybody.
+func (d *decider) unseen(v view) bool {
+	return !v.master.Answers() || slices.ContainsFunc(v.others, func(n Node) bool { return unheard(n) && d.tried(n) < DetachWithin })
 }
 
 // farewell sees to the old master: its clients are cut only now that the new one is published
