@@ -10,7 +10,6 @@ import (
 	"sync"
 
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 )
 
@@ -188,12 +187,14 @@ func (e *endpoint) connect() error {
 	if err := configureLink(root, link, hostNet(e.addr), apiServerAddr.AsSlice(), mac); err != nil {
 		return fmt.Errorf("root side: %w", err)
 	}
-	inside, err := netlink.NewHandleAt(netns.NsHandle(e.ns.Fd()), unix.NETLINK_ROUTE)
-	if err != nil {
-		return err
-	}
-	defer inside.Close()
-	return e.configureInside(inside)
+	return inNetNS(e.ns, func() error {
+		inside, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+		if err != nil {
+			return err
+		}
+		defer inside.Close()
+		return e.configureInside(inside)
+	})
 }
 
 func (e *endpoint) configureInside(h *netlink.Handle) error {
