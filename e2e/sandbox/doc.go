@@ -29,7 +29,7 @@
 //		writes, err := s.AuditWrites(sandbox.OperatorUser)         // every API write of that user
 //	}
 //
-// The API, exhaustively:
+// The API:
 //
 //	func Enter(prepare ...func(context.Context) error) // prepare runs outside first, where there is a network
 //	func Start(ctx context.Context, options Options) (*Sandbox, error)
@@ -63,11 +63,20 @@
 //	func (*Host) Close() error
 //	func WaitFor(ctx context.Context, what string, condition func(context.Context) (bool, error)) error
 //	func KubeBinaries(ctx context.Context, progress io.Writer) (string, error)
+//	func Kubectl(ctx context.Context, progress io.Writer) (string, error)
 //	func RedisServer(ctx context.Context, progress io.Writer) (string, error)
+//
+// # Addresses
+//
+// Pods and Hosts have addresses from 198.18.1.1 on, which come back only when all have been used. The API server is 198.18.0.1, the
+// nodes, from where probes come, are in 198.18.0.128/25, Services in 198.19.0.0/16. What goes through a Service comes from
+// 198.18.0.2, in user space; a partition between client and endpoint holds there too.
 //
 // # What it does not do
 //
 // A user namespace made without root has a single user, so runAsUser and fsGroup are accepted and not honoured: every
-// process is "root" of the namespace, which is the caller outside. Resource requests and limits are not enforced. There is
-// no DNS. Volumes live in memory, so fsync is cheaper than on a disk. Images are the machine's own file system, read-only.
+// process is "root" of the namespace, which is the caller outside. Resource requests and limits are not enforced, hostNetwork
+// is ignored, a changed image of a running pod is not followed, and there is no DNS. Volumes live in memory, with the size that
+// was asked for, so fsync is cheaper than on a disk. Images are the machine's own file system, read-only. A container that ends is
+// restarted without the second or so that a kubelet takes to notice.
 package sandbox

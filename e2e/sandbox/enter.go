@@ -155,7 +155,14 @@ func runInside(bridge *os.File, environment []string) (int, error) {
 		return 1, explainNamespaces(err)
 	}
 	go func() {
-		for s := range signals {
+		for interrupts := 0; ; {
+			s := <-signals
+			if s == os.Interrupt {
+				interrupts++
+			}
+			if interrupts == 3 { // somebody has lost patience
+				s = os.Kill
+			}
 			_ = cmd.Process.Signal(s)
 		}
 	}()
