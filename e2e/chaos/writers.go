@@ -32,7 +32,7 @@ type Options struct {
 	Interval time.Duration
 	// Timeout of a write and of a dial; 250 ms when zero.
 	Timeout time.Duration
-	// Redial is the pause after an error; 3 ms when zero. There is one only so as not to burn the processor.
+	// Redial is the pause after an error; 5 ms when zero. There is one only so as not to burn the processor.
 	Redial time.Duration
 	// LongGap is from when on Report lists a gap; 50 ms when zero.
 	LongGap time.Duration
@@ -46,7 +46,7 @@ func (o Options) withDefaults() Options {
 	}
 	set(&o.Interval, 3*time.Millisecond)
 	set(&o.Timeout, 250*time.Millisecond)
-	set(&o.Redial, 3*time.Millisecond)
+	set(&o.Redial, 5*time.Millisecond)
 	set(&o.LongGap, 50*time.Millisecond)
 	if o.Writers == 0 {
 		o.Writers = 4

@@ -24,6 +24,8 @@ type flags struct {
 	kills, sentinelKills, slowKills int
 	services                        bool
 	timeout                         time.Duration
+	managerArgs                     []string
+	logDir                          string
 }
 
 func parse() flags {
@@ -34,6 +36,8 @@ func parse() flags {
 	set.IntVar(&f.slowKills, "sentinel-slow-n", 10, "how many times the master of Sentinels with down-after 5000 ms is killed")
 	set.BoolVar(&f.services, "service", true, "measure RedisHA through the master's Service too")
 	set.DurationVar(&f.timeout, "timeout", 30*time.Minute, "end after this long and report what there is")
+	set.StringArrayVar(&f.managerArgs, "manager-arg", nil, "one more argument for the operator, e.g. --zap-log-level=debug")
+	set.StringVar(&f.logDir, "log-dir", "", "folder for the logs, which are thrown away otherwise")
 	_ = set.Parse(os.Args[1:]) // ends the program by itself
 	return f
 }
@@ -52,7 +56,7 @@ func run(f flags) int {
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
-	logs, err := os.MkdirTemp("", "redisha-bench-")
+	logs, err := f.logs()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -64,7 +68,9 @@ func run(f flags) int {
 		fmt.Fprintf(os.Stderr, "%s\nLogs: %s\n", err, logs)
 		return 1
 	}
-	_ = os.RemoveAll(logs)
+	if f.logDir == "" {
+		_ = os.RemoveAll(logs)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "ended early:", context.Cause(ctx))
 	}
@@ -72,6 +78,13 @@ func run(f flags) int {
 		return 1
 	}
 	return 0
+}
+
+func (f flags) logs() (string, error) {
+	if f.logDir != "" {
+		return filepath.Abs(f.logDir)
+	}
+	return os.MkdirTemp("", "redisha-bench-")
 }
 
 // bench is one run.

@@ -20,6 +20,8 @@ type subject interface {
 	kill(ctx context.Context) error
 	// recovered waits until another one is master, and starts again what was killed if nobody else does.
 	recovered(ctx context.Context) error
+	// story tells for the progress line what happened when, after that instant; "" where nobody knows.
+	story(at time.Time) string
 	// promotions is how many there had ever been when all was well.
 	promotions() int64
 }
@@ -54,8 +56,8 @@ func (b *bench) measure(ctx context.Context, r *row, s subject, writers chaos.Op
 			return fmt.Errorf("kill %d: %w", i+1, err)
 		}
 		r.add(gap, loss)
-		fmt.Fprintf(b.progress, "%s: kill %d of %d: no write for %s, %d of %d lost\n",
-			r.name, i+1, kills, gap.Length().Round(time.Millisecond), loss.Lost, loss.Acked)
+		fmt.Fprintf(b.progress, "%s: kill %d of %d: no write for %s, %d of %d lost%s\n",
+			r.name, i+1, kills, gap.Length().Round(time.Millisecond), loss.Lost, loss.Acked, s.story(gap.From))
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -27,7 +28,7 @@ type redisHA struct {
 }
 
 func (b *bench) measureRedisHA(ctx context.Context) error {
-	g, err := stage.Up(ctx, b.sandbox, stage.Options{LogDir: b.logs, Progress: b.progress})
+	g, err := stage.Up(ctx, b.sandbox, stage.Options{LogDir: b.logs, Progress: b.progress, ManagerArgs: b.managerArgs})
 	if err != nil {
 		return err
 	}
@@ -77,6 +78,17 @@ func (b *bench) measureClients(ctx context.Context, s *redisHA) error {
 }
 
 func (s *redisHA) promotions() int64 { return s.rha.Status.Failover.Epoch }
+
+func (s *redisHA) story(at time.Time) string {
+	if len(s.rha.Status.History) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	for _, step := range s.rha.Status.History[0].Steps {
+		fmt.Fprintf(&b, ", %s +%d ms", step.Name, step.At.Sub(at).Milliseconds())
+	}
+	return b.String() + " (" + s.rha.Status.History[0].Cause + ")"
+}
 
 func (s *redisHA) settle(ctx context.Context) (string, error) {
 	rha, err := s.stage.WaitSettled(ctx, benchKey, nil)

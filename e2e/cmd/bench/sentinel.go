@@ -148,6 +148,8 @@ func (s *sentinels) stop() {
 	}
 }
 
+func (s *sentinels) story(time.Time) string { return "" }
+
 func (s *sentinels) promotions() int64 { return s.epoch }
 
 func (s *sentinels) kill(context.Context) error {
