@@ -148,3 +148,36 @@ func TestASuccessorSettlesNothingBeforeItHasHeardEverybody(t *testing.T) {
 		t.Errorf("state %s, the master is labelled %q", w.progress.State, w.node(w.master()).RoleLabel)
 	}
 }
+
+func TestAnEmptyMasterIsNotPromotedOverReplicasThatMayNotBe(t *testing.T) {
+	for name, limit := range map[string]func(*Node){
+		"priority 0":       func(n *Node) { n.Replication.Priority = 0 },
+		"being deleted":    func(n *Node) { n.Terminating = true },
+		"syncing":          func(n *Node) { n.Replication.Syncing = true },
+		"too far behind":   func(n *Node) { n.Replication.Lineage.Offset = 1 },
+		"does not answer":  func(n *Node) { n.Contact = ContactSilent },
+		"does not let in":  func(n *Node) { n.Contact = ContactDenied },
+		"was never heard":  func(n *Node) { n.Contact, n.Sampled, n.Replication = ContactSilent, false, Replication{} },
+		"of other lineage": func(n *Node) { n.Replication.Lineage.ReplID = "changed" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := settled(t, 3)
+			w.write(1<<21, nil)
+			w.sleep(time.Second)
+			w.once()
+			w.each(func(n *Node) {
+				if n.Name != "r-0" {
+					limit(n)
+				}
+			})
+			w.restart("r-0", false)
+			for range 30 {
+				w.sleep(100 * time.Millisecond)
+				w.once()
+			}
+			if w.progress.State != StateBlocked || w.node("r-0").Replication.Role == RoleMaster {
+				t.Errorf("state %s: %s\n%s", w.progress.State, w.progress.Verdict, strings.Join(w.log, "\n"))
+			}
+		})
+	}
+}

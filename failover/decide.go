@@ -130,8 +130,8 @@ func (d *decider) begin(cause Cause, v view) {
 	old := d.next.Master.NodeRef
 	d.next.Old = &old
 	d.next.Lineage = d.next.Master.Lineage
-	if v.found && v.master.Sampled && v.master.Replication.RunID == old.RunID {
-		d.next.Lineage = v.master.Replication.Lineage
+	if l, ok := v.lastSeen(old.RunID); ok {
+		d.next.Lineage = l
 	}
 }
 

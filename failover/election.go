@@ -164,14 +164,20 @@ func strictlyMissing(p Progress, policy Policy, best Node, detached int) int {
 }
 
 // knows reports whether n is an incarnation that was attached when all was well: its memory
-// holds what it replicated, whatever its disk says.
+// holds what it replicated, whatever its disk says. Of one that was never heard it has to be supposed.
 func (p Progress) knows(n Node) bool {
 	for _, k := range p.Known {
-		if k.Attached && k.UID == n.UID && k.RunID != "" && k.RunID == n.Replication.RunID {
+		if k.Attached && k.UID == n.UID && k.RunID != "" && (k.RunID == n.Replication.RunID || !n.Sampled) {
 			return true
 		}
 	}
 	return false
+}
+
+// mayReturn reports a process that holds data in its memory, for all that is known, and is out of reach: it hangs, is cut
+// off, or does not let us in.
+func (p Progress) mayReturn(n Node) bool {
+	return n.Contact != ContactAnswering && n.Contact != ContactRefused && !n.Exited && p.knows(n)
 }
 
 // awaited names a node that may come back with newer data than anybody present. It matters only
@@ -183,7 +189,7 @@ func awaited(p Progress, obs Observation) (string, bool) {
 			continue
 		case n.Contact == ContactAnswering:
 			return fmt.Sprintf("%s is loading its data", n.Name), true
-		case n.MayHoldData || (n.Contact == ContactSilent && p.knows(n)):
+		case n.MayHoldData || p.mayReturn(n):
 			return fmt.Sprintf("%s may hold newer data and does not answer", n.Name), true
 		}
 	}
@@ -204,13 +210,14 @@ func reseed(p Progress, policy Policy, obs Observation, limits []string) electio
 	}
 	var fit []Node
 	for _, n := range obs.Nodes {
-		if !n.Answers() || n.Terminating || n.Replication.Syncing || n.Replication.Priority == 0 {
-			continue
-		}
-		if p.knows(n) { // it lived through it, and its data is not of the lineage: not ours to overrule
+		switch {
+		case !n.Answers():
+		case p.knows(n) || p.Lineage.Shared(n.Replication.Lineage) >= 0:
+			// It lived through it and may not be promoted: its data is not ours to overrule by an empty or an older one.
 			return election{reason: ReasonNoCandidate, sentence: fmt.Sprint("no node may be promoted: ", limits)}
+		case !n.Terminating && !n.Replication.Syncing && n.Replication.Priority != 0:
+			fit = append(fit, n)
 		}
-		fit = append(fit, n)
 	}
 	if len(fit) == 0 {
 		return election{reason: ReasonNoCandidate, sentence: fmt.Sprint("no node may be promoted: ", limits)}

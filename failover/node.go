@@ -102,6 +102,12 @@ func (r Replication) Fenced() bool {
 	return r.Role == RoleReplica && r.MasterHost == FenceHost && r.MasterPort == FencePort
 }
 
+// Former is what was last seen of a process that has been replaced by another one in the same pod.
+type Former struct {
+	RunID   string // empty: none was seen
+	Lineage Lineage
+}
+
 // Node is all that is known of one Redis pod: facts with ages, no opinion.
 type Node struct {
 	Name    string
@@ -128,6 +134,7 @@ type Node struct {
 	SampledAt    time.Time
 	Stale        bool // a command was sent since the sample that may have changed it
 	Replication  Replication
+	Former       Former    // the process that ran in this pod before, as last seen
 	RoleSince    time.Time // since when samples show Replication.Role
 	LinkSince    time.Time // since when samples show Replication.LinkUp as it is
 	ClientsCut   int64     // the last epoch for which its clients were seen disconnected by us

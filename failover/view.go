@@ -78,3 +78,14 @@ func (v view) attached(n Node) bool {
 	r := n.Replication
 	return n.Answers() && n.Follows(v.ref.IP) && r.LinkUp && !r.Syncing && !r.Loading
 }
+
+// lastSeen returns how far the master's history had got when that process was last seen.
+func (v view) lastSeen(runID string) (Lineage, bool) {
+	switch {
+	case !v.found || runID == "":
+		return Lineage{}, false
+	case v.master.Sampled && v.master.Replication.RunID == runID:
+		return v.master.Replication.Lineage, true
+	}
+	return v.master.Former.Lineage, v.master.Former.RunID == runID
+}

@@ -168,6 +168,7 @@ func (w *world) restart(name string, keep bool) {
 	w.log = append(w.log, "restart "+name)
 	fresh := w.boot(n.Ordinal)
 	fresh.UID, fresh.RoleLabel, fresh.MayHoldData = n.UID, n.RoleLabel, n.MayHoldData
+	fresh.Former = Former{RunID: n.Replication.RunID, Lineage: n.Replication.Lineage}
 	if keep {
 		fresh.Replication.Lineage, fresh.Replication.Keys = n.Replication.Lineage, n.Replication.Keys
 	}

@@ -62,6 +62,9 @@ func (s *state) sample(o outcome) {
 	r := replication(o.info)
 	last := s.node.Replication
 	first := !s.node.Sampled || r.RunID != last.RunID
+	if first && s.node.Sampled {
+		s.node.Former = failover.Former{RunID: last.RunID, Lineage: last.Lineage}
+	}
 	if first || r.Role != last.Role {
 		s.node.RoleSince = o.began
 	}

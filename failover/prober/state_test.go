@@ -199,3 +199,19 @@ func TestWhatIsWorthWakingFor(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatAReplacedProcessHadIsRemembered(t *testing.T) {
+	s := sampled()
+	if s.node.Former.RunID != "" {
+		t.Errorf("before the first process there was %+v", s.node.Former)
+	}
+	again := replica()
+	again.AppliedOffset = 150
+	s.record(outcome{began: at(time.Second), ended: at(time.Second), info: again})
+	again.RunID, again.ReplID, again.AppliedOffset = "run-2", "b", 0
+	s.record(outcome{began: at(2 * time.Second), ended: at(2 * time.Second), info: again})
+	want := failover.Former{RunID: "run-1", Lineage: failover.Lineage{ReplID: "a", ReplID2: "0", SecondOffset: -1, Offset: 150}}
+	if diff := cmp.Diff(want, s.node.Former); diff != "" {
+		t.Error(diff)
+	}
+}
