@@ -36,15 +36,15 @@ deps: ## Install redis-server if it is missing (Debian and Ubuntu, as root).
 
 .PHONY: demo
 demo: deps ## Apply a RedisHA, break it four ways under load, print what it cost. KEEP=1 keeps it running.
-	$(GO) run ./e2e/cmd/demo
+	CGO_ENABLED=0 $(GO) run ./e2e/cmd/demo
 
 .PHONY: bench
 bench: deps ## Measure the write gap of a killed master, side by side with Redis Sentinel.
-	$(GO) run ./e2e/cmd/bench
+	CGO_ENABLED=0 $(GO) run ./e2e/cmd/bench
 
 .PHONY: sandbox
 sandbox: deps ## Start a Kubernetes API with real Redis processes; prints its KUBECONFIG. Ctrl-C ends it.
-	$(GO) run ./e2e/cmd/sandbox
+	CGO_ENABLED=0 $(GO) run ./e2e/cmd/sandbox
 
 ##@ Develop
 
@@ -85,7 +85,7 @@ lint: $(GOLANGCI_LINT) ## Run the linter: style, sizes, and who may import whom.
 test: deps vet lint verify ## Everything: vet, lint, verify, unit, contract and integration tests with the race detector.
 	$(GO) test -race $(TESTFLAGS) ./api/... ./cmd/... ./controllers/... ./failover/... ./redisclient/...
 	@echo "The integration tests run on real Kubernetes binaries; the first time they are built, which takes minutes."
-	$(GO) run ./e2e/cmd/sandbox --build-only
+	CGO_ENABLED=0 $(GO) run ./e2e/cmd/sandbox --build-only
 	$(GO) test -race -p 1 -timeout 20m $(TESTFLAGS) ./e2e/...
 
 .PHONY: build
