@@ -88,6 +88,12 @@ test: deps vet lint verify ## Everything: vet, lint, verify, unit, contract and 
 	CGO_ENABLED=0 $(GO) run ./e2e/cmd/sandbox --build-only
 	$(GO) test -race -p 1 -timeout 20m $(TESTFLAGS) ./e2e/...
 
+COUNT ?= 1
+
+.PHONY: scenarios
+scenarios: deps ## Do to real Redis masters what happens in bad nights, COUNT=1 times over; prints what it cost.
+	SCENARIOS=1 $(GO) test -v -count=$(COUNT) -timeout $$((20 * $(COUNT)))m ./e2e/scenarios
+
 .PHONY: build
 build: ## Build the manager into bin/.
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/manager ./cmd/manager

@@ -118,24 +118,46 @@ func TestAChangedPasswordIsNotTakenForADeath(t *testing.T) {
 	s.unmoved()
 }
 
-func TestWithoutACandidateNobodyIsPromotedUntilAPersonInsists(t *testing.T) {
-	s := begin(t, "all candidates bad, then forced", v1alpha1.RedisHASpec{})
+// lameAll makes every replica one that may not be promoted.
+func (s *scene) lameAll() {
+	s.t.Helper()
 	for _, replica := range s.replicas() {
 		s.do(replica, "CONFIG", "SET", "replica-priority", 0)
 	}
 	s.condition(v1alpha1.ConditionFailoverPossible, metav1.ConditionFalse, v1alpha1.ReasonNoCandidate)
-	operator := crew.crashAt(s.ctx, t, v1alpha1.StateBlocked)
-	s.signal(s.master(), syscall.SIGKILL)
-	s.ended(operator) // a refusal outlives its operator, too
+}
+
+func TestWithoutACandidateNobodyIsPromotedUntilAPersonInsists(t *testing.T) {
+	s := begin(t, "all candidates bad, then forced", v1alpha1.RedisHASpec{})
+	s.lameAll()
+	s.signal(s.master(), syscall.SIGKILL) // it is back at once, empty: the worst of all candidates
 	s.refusal(string(failover.ReasonNoCandidate))
 	s.announced("Blocked")
 	s.condition(v1alpha1.ConditionAvailable, metav1.ConditionFalse, v1alpha1.ReasonNoMaster)
-	crew.leading(s.ctx, t)
-	target := s.replicas()[1]
-	s.request("force-failover:" + target + ":accept-data-loss")
-	if entry := s.promotion(v1alpha1.HistoryFailover, string(failover.CauseForced)); entry.To != target {
-		t.Errorf("%s was promoted, want %s", entry.To, target)
-	}
-	s.row.reason = string(failover.ReasonNoCandidate) + ", then " + s.row.reason
+	s.force(s.replicas()[1])
+	s.announced("Unblocked")
 	s.end(unreplicated)
+}
+
+func TestARefusalOutlivesItsOperator(t *testing.T) {
+	s := begin(t, "all candidates bad, operator dies in Blocked", v1alpha1.RedisHASpec{})
+	s.lameAll()
+	operator := crew.crashAt(s.ctx, t, v1alpha1.StateBlocked)
+	s.signal(s.master(), syscall.SIGKILL)
+	s.ended(operator)
+	s.refusal(string(failover.ReasonNoCandidate))
+	crew.leading(s.ctx, t)
+	s.force(s.replicas()[0])
+	s.end(unreplicated)
+}
+
+// force makes a pod master against a refusal.
+func (s *scene) force(pod string) {
+	s.t.Helper()
+	refused := s.row.reason
+	s.request("force-failover:" + pod + ":accept-data-loss")
+	if entry := s.promotion(v1alpha1.HistoryFailover, string(failover.CauseForced)); entry.To != pod {
+		s.t.Errorf("%s was promoted, want %s", entry.To, pod)
+	}
+	s.row.reason = refused + ", then " + s.row.reason
 }

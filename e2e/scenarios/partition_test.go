@@ -93,7 +93,7 @@ func TestAnIsolatedMasterStopsByItselfAndIsDemotedWhenItIsBack(t *testing.T) {
 	few := s.leftBehind(s.addr(old))
 	time.Sleep(300 * time.Millisecond)
 	s.part(s.addr(old), append(operatorAddrs(), s.addr(s.replicas()[0]), s.addr(s.replicas()[1]), play.Clients.Addr())...)
-	s.promotion(v1alpha1.HistoryFailover, string(failover.DiagnosisDown))
+	s.eventually("another master", func(rha *v1alpha1.RedisHA) bool { return rha.Status.Master.Pod != old })
 	last := few.last()
 	if after := last.Sub(s.at); after > 5*time.Second {
 		t.Errorf("the isolated master acknowledged writes for %s, min-replicas-max-lag is 3 s", after)
@@ -108,6 +108,7 @@ func TestAnIsolatedMasterStopsByItselfAndIsDemotedWhenItIsBack(t *testing.T) {
 	if now := s.info(old, "run_id"); now != run {
 		t.Errorf("the old master was restarted, and was to be demoted")
 	}
+	s.promotion(v1alpha1.HistoryFailover, string(failover.DiagnosisDown))
 	few.stop()
 	s.end(unreplicated)
 	s.epochs(1)
