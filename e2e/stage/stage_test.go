@@ -1,0 +1,111 @@
+package stage
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/yaml"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/e2e/sandbox"
+	"github.com/redisha/redisha/redisclient"
+)
+
+// rendered returns the objects of a folder of config/ by kind.
+func rendered(t *testing.T, folder, without string) map[string][]*unstructured.Unstructured {
+	t.Helper()
+	root, err := Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := render(filepath.Join(root, "config", folder), without)
+	if err != nil {
+		t.Fatal(err)
+	}
+	objects := map[string][]*unstructured.Unstructured{}
+	for decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096); ; {
+		object := &unstructured.Unstructured{}
+		err := decoder.Decode(&object.Object)
+		if errors.Is(err, io.EOF) {
+			return objects
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		objects[object.GetKind()] = append(objects[object.GetKind()], object)
+	}
+}
+
+func TestEverythingThatIsShippedIsInstalledButTheDeployment(t *testing.T) {
+	all, installed := rendered(t, "default", ""), rendered(t, "default", "Deployment")
+	if len(all["Deployment"]) != 1 || len(installed["Deployment"]) != 0 {
+		t.Errorf("%d Deployments shipped, %d installed", len(all["Deployment"]), len(installed["Deployment"]))
+	}
+	for kind, objects := range all {
+		if kind != "Deployment" && len(installed[kind]) != len(objects) {
+			t.Errorf("%d of %d objects of kind %s are installed", len(installed[kind]), len(objects), kind)
+		}
+	}
+	for _, kind := range []string{"CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "ServiceAccount"} {
+		if len(installed[kind]) == 0 {
+			t.Errorf("no %s is installed", kind)
+		}
+	}
+}
+
+func TestTheOperatorRunsAsTheServiceAccountThatTheManifestsBind(t *testing.T) {
+	for _, kind := range []string{"ClusterRoleBinding", "RoleBinding"} {
+		for _, binding := range rendered(t, "default", "")[kind] {
+			subjects, _, _ := unstructured.NestedSlice(binding.Object, "subjects")
+			for _, s := range subjects {
+				subject := s.(map[string]any)
+				user := strings.Join([]string{"system:serviceaccount", subject["namespace"].(string), subject["name"].(string)}, ":")
+				if user != sandbox.OperatorUser {
+					t.Errorf("%s %s is for %s, the operator of the stage is %s", kind, binding.GetName(), user, sandbox.OperatorUser)
+				}
+			}
+		}
+	}
+	for _, namespace := range rendered(t, "default", "")["Namespace"] {
+		if namespace.GetName() != Namespace {
+			t.Errorf("the operator's namespace is %s, its Lease would be in %s", namespace.GetName(), Namespace)
+		}
+	}
+}
+
+func TestNobodyIsInPlaceWhoIsNotWhereTheStatusSays(t *testing.T) {
+	master := &v1alpha1.MasterStatus{NodeRef: v1alpha1.NodeRef{Pod: "cache-0", PodUID: "u0", IP: "198.18.1.2"}}
+	following := redisclient.Info{Role: redisclient.RoleReplica, MasterHost: master.IP, LinkUp: true}
+	stranger, down, syncing := following, following, following
+	stranger.MasterHost, down.LinkUp, syncing.SyncInProgress = "198.18.1.3", false, true
+	tests := map[string]struct {
+		pod, uid string
+		info     redisclient.Info
+		inPlace  bool
+	}{
+		"the master":             {"cache-0", "u0", redisclient.Info{Role: redisclient.RoleMaster}, true},
+		"its demoted process":    {"cache-0", "u0", following, false},
+		"a new pod of that name": {"cache-0", "u9", redisclient.Info{Role: redisclient.RoleMaster}, false},
+		"a replica":              {"cache-1", "u1", following, true},
+		"a second master":        {"cache-1", "u1", redisclient.Info{Role: redisclient.RoleMaster}, false},
+		"a replica of another":   {"cache-1", "u1", stranger, false},
+		"a replica without link": {"cache-1", "u1", down, false},
+		"a replica that syncs":   {"cache-1", "u1", syncing, false},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: test.pod, UID: types.UID(test.uid)}}
+			if problem := outOfPlace(pod, master, test.info); (problem == "") != test.inPlace {
+				t.Errorf("problem %q", problem)
+			}
+		})
+	}
+}
