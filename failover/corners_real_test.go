@@ -181,3 +181,24 @@ func TestAnEmptyMasterIsNotPromotedOverReplicasThatMayNotBe(t *testing.T) {
 		})
 	}
 }
+
+func TestNoTwoPodsAreLabelledAsMasterAtAnyInstant(t *testing.T) {
+	w := settled(t, 3)
+	w.onAction = func(a Action) bool {
+		if l, ok := a.(Label); ok && l.Role == RoleMaster {
+			for _, n := range w.nodes {
+				if n.RoleLabel == RoleMaster && n.UID != l.Node.UID {
+					t.Errorf("%s gets the label while %s has it", l.Node.Pod, n.Name)
+				}
+			}
+		}
+		return true
+	}
+	w.node("r-0").Terminating = true // the former master's pod may be on its way out, and keeps its label until told
+	w.run()
+	w.sleep(time.Second)
+	w.run()
+	if w.master() == "r-0" || w.node(w.master()).RoleLabel != RoleMaster || w.node("r-0").RoleLabel != RoleReplica {
+		t.Errorf("master %s labelled %q, r-0 labelled %q", w.master(), w.node(w.master()).RoleLabel, w.node("r-0").RoleLabel)
+	}
+}

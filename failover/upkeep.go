@@ -215,17 +215,22 @@ func (d *decider) stranger(v view) (Node, bool) {
 	return Node{}, false
 }
 
-// labels writes role labels, for people and for the replicas' Service. The master's comes last to
-// nobody's harm: the master Service does not follow labels.
+// labels writes role labels, for people and for the replicas' Service. A former master loses its label first, so that no two
+// pods carry it at any instant; that the new one has none for a moment is to nobody's harm: the master Service does not follow labels.
 func (d *decider) labels(v view) []Action {
 	var actions []Action
-	if v.master.RoleLabel != RoleMaster {
-		actions = append(actions, Label{Node: v.ref, Role: RoleMaster})
-	}
+	taken := false
 	for _, n := range v.others {
-		if n.RoleLabel != RoleReplica && !n.Terminating && n.UID != "" {
+		wrong := n.RoleLabel != RoleReplica && !n.Terminating && n.UID != ""
+		if n.RoleLabel == RoleMaster {
+			taken, wrong = true, true
+		}
+		if wrong {
 			actions = append(actions, Label{Node: n.Ref(), Role: RoleReplica})
 		}
+	}
+	if v.master.RoleLabel != RoleMaster && !taken {
+		actions = append(actions, Label{Node: v.ref, Role: RoleMaster})
 	}
 	return actions
 }
