@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"syscall"
 	"testing"
 	"time"
@@ -65,6 +66,48 @@ func TestAHandoverOutlivesItsOperatorAndLosesNothing(t *testing.T) {
 			s.epochs(1)
 		})
 	}
+}
+
+func TestALeaderThatIsFrozenAmidAFailoverAndWakesChangesNothing(t *testing.T) {
+	s := begin(t, "master killed, leader frozen amid the failover", v1alpha1.RedisHASpec{})
+	leader := crew.leading(s.ctx, t)
+	crew.doom(leader) // it finds its lease lost, and ends
+	s.signal(s.master(), syscall.SIGKILL)
+	time.Sleep(time.Duration(rand.IntN(15)) * time.Millisecond)
+	if err := leader.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = leader.Signal(syscall.SIGCONT) })
+	s.promotion(v1alpha1.HistoryFailover, deadProcess...)
+	time.Sleep(8 * time.Second) // longer than the lease, whoever holds it
+	master := s.get().Status.Master.NodeRef
+	if err := leader.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	s.ended(leader)
+	s.end(unreplicated)
+	s.epochs(1)
+	if now := s.get().Status.Master.NodeRef; now != master {
+		t.Errorf("the master was %s and is %s", master.Pod, now.Pod)
+	}
+}
+
+func TestAMasterThatDiesWithoutAnyOperatorIsReplacedByTheNextOne(t *testing.T) {
+	s := begin(t, "master killed while no operator runs", v1alpha1.RedisHASpec{})
+	crew.leading(s.ctx, t)
+	back := crew.strike(t)
+	struck := time.Now()
+	time.Sleep(3 * time.Second)
+	if gap := s.writers.Gap(struck, time.Now()); gap.Length() > time.Second {
+		t.Errorf("a healthy master did not serve for %s while no operator ran", gap.Length())
+	}
+	s.signal(s.master(), syscall.SIGKILL)
+	time.Sleep(3 * time.Second)
+	s.unmoved()
+	back()
+	s.promotion(v1alpha1.HistoryFailover, deadProcess...)
+	s.end(unreplicated)
+	s.epochs(1)
 }
 
 func TestWithoutAnAPIServerNobodyIsPromotedAndAMasterServesOn(t *testing.T) {

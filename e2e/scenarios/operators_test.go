@@ -126,13 +126,30 @@ func (o *operators) leading(ctx context.Context, t *testing.T) *stage.Operator {
 	return leader
 }
 
+// doom expects the process to end.
+func (o *operators) doom(p *stage.Operator) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.doomed[p.Name] = true
+}
+
+// strike ends all processes, and none is started until the function that it returns is called, or the test ends.
+func (o *operators) strike(t *testing.T) (back func()) {
+	o.mu.Lock()
+	for _, p := range o.running {
+		o.doomed[p.Name] = true
+		p.Kill()
+	}
+	back = sync.OnceFunc(o.mu.Unlock)
+	t.Cleanup(back)
+	return back
+}
+
 // crashAt makes the leader kill itself as soon as it has persisted the state.
 func (o *operators) crashAt(ctx context.Context, t *testing.T, state v1alpha1.FailoverState) *stage.Operator {
 	t.Helper()
 	leader := o.leading(ctx, t)
-	o.mu.Lock()
-	o.doomed[leader.Name] = true
-	o.mu.Unlock()
+	o.doom(leader)
 	if err := leader.CrashAt(string(state)); err != nil {
 		t.Fatal(err)
 	}

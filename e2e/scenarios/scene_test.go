@@ -37,6 +37,7 @@ type scene struct {
 	before   *v1alpha1.RedisHA // when all was well
 	at       time.Time         // when the fault happened
 	row      row
+	wrong    func() []string // with what was published, at any instant
 }
 
 // begin creates a RedisHA in a namespace of its own, waits until all is well with it, and writes to it.
@@ -62,6 +63,7 @@ func create(t *testing.T, title string, spec v1alpha1.RedisHASpec, seeds ...clie
 			t.Fatal(err)
 		}
 	}
+	s.wrong = s.watchInstants()
 	t.Cleanup(func() {
 		if s.writers != nil {
 			s.writers.Stop()
@@ -351,6 +353,9 @@ func (s *scene) end(mayLose int64) {
 		s.t.Errorf("%d of %d acknowledged writes are lost, at most %d may be: %v", loss.Lost, loss.Acked, mayLose, loss.Examples)
 	}
 	s.oneMaster(rha)
+	for _, wrong := range s.wrong() {
+		s.t.Error(wrong)
+	}
 	for _, surprise := range crew.surprises() {
 		s.t.Errorf("an operator ended: %s", surprise)
 	}

@@ -122,6 +122,9 @@ func (o *Operator) Kill() {
 	o.once.Do(func() { _ = o.Host.Close() })
 }
 
+// Signal sends a signal to the process, SIGSTOP and SIGCONT for instance.
+func (o *Operator) Signal(signal syscall.Signal) error { return o.cmd.Process.Signal(signal) }
+
 // CrashAt makes the process kill itself with SIGKILL as soon as it has persisted that state of a failover.
 func (o *Operator) CrashAt(state string) error {
 	return os.WriteFile(o.crashFile, []byte(state), 0o600)
