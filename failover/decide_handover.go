@@ -64,8 +64,9 @@ func (d *decider) demoted(v view) Decision {
 	if d.now.Sub(v.master.RoleSince) < settleBehind {
 		return Decision{Next: d.prev, Verdict: "waiting for the last bytes of " + v.ref.Pod, RequeueAfter: lookAgainSoon}
 	}
-	d.next.Reason = ReasonCandidateBehind
-	return d.choose(v.master, fmt.Sprintf("no replica has every write of %s; it stays master", v.ref.Pod))
+	decision := d.choose(v.master, fmt.Sprintf("no replica has every write of %s; it stays master", v.ref.Pod))
+	decision.Reason, decision.Next.Reason = ReasonCandidateBehind, ReasonCandidateBehind
+	return decision
 }
 
 // abort returns to the master that was never demoted.

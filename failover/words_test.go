@@ -1,0 +1,229 @@
+package failover
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// constants lists the values of the constants of a type, as the source has them, so that none is added without a test.
+func constants(t *testing.T, of string) []string {
+	t.Helper()
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var values []string
+	for _, name := range files {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if spec, ok := n.(*ast.ValueSpec); ok && len(spec.Values) == 1 {
+				typed, isIdent := spec.Type.(*ast.Ident)
+				literal, isLiteral := spec.Values[0].(*ast.BasicLit)
+				if isIdent && isLiteral && typed.Name == of {
+					values = append(values, strings.Trim(literal.Value, `"`))
+				}
+			}
+			return true
+		})
+	}
+	return values
+}
+
+// everyOne checks that a table has a row for each constant of a type.
+func everyOne[K ~string, V any](t *testing.T, of string, table map[K]V) {
+	t.Helper()
+	values := constants(t, of)
+	for _, value := range values {
+		if _, ok := table[K(value)]; !ok && value != "" {
+			t.Errorf("%s %s has no row", of, value)
+		}
+	}
+	if len(values) < len(table) {
+		t.Errorf("%d rows for %d constants of %s", len(table), len(values), of)
+	}
+}
+
+// replicate lets the replicas hear the master though we don't.
+func (w *world) replicate() {
+	w.each(func(n *Node) { n.SampledAt, n.Replication.LinkUp, n.Replication.LastIO = w.now, true, 0 })
+}
+
+func TestEveryDiagnosisIsMadeAndActedOn(t *testing.T) {
+	tests := map[Diagnosis]struct {
+		happen func(w *world)
+		state  State // after one decision
+	}{
+		DiagnosisPodGone:   {func(w *world) { w.remove("r-0") }, StateFencing},
+		DiagnosisNodeGone:  {func(w *world) { w.node("r-0").NodeGone = true }, StateFencing},
+		DiagnosisRestarted: {func(w *world) { w.restart("r-0", true) }, StateFencing},
+		DiagnosisExited:    {func(w *world) { w.hang("r-0"); w.node("r-0").Exited = true }, StateFencing},
+		DiagnosisRefused:   {func(w *world) { w.die("r-0") }, StateFencing},
+		DiagnosisDemoted:   {func(w *world) { w.command(w.node("r-0"), Follow{Master: w.node("r-1").Ref()}) }, StateFencing},
+		DiagnosisDown:      {func(w *world) { w.hang("r-0"); w.sleep(4 * time.Second) }, StateSuspected},
+		DiagnosisDenied:    {func(w *world) { w.node("r-0").Contact = ContactDenied; w.sleep(time.Minute) }, StateStable},
+		DiagnosisVetoed:    {func(w *world) { w.hang("r-0"); w.sleep(4 * time.Second); w.replicate() }, StateSuspected},
+		DiagnosisUnwitnessed: {func(w *world) {
+			for _, n := range w.nodes {
+				w.hang(n.Name)
+			}
+			w.sleep(4 * time.Second)
+		}, StateSuspected},
+		DiagnosisTerminating: {func(w *world) { w.node("r-0").Terminating = true }, StateHandingOver},
+		DiagnosisScaledAway:  {func(w *world) { w.node("r-0").Ordinal, w.policy.Replicas = 3, 3 }, StateHandingOver},
+		DiagnosisDraining:    {func(w *world) { w.node("r-0").Cordoned = true }, StateHandingOver},
+		DiagnosisOutdated:    {func(w *world) { w.node("r-0").Outdated = true }, StateHandingOver},
+		DiagnosisHealthy:     {func(*world) {}, StateStable},
+	}
+	everyOne(t, "Diagnosis", tests)
+	for diagnosis, tc := range tests {
+		t.Run(string(diagnosis), func(t *testing.T) {
+			w := settled(t, 3)
+			tc.happen(w)
+			d, _ := w.once()
+			if got := diagnose(newView(w.now, w.policy, w.observe(), w.progress.Master.NodeRef)); got.diagnosis != diagnosis && d.Diagnosis != diagnosis {
+				t.Errorf("diagnosis %s (%s)", d.Diagnosis, d.Verdict)
+			}
+			if d.Next.State != tc.state {
+				t.Errorf("state %s, want %s: %s", d.Next.State, tc.state, d.Verdict)
+			}
+			if d.Verdict == "" {
+				t.Error("nothing is said about it")
+			}
+		})
+	}
+}
+
+func TestEveryReasonIsGiven(t *testing.T) {
+	ask := func(w *world, verb Verb, target string) { w.request = &Request{ID: "ask", Verb: verb, Target: target} }
+	tests := map[Reason]func(w *world){
+		ReasonVetoed:    func(w *world) { w.hang("r-0"); w.sleep(4 * time.Second); w.replicate() },
+		ReasonNoWitness: func(w *world) { w.remove("r-1"); w.remove("r-2"); w.hang("r-0"); w.sleep(4 * time.Second) },
+		ReasonCooldown: func(w *world) {
+			w.progress.CooldownUntil = w.now.Add(time.Hour)
+			w.hang("r-0")
+			w.sleep(4 * time.Second)
+		},
+		ReasonObserverSick: func(w *world) { w.sick = true; w.hang("r-0"); w.sleep(4 * time.Second) },
+		ReasonManual:       func(w *world) { w.policy.Mode = ModeManual; w.die("r-0") },
+		ReasonPaused:       func(w *world) { w.policy.Mode = ModePaused; w.die("r-0") },
+		ReasonNoCandidate:  func(w *world) { w.each(func(n *Node) { n.Replication.Priority = 0 }); w.die("r-0") },
+		ReasonTooFewDetached: func(w *world) {
+			w.policy.Consistency = ConsistencyStrict
+			w.remove("r-2")
+			w.die("r-0")
+		},
+		ReasonWaitingForData: func(w *world) {
+			w.absent = []AbsentNode{{Name: "r-2", MayHoldData: true}}
+			w.remove("r-2")
+			w.restart("r-1", false)
+			w.restart("r-0", false)
+		},
+		ReasonWaitingForPods: func(w *world) { w.progress = Progress{}; w.nodes = nil },
+		ReasonDenied:         func(w *world) { w.node("r-0").Contact = ContactDenied },
+		ReasonOldMasterLives: func(w *world) { w.deaf["r-0"] = true; ask(w, VerbForce, "r-2"); w.once(); w.sleep(2 * time.Second) },
+		ReasonSplitBrain:     func(w *world) { w.progress = Progress{}; w.command(w.node("r-1"), Promote{}) },
+		ReasonHandoverTooSlow: func(w *world) {
+			w.onAction = func(a Action) bool { _, drain := a.(Drain); return !drain }
+			ask(w, VerbHandover, "")
+			w.once()
+			w.sleep(HandoverWithin)
+		},
+		ReasonCandidateBehind: func(w *world) {
+			ask(w, VerbHandover, "")
+			w.onAction = func(a Action) bool { // it is demoted, and nobody has its last bytes
+				if _, drain := a.(Drain); drain {
+					w.node("r-0").Replication.Lineage.Offset += 10
+					w.command(w.node("r-0"), Detach{})
+					return false
+				}
+				_, promote := a.(Promote)
+				return !promote
+			}
+			w.once()
+			w.sleep(2 * settleBehind)
+		},
+		ReasonNoSuchCandidate: func(w *world) { ask(w, VerbHandover, "r-7") },
+		ReasonStrayMaster:     func(w *world) { w.promoteByHand("r-2", 10) },
+		ReasonUnknownState:    func(w *world) { w.progress.State = "Tomorrow's" },
+	}
+	everyOne(t, "Reason", tests)
+	for reason, happen := range tests {
+		t.Run(string(reason), func(t *testing.T) {
+			w := settled(t, 3)
+			happen(w)
+			for range 5 {
+				d, _ := w.once()
+				if d.Reason == reason || d.Next.Reason == reason {
+					if d.Verdict == "" {
+						t.Error("nothing is said about it")
+					}
+					return
+				}
+			}
+			t.Errorf("not given:\n%s", strings.Join(w.log, "\n"))
+		})
+	}
+}
+
+func TestEveryLimitationIsFound(t *testing.T) {
+	tests := map[Limitation]func(w *world, n *Node){
+		LimitUnreachable:  func(_ *world, n *Node) { n.Contact = ContactSilent },
+		LimitTerminating:  func(_ *world, n *Node) { n.Terminating = true },
+		LimitLoading:      func(_ *world, n *Node) { n.Replication.Loading = true },
+		LimitSyncing:      func(_ *world, n *Node) { n.Replication.Syncing = true },
+		LimitPriorityZero: func(_ *world, n *Node) { n.Replication.Priority = 0 },
+		LimitSurplus:      func(w *world, _ *Node) { w.policy.Replicas = 2 },
+		LimitNoLineage:    func(_ *world, n *Node) { n.Replication.Lineage.ReplID = "other" },
+		LimitLagging:      func(w *world, n *Node) { n.Replication.Lineage.Offset -= w.policy.MaxLagBytes + 1 },
+		LimitNotLinked:    func(_ *world, n *Node) { n.Replication.LinkUp = false },
+		LimitLeaving:      func(_ *world, n *Node) { n.Cordoned = true },
+		LimitAttached:     nil, // of a failover, below
+		LimitStray:        nil,
+	}
+	everyOne(t, "Limitation", tests)
+	for limit, happen := range tests {
+		if happen == nil {
+			continue
+		}
+		t.Run(string(limit), func(t *testing.T) {
+			w := settled(t, 3)
+			w.write(1<<21, nil)
+			n := w.node("r-2")
+			happen(w, n)
+			v := newView(w.now, w.policy, w.observe(), w.progress.Master.NodeRef)
+			if got := plannedLimitation(v, *n); got != limit {
+				t.Errorf("limitation %q, want %s", got, limit)
+			}
+			if e := successor(v, "r-2"); e.candidate != nil || !strings.Contains(e.sentence, string(limit)) {
+				t.Errorf("it may take over: %+v", e)
+			}
+		})
+	}
+	t.Run(string(LimitAttached), func(t *testing.T) {
+		w := settled(t, 3)
+		lineage := w.node("r-0").Replication.Lineage
+		if got := frozenLimitation(*w.node("r-2"), lineage, w.policy); got != LimitAttached {
+			t.Errorf("limitation %q of a node whose offset may move", got)
+		}
+		w.command(w.node("r-2"), Detach{})
+		if got := frozenLimitation(*w.node("r-2"), lineage, w.policy); got != LimitNone {
+			t.Errorf("limitation %q of a detached node", got)
+		}
+	})
+	t.Run(string(LimitStray), func(t *testing.T) {
+		w := settled(t, 2)
+		w.promoteByHand("r-1", 10)
+		w.restart("r-0", false)
+		if d := w.run(); d.Reason != ReasonNoCandidate || !strings.Contains(d.Verdict, string(LimitStray)) {
+			t.Errorf("reason %s: %s", d.Reason, d.Verdict)
+		}
+	})
+}
