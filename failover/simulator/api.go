@@ -1,0 +1,182 @@
+package simulator
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"time"
+
+	"github.com/redisha/redisha/failover"
+)
+
+// Errors of the API server.
+var (
+	errConflict = errors.New("the object has been modified")
+	errServer   = errors.New("internal error")
+	errNotFound = errors.New("not found")
+)
+
+// podView is what a pod object says.
+type podView struct {
+	name, uid, ip string
+	ordinal       int
+	ready         bool
+	terminating   bool
+	outdated      bool
+	cordoned      bool
+	nodeGone      bool
+	exited        bool
+	label         failover.Role
+}
+
+// objects is what the API server holds, and, older, what an operator's cache shows. It is not changed once shared.
+type objects struct {
+	version  int64
+	policy   failover.Policy
+	request  *failover.Request
+	progress *failover.Progress
+	pods     []podView
+
+	published failover.Published
+	slice     int64 // version of the slice
+	swaps     int64 // version of the progress
+}
+
+// lease is the Lease object.
+type lease struct {
+	holder  party // 0: nobody
+	held    bool
+	renewed int64 // grows with each write
+}
+
+// api is the API server.
+type api struct {
+	w     *world
+	now   objects
+	lease lease
+
+	failing instant // errors until then
+	mute    instant // succeeds without an answer until then
+	slow    instant // stale caches until then
+}
+
+func (a *api) changed() {
+	a.now.version++
+	for _, o := range a.w.operators {
+		a.publishTo(o)
+	}
+}
+
+// publishTo is a watch: it brings an operator's cache up to date, some time later.
+func (a *api) publishTo(o *operator) {
+	if !o.alive || a.w.cut(apiServer, o.party) {
+		return
+	}
+	snapshot := a.now
+	delay := a.w.between(500*time.Microsecond, a.w.cfg.watchDelay)
+	if a.w.now < a.slow {
+		delay += a.w.between(0, 2*time.Second)
+	}
+	life := o.life
+	a.w.after(delay, func() {
+		if o.alive && o.life == life {
+			o.see(snapshot)
+		}
+	})
+}
+
+func (a *api) podsChanged() {
+	pods := make([]podView, 0, len(a.w.pods))
+	for _, p := range a.w.pods {
+		pods = append(pods, podView{
+			name: p.name, uid: p.uid, ip: p.ip, ordinal: p.ordinal, ready: p.ready, terminating: p.terminating,
+			outdated: p.outdated, cordoned: p.cordoned, nodeGone: p.nodeGone, exited: p.exited, label: p.label,
+		})
+	}
+	a.now.pods = pods
+	a.changed()
+}
+
+// swap is the compare-and-swap of the progress: expected is the progress that the decision was made on.
+func (a *api) swap(o *operator, expected int64, next failover.Progress) (int64, error) {
+	if a.now.swaps != expected {
+		return 0, errConflict
+	}
+	before := a.now.progress
+	a.w.checks.onSwap(o, *before, next)
+	p := next.Clone()
+	a.now.progress = &p
+	a.now.swaps++
+	if p.State != before.State {
+		a.w.note("%s persists %s (epoch %d): %s", o.name, p.State, p.Epoch, p.Verdict)
+	}
+	a.changed()
+	return a.now.swaps, nil
+}
+
+// writeSlice writes the master's EndpointSlice, if it is still the version that the writer has seen.
+func (a *api) writeSlice(o *operator, expected int64, p failover.Published) (int64, error) {
+	if a.now.slice != expected {
+		return 0, errConflict
+	}
+	a.w.checks.onPublish(o, a.now.published, p)
+	a.now.published = p
+	a.now.slice++
+	a.w.note("%s publishes %s (epoch %d)", o.name, orNobody(p.Pod), p.Epoch)
+	a.changed()
+	a.w.routeClients()
+	return a.now.slice, nil
+}
+
+func orNobody(pod string) string {
+	if pod == "" {
+		return "nobody"
+	}
+	return pod
+}
+
+func (a *api) label(uid string, role failover.Role) error {
+	for _, p := range a.w.pods {
+		if p.uid == uid {
+			p.label = role
+			a.podsChanged()
+			return nil
+		}
+	}
+	return errNotFound
+}
+
+func (a *api) deletePod(o *operator, uid string) error {
+	for _, p := range a.w.pods {
+		if p.uid == uid {
+			a.w.note("%s deletes pod %s, which hangs", o.name, p.name)
+			p.terminate(time.Second)
+			return nil
+		}
+	}
+	return nil
+}
+
+func (a *api) acknowledge(id string) error {
+	if a.now.request != nil && a.now.request.ID == id {
+		a.w.note("request %q is acknowledged", id)
+		a.now.request = nil
+		a.changed()
+	}
+	return nil
+}
+
+// request is what a person annotates.
+func (a *api) ask(verb failover.Verb, target string) {
+	a.now.request = &failover.Request{ID: fmt.Sprintf("%s:%s", verb, target), Verb: verb, Target: target}
+	a.w.note("a person requests %s %s", verb, target)
+	a.changed()
+}
+
+func (a *api) setPolicy(change func(*failover.Policy)) {
+	change(&a.now.policy)
+	a.changed()
+}
+
+// sameProgress is the comparison that decides whether there is anything to persist.
+func sameProgress(a, b failover.Progress) bool { return reflect.DeepEqual(a, b) }

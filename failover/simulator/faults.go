@@ -1,0 +1,310 @@
+package simulator
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/redisha/redisha/failover"
+)
+
+// fault is one thing that goes wrong, or that a person does, at an instant.
+type fault struct {
+	at   instant // after the set has settled for the first time
+	kind string
+	a, b int // pods by ordinal, theMaster, or parties; what they mean depends on the kind
+	dur  time.Duration
+}
+
+// theMaster stands for the pod that is the master when the fault strikes.
+const theMaster = -1
+
+func (f fault) String() string {
+	return fmt.Sprintf("%8.3fs %s a=%d b=%d for %s", f.at.Seconds(), f.kind, f.a, f.b, f.dur)
+}
+
+// faultKinds lists each kind as often as it is to be drawn, relative to the others.
+var faultKinds = []struct {
+	kind   string
+	weight int
+	strike func(w *world, f fault)
+}{
+	{"kill", 14, func(w *world, f fault) { w.onPod(f.a, func(p *pod) { p.kill(f.dur) }) }},
+	{"kill all", 2, (*world).killAll},
+	{"hang", 10, (*world).hang},
+	{"delete pod", 8, func(w *world, f fault) { w.onPod(f.a, func(p *pod) { p.terminate(30 * time.Second) }) }},
+	{"lose node", 3, (*world).loseNode},
+	{"cut one way", 9, func(w *world, f fault) { w.sever(w.partyOf(f.a), w.partyOf(f.b), f.dur) }},
+	{"cut", 9, func(w *world, f fault) { w.severBoth(w.partyOf(f.a), w.partyOf(f.b), f.dur) }},
+	{"isolate", 6, func(w *world, f fault) { w.isolate(f.a, f.dur, nil) }},
+	{"isolate with clients", 4, func(w *world, f fault) { w.isolate(f.a, f.dur, func(p party) bool { return p == clients }) }},
+	{"API errors", 3, func(w *world, f fault) { w.api.failing = w.now + f.dur }},
+	{"API without answers", 3, func(w *world, f fault) { w.api.mute = w.now + f.dur }},
+	{"stale caches", 4, func(w *world, f fault) { w.api.slow = w.now + f.dur }},
+	{"crash at effect", 10, (*world).crashAtEffect},
+	{"crash", 3, func(w *world, f fault) { w.leader().crash(f.dur) }},
+	{"suspend operator", 5, func(w *world, f fault) { w.leader().suspend(f.dur) }},
+	{"isolate operator", 3, func(w *world, f fault) { w.isolateParty(w.leader().party, f.dur, nil) }},
+	{"request", 6, (*world).requestHandover},
+	{"scale", 4, (*world).scale},
+	{"pause", 2, (*world).pauseMode},
+	{"cordon", 2, (*world).cordon},
+	{"sick observer", 1, func(w *world, f fault) { w.sickTill = w.now + f.dur }},
+	{"promote by hand", 2, (*world).promoteByHand},
+	{"follow by hand", 3, (*world).followByHand},
+}
+
+// randomFaults draws the faults of a schedule. They come in bursts: a corner is where two of them meet.
+func randomFaults(r *rand.Rand, pods int) []fault {
+	total := 0
+	for _, k := range faultKinds {
+		total += k.weight
+	}
+	var faults []fault
+	start := time.Duration(0)
+	for range 1 + r.IntN(3) {
+		start += time.Duration(r.IntN(4000)) * time.Millisecond
+		for range 1 + r.IntN(4) {
+			n := r.IntN(total)
+			for _, k := range faultKinds {
+				if n -= k.weight; n < 0 {
+					faults = append(faults, randomFault(r, k.kind, pods, start+burst(r)))
+					break
+				}
+			}
+		}
+	}
+	return faults
+}
+
+// burst is when within a burst: anywhere in a few seconds, most of all at once.
+func burst(r *rand.Rand) time.Duration {
+	return time.Duration(r.Int64N(int64(pick(r, 5*time.Millisecond, 50*time.Millisecond, 500*time.Millisecond, 4*time.Second))))
+}
+
+func randomFault(r *rand.Rand, kind string, pods int, at instant) fault {
+	target := func() int {
+		if r.IntN(2) == 0 {
+			return theMaster
+		}
+		return r.IntN(pods)
+	}
+	f := fault{at: at, kind: kind, a: target(), b: target()}
+	f.dur = time.Duration(r.Int64N(int64(pick(r, 50*time.Millisecond, 800*time.Millisecond, 5*time.Second, 12*time.Second)))) + 5*time.Millisecond
+	switch kind {
+	case "cut", "cut one way":
+		f.b = pick(r, f.b, int(operatorA), int(operatorB), int(apiServer), int(clients), r.IntN(pods), r.IntN(pods))
+		if r.IntN(5) == 0 {
+			f.a, f.b = pick(r, int(operatorA), int(operatorB)), int(apiServer)
+		}
+		if kind == "cut one way" && r.IntN(2) == 0 {
+			f.a, f.b = f.b, f.a
+		}
+	case "crash at effect":
+		f.b = 1 + r.IntN(14)
+	case "kill", "kill all":
+		f.dur = min(f.dur, 4*time.Second)
+	}
+	return f
+}
+
+func (w *world) strike(f fault) {
+	for _, k := range faultKinds {
+		if k.kind == f.kind {
+			w.note("--- %s (%d, %d) for %s", f.kind, f.a, f.b, f.dur)
+			k.strike(w, f)
+		}
+	}
+}
+
+// partyOf turns a fault's target into an end of the network.
+func (w *world) partyOf(a int) party {
+	if a == theMaster {
+		if m := w.master(); m != nil {
+			return m.slot
+		}
+		return 0
+	}
+	return party(a)
+}
+
+func (w *world) onPod(a int, do func(p *pod)) {
+	p := w.podAt(a)
+	if a == theMaster {
+		p = w.master()
+	}
+	if p != nil {
+		do(p)
+	}
+}
+
+func (w *world) onServer(a int, do func(s *server)) {
+	w.onPod(a, func(p *pod) {
+		if p.server != nil && p.server.alive {
+			do(p.server)
+		}
+	})
+}
+
+// leader is the operator that leads, or the one that would.
+func (w *world) leader() *operator {
+	for _, o := range w.operators {
+		if o.alive && o.leading {
+			return o
+		}
+	}
+	return w.operators[0]
+}
+
+func (w *world) killAll(f fault) {
+	for _, p := range append([]*pod(nil), w.pods...) {
+		p.kill(w.between(10*time.Millisecond, f.dur))
+	}
+}
+
+func (w *world) hang(f fault) {
+	w.onServer(f.a, func(s *server) {
+		if s.hung {
+			return
+		}
+		w.note("%s: the process is stopped", s.pod.name)
+		s.stop()
+		w.after(f.dur, func() {
+			if s.alive && s.hung {
+				w.note("%s: the process goes on", s.pod.name)
+				s.resume()
+			}
+		})
+	})
+}
+
+// loseNode is a machine that is gone, and whose Node object is deleted a while later.
+func (w *world) loseNode(f fault) {
+	w.onPod(f.a, func(p *pod) {
+		p.kill(time.Hour)
+		w.after(f.dur, func() {
+			if p.gone {
+				return
+			}
+			p.nodeGone = true
+			w.note("the node of %s is deleted", p.name)
+			w.api.podsChanged()
+			w.after(w.between(50*time.Millisecond, 2*time.Second), p.vanish)
+		})
+	})
+}
+
+func (w *world) severBoth(a, b party, d time.Duration) {
+	w.sever(a, b, d)
+	w.sever(b, a, d)
+}
+
+func (w *world) isolate(a int, d time.Duration, except func(party) bool) {
+	w.isolateParty(w.partyOf(a), d, except)
+}
+
+func (w *world) isolateParty(from party, d time.Duration, except func(party) bool) {
+	for to := range parties {
+		if to != from && (except == nil || !except(to)) {
+			w.severBoth(from, to, d)
+		}
+	}
+}
+
+func (w *world) crashAtEffect(f fault) {
+	if o := w.leader(); o.alive {
+		o.crashIn = f.b
+	}
+}
+
+func (w *world) requestHandover(f fault) {
+	if f.a == theMaster || w.podAt(f.a) == nil {
+		w.api.ask(failover.VerbHandover, "")
+		return
+	}
+	w.api.ask(failover.VerbHandover, w.podAt(f.a).name)
+}
+
+// scale asks for one pod more or one fewer, and for the old number again later.
+func (w *world) scale(f fault) {
+	to := w.cfg.pods + 1
+	if f.b%2 == 0 && w.cfg.pods > 1 {
+		to = w.cfg.pods - 1
+	}
+	w.scaleTo(to)
+	w.after(f.dur, func() { w.scaleTo(w.cfg.pods) })
+}
+
+func (w *world) scaleTo(replicas int) {
+	w.note("a person scales to %d", replicas)
+	w.api.setPolicy(func(p *failover.Policy) { p.Replicas = replicas })
+	w.rescale()
+}
+
+// rescale is the workload controller: more pods at once, fewer only when the master is not among those to go.
+func (w *world) rescale() {
+	wanted := w.api.now.policy.Replicas
+	if wanted > w.wanted {
+		w.wanted = wanted
+		w.refill()
+		return
+	}
+	if wanted == w.wanted {
+		return
+	}
+	p := w.api.now.progress
+	m := w.master()
+	if p.State == failover.StateStable && m != nil && m.ordinal < wanted && p.Master.UID == m.uid {
+		w.wanted = wanted
+		for _, q := range append([]*pod(nil), w.pods...) {
+			if q.ordinal >= wanted {
+				q.terminate(30 * time.Second)
+			}
+		}
+		return
+	}
+	w.after(200*time.Millisecond, w.rescale)
+}
+
+func (w *world) pauseMode(f fault) {
+	mode := failover.ModePaused
+	if f.b%2 == 0 {
+		mode = failover.ModeManual
+	}
+	w.api.setPolicy(func(p *failover.Policy) { p.Mode = mode })
+	w.after(f.dur, func() { w.api.setPolicy(func(p *failover.Policy) { p.Mode = failover.ModeAutomatic }) })
+}
+
+func (w *world) cordon(f fault) {
+	w.onPod(f.a, func(p *pod) {
+		p.cordoned = true
+		w.api.podsChanged()
+		w.after(f.dur, func() { p.cordoned = false; w.api.podsChanged() })
+	})
+}
+
+// promoteByHand is a person with redis-cli.
+func (w *world) promoteByHand(f fault) {
+	w.onServer(f.a, func(s *server) {
+		if s.hung || s.loading() || s.role == failover.RoleMaster {
+			return
+		}
+		w.note("a person makes %s a master by hand", s.pod.name)
+		w.checks.byHand = true
+		s.promote("a person")
+	})
+}
+
+// followByHand is a person who points a node at another one: a ring, or a master made a replica.
+func (w *world) followByHand(f fault) {
+	w.onServer(f.a, func(s *server) {
+		w.onPod(f.b, func(p *pod) {
+			if s.hung || s.loading() || p.ip == "" {
+				return
+			}
+			w.note("a person points %s at %s by hand", s.pod.name, p.name)
+			w.checks.byHand = true
+			s.replicaOf(p.ip, redisPort)
+		})
+	})
+}

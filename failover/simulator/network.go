@@ -1,0 +1,121 @@
+package simulator
+
+import (
+	"slices"
+	"time"
+)
+
+// party is an end of the network: a pod's slot (its ordinal), an operator, the API server, or the clients.
+type party int
+
+const (
+	maxPods         = 5
+	operatorA party = maxPods + iota - 1
+	operatorB
+	apiServer
+	clients
+	parties
+)
+
+// network knows which way is cut, and what waits for a cut to heal.
+type network struct {
+	cuts [parties][parties]int
+	late [parties][parties][]func() // sent into a cut; TCP sends it again
+
+	mended [parties][parties]instant // when the last cut ended
+}
+
+func (w *world) cut(from, to party) bool { return from != to && w.net.cuts[from][to] > 0 }
+
+// latency is how long a message travels.
+func (w *world) latency() time.Duration { return w.between(50*time.Microsecond, w.cfg.latency) }
+
+// send delivers a message, now or, as TCP does, some time after the cut has healed.
+func (w *world) send(from, to party, deliver func()) {
+	if w.cut(from, to) {
+		w.net.late[from][to] = append(w.net.late[from][to], deliver)
+		return
+	}
+	w.after(w.latency(), deliver)
+}
+
+// sever cuts one way for a while.
+func (w *world) sever(from, to party, d time.Duration) {
+	w.beforeFlowChanges()
+	w.net.cuts[from][to]++
+	w.afterFlowChanged()
+	w.after(d, func() { w.mend(from, to) })
+}
+
+func (w *world) mend(from, to party) {
+	w.beforeFlowChanges()
+	w.net.cuts[from][to]--
+	w.net.mended[from][to] = w.now
+	w.afterFlowChanged()
+	if w.cut(from, to) {
+		return
+	}
+	late := w.net.late[from][to]
+	w.net.late[from][to] = nil
+	for _, deliver := range late {
+		w.after(w.between(0, 400*time.Millisecond), deliver)
+	}
+	if to == operatorA || to == operatorB {
+		w.api.publishTo(w.operators[to-operatorA])
+	}
+}
+
+// beforeFlowChanges settles what has arrived, before a link begins or ceases to flow.
+func (w *world) beforeFlowChanges() {
+	for _, s := range w.servers {
+		s.catchUp()
+	}
+}
+
+// afterFlowChanged looks at every replication link again.
+func (w *world) afterFlowChanged() {
+	for _, s := range slices.Clone(w.servers) {
+		if s.up != nil {
+			s.up.flow()
+		}
+	}
+}
+
+// flow notes since when a link is stalled in either direction, and ends what stays so.
+func (l *upstream) flow() {
+	w := l.replica.w
+	from, to := l.source.pod.slot, l.replica.pod.slot
+	stopped := l.source.hung || l.replica.hung || !l.source.alive
+	if data := !stopped && !w.cut(from, to); data {
+		if l.stalledAt >= 0 {
+			l.flowing = w.now
+		}
+		l.stalledAt = -1
+	} else if l.stalledAt < 0 {
+		l.stalledAt = w.now
+		since := w.now
+		w.after(replTimeout, func() {
+			if l.up && l.stalledAt == since && !l.replica.hung && l.replica.alive {
+				l.replica.dropUpstream()
+				l.replica.connectAfter(cronPeriod)
+			}
+		})
+	}
+	if acks := !stopped && !w.cut(to, from); acks {
+		l.silentAt = -1
+	} else if l.silentAt < 0 {
+		l.silentAt = w.now
+		since := w.now
+		w.after(replTimeout, func() {
+			if l.counted && l.silentAt == since && !l.source.hung && l.source.alive {
+				l.source.forget(l)
+				if !w.cut(from, to) {
+					l.replica.arrive(func() { l.replica.lost(l) })
+				}
+			}
+		})
+	}
+	if !l.source.alive && !w.cut(from, to) && l.up {
+		l.replica.arrive(func() { l.replica.lost(l) })
+	}
+}

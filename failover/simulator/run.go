@@ -1,0 +1,100 @@
+package simulator
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// Finding is a schedule that broke a promise, as short as it could be made.
+type Finding struct {
+	Seed      uint64
+	Violation Violation
+	Schedule  string   // the world and its faults
+	Timeline  []string // of the shortened schedule
+}
+
+// Write tells a person what happened.
+func (f Finding) Write(out io.Writer) {
+	fmt.Fprintf(out, "\nseed %d: %s\n\n%s\n%s\n", f.Seed, f.Violation, f.Schedule, strings.Join(f.Timeline, "\n"))
+}
+
+// Run plays schedules with the seeds from seed on, on as many cores as workers, until one breaks a promise or all are
+// played. The result depends on the seeds only.
+func Run(seed uint64, schedules, workers int) (Stats, *Finding) {
+	return search(seed, schedules, workers, noDefect)
+}
+
+func search(seed uint64, schedules, workers int, d *defect) (Stats, *Finding) {
+	var (
+		mu    sync.Mutex
+		total Stats
+		next  atomic.Int64
+		bad   []uint64
+		stop  atomic.Int64
+		group sync.WaitGroup
+	)
+	stop.Store(int64(schedules))
+	for range max(1, workers) {
+		group.Go(func() {
+			var sum Stats
+			for i := next.Add(1) - 1; i < stop.Load(); i = next.Add(1) - 1 {
+				out := scheduleOf(seed+uint64(i)).play(d, false)
+				sum.add(out.stats)
+				if out.violation != nil {
+					mu.Lock()
+					bad = append(bad, seed+uint64(i))
+					stop.Store(min(stop.Load(), i))
+					mu.Unlock()
+				}
+			}
+			mu.Lock()
+			total.add(sum)
+			mu.Unlock()
+		})
+	}
+	group.Wait()
+	if len(bad) == 0 {
+		return total, nil
+	}
+	return total, explain(slices.Min(bad), d)
+}
+
+// explain shortens a schedule that is known to break a promise, and tells its story.
+func explain(seed uint64, d *defect) *Finding {
+	s := scheduleOf(seed)
+	first := s.play(d, false)
+	s = s.shorten(d, first.violation.Invariant)
+	out := s.play(d, true)
+	return &Finding{Seed: seed, Violation: *out.violation, Schedule: s.describe(), Timeline: out.timeline}
+}
+
+func (s schedule) describe() string {
+	var b strings.Builder
+	c := s.cfg
+	fmt.Fprintf(&b, "%d pods, %s, consistency %s, down-after %s, full sync up to %s, lag up to %s", c.pods, c.disks, c.consistency, c.downAfter, c.syncing, c.lag)
+	if c.laggard >= 0 {
+		fmt.Fprintf(&b, ", r-%d lags by %s", c.laggard, c.laggardBy)
+	}
+	if c.priorityZero >= 0 {
+		fmt.Fprintf(&b, ", r-%d has priority 0", c.priorityZero)
+	}
+	if c.crashAfter != "" {
+		fmt.Fprintf(&b, ", an operator dies after it has persisted %s", c.crashAfter)
+	}
+	b.WriteString("\n")
+	for _, f := range s.faults {
+		fmt.Fprintf(&b, "  %s\n", f)
+	}
+	return b.String()
+}
+
+// String sums up, for people.
+func (s Stats) String() string {
+	return fmt.Sprintf("%d schedules, %d steps, %d decisions, %d faults injected, %d promotions begun, %d operator crashes, %d takeovers, "+
+		"%d writes acknowledged, %d lost with a failover, %d requests of a person to force or discard",
+		s.Schedules, s.Steps, s.Decisions, s.Faults, s.Promotions, s.crashes, s.takeovers, s.acked, s.lostPlain, s.forced+s.discards)
+}

@@ -1,0 +1,210 @@
+package simulator
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/redisha/redisha/failover"
+)
+
+// config is what a schedule's seed makes of the world before anything goes wrong.
+type config struct {
+	pods        int
+	disks       diskMode
+	consistency failover.Consistency
+	downAfter   time.Duration
+	cooldown    time.Duration
+	maxLagBytes int64
+
+	latency, lag, laggardBy time.Duration
+	laggard                 int // ordinal of a replica that lags; -1: none
+	priorityZero            int // ordinal; -1: none
+	syncing, loading        time.Duration
+	backlogSize             int64
+	period                  time.Duration // of probes
+	watchDelay, apiLatency  time.Duration
+	proxyDelay, recreate    time.Duration
+	think                   time.Duration
+	freshIPs                bool
+	rates                   [2]float64
+	skews                   [2]time.Duration
+	crashAfter              failover.State // an operator dies soon after it has persisted this
+}
+
+func pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
+
+func randomConfig(r *rand.Rand) config {
+	ms := time.Millisecond
+	c := config{
+		pods:        pick(r, 1, 2, 2, 3, 3, 3, 3, 3, 4),
+		disks:       pick(r, diskNone, diskNone, diskSnapshot, diskAppendOnly),
+		consistency: pick(r, failover.ConsistencyBounded, failover.ConsistencyBounded, failover.ConsistencyStrict),
+		downAfter:   pick(r, 1000*ms, 2000*ms, 3000*ms),
+		cooldown:    pick(r, time.Second, 3*time.Second),
+		maxLagBytes: pick[int64](r, 0, 1<<20, 1<<20),
+		latency:     pick(r, 200*time.Microsecond, ms, 5*ms),
+		lag:         pick(r, 2*ms, 5*ms, 50*ms),
+		laggard:     -1, priorityZero: -1,
+		syncing: pick(r, 20*ms, 100*ms, 800*ms), loading: pick(r, 5*ms, 50*ms, 1500*ms),
+		backlogSize: pick[int64](r, 1<<30, 1<<30, 1500),
+		period:      pick(r, 200*ms, 300*ms),
+		watchDelay:  pick(r, 5*ms, 20*ms, 150*ms), apiLatency: pick(r, 2*ms, 10*ms, 60*ms),
+		proxyDelay: pick(r, 50*ms, 1000*ms), recreate: pick(r, 100*ms, 1500*ms),
+		think:    pick(r, 30*ms, 60*ms, 120*ms),
+		freshIPs: r.IntN(3) > 0,
+		rates:    [2]float64{1 + (r.Float64()-0.5)*0.06, 1 + (r.Float64()-0.5)*0.06},
+		skews:    [2]time.Duration{0, time.Duration(r.IntN(1000)-500) * ms},
+	}
+	if r.IntN(4) == 0 {
+		c.laggard, c.laggardBy = r.IntN(c.pods), pick(r, 20*ms, 200*ms, 1000*ms)
+	}
+	if r.IntN(8) == 0 {
+		c.priorityZero = r.IntN(c.pods)
+	}
+	if r.IntN(5) == 0 {
+		c.crashAfter = pick(r, failover.StateFencing, failover.StatePromoting, failover.StateReattaching, failover.StateHandingOver, failover.StateStable)
+	}
+	return c
+}
+
+// world is everything there is.
+type world struct {
+	kernel
+	rng       *rand.Rand
+	cfg       config
+	net       network
+	api       *api
+	operators []*operator
+	pods      []*pod
+	servers   []*server // that run
+	disks     map[int]*image
+	usedIPs   map[string]bool
+	wanted    int // pods, by the StatefulSet
+	clients   []*client
+	writes    []*write
+	route     failover.Published // where the Service leads new connections
+	quiet     bool               // no more writes
+	sickTill  instant
+	ids       int
+
+	defect *defect
+	checks *checks
+	stats  Stats
+
+	tracing  bool
+	timeline []string
+}
+
+// Stats counts what happened in schedules.
+type Stats struct {
+	Schedules, Steps, Faults           int
+	Decisions, Promotions, Handovers   int
+	Failovers, crashes, takeovers      int
+	acked, lostPlain, forced, discards int
+}
+
+func newWorld(seed uint64, cfg config, d *defect, tracing bool) *world {
+	w := &world{
+		rng: rand.New(rand.NewPCG(seed, 0x5EED)), cfg: cfg, disks: map[int]*image{}, usedIPs: map[string]bool{},
+		wanted: cfg.pods, defect: d, tracing: tracing,
+	}
+	w.checks = &checks{w: w, chosen: map[int64]failover.NodeRef{}}
+	w.api = &api{w: w}
+	w.api.now = objects{progress: &failover.Progress{State: failover.StateBootstrapping}, policy: failover.Policy{
+		Mode: failover.ModeAutomatic, DownAfter: cfg.downAfter, Cooldown: cfg.cooldown, MaxLagBytes: cfg.maxLagBytes,
+		Consistency: cfg.consistency, Replicas: cfg.pods, Persistent: cfg.disks != diskNone, Port: redisPort,
+	}}
+	for i, name := range []string{"operator A", "operator B"} {
+		w.operators = append(w.operators, &operator{world: w, name: name, party: operatorA + party(i), rate: cfg.rates[i], skew: cfg.skews[i]})
+	}
+	for _, o := range w.operators {
+		o.start()
+	}
+	for ordinal := range cfg.pods {
+		w.createPod(ordinal)
+	}
+	for i := range 2 {
+		w.clients = append(w.clients, &client{w: w, wait: i == 1})
+	}
+	for _, c := range w.clients {
+		c.start()
+	}
+	return w
+}
+
+// between returns a duration in [least, most).
+func (w *world) between(least, most time.Duration) time.Duration {
+	if most <= least {
+		return least
+	}
+	return least + time.Duration(w.rng.Int64N(int64(most-least)))
+}
+
+func (w *world) id(kind string) string {
+	w.ids++
+	return kind + "-" + itoa(w.ids)
+}
+
+func itoa(n int) string {
+	var digits [20]byte
+	i := len(digits)
+	for {
+		i--
+		digits[i] = byte('0' + n%10)
+		if n /= 10; n == 0 {
+			return string(digits[i:])
+		}
+	}
+}
+
+// note writes a line of the timeline, if somebody is going to read it.
+func (w *world) note(format string, args ...any) {
+	if w.tracing {
+		w.timeline = append(w.timeline, fmt.Sprintf("%10.3fs  %s", w.now.Seconds(), fmt.Sprintf(format, args...)))
+	}
+}
+
+// master is the pod that the world takes for the master: the one that is published.
+func (w *world) master() *pod {
+	for _, p := range w.pods {
+		if p.uid == w.api.now.published.UID {
+			return p
+		}
+	}
+	return nil
+}
+
+// settled says what is missing from a healthy, published, fully attached set; empty if nothing is.
+func (w *world) settled() string {
+	p := w.api.now.progress
+	m := w.master()
+	switch {
+	case p.State != failover.StateStable:
+		return fmt.Sprintf("state %s (%s: %s)", p.State, p.Reason, p.Verdict)
+	case p.Master == nil || m == nil || m.uid != p.Master.UID || m.server == nil || m.server.runID != p.Master.RunID:
+		return "the Service leads to " + orNobody(w.api.now.published.Pod) + ", which is not the master's process"
+	case m.server.role != failover.RoleMaster:
+		return m.name + " is published and no master"
+	case w.api.now.request != nil:
+		return "a request is not acknowledged"
+	case len(w.pods) != w.wanted || w.wanted != w.api.now.policy.Replicas:
+		return fmt.Sprintf("%d pods instead of %d", len(w.pods), w.wanted)
+	case w.wanted > 1 && m.server.minReplicas != 1:
+		return "min-replicas-to-write is " + itoa(m.server.minReplicas)
+	case m.server.paused():
+		return m.name + " holds writes back"
+	}
+	for _, q := range w.pods {
+		s := q.server
+		switch {
+		case q.terminating || s == nil || s.loading():
+			return q.name + " does not run"
+		case q != m && (s.role != failover.RoleReplica || s.masterIP != m.ip || !s.linked() || s.syncing):
+			return q.name + " is not attached"
+		case q != m && q.label != failover.RoleReplica || q == m && q.label != failover.RoleMaster:
+			return q.name + " is labelled " + string(q.label)
+		}
+	}
+	return ""
+}
