@@ -113,10 +113,12 @@ func elect(p Progress, policy Policy, obs Observation) election {
 			continue
 		}
 		fit = append(fit, n)
-		if p.Old == nil || n.UID != p.Old.UID {
-			detached++
+		if p.knows(n) {
+			continuous = true
+			if p.Old == nil || n.UID != p.Old.UID {
+				detached++
+			}
 		}
-		continuous = continuous || p.knows(n)
 	}
 	if len(fit) == 0 {
 		return reseed(p, policy, obs, limits)
@@ -152,7 +154,8 @@ func electForced(p Progress, obs Observation) election {
 
 // strictlyMissing counts the replicas that Strict still wants to see detached. Of R replicas, a
 // write acknowledged by WAIT 1 is on one at least; it is among the detached for sure only when
-// all R are. The old master itself, once frozen, holds every write.
+// all R are, and have been running since: a disk may have forgotten what its process acknowledged.
+// The old master itself, once frozen, holds every write.
 func strictlyMissing(p Progress, policy Policy, best Node, detached int) int {
 	if policy.Consistency != ConsistencyStrict || policy.Replicas < 2 {
 		return 0
@@ -177,7 +180,15 @@ func (p Progress) knows(n Node) bool {
 // mayReturn reports a process that holds data in its memory, for all that is known, and is out of reach: it hangs, is cut
 // off, or does not let us in.
 func (p Progress) mayReturn(n Node) bool {
-	return n.Contact != ContactAnswering && n.Contact != ContactRefused && !n.Exited && p.knows(n)
+	if n.Contact == ContactAnswering || n.Contact == ContactRefused || n.Exited {
+		return false
+	}
+	return p.knows(n) || p.Initialized && mayHaveSynced(n)
+}
+
+// mayHaveSynced reports a process that may have got the data since it was last heard, if it ever was. It may be the only one left.
+func mayHaveSynced(n Node) bool {
+	return n.IP != "" && (!n.Sampled || n.Replication.Keys > 0 || !n.Replication.Fenced())
 }
 
 // awaited names a node that may come back with newer data than anybody present. It matters only
@@ -209,6 +220,7 @@ func reseed(p Progress, policy Policy, obs Observation, limits []string) electio
 		return election{reason: ReasonWaitingForData, sentence: wait}
 	}
 	var fit []Node
+	most := int64(0) // keys of a node that may not be promoted
 	for _, n := range obs.Nodes {
 		switch {
 		case !n.Answers():
@@ -217,12 +229,14 @@ func reseed(p Progress, policy Policy, obs Observation, limits []string) electio
 			return election{reason: ReasonNoCandidate, sentence: fmt.Sprint("no node may be promoted: ", limits)}
 		case !n.Terminating && !n.Replication.Syncing && n.Replication.Priority != 0:
 			fit = append(fit, n)
+		case policy.Persistent:
+			most = max(most, n.Replication.Keys)
 		}
 	}
-	if len(fit) == 0 {
+	slices.SortFunc(fit, func(a, b Node) int { return bySeed(a, b, p, policy) })
+	if len(fit) == 0 || fit[0].Replication.Keys == 0 && most > 0 {
 		return election{reason: ReasonNoCandidate, sentence: fmt.Sprint("no node may be promoted: ", limits)}
 	}
-	slices.SortFunc(fit, func(a, b Node) int { return bySeed(a, b, p, policy) })
 	return election{candidate: &fit[0], sentence: fmt.Sprintf(
 		"every process was restarted and no lineage survived; %s starts a new one with %d key(s)", fit[0].Name, fit[0].Replication.Keys)}
 }

@@ -154,7 +154,7 @@ func (d *decider) follow(v view) []Action {
 	var actions []Action
 	syncs := 0
 	for _, n := range v.others {
-		if n.Replication.Syncing {
+		if n.Answers() && n.Replication.Syncing { // who went silent in the middle of one holds nobody up
 			syncs++
 		}
 	}

@@ -245,7 +245,7 @@ func (c *checks) copies(wr *write, except *server) int {
 			n++
 		}
 	}
-	for ordinal := range maxPods {
+	for ordinal := range c.w.api.now.policy.Replicas {
 		if im := c.w.disks[ordinal]; im != nil && im.head.contains(wr.entry) && c.w.podAt(ordinal) == nil {
 			n++
 		}

@@ -254,7 +254,7 @@ func (w *world) rescale() {
 	}
 	p := w.api.now.progress
 	m := w.master()
-	if p.State == failover.StateStable && m != nil && m.ordinal < wanted && p.Master.UID == m.uid {
+	if p.State == failover.StateStable && m != nil && m.ordinal < wanted && p.Master.UID == m.uid && w.attachedBelow(wanted) {
 		w.wanted = wanted
 		for _, q := range append([]*pod(nil), w.pods...) {
 			if q.ordinal >= wanted {
@@ -264,6 +264,17 @@ func (w *world) rescale() {
 		return
 	}
 	w.after(200*time.Millisecond, w.rescale)
+}
+
+// attachedBelow reports that every pod that stays is attached: who goes may be the only one with a write.
+func (w *world) attachedBelow(wanted int) bool {
+	for ordinal := range wanted {
+		p := w.podAt(ordinal)
+		if p == nil || p.server == nil || p != w.master() && !p.server.linked() {
+			return false
+		}
+	}
+	return true
 }
 
 func (w *world) pauseMode(f fault) {
