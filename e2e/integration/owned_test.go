@@ -21,7 +21,6 @@ import (
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/resources"
-	"github.com/redisha/redisha/e2e/sandbox"
 )
 
 // inventory lists what belongs to a RedisHA by its label, as kubectl get -l does.
@@ -208,29 +207,5 @@ func TestDeletingARedisHALeavesWhatRetentionSays(t *testing.T) {
 				return len(inventory(ctx, t, key)) == left && len(pods.Items) == 0 && len(slices.Items) == 0, err
 			})
 		})
-	}
-}
-
-// TestASettledRedisHACostsTheAPIServerNothing for a minute; the operator's Lease is its own.
-func TestASettledRedisHACostsTheAPIServerNothing(t *testing.T) {
-	create(t, namespace(t), v1alpha1.RedisHASpec{})
-	time.Sleep(5 * time.Second) // what the last change of a pod still causes
-	count := func() []string {
-		writes, err := play.Sandbox.AuditWrites(sandbox.OperatorUser)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var texts []string
-		for _, w := range writes {
-			if w.Resource != "leases" {
-				texts = append(texts, w.String())
-			}
-		}
-		return texts
-	}
-	before := count()
-	time.Sleep(time.Minute)
-	if after := count(); len(after) != len(before) {
-		t.Errorf("the operator wrote:\n%s", strings.Join(after[len(before):], "\n"))
 	}
 }
