@@ -53,10 +53,16 @@ func availableCondition(d failover.Decision, obs failover.Observation) metav1.Co
 		return condition(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonFailoverInProgress, "replacing master "+m.Pod)
 	}
 	n, ok := obs.Node(m.NodeRef)
-	if !ok || (n.Contact != failover.ContactAnswering && n.Contact != failover.ContactNone) {
-		return condition(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonMasterUnreachable, "master "+m.Pod+" does not answer")
+	switch {
+	case ok && (n.Contact == failover.ContactAnswering || n.Contact == failover.ContactNone):
+		return condition(v1alpha1.ConditionAvailable, true, v1alpha1.ReasonMasterServing, "master "+m.Pod+" serves")
+	case d.Reason == failover.ReasonVetoed || d.Reason == failover.ReasonDenied:
+		// It lives, and others may well reach it.
+		c := condition(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonMasterUnreachable, d.Verdict)
+		c.Status = metav1.ConditionUnknown
+		return c
 	}
-	return condition(v1alpha1.ConditionAvailable, true, v1alpha1.ReasonMasterServing, "master "+m.Pod+" serves")
+	return condition(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonMasterUnreachable, "master "+m.Pod+" does not answer")
 }
 
 // attachedReplicas counts the replicas that follow the master with their link up, by the settled picture.

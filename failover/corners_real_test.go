@@ -19,6 +19,11 @@ func TestTheIntentIsAStepOfItsOwnThoughNobodyIsLeftToFence(t *testing.T) {
 	if w.run(); w.progress.State != StateStable {
 		t.Errorf("state %s", w.progress.State)
 	}
+	for _, state := range []State{StateFencing, StatePromoting, StateReattaching} {
+		if !strings.Contains(strings.Join(w.log, "\n"), "→"+string(state)) {
+			t.Errorf("never %s", state)
+		}
+	}
 }
 
 // promoteByHand is REPLICAOF NO ONE on a replica, and so many bytes written to it.
@@ -200,5 +205,41 @@ func TestNoTwoPodsAreLabelledAsMasterAtAnyInstant(t *testing.T) {
 	w.run()
 	if w.master() == "r-0" || w.node(w.master()).RoleLabel != RoleMaster || w.node("r-0").RoleLabel != RoleReplica {
 		t.Errorf("master %s labelled %q, r-0 labelled %q", w.master(), w.node(w.master()).RoleLabel, w.node("r-0").RoleLabel)
+	}
+}
+
+func TestAPersonMayKeepWhatAStrayMasterHolds(t *testing.T) {
+	w := settled(t, 3)
+	w.write(1000, nil)
+	stray := w.promoteByHand("r-2", 40)
+	w.write(500, nil)
+	w.sleep(time.Second)
+	w.run()
+	w.request = &Request{ID: "force", Verb: VerbForce, Target: "r-2"}
+	w.run()
+	w.sleep(time.Second)
+	if d := w.run(); w.master() != "r-2" || stray.Replication.Lineage.Offset != 1040 || d.Reason != ReasonNone || !w.node("r-0").Follows(stray.IP) {
+		t.Errorf("master %s at %d, reason %q\n%s", w.master(), stray.Replication.Lineage.Offset, d.Reason, strings.Join(w.log, "\n"))
+	}
+}
+
+func TestTheRequestedNodeIsWaitedForWhenAnotherIsCompleteBefore(t *testing.T) {
+	w := settled(t, 3)
+	w.write(1000, nil)
+	w.request = &Request{ID: "handover", Verb: VerbHandover, Target: "r-2"}
+	w.onAction = func(a Action) bool {
+		if _, drain := a.(Drain); drain { // every replica has every write, and the sample of the requested one is older
+			w.command(w.node("r-0"), Detach{})
+			w.node("r-2").Replication.Lineage.Offset -= 10
+			return false
+		}
+		return true
+	}
+	w.once()
+	w.once()
+	w.node("r-2").Replication.Lineage.Offset += 10
+	w.sleep(10 * time.Millisecond)
+	if w.run(); w.master() != "r-2" {
+		t.Errorf("handed over to %s\n%s", w.master(), strings.Join(w.log, "\n"))
 	}
 }

@@ -9,6 +9,9 @@ import (
 // drainWithin bounds one attempt to drain the master; HandoverWithin bounds them all.
 const drainWithin = time.Second
 
+// settleChosen is how long the candidate, whom a person may have asked for, is waited for when another is complete already.
+const settleChosen = 100 * time.Millisecond
+
 // settleBehind is how long a demoted master's last bytes may take to show at a replica.
 const settleBehind = 500 * time.Millisecond
 
@@ -58,10 +61,11 @@ func (d *decider) demoted(v view) Decision {
 	slices.SortFunc(complete, func(a, b Node) int {
 		return compareTrue(a.UID == d.next.Candidate.UID, b.UID == d.next.Candidate.UID)
 	})
-	if len(complete) > 0 {
+	waited := d.now.Sub(v.master.RoleSince)
+	switch {
+	case len(complete) > 0 && (complete[0].UID == d.next.Candidate.UID || waited >= settleChosen):
 		return d.choose(complete[0], complete[0].Name+" has every write of "+v.ref.Pod)
-	}
-	if d.now.Sub(v.master.RoleSince) < settleBehind {
+	case waited < settleBehind:
 		return Decision{Next: d.prev, Verdict: "waiting for the last bytes of " + v.ref.Pod, RequeueAfter: lookAgainSoon}
 	}
 	decision := d.choose(v.master, fmt.Sprintf("no replica has every write of %s; it stays master", v.ref.Pod))

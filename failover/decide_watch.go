@@ -42,7 +42,7 @@ func (d *decider) lost(f finding) Decision {
 	if d.policy.Mode == ModeManual && !d.asked() {
 		return d.hold(ReasonManual, f.sentence+"; mode is Manual: request a handover to fail over", 0)
 	}
-	if d.asked() {
+	if d.asked() && !d.forced() { // whom a person forces is written down with the intent
 		d.next.Request = d.request.ID
 	}
 	return d.failOver(f)

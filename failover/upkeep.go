@@ -22,7 +22,13 @@ func (d *decider) published(n Node) Decision {
 	d.next.Steps = withStep(d.next.Steps, StepPublished, d.now)
 	d.move(EventPublish, n.Name+" is published as master")
 	d.next.Known = d.picture(d.view(), true)
+	next := d.next.Clone()
 	decision := d.reattaching()
+	if decision.Next.State != StateReattaching {
+		// Nobody was left to be attached. That it is published is a step of its own all the same.
+		d.next = next
+		decision = Decision{Next: next, RequeueAfter: time.Nanosecond}
+	}
 	decision.Verdict = n.Name + " is published as master; reattaching the others"
 	return decision
 }

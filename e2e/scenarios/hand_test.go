@@ -109,6 +109,7 @@ func TestAChangedPasswordIsNotTakenForADeath(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.refusal(string(failover.ReasonDenied))
+	s.condition(v1alpha1.ConditionAvailable, metav1.ConditionUnknown, v1alpha1.ReasonMasterUnreachable)
 	time.Sleep(4 * time.Second) // longer than down-after
 	s.unmoved()
 	if err := admin.ConfigSet(s.ctx, "requirepass", s.password).Err(); err != nil {

@@ -60,6 +60,7 @@ func TestAnOperatorThatAloneDoesNotReachTheMasterDoesNothing(t *testing.T) {
 	crew.leading(s.ctx, t)
 	s.part(s.addr(s.master()), operatorAddrs()...)
 	s.refusal(string(failover.ReasonVetoed))
+	s.condition(v1alpha1.ConditionAvailable, metav1.ConditionUnknown, v1alpha1.ReasonMasterUnreachable)
 	time.Sleep(5 * time.Second)
 	s.unmoved()
 	s.heal()
@@ -77,6 +78,7 @@ func TestAnOperatorThatReachesNobodyDoesNothing(t *testing.T) {
 		s.part(s.addr(pod), operatorAddrs()...)
 	}
 	s.refusal(string(failover.ReasonNoWitness))
+	s.condition(v1alpha1.ConditionAvailable, metav1.ConditionFalse, v1alpha1.ReasonMasterUnreachable)
 	time.Sleep(3 * time.Second)
 	s.unmoved()
 	s.heal()

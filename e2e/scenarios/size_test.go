@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"context"
 	"fmt"
 	"syscall"
 	"testing"
@@ -13,7 +14,47 @@ import (
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/resources"
+	"github.com/redisha/redisha/failover"
 )
+
+func TestACordonedNodeIsLeftWithoutLoss(t *testing.T) {
+	s := begin(t, "master's node cordoned", v1alpha1.RedisHASpec{})
+	pod := s.pod(s.master())
+	if err := play.Client.Get(s.ctx, client.ObjectKeyFromObject(pod), pod); err != nil {
+		t.Fatal(err)
+	}
+	cordon := func(ctx context.Context, on bool) {
+		patch := fmt.Sprintf(`{"spec":{"unschedulable":%t}}`, on)
+		node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: pod.Spec.NodeName}}
+		if err := play.Client.Patch(ctx, node, client.RawPatch("application/merge-patch+json", []byte(patch))); err != nil {
+			t.Error(err)
+		}
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		cordon(ctx, false)
+	})
+	s.fault()
+	cordon(s.ctx, true)
+	entry := s.promotion(v1alpha1.HistoryHandover, string(failover.DiagnosisDraining))
+	if entry.To == pod.Name {
+		t.Errorf("handed over to %s itself", entry.To)
+	}
+	s.end(0)
+	s.epochs(1)
+}
+
+func TestAMasterWhosePodIsDeletedByForceIsReplaced(t *testing.T) {
+	s := begin(t, "master's pod deleted by force", v1alpha1.RedisHASpec{})
+	s.fault()
+	if err := play.Client.Delete(s.ctx, s.pod(s.master()), client.GracePeriodSeconds(0)); err != nil {
+		t.Fatal(err)
+	}
+	s.promotion(v1alpha1.HistoryFailover, append(deadProcess, string(failover.DiagnosisPodGone))...)
+	s.end(unreplicated)
+	s.epochs(1)
+}
 
 // dryRun asks what would be.
 var dryRun = client.DryRunAll
