@@ -85,7 +85,8 @@ func (d *decider) detach() (actions []Action, waiting bool) {
 		if d.next.Old != nil && n.UID == d.next.Old.UID {
 			within = QuietenWithin
 		}
-		waiting = waiting || d.tried(n) < within
+		unordered := !unheard(n) && n.OrderedAt.Before(d.next.Since) // the API's answer to the intent may have taken all the time there was
+		waiting = waiting || unordered || d.tried(n) < within
 		if !unheard(n) {
 			actions = append(actions, Detach{Node: n.Ref(), Quieten: n.Replication.Role == RoleMaster, Within: within})
 		}

@@ -229,7 +229,7 @@ func reseed(p Progress, policy Policy, obs Observation, limits []string) electio
 			return election{reason: ReasonNoCandidate, sentence: fmt.Sprint("no node may be promoted: ", limits)}
 		case !n.Terminating && !n.Replication.Syncing && n.Replication.Priority != 0:
 			fit = append(fit, n)
-		case policy.Persistent:
+		default:
 			most = max(most, n.Replication.Keys)
 		}
 	}
@@ -244,7 +244,12 @@ func reseed(p Progress, policy Policy, obs Observation, limits []string) electio
 // bySeed orders nodes of unrelated lineages after a full outage.
 func bySeed(a, b Node, p Progress, policy Policy) int {
 	if !policy.Persistent {
-		return cmp.Compare(a.Ordinal, b.Ordinal)
+		return cmp.Or(
+			compareTrue(p.lived(a), p.lived(b)),
+			cmp.Compare(kept(p, b), kept(p, a)),
+			compareTrue(a.Replication.Priority != 0, b.Replication.Priority != 0),
+			cmp.Compare(a.Ordinal, b.Ordinal),
+		)
 	}
 	wasMaster := func(n Node) bool {
 		return p.Old != nil && n.Name == p.Old.Pod && n.Replication.Keys > 0
@@ -255,8 +260,25 @@ func bySeed(a, b Node, p Progress, policy Policy) int {
 	return cmp.Or(
 		compareTrue(wasMaster(a), wasMaster(b)),
 		cmp.Compare(b.Replication.Keys, a.Replication.Keys),
+		compareTrue(a.Replication.Priority != 0, b.Replication.Priority != 0),
 		byData(a, b),
 	)
+}
+
+// lived reports a process with data that ran before the master was lost, though it was never seen attached: what it holds is no
+// leftover of a volume.
+func (p Progress) lived(n Node) bool {
+	return n.Replication.Keys > 0 && slices.ContainsFunc(p.Known, func(k KnownNode) bool {
+		return k.UID == n.UID && k.RunID != "" && k.RunID == n.Replication.RunID
+	})
+}
+
+// kept is how many keys a process has kept in its memory; what it may have found on a volume that is not meant to persist is none.
+func kept(p Progress, n Node) int64 {
+	if p.lived(n) {
+		return n.Replication.Keys
+	}
+	return 0
 }
 
 // successor chooses the candidate of a handover; target restricts it to one pod.

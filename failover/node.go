@@ -132,7 +132,8 @@ type Node struct {
 	WatchedSince time.Time // when we began to watch this pod
 	Sampled      bool      // Replication holds a sample
 	SampledAt    time.Time
-	Stale        bool // a command was sent since the sample that may have changed it
+	OrderedAt    time.Time // when a command that may change it was last sent
+	Stale        bool      // a command was sent since the sample that may have changed it
 	Replication  Replication
 	Former       Former    // the process that ran in this pod before, as last seen
 	RoleSince    time.Time // since when samples show Replication.Role

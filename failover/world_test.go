@@ -272,6 +272,7 @@ func (w *world) apply(a Action) {
 		w.remove(n.Name)
 		return
 	}
+	n.OrderedAt = w.now
 	if n.Contact != ContactAnswering || w.deaf[n.Name] {
 		return
 	}

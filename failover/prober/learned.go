@@ -38,7 +38,7 @@ func (l *Learned) End(p Probe, now time.Time, info redisclient.Info, err error) 
 func (l *Learned) EOF(now time.Time) { l.state.eofAt = now }
 
 // MarkStale says that a command is sent, or was sent, that may change the pod.
-func (l *Learned) MarkStale() { l.state.markStale() }
+func (l *Learned) MarkStale(now time.Time) { l.state.markStale(now) }
 
 // MarkClientsCut says that the pod's clients were disconnected, for the master of epoch.
 func (l *Learned) MarkClientsCut(epoch int64) { l.state.markClientsCut(epoch) }

@@ -120,7 +120,7 @@ func (p *Prober) Refresh(ctx context.Context, key string, uids ...string) {
 // that began after this call was answered.
 func (p *Prober) MarkStale(key, uid string) {
 	if q := p.pod(key, uid); q != nil {
-		q.update(func(s *state) { s.markStale() })
+		q.update(func(s *state) { s.markStale(q.opts.Clock.Now()) })
 	}
 }
 

@@ -77,7 +77,8 @@ func (s *state) sample(o outcome) {
 	}
 }
 
-func (s *state) markStale() {
+func (s *state) markStale(now time.Time) {
+	s.node.OrderedAt = now
 	s.node.Stale = true
 	s.marks++
 }

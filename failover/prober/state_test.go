@@ -138,7 +138,7 @@ func TestARoleAndALinkAreDatedFromTheFirstSampleThatShowsThem(t *testing.T) {
 func TestOnlyAProbeThatBeganAfterwardsEndsStaleness(t *testing.T) {
 	s := sampled()
 	under := outcome{began: at(time.Second), ended: at(2 * time.Second), marks: s.marks, info: replica()}
-	s.markStale()
+	s.markStale(at(0))
 	s.record(under)
 	if !s.node.Stale {
 		t.Error("a probe that was under way ended the staleness")

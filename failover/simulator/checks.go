@@ -156,7 +156,7 @@ func (c *checks) onPromote(o *operator, s *server, intent failover.Progress) {
 		c.fail("S5", "another process of %s is promoted than the one chosen", s.pod.name)
 	case s.syncing && s.flushed:
 		c.fail("S3", "%s is promoted in the middle of a full synchronisation", s.pod.name)
-	case s.pod.priority == 0 && intent.Forced == "" && intent.Initialized && !c.isOld(s, intent):
+	case s.priority == 0 && intent.Forced == "" && intent.Initialized && !c.isOld(s, intent):
 		c.fail("S3", "%s is promoted although its priority is 0", s.pod.name)
 	}
 	for _, other := range c.w.servers {
@@ -190,7 +190,7 @@ func (c *checks) onChoice(o *operator, s *server, intent failover.Progress) {
 		switch {
 		case more && s.head.keyCount() == 0:
 			c.fail("S3", "%s is empty and promoted, with %s within reach, which holds %d keys", s.pod.name, x.pod.name, x.head.keyCount())
-		case x.pod.priority == 0 && !c.isOld(x, intent):
+		case x.priority == 0 && !c.isOld(x, intent):
 		case more && comparable && x.head.contains(s.head):
 			c.fail("S4", "%s is promoted with %d keys, with %s within reach, which holds %d", s.pod.name, s.head.keyCount(), x.pod.name, x.head.keyCount())
 		}
@@ -213,6 +213,10 @@ func (c *checks) onLoss(s *server, intent failover.Progress) {
 			continue
 		}
 		c.excused[wr.number] = true
+		if wr.by.deposedAt > 0 && wr.entry.at >= wr.by.deposedAt {
+			c.excused[wr.number] = false // atEnd looks at what a replaced master took
+			continue
+		}
 		if intent.Forced != "" || c.byHand || c.copies(wr, s) == 0 {
 			continue
 		}

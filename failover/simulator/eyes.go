@@ -230,7 +230,7 @@ func (e eyes) Link(_, uid string) (*link.Link, bool) {
 
 func (e eyes) MarkStale(_, uid string) {
 	if m := e.monitor(uid); m != nil && !e.o.world.defect.staleTrusted {
-		m.learned.MarkStale()
+		m.learned.MarkStale(e.o.now())
 	}
 }
 

@@ -20,6 +20,9 @@ type event struct {
 
 func (e event) before(o event) bool { return e.at < o.at || e.at == o.at && e.seq < o.seq }
 
+// maxSteps is more than any schedule takes that does not run in circles.
+const maxSteps = 1_000_000
+
 // kernel is the world's clock: events happen one after the other, in the order of their instants, and in the order
 // in which they were made where those are equal.
 type kernel struct {
@@ -30,6 +33,7 @@ type kernel struct {
 	idle    []*task // coroutines without work, for the next tasks
 	all     []*task
 	steps   uint64
+	overrun func() // called at maxSteps
 }
 
 // after makes something happen d from now.
@@ -73,7 +77,9 @@ func (k *kernel) run(until instant, stop func() bool) {
 	for len(k.queue) > 0 && k.queue[0].at <= until && !stop() {
 		e := k.pop()
 		k.now = e.at
-		k.steps++
+		if k.steps++; k.steps == maxSteps {
+			k.overrun()
+		}
 		e.run()
 	}
 }

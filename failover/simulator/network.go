@@ -78,6 +78,11 @@ func (w *world) afterFlowChanged() {
 		if s.up != nil {
 			s.up.flow()
 		}
+		for _, l := range slices.Clone(s.followers) {
+			if !l.up && !w.cut(l.replica.pod.slot, s.pod.slot) {
+				s.arrive(func() { s.forget(l) })
+			}
+		}
 	}
 }
 
@@ -115,7 +120,8 @@ func (l *upstream) flow() {
 			}
 		})
 	}
-	if !l.source.alive && !w.cut(from, to) && l.up {
+	// The connection may have ended on the other side while nothing could tell.
+	if (!l.source.alive || !l.counted) && l.up && !w.cut(from, to) && (!l.source.alive || !w.cut(to, from)) {
 		l.replica.arrive(func() { l.replica.lost(l) })
 	}
 }

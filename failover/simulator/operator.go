@@ -66,7 +66,7 @@ func (o *operator) now() time.Time {
 }
 
 // real turns a duration by the operator's clock into one of the world.
-func (o *operator) real(d time.Duration) time.Duration { return time.Duration(float64(d) / o.rate) }
+func (o *operator) real(d time.Duration) time.Duration { return time.Duration(float64(d)/o.rate) + 1 }
 
 // start starts the process: caches first, then the leader election.
 func (o *operator) start() {

@@ -10,12 +10,11 @@ import (
 
 // pod is a Redis pod with its kubelet.
 type pod struct {
-	w        *world
-	name     string
-	ordinal  int
-	slot     party
-	uid, ip  string
-	priority int
+	w       *world
+	name    string
+	ordinal int
+	slot    party
+	uid, ip string
 
 	server      *server
 	created     instant
@@ -48,10 +47,7 @@ func (p *pod) disk() *image { return p.w.disks[p.ordinal] }
 
 // createPod is what the StatefulSet controller and a kubelet do for an ordinal.
 func (w *world) createPod(ordinal int) {
-	p := &pod{w: w, name: fmt.Sprintf("r-%d", ordinal), ordinal: ordinal, slot: party(ordinal), uid: w.id("uid"), priority: 100, created: w.now}
-	if w.cfg.priorityZero == ordinal {
-		p.priority = 0
-	}
+	p := &pod{w: w, name: fmt.Sprintf("r-%d", ordinal), ordinal: ordinal, slot: party(ordinal), uid: w.id("uid"), created: w.now}
 	w.pods = append(w.pods, p)
 	slices.SortFunc(w.pods, func(a, b *pod) int { return a.ordinal - b.ordinal })
 	w.api.podsChanged()

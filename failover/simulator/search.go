@@ -55,6 +55,9 @@ func (w *world) play(faults []fault) {
 		return
 	}
 	begin := w.now
+	if w.cfg.priorityZero >= 0 {
+		w.onServer(w.cfg.priorityZero, func(s *server) { s.priority = 0 })
+	}
 	healed := begin
 	for _, f := range faults {
 		w.at(begin+f.at, func() { w.strike(f) })
@@ -62,10 +65,9 @@ func (w *world) play(faults []fault) {
 	}
 	w.run(healed+50*time.Millisecond, w.violated)
 	w.note("--- everything is healed")
-	for _, p := range w.pods {
-		p.priority = 100
+	for _, s := range w.servers {
+		s.priority = 100
 	}
-	w.cfg.priorityZero = -1
 	if !w.violated() && !w.untilSettled(convergeWithin) {
 		w.checks.fail("convergence", "%s after everything was healed: %s", convergeWithin, w.settled())
 	}

@@ -41,6 +41,7 @@ type server struct {
 	aloneSince      instant
 	head            *entry
 	minReplicas     int
+	priority        int // replica-priority; a restart forgets what a person set
 
 	pausedTill instant
 	held       []func() // writes held back by CLIENT PAUSE
@@ -80,7 +81,7 @@ func (w *world) newServer(p *pod) *server {
 	s := &server{
 		w: w, pod: p, runID: w.id("run"), alive: true, role: failover.RoleReplica,
 		masterIP: failover.FenceHost, masterPort: failover.FencePort,
-		replid: w.id("lin"), replid2: noReplID, second: -1, aloneSince: w.now,
+		replid: w.id("lin"), priority: 100, replid2: noReplID, second: -1, aloneSince: w.now,
 		booted: w.now, roleSince: w.now, reachableSince: w.now, wokeAt: -time.Hour,
 	}
 	if im := p.disk(); im != nil {
@@ -137,7 +138,7 @@ func (s *server) info() redisclient.Info {
 	i := redisclient.Info{
 		RunID: s.runID, Role: redisclient.Role(s.role), MasterHost: s.masterIP, MasterPort: s.masterPort, LastIO: redisclient.Unknown,
 		Loading: s.loading(), SyncInProgress: s.syncing, ReplID: s.replid, ReplID2: s.replid2, SecondOffset: s.second,
-		Offset: s.offset, AppliedOffset: s.offset, Priority: s.pod.priority, Keys: s.head.keyCount(), MinReplicas: s.minReplicas,
+		Offset: s.offset, AppliedOffset: s.offset, Priority: s.priority, Keys: s.head.keyCount(), MinReplicas: s.minReplicas,
 	}
 	if s.role == failover.RoleMaster {
 		i.Priority = redisclient.Unknown

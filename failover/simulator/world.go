@@ -57,9 +57,9 @@ func randomConfig(r *rand.Rand) config {
 		skews:    [2]time.Duration{0, time.Duration(r.IntN(1000)-500) * ms},
 	}
 	if r.IntN(4) == 0 {
-		c.laggard, c.laggardBy = r.IntN(c.pods), pick(r, 20*ms, 200*ms, 1000*ms)
+		c.laggard, c.laggardBy = r.IntN(c.pods), pick(r, 20*ms, 200*ms, 500*ms)
 	}
-	if r.IntN(8) == 0 {
+	if c.pods > 1 && r.IntN(8) == 0 {
 		c.priorityZero = r.IntN(c.pods)
 	}
 	if r.IntN(5) == 0 {
@@ -109,6 +109,7 @@ func newWorld(seed uint64, cfg config, d *defect, tracing bool) *world {
 		rng: rand.New(rand.NewPCG(seed, 0x5EED)), cfg: cfg, disks: map[int]*image{}, usedIPs: map[string]bool{},
 		wanted: cfg.pods, defect: d, tracing: tracing,
 	}
+	w.overrun = func() { w.checks.fail("convergence", "something runs in circles") }
 	w.checks = &checks{w: w, chosen: map[int64]failover.NodeRef{}}
 	w.api = &api{w: w}
 	w.api.now = objects{progress: &failover.Progress{State: failover.StateBootstrapping}, policy: failover.Policy{
