@@ -98,7 +98,7 @@ func initializedCondition(d failover.Decision) metav1.Condition {
 	case d.Reason == failover.ReasonWaitingForData:
 		return condition(v1alpha1.ConditionInitialized, false, v1alpha1.ReasonWaitingForData, d.Verdict)
 	}
-	return condition(v1alpha1.ConditionInitialized, false, v1alpha1.ReasonWaitingForPods, "no Redis has become master yet")
+	return condition(v1alpha1.ConditionInitialized, false, v1alpha1.ReasonWaitingForPods, "no Redis has become master yet: "+d.Verdict)
 }
 
 // possibleCondition answers the question before it is asked: would we survive the master's loss now?
@@ -129,7 +129,9 @@ func pausedCondition(d failover.Decision) metav1.Condition {
 }
 
 func blockedCondition(d failover.Decision) metav1.Condition {
-	if d.Reason == failover.ReasonNone || d.Reason == failover.ReasonPaused || !d.Next.Initialized {
+	// A set that comes up waits for pods and data; that is no refusal, and the condition Initialized tells.
+	comesUp := !d.Next.Initialized && (d.Reason == failover.ReasonWaitingForPods || d.Reason == failover.ReasonWaitingForData)
+	if d.Reason == failover.ReasonNone || d.Reason == failover.ReasonPaused || comesUp {
 		return condition(v1alpha1.ConditionBlocked, false, v1alpha1.ReasonNotBlocked, "nothing that is wanted is refused")
 	}
 	return condition(v1alpha1.ConditionBlocked, true, string(d.Reason), d.Verdict)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	clocktesting "k8s.io/utils/clock/testing"
@@ -167,5 +168,37 @@ func TestAnEditedSliceIsNotTakenForPublished(t *testing.T) {
 		if p := publishedIn(s); p.IP != "" {
 			t.Errorf("%s: still taken for published: %+v", name, p)
 		}
+	}
+}
+
+func TestConditionsSayWhatIsRefusedAndWhatIsOnlyWaitedFor(t *testing.T) {
+	rha := &v1alpha1.RedisHA{}
+	served := failover.Progress{Initialized: true, State: failover.StateStable, Master: &failover.Master{NodeRef: failover.NodeRef{Pod: "r-0", UID: "u"}}}
+	silent := failover.Observation{Nodes: []failover.Node{{Name: "r-0", UID: "u", Contact: failover.ContactSilent}}}
+	for name, tc := range map[string]struct {
+		decision  failover.Decision
+		obs       failover.Observation
+		kind      string
+		status    metav1.ConditionStatus
+		reason    string
+		mentioned string
+	}{
+		"coming up": {failover.Decision{Reason: failover.ReasonWaitingForPods, Verdict: "waiting for r-0"}, failover.Observation{},
+			v1alpha1.ConditionBlocked, metav1.ConditionFalse, v1alpha1.ReasonNotBlocked, ""},
+		"coming up, in words": {failover.Decision{Reason: failover.ReasonWaitingForPods, Verdict: "waiting for r-0"}, failover.Observation{},
+			v1alpha1.ConditionInitialized, metav1.ConditionFalse, v1alpha1.ReasonWaitingForPods, "waiting for r-0"},
+		"two masters and no status": {failover.Decision{Reason: failover.ReasonSplitBrain, Verdict: "2 nodes are master"}, failover.Observation{},
+			v1alpha1.ConditionBlocked, metav1.ConditionTrue, string(failover.ReasonSplitBrain), "2 nodes are master"},
+		"nobody can tell": {failover.Decision{Next: served, Reason: failover.ReasonNoWitness}, silent,
+			v1alpha1.ConditionAvailable, metav1.ConditionFalse, v1alpha1.ReasonMasterUnreachable, "r-0"},
+		"a replica can tell": {failover.Decision{Next: served, Reason: failover.ReasonVetoed, Verdict: "r-1 still replicates"}, silent,
+			v1alpha1.ConditionAvailable, metav1.ConditionUnknown, v1alpha1.ReasonMasterUnreachable, "r-1 still replicates"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := meta.FindStatusCondition(conditionsOf(rha, tc.decision, tc.obs), tc.kind)
+			if c.Status != tc.status || c.Reason != tc.reason || !strings.Contains(c.Message, tc.mentioned) {
+				t.Errorf("%s is %s because of %s: %s", c.Type, c.Status, c.Reason, c.Message)
+			}
+		})
 	}
 }
