@@ -77,8 +77,7 @@ func (d *decider) fencing() Decision {
 // detach fences whoever is not seen fenced, and says whether it is worth waiting for them.
 func (d *decider) detach() (actions []Action, waiting bool) {
 	for _, n := range d.obs.Nodes {
-		detached := n.Answers() && n.Replication.Fenced()
-		if detached || d.next.isStray(n) || (n.Contact != ContactAnswering && !unheard(n)) {
+		if !d.detachable(n) {
 			continue
 		}
 		within := DetachWithin
@@ -92,6 +91,12 @@ func (d *decider) detach() (actions []Action, waiting bool) {
 		}
 	}
 	return actions, waiting
+}
+
+// detachable reports a node that is to be fenced, for all that is known.
+func (d *decider) detachable(n Node) bool {
+	detached := n.Answers() && n.Replication.Fenced()
+	return !detached && !d.next.isStray(n) && (n.Contact == ContactAnswering || unheard(n))
 }
 
 // unheard reports a node that we watch but know nothing of yet. After a takeover that is everybody, for a moment; to choose
