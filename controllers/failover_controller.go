@@ -50,6 +50,7 @@ type FailoverReconciler struct {
 	mu         sync.Mutex
 	passwords  map[string]string
 	complaints map[string]string // about requests that cannot be read
+	goneSince  map[string]time.Time
 	claimed    map[string]map[failover.NodeRef]bool
 }
 
@@ -63,6 +64,7 @@ const (
 	stepPause    = 10 * time.Millisecond
 	retryPause   = 50 * time.Millisecond
 	releaseAgain = 250 * time.Millisecond
+	orphanAfter  = time.Minute // pods that are still not deleted then are meant to stay
 )
 
 // +kubebuilder:rbac:groups=redisha.io,resources=redishas,verbs=get;list;watch;patch
@@ -146,6 +148,9 @@ func (r *FailoverReconciler) step(ctx context.Context, rha *v1alpha1.RedisHA) (*
 			"persisting", persisted.Sub(now), "acting", r.Clock.Since(persisted))
 	}
 	if r.report(ctx, rha, decision, results) {
+		if decision.Next.Running() {
+			return next, stepPause, nil // one node that does not obey must not hold the others up
+		}
 		return next, retryPause, nil
 	}
 	if wrote || len(decision.Actions) > 0 {
@@ -236,25 +241,37 @@ func (r *FailoverReconciler) release(ctx context.Context, key client.ObjectKey) 
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	var actions []failover.Action
-	leaving := false
-	for _, n := range r.prober.Observe(key.String()) {
-		for i := range pods {
-			if string(pods[i].UID) != n.UID || pods[i].DeletionTimestamp == nil {
-				continue
-			}
-			leaving = true
-			if n.Answers() && n.Replication.Role == failover.RoleMaster {
-				actions = append(actions, failover.Detach{Node: n.Ref(), Within: failover.DetachWithin})
-			}
+	leaving := map[string]bool{} // by UID
+	for i := range pods {
+		if pods[i].DeletionTimestamp != nil {
+			leaving[string(pods[i].UID)] = true
 		}
 	}
-	if !leaving {
+	// The garbage collector comes to the pods a while after the RedisHA is gone.
+	if len(pods) == 0 || (len(leaving) == 0 && r.goneFor(key) > orphanAfter) {
 		r.forget(key)
 		return ctrl.Result{}, nil
 	}
+	r.prober.Ensure(key.String(), targets(pods), func() string { return r.password(key.String()) })
+	var actions []failover.Action
+	for _, n := range r.prober.Observe(key.String()) {
+		if leaving[n.UID] && n.Answers() && n.Replication.Role == failover.RoleMaster {
+			actions = append(actions, failover.Detach{Node: n.Ref(), Within: failover.DetachWithin})
+		}
+	}
 	r.executor.Execute(ctx, key.String(), int(resources.RedisPort), actions)
 	return ctrl.Result{RequeueAfter: releaseAgain}, nil
+}
+
+// goneFor is for how long the RedisHA has been known to be deleted.
+func (r *FailoverReconciler) goneFor(key client.ObjectKey) time.Duration {
+	now := r.Clock.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, ok := r.goneSince[key.String()]; !ok {
+		r.goneSince[key.String()] = now
+	}
+	return now.Sub(r.goneSince[key.String()])
 }
 
 func (r *FailoverReconciler) forget(key client.ObjectKey) {
@@ -266,6 +283,7 @@ func (r *FailoverReconciler) forget(key client.ObjectKey) {
 	delete(r.passwords, key.String())
 	delete(r.claimed, key.String())
 	delete(r.complaints, key.String())
+	delete(r.goneSince, key.String())
 }
 
 // claim cuts a former leader's connections to each process that we meet for the first time: what

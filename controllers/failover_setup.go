@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -28,7 +29,7 @@ import (
 
 // SetupWithManager starts the loop with the manager, on the leader only.
 func (r *FailoverReconciler) SetupWithManager(mgr ctrl.Manager) error {
-	r.complaints = map[string]string{}
+	r.complaints, r.goneSince = map[string]string{}, map[string]time.Time{}
 	r.passwords, r.claimed = map[string]string{}, map[string]map[failover.NodeRef]bool{}
 	r.wake = func(reconcile.Request) {}
 	r.cluster = &cluster{client: r.Client, reader: r.Reader}

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -73,12 +74,36 @@ func (w *workloadPass) repair(ctx context.Context, want, live *unstructured.Unst
 
 // send applies want and returns the object as it is then.
 func (w *workloadPass) send(ctx context.Context, want *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	if err := w.stillWanted(ctx); err != nil {
+		return nil, err
+	}
 	ctrl.LoggerFrom(ctx).V(1).Info("applying", "kind", want.GetKind(), "object", want.GetName())
 	sent := want.DeepCopy() // the answer is written into it
 	err := w.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(sent),
 		client.FieldOwner(workloadFieldOwner), client.ForceOwnership)
 	return sent, applyFailure(want, err)
 }
+
+// stillWanted looks at the RedisHA past the cache before the first write of a pass. When it is being deleted and its objects
+// are to be orphaned, an owner reference that is added back to them is their end.
+func (w *workloadPass) stillWanted(ctx context.Context) error {
+	if w.wanted {
+		return nil
+	}
+	live := &v1alpha1.RedisHA{}
+	err := w.APIReader.Get(ctx, client.ObjectKeyFromObject(w.rha), live)
+	switch {
+	case apierrors.IsNotFound(err), err == nil && (live.UID != w.rha.UID || live.DeletionTimestamp != nil):
+		return errNotWanted
+	case err != nil:
+		return fmt.Errorf("reading the RedisHA past the cache: %w", err)
+	}
+	w.wanted = true
+	return nil
+}
+
+// errNotWanted ends a pass: the RedisHA is gone or going.
+var errNotWanted = errors.New("the RedisHA is being deleted")
 
 // applyFailure turns what retrying cannot mend into a refusal.
 func applyFailure(want *unstructured.Unstructured, err error) error {

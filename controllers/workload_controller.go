@@ -121,6 +121,8 @@ type workloadPass struct {
 	*WorkloadReconciler
 
 	rha *v1alpha1.RedisHA
+	// wanted is set once it is known that the RedisHA is not being deleted.
+	wanted bool
 	// sts is the StatefulSet before this pass; nil when there is none.
 	sts *appsv1.StatefulSet
 	// pods are the Redis pods, by ordinal.
@@ -136,6 +138,9 @@ func (w *workloadPass) run(ctx context.Context) (ctrl.Result, error) {
 		return ctrl.Result{}, err
 	}
 	failure := w.phases(ctx)
+	if errors.Is(failure, errNotWanted) {
+		return ctrl.Result{}, nil
+	}
 	if apierrors.IsConflict(failure) {
 		return ctrl.Result{RequeueAfter: 100 * time.Millisecond}, nil
 	}

@@ -67,7 +67,7 @@ type MasterStatus struct {
 	// epoch numbers the promotion that made it master; it only grows.
 	// +optional
 	Epoch int64 `json:"epoch,omitempty"`
-	// since is when it was published.
+	// since is when it was seen to be master.
 	// +optional
 	Since metav1.MicroTime `json:"since,omitempty,omitzero"`
 	// lineage is its replication history when last recorded.

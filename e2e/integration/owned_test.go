@@ -209,3 +209,55 @@ func TestDeletingARedisHALeavesWhatRetentionSays(t *testing.T) {
 		})
 	}
 }
+
+func TestDeletingARedisHADoesNotWaitForASuccessorThatWillNeverBe(t *testing.T) {
+	key := create(t, namespace(t), v1alpha1.RedisHASpec{})
+	rha, err := play.Get(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := play.Client.Delete(t.Context(), rha); err != nil {
+		t.Fatal(err)
+	}
+	var leaving time.Time // the garbage collector comes when it comes
+	eventually(t, "no pod is left", 2*time.Minute, func(ctx context.Context) (bool, error) {
+		pods := &corev1.PodList{}
+		err := play.Client.List(ctx, pods, client.InNamespace(key.Namespace))
+		for _, pod := range pods.Items {
+			if pod.DeletionTimestamp != nil && leaving.IsZero() {
+				leaving = time.Now()
+			}
+		}
+		return len(pods.Items) == 0, err
+	})
+	// The master's preStop hook would hold it for 20 s, had nobody told it that it is not master any more.
+	if took := time.Since(leaving); !leaving.IsZero() && took > 15*time.Second {
+		t.Errorf("it took %s", took)
+	}
+}
+
+func TestAnOrphaningDeletionLeavesTheMasterServing(t *testing.T) {
+	key := create(t, namespace(t), v1alpha1.RedisHASpec{})
+	rha, err := play.Get(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	master := rha.Status.Master.Pod
+	orphan := metav1.DeletePropagationOrphan
+	if err := play.Client.Delete(t.Context(), rha, &client.DeleteOptions{PropagationPolicy: &orphan}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the RedisHA is gone", time.Minute, func(ctx context.Context) (bool, error) {
+		err := play.Client.Get(ctx, key, &v1alpha1.RedisHA{})
+		return client.IgnoreNotFound(err) == nil && err != nil, client.IgnoreNotFound(err)
+	})
+	time.Sleep(3 * time.Second) // whatever the operator would do to it, it would have done
+	role, err := play.Sandbox.Exec(t.Context(), key.Namespace, master, resources.RedisContainer, "sh", "-c",
+		`REDISCLI_AUTH="$(cat /etc/redisha-auth/password)" redis-cli role`)
+	if err != nil || !strings.HasPrefix(role, "master") {
+		t.Errorf("the role of %s is %q, %v", master, role, err)
+	}
+	if left := len(inventory(t.Context(), t, key)); left != len(owned) {
+		t.Errorf("%d objects are left of %d", left, len(owned))
+	}
+}
