@@ -79,7 +79,7 @@ vet: ## Run go vet.
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## Run the linter: style, sizes, and who may import whom.
-	$(GOLANGCI_LINT) run --timeout 15m ./...
+	$(GOLANGCI_LINT) run --allow-parallel-runners --timeout 15m ./...
 
 .PHONY: test
 test: deps vet lint verify ## Everything: vet, lint, verify, unit, contract and integration tests with the race detector.
