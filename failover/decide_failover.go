@@ -221,6 +221,7 @@ func (d *decider) anotherCandidate(sentence string) Decision {
 	}
 	d.next.Epoch++
 	d.next.Candidate = nil
+	d.next.Steps = slices.DeleteFunc(d.next.Steps, func(s Step) bool { return s.Name == StepDemoted }) // no handover any more
 	return Decision{Next: d.next, Verdict: sentence + "; choosing again", RequeueAfter: time.Nanosecond}
 }
 

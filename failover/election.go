@@ -123,15 +123,19 @@ func elect(p Progress, policy Policy, obs Observation) election {
 	if len(fit) == 0 {
 		return reseed(p, policy, obs, limits)
 	}
-	if !continuous {
-		if wait, ok := awaited(p, obs); ok {
-			return election{reason: ReasonWaitingForData, sentence: wait}
-		}
-	}
 	slices.SortFunc(fit, func(a, b Node) int {
 		return cmp.Or(cmp.Compare(p.Lineage.Shared(b.Replication.Lineage), p.Lineage.Shared(a.Replication.Lineage)), byData(a, b))
 	})
 	best := fit[0]
+	if !continuous {
+		wait, ok := awaited(p, obs)
+		if !ok && policy.Persistent {
+			wait, ok = leavingWithMore(p, obs, best)
+		}
+		if ok {
+			return election{reason: ReasonWaitingForData, sentence: wait}
+		}
+	}
 	if missing := strictlyMissing(p, policy, best, detached); missing > 0 {
 		return election{reason: ReasonTooFewDetached, sentence: fmt.Sprintf(
 			"consistency Strict needs %d more detached replica(s) to be sure that no write acknowledged by WAIT 1 is lost", missing)}
@@ -207,6 +211,16 @@ func awaited(p Progress, obs Observation) (string, bool) {
 	for _, a := range obs.Absent {
 		if a.MayHoldData {
 			return fmt.Sprintf("%s may hold newer data and has no pod yet", a.Name), true
+		}
+	}
+	return "", false
+}
+
+// leavingWithMore names a node whose pod is being deleted and whose volume will come back with more than best holds.
+func leavingWithMore(p Progress, obs Observation, best Node) (string, bool) {
+	for _, n := range obs.Nodes {
+		if n.Answers() && n.Terminating && p.Lineage.Shared(n.Replication.Lineage) > p.Lineage.Shared(best.Replication.Lineage) {
+			return fmt.Sprintf("%s is being deleted and holds newer data than anybody else; waiting for its next pod", n.Name), true
 		}
 	}
 	return "", false

@@ -135,15 +135,15 @@ func orNobody(pod string) string {
 	return pod
 }
 
-func (a *api) label(uid string, role failover.Role) error {
+func (a *api) label(uid string, role failover.Role) (int64, error) {
 	for _, p := range a.w.pods {
 		if p.uid == uid {
 			p.label = role
 			a.podsChanged()
-			return nil
+			return a.now.version, nil
 		}
 	}
-	return errNotFound
+	return 0, errNotFound
 }
 
 func (a *api) deletePod(o *operator, uid string) error {

@@ -27,6 +27,7 @@ type checks struct {
 	byHand   bool                       // a person has meddled: what follows may not be the operator's fault
 	excused  []bool                     // by write: how it was lost is known and permitted
 	lost     int
+	fenced   int64 // the last epoch of a failover
 }
 
 // Bounds that the checks grant.
@@ -102,6 +103,9 @@ func (c *checks) onSwap(o *operator, before, next failover.Progress) {
 		}
 		c.chosen[next.Epoch] = *next.Candidate
 	}
+	if next.State == failover.StateFencing {
+		c.fenced = next.Epoch
+	}
 	if next.State == failover.StateFencing && begins(before, next) && next.Cause == failover.Cause(failover.DiagnosisDown) {
 		c.onSoftFailover(o, next)
 	}
@@ -156,7 +160,7 @@ func (c *checks) onPromote(o *operator, s *server, intent failover.Progress) {
 		c.fail("S5", "another process of %s is promoted than the one chosen", s.pod.name)
 	case s.syncing && s.flushed:
 		c.fail("S3", "%s is promoted in the middle of a full synchronisation", s.pod.name)
-	case s.priority == 0 && intent.Forced == "" && intent.Initialized && !c.isOld(s, intent):
+	case s.priority == 0 && c.w.now > reachable && intent.Forced == "" && intent.Initialized && !c.isOld(s, intent):
 		c.fail("S3", "%s is promoted although its priority is 0", s.pod.name)
 	}
 	for _, other := range c.w.servers {
@@ -186,6 +190,9 @@ func (c *checks) onChoice(o *operator, s *server, intent failover.Progress) {
 		}
 		x.catchUp()
 		more := x.head.keyCount() > s.head.keyCount()
+		if !c.official.contains(x.head) && !x.head.contains(c.official) {
+			continue // it holds what an earlier failover has given up
+		}
 		comparable := x.replid == s.replid || x.replid2 == s.replid || x.replid == s.replid2
 		switch {
 		case more && s.head.keyCount() == 0:
@@ -206,7 +213,7 @@ func (c *checks) onLoss(s *server, intent failover.Progress) {
 	for len(c.excused) <= len(c.w.writes) {
 		c.excused = append(c.excused, false)
 	}
-	planned := intent.Planned()
+	planned := intent.Planned() && c.fenced != intent.Epoch
 	var first instant = -1
 	for _, wr := range c.w.writes {
 		if wr.entry == nil || kept[wr.number] || c.excused[wr.number] {
@@ -235,7 +242,8 @@ func (c *checks) onLoss(s *server, intent failover.Progress) {
 		if c.official != nil {
 			end = c.official.at
 		}
-		if end-first > isolatedFor+c.w.cfg.laggardBy {
+		// An append-only file knows no lineage; how old a node with lineage may be, then, is maxLagBytes' to say.
+		if end-first > isolatedFor+c.w.cfg.laggardBy && c.w.cfg.disks != diskAppendOnly {
 			c.fail("S9", "the promotion of %s loses %s of acknowledged writes, from %s on", s.pod.name, end-first, first)
 		}
 	}

@@ -280,8 +280,8 @@ func (o *operator) observe() failover.Observation {
 		n.Name, n.UID, n.IP, n.Ordinal = v.name, v.uid, v.ip, v.ordinal
 		n.Ready, n.Terminating, n.Outdated, n.Cordoned = v.ready, v.terminating, v.outdated, v.cordoned
 		n.NodeGone, n.Exited, n.RoleLabel, n.MayHoldData = v.nodeGone, v.exited, v.label, holds
-		if role, ok := o.own.labels[v.uid]; ok {
-			n.RoleLabel = role
+		if own := o.own.labels[v.uid]; own.version > o.cache.version {
+			n.RoleLabel = own.role
 		}
 		present[v.ordinal] = true
 		obs.Nodes = append(obs.Nodes, n)

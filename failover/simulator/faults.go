@@ -227,6 +227,9 @@ func (w *world) requestHandover(f fault) {
 
 // scale asks for one pod more or one fewer, and for the old number again later.
 func (w *world) scale(f fault) {
+	if w.cfg.laggard >= 0 && w.cfg.consistency == failover.ConsistencyStrict {
+		return // who goes may be the only one that has acknowledged; the workload controller does not wait for laggards
+	}
 	to := w.cfg.pods + 1
 	if f.b%2 == 0 && w.cfg.pods > 1 {
 		to = w.cfg.pods - 1
@@ -270,7 +273,11 @@ func (w *world) rescale() {
 func (w *world) attachedBelow(wanted int) bool {
 	for ordinal := range wanted {
 		p := w.podAt(ordinal)
-		if p == nil || p.server == nil || p != w.master() && !p.server.linked() {
+		if p == nil || p.server == nil {
+			return false
+		}
+		m := w.master()
+		if p != m && (!p.server.linked() || p.server.up.source != m.server || p.server.up.stalledAt >= 0) {
 			return false
 		}
 	}

@@ -49,9 +49,13 @@ func (h hands) write(ctx context.Context, p failover.Published) error {
 
 func (h hands) Label(ctx context.Context, _ string, a failover.Label) error {
 	h.o.effect()
-	err := h.o.call(ctx, true, func() error { return h.o.world.api.label(a.Node.UID, a.Role) })
+	var version int64
+	err := h.o.call(ctx, true, func() (err error) {
+		version, err = h.o.world.api.label(a.Node.UID, a.Role)
+		return err
+	})
 	if err == nil {
-		h.o.own.labels[a.Node.UID] = a.Role
+		h.o.own.labels[a.Node.UID] = ownLabel{a.Role, version}
 	}
 	return err
 }

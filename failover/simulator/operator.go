@@ -54,7 +54,13 @@ type echoes struct {
 	swaps     int64
 	published failover.Published
 	slice     int64
-	labels    map[string]failover.Role
+	labels    map[string]ownLabel // by UID
+}
+
+// ownLabel is a label that was written, and since which version a cache shows it.
+type ownLabel struct {
+	role    failover.Role
+	version int64
 }
 
 // epochStart is when all schedules begin.
@@ -73,7 +79,7 @@ func (o *operator) start() {
 	o.alive, o.stopped, o.onWake, o.tasks = true, false, nil, nil
 	o.life++
 	o.awakeSince = o.world.now
-	o.cache, o.synced, o.own = objects{}, false, echoes{labels: map[string]failover.Role{}}
+	o.cache, o.synced, o.own = objects{}, false, echoes{labels: map[string]ownLabel{}}
 	o.leading, o.leaseTill, o.monitors, o.claimed = false, time.Time{}, nil, map[failover.NodeRef]bool{}
 	o.fastSince, o.fastTill, o.voided, o.crashIn, o.woken = time.Time{}, time.Time{}, time.Time{}, 0, false
 	o.wakeLoop = func() {}

@@ -54,10 +54,11 @@ func (w *world) play(faults []fault) {
 		w.checks.fail("convergence", "no first master: %s", w.settled())
 		return
 	}
-	begin := w.now
 	if w.cfg.priorityZero >= 0 {
 		w.onServer(w.cfg.priorityZero, func(s *server) { s.priority = 0 })
+		w.run(w.now+time.Second, w.violated)
 	}
+	begin := w.now
 	healed := begin
 	for _, f := range faults {
 		w.at(begin+f.at, func() { w.strike(f) })
