@@ -206,7 +206,7 @@ func (d *decider) candidateLost(n Node, found bool) (string, bool) {
 }
 
 // anotherCandidate starts over under a new epoch: the one before may or may not have become master.
-// What was lost is still the same master and lineage; the candidate had no writes of its own.
+// What was lost is still the same master; the candidate continued its history, perhaps with writes of its own.
 func (d *decider) anotherCandidate(sentence string) Decision {
 	if d.next.Master == nil {
 		d.move(EventRestart, sentence)
@@ -216,8 +216,9 @@ func (d *decider) anotherCandidate(sentence string) Decision {
 	if !d.move(EventFailOver, sentence) {
 		return d.hold(ReasonUnknownState, d.next.Verdict, lookAgainSlow)
 	}
-	if n, found := d.obs.Node(*d.next.Candidate); found && n.Sampled && n.Replication.Role == RoleMaster {
+	if n, found := d.obs.Node(*d.next.Candidate); found && n.Sampled && n.Replication.Role == RoleMaster && n.Replication.RunID == d.next.Candidate.RunID {
 		d.next.retire(n.Replication.Lineage.ReplID) // should it come back as master, it is no stranger
+		d.next.Lineage = n.Replication.Lineage      // who follows it already goes by its name; who does not holds what it continues
 	}
 	d.next.Epoch++
 	d.next.Candidate = nil

@@ -167,7 +167,19 @@ func strictlyMissing(p Progress, policy Policy, best Node, detached int) int {
 	if p.Old != nil && best.UID == p.Old.UID && best.Replication.RunID == p.Old.RunID {
 		return 0
 	}
-	return max(0, policy.Replicas-1-detached)
+	return max(0, policy.Replicas-1-detached, p.attachedBeside()-detached)
+}
+
+// attachedBeside counts the replicas that were attached when all was well: a write may be on any one of them alone, whatever
+// the spec says by now about how many there shall be.
+func (p Progress) attachedBeside() int {
+	count := 0
+	for _, k := range p.Known {
+		if k.Attached && (p.Old == nil || k.UID != p.Old.UID) {
+			count++
+		}
+	}
+	return count
 }
 
 // knows reports whether n is an incarnation that was attached when all was well: its memory
@@ -248,11 +260,18 @@ func reseed(p Progress, policy Policy, obs Observation, limits []string) electio
 		}
 	}
 	slices.SortFunc(fit, func(a, b Node) int { return bySeed(a, b, p, policy) })
-	if len(fit) == 0 || fit[0].Replication.Keys == 0 && most > 0 {
+	if len(fit) == 0 || fit[0].Replication.Keys == 0 && most > 0 || guesses(policy, fit) {
 		return election{reason: ReasonNoCandidate, sentence: fmt.Sprint("no node may be promoted: ", limits)}
 	}
 	return election{candidate: &fit[0], sentence: fmt.Sprintf(
 		"every process was restarted and no lineage survived; %s starts a new one with %d key(s)", fit[0].Name, fit[0].Replication.Keys)}
+}
+
+// guesses reports that to choose the first means to prefer it to one with more data, which Strict leaves to a person.
+func guesses(policy Policy, fit []Node) bool {
+	return policy.Consistency == ConsistencyStrict && slices.ContainsFunc(fit, func(n Node) bool {
+		return n.Replication.Keys > fit[0].Replication.Keys
+	})
 }
 
 // bySeed orders nodes of unrelated lineages after a full outage.

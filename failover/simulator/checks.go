@@ -268,8 +268,8 @@ func (c *checks) copies(wr *write, except *server) int {
 // onFlush: a full synchronisation takes a node's data away.
 func (c *checks) onFlush(*server, *entry) {}
 
-// onReplicaOf: the master that serves is not taken away without an intent (S5).
-func (c *checks) onReplicaOf(o *operator, s *server, host string) {
+// onReplicaOfSent: the master that serves is not taken away without an intent (S5).
+func (c *checks) onReplicaOfSent(o *operator, s *server, host string) {
 	p := c.w.api.now.progress
 	serving := p.State == failover.StateStable && p.Master != nil && p.Master.RunID == s.runID && s.role == failover.RoleMaster
 	if serving && c.w.api.lease.holder == o.party && c.w.now-o.lastAt < time.Second && o.last.Next.State == failover.StateStable {

@@ -238,11 +238,13 @@ func (r *redisConn) order(ctx context.Context, name string, run func(s *server) 
 
 // ReplicaOf implements link.Redis.
 func (r *redisConn) ReplicaOf(ctx context.Context, host string, port int) error {
+	if p := r.o.world.podOf(r.m.target.IP); p != nil && p.server != nil {
+		r.o.world.checks.onReplicaOfSent(r.o, p.server, host)
+	}
 	return r.order(ctx, "replicaof", func(s *server) error {
 		if s.masterIP != host {
 			s.w.note("%s orders %s to replicate from %s", r.o.name, s.pod.name, s.w.nameOf(host))
 		}
-		s.w.checks.onReplicaOf(r.o, s, host)
 		s.replicaOf(host, port)
 		return nil
 	})
