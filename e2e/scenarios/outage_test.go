@@ -6,7 +6,11 @@ import (
 	"testing"
 	"time"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/e2e/sandbox"
+	"github.com/redisha/redisha/failover"
 )
 
 // killAll kills every Redis within a millisecond, the master last, so that no replica can testify.
@@ -69,6 +73,27 @@ func TestAnOlderDiskIsNotPreferredAfterAnOutage(t *testing.T) {
 	if entry.To == old {
 		t.Errorf("%s with the older disk was promoted: %s", old, entry.Message)
 	}
+	s.end(0)
+}
+
+func TestTheNewestDiskIsWaitedForAfterAnOutage(t *testing.T) {
+	s := begin(t, "all restarted, the newest disk away at first", v1alpha1.RedisHASpec{Storage: &v1alpha1.StorageSpec{}})
+	uncordon := s.cordon(sandbox.NodeName(0), sandbox.NodeName(1), sandbox.NodeName(2))
+	// The master's pod is replaced by one that finds no node; the replicas have loaded their disks and would be candidates.
+	for _, pod := range s.replicas() {
+		s.signal(pod, syscall.SIGKILL)
+	}
+	if err := play.Client.Delete(s.ctx, s.pod(s.master()), client.GracePeriodSeconds(0)); err != nil {
+		t.Fatal(err)
+	}
+	s.refusal(string(failover.ReasonWaitingForData))
+	time.Sleep(2 * time.Second)
+	if role := s.info(s.replicas()[0], "role"); role != "slave" {
+		t.Errorf("a replica is %q though the newest disk may come back", role)
+	}
+	uncordon()
+	s.promotion(v1alpha1.HistoryFailover, append(deadProcess, string(failover.DiagnosisPodGone))...)
+	s.row.reason = string(failover.ReasonWaitingForData)
 	s.end(0)
 }
 

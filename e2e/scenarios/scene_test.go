@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"context"
+	"errors"
 	"net"
 	"slices"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -98,16 +100,41 @@ func newNamespace(ctx context.Context, t *testing.T) string {
 // write begins to write through the master's Service, and returns when writes are acknowledged.
 func (s *scene) write() {
 	s.t.Helper()
-	var err error
-	if s.password, err = play.Password(s.ctx, s.key); err != nil {
-		s.t.Fatal(err)
-	}
 	finder, err := chaos.FindService(s.ctx, play.Kube, s.key.Namespace, resources.MasterServiceName(s.key.Name))
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.writers = chaos.Start(chaos.Options{Finder: finder, Password: s.password, Dial: play.Clients.DialContext})
+	s.writeTo(chaos.Options{Finder: finder})
+}
+
+func (s *scene) writeTo(options chaos.Options) {
+	s.t.Helper()
+	var err error
+	if s.password, err = play.Password(s.ctx, s.key); err != nil {
+		s.t.Fatal(err)
+	}
+	options.Password, options.Dial = s.password, play.Clients.DialContext
+	s.writers = chaos.Start(options)
 	s.acknowledged(time.Now().Add(500 * time.Millisecond))
+}
+
+// asking finds the master as a client does that asks the API before every dial. It learns what was published at once; a Service
+// leads there when the nodes' proxies have learnt it, and theirs are watches that are begun anew with growing pauses.
+type asking struct{ key client.ObjectKey }
+
+var errNowhere = errors.New("the master's Service leads nowhere")
+
+// Find reads the EndpointSlice.
+func (a asking) Find(ctx context.Context) (chaos.Place, error) {
+	slice := &discoveryv1.EndpointSlice{}
+	key := client.ObjectKey{Namespace: a.key.Namespace, Name: resources.MasterServiceName(a.key.Name)}
+	if err := play.Client.Get(ctx, key, slice); err != nil {
+		return chaos.Place{}, err
+	}
+	if len(slice.Endpoints) == 0 {
+		return chaos.Place{}, errNowhere
+	}
+	return chaos.Place{Addr: net.JoinHostPort(slice.Endpoints[0].Addresses[0], strconv.Itoa(int(resources.RedisPort)))}, nil
 }
 
 // acknowledged waits for a write that is acknowledged after the instant.

@@ -3,6 +3,7 @@ package scenarios
 import (
 	"context"
 	"fmt"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -17,26 +18,36 @@ import (
 	"github.com/redisha/redisha/failover"
 )
 
+// cordon makes nodes unschedulable, as kubectl cordon does, and returns what makes them schedulable again; that happens in any case.
+func (s *scene) cordon(nodes ...string) (uncordon func()) {
+	s.t.Helper()
+	set := func(ctx context.Context, on bool) {
+		for _, name := range nodes {
+			patch := fmt.Sprintf(`{"spec":{"unschedulable":%t}}`, on)
+			node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}
+			if err := play.Client.Patch(ctx, node, client.RawPatch("application/merge-patch+json", []byte(patch))); err != nil {
+				s.t.Error(err)
+			}
+		}
+	}
+	uncordon = sync.OnceFunc(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		set(ctx, false)
+	})
+	s.t.Cleanup(uncordon)
+	s.fault()
+	set(s.ctx, true)
+	return uncordon
+}
+
 func TestACordonedNodeIsLeftWithoutLoss(t *testing.T) {
 	s := begin(t, "master's node cordoned", v1alpha1.RedisHASpec{})
 	pod := s.pod(s.master())
 	if err := play.Client.Get(s.ctx, client.ObjectKeyFromObject(pod), pod); err != nil {
 		t.Fatal(err)
 	}
-	cordon := func(ctx context.Context, on bool) {
-		patch := fmt.Sprintf(`{"spec":{"unschedulable":%t}}`, on)
-		node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: pod.Spec.NodeName}}
-		if err := play.Client.Patch(ctx, node, client.RawPatch("application/merge-patch+json", []byte(patch))); err != nil {
-			t.Error(err)
-		}
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		cordon(ctx, false)
-	})
-	s.fault()
-	cordon(s.ctx, true)
+	s.cordon(pod.Spec.NodeName)
 	entry := s.promotion(v1alpha1.HistoryHandover, string(failover.DiagnosisDraining))
 	if entry.To == pod.Name {
 		t.Errorf("handed over to %s itself", entry.To)
