@@ -94,6 +94,17 @@ COUNT ?= 1
 scenarios: deps ## Do to real Redis masters what happens in bad nights, COUNT=1 times over; prints what it cost.
 	SCENARIOS=1 $(GO) test -v -count=$(COUNT) -timeout $$((20 * $(COUNT)))m ./e2e/scenarios
 
+RUNS ?= 10000
+SEED ?= 0
+
+.PHONY: simulate
+simulate: ## Search for corners: play RUNS simulated schedules from SEED on (0: a fresh one).
+	$(GO) run ./failover/simulator/simulate -runs $(RUNS) -seed $(SEED)
+
+.PHONY: simulate-defects
+simulate-defects: ## Show that the simulator notices each of its deliberate defects.
+	$(GO) run ./failover/simulator/simulate -defects -runs $(RUNS) -seed $(SEED)
+
 .PHONY: build
 build: ## Build the manager into bin/.
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/manager ./cmd/manager

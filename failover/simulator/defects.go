@@ -1,13 +1,14 @@
 package simulator
 
 import (
+	"slices"
 	"time"
 
 	"github.com/redisha/redisha/failover"
 )
 
-// decideFunc is failover.Decide, or something that does worse.
-type decideFunc func(time.Time, failover.Policy, failover.Observation, failover.Progress, *failover.Request) failover.Decision
+// decideFunc is failover.Decide, or something that does worse, for an operator.
+type decideFunc func(*operator, time.Time, failover.Policy, failover.Observation, failover.Progress, *failover.Request) failover.Decision
 
 // defect is a deliberate mistake, switched on alone, to show that the simulator would notice it. All of them are made
 // around the real code, which knows nothing of them.
@@ -19,6 +20,255 @@ type defect struct {
 	leaseIgnored   bool
 	staleTrusted   bool // samples from before a command are taken for the state after it
 	persistSkipped bool // the intent is persisted after its effects
+	swapUnchecked  bool // the progress is written without comparing
 }
 
-var noDefect = &defect{name: "none", decide: failover.Decide}
+var noDefect = &defect{name: "none", decide: decideAsIs}
+
+func decideAsIs(_ *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress, r *failover.Request) failover.Decision {
+	return failover.Decide(now, policy, obs, p, r)
+}
+
+// defects are the mistakes, in the order of the table that is printed.
+func defects() []*defect {
+	return []*defect{
+		{name: "nobody is detached before choosing", decide: seeing(everybodyFenced, without[failover.Detach])},
+		{name: "the lowest ordinal is promoted before the most data", decide: choosing(lowestOrdinal)},
+		{name: "lineage is ignored", decide: seeing(oneLineage, nil)},
+		{name: "promotion without a persisted intent", decide: decideAsIs, persistSkipped: true},
+		{name: "the lease is not checked", decide: decideAsIs, leaseIgnored: true},
+		{name: "the veto is ignored", decide: seeing(deafWitnesses, nil)},
+		{name: "an order is taken for its effect", decide: believing},
+		{name: "clients are cut before the new master is published", decide: cuttingEarly},
+		{name: "no boot fence", decide: decideAsIs, bootUnfenced: true},
+		{name: "min-replicas is lowered on soft evidence", decide: loweringEarly},
+		{name: "an empty node is eligible", decide: seeing(emptyIsAsGood, nil)},
+		{name: "the epoch is reused", decide: reusingEpochs},
+		{name: "a successor picks another candidate", decide: pickingAgain},
+		{name: "samples from before an order are trusted", decide: decideAsIs, staleTrusted: true},
+		{name: "the progress is written without compare-and-swap", decide: decideAsIs, swapUnchecked: true},
+		{name: "a node that loads its disk is not waited for", decide: seeing(loadingIsDead, nil)},
+		{name: "a handover does not wait for the last writes", decide: handingOverBlindly},
+		{name: "silence is taken for death", decide: seeing(silentIsDead, nil)},
+		{name: "a former master that returns is left alone", decide: seeing(nil, without[failover.Follow])},
+		{name: "disks that may hold more are not waited for", decide: seeing(noDisks, nil)},
+	}
+}
+
+// seeing changes what is observed, and what is done about it.
+func seeing(change func(*failover.Observation, failover.Progress), filter func([]failover.Action) []failover.Action) decideFunc {
+	return func(_ *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress, r *failover.Request) failover.Decision {
+		if change != nil {
+			obs.Nodes = slices.Clone(obs.Nodes)
+			change(&obs, p)
+		}
+		d := failover.Decide(now, policy, obs, p, r)
+		if filter != nil {
+			d.Actions = filter(d.Actions)
+		}
+		return d
+	}
+}
+
+func without[A failover.Action](actions []failover.Action) []failover.Action {
+	return slices.DeleteFunc(actions, func(a failover.Action) bool { _, is := a.(A); return is })
+}
+
+func choosesNow(p failover.Progress) bool {
+	return p.State == failover.StateFencing || p.State == failover.StateBlocked
+}
+
+func everybodyFenced(obs *failover.Observation, p failover.Progress) {
+	for i := range obs.Nodes {
+		if r := &obs.Nodes[i].Replication; choosesNow(p) && r.Role == failover.RoleReplica {
+			r.MasterHost, r.MasterPort = failover.FenceHost, failover.FencePort
+		}
+	}
+}
+
+func oneLineage(obs *failover.Observation, p failover.Progress) {
+	for i := range obs.Nodes {
+		if r := &obs.Nodes[i].Replication; choosesNow(p) && p.Lineage.ReplID != "" {
+			r.Lineage.ReplID = p.Lineage.ReplID
+		}
+	}
+}
+
+func deafWitnesses(obs *failover.Observation, p failover.Progress) {
+	if p.Master == nil {
+		return
+	}
+	m, found := obs.Node(p.Master.NodeRef)
+	if !found || m.Contact == failover.ContactAnswering {
+		return
+	}
+	for i := range obs.Nodes {
+		obs.Nodes[i].Replication.LinkUp = false
+	}
+}
+
+func emptyIsAsGood(obs *failover.Observation, p failover.Progress) {
+	for i := range obs.Nodes {
+		if r := &obs.Nodes[i].Replication; choosesNow(p) && r.Keys == 0 {
+			r.Lineage = p.Lineage
+		}
+	}
+}
+
+func loadingIsDead(obs *failover.Observation, p failover.Progress) {
+	for i := range obs.Nodes {
+		if n := &obs.Nodes[i]; choosesNow(p) && n.Replication.Loading {
+			n.Contact, n.MayHoldData = failover.ContactRefused, false
+		}
+	}
+}
+
+func silentIsDead(obs *failover.Observation, _ failover.Progress) {
+	for i := range obs.Nodes {
+		if n := &obs.Nodes[i]; n.Contact == failover.ContactSilent {
+			n.Exited = true
+		}
+	}
+}
+
+func noDisks(obs *failover.Observation, _ failover.Progress) {
+	for i := range obs.Nodes {
+		obs.Nodes[i].MayHoldData = false
+	}
+	obs.Absent = nil
+}
+
+func lowestOrdinal(obs failover.Observation, best failover.NodeRef) failover.NodeRef {
+	for _, n := range obs.Nodes {
+		r := n.Replication
+		if n.Answers() && r.Fenced() && !r.Loading && !r.Syncing && r.Keys > 0 && r.Priority != 0 {
+			return n.Ref()
+		}
+	}
+	return best
+}
+
+// choosing replaces the candidate of a failover.
+func choosing(other func(failover.Observation, failover.NodeRef) failover.NodeRef) decideFunc {
+	return func(_ *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress, r *failover.Request) failover.Decision {
+		d := failover.Decide(now, policy, obs, p, r)
+		if p.State == failover.StateFencing && d.Next.State == failover.StatePromoting {
+			ref := other(obs, *d.Next.Candidate)
+			d.Next.Candidate = &ref
+			d.Actions = []failover.Action{failover.Promote{Node: ref}}
+		}
+		return d
+	}
+}
+
+// believing takes what was ordered for what is.
+func believing(o *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress, r *failover.Request) failover.Decision {
+	obs.Nodes = slices.Clone(obs.Nodes)
+	for i := range obs.Nodes {
+		n := &obs.Nodes[i]
+		switch a := o.ordered[n.UID].(type) {
+		case failover.Promote:
+			n.Stale, n.Contact, n.Replication.Role = false, failover.ContactAnswering, failover.RoleMaster
+		case failover.Detach:
+			n.Stale, n.Replication.Role = false, failover.RoleReplica
+			n.Replication.MasterHost, n.Replication.MasterPort = failover.FenceHost, failover.FencePort
+		case failover.Follow:
+			n.Stale, n.Replication.Role, n.Replication.MasterHost = false, failover.RoleReplica, a.Master.IP
+		}
+	}
+	d := failover.Decide(now, policy, obs, p, r)
+	for _, a := range d.Actions {
+		switch a.(type) {
+		case failover.Promote, failover.Detach, failover.Follow:
+			o.ordered[a.Target().UID] = a
+		}
+	}
+	return d
+}
+
+func cuttingEarly(_ *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress, r *failover.Request) failover.Decision {
+	d := failover.Decide(now, policy, obs, p, r)
+	if d.Next.State == failover.StatePromoting && d.Next.Old != nil {
+		d.Actions = append(d.Actions, failover.CutClients{Node: *d.Next.Old, Epoch: d.Next.Epoch})
+	}
+	return d
+}
+
+func loweringEarly(_ *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress, r *failover.Request) failover.Decision {
+	d := failover.Decide(now, policy, obs, p, r)
+	if d.Next.State != failover.StateStable || p.Master == nil {
+		return d
+	}
+	d.Actions = without[failover.SetMinReplicas](d.Actions)
+	m, found := obs.Node(p.Master.NodeRef)
+	silent := slices.ContainsFunc(obs.Others(p.Master.NodeRef), func(n failover.Node) bool { return n.Contact != failover.ContactAnswering })
+	if found && silent && m.Replication.MinReplicas != 0 {
+		d.Actions = append(d.Actions, failover.SetMinReplicas{Node: m.Ref()})
+	}
+	return d
+}
+
+func reusingEpochs(_ *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress, r *failover.Request) failover.Decision {
+	d := failover.Decide(now, policy, obs, p, r)
+	if p.Initialized {
+		d.Next.Epoch = p.Epoch
+	}
+	return d
+}
+
+// pickingAgain chooses anew in Promoting when the candidate is not a master yet.
+func pickingAgain(o *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress, r *failover.Request) failover.Decision {
+	if p.State == failover.StatePromoting && p.Old != nil && p.Candidate != nil && o.last.Next.State != failover.StatePromoting {
+		for _, n := range obs.Nodes {
+			if n.Answers() && n.Replication.Fenced() && n.UID != p.Candidate.UID && n.Replication.Keys > 0 {
+				ref := n.Ref()
+				p.Candidate = &ref
+				break
+			}
+		}
+	}
+	return failover.Decide(now, policy, obs, p, r)
+}
+
+// handingOverBlindly demotes the master at once, and takes the candidate for complete.
+func handingOverBlindly(_ *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress, r *failover.Request) failover.Decision {
+	if p.State == failover.StateHandingOver && p.Master != nil && p.Candidate != nil {
+		obs.Nodes = slices.Clone(obs.Nodes)
+		m, _ := obs.Node(p.Master.NodeRef)
+		for i := range obs.Nodes {
+			if n := &obs.Nodes[i]; n.UID == p.Candidate.UID && m.Replication.Fenced() {
+				n.Replication.Lineage.Offset = max(n.Replication.Lineage.Offset, m.Replication.Lineage.Offset)
+			}
+		}
+	}
+	d := failover.Decide(now, policy, obs, p, r)
+	for i, a := range d.Actions {
+		if drain, is := a.(failover.Drain); is {
+			d.Actions[i] = failover.Detach{Node: drain.Master, Within: time.Second}
+		}
+	}
+	return d
+}
+
+// Catch is what the search for a defect ended with.
+type Catch struct {
+	Defect    string
+	Invariant string // empty: not caught
+	Sentence  string
+	Schedules int // played until it was caught
+}
+
+// Defects switches each deliberate defect on, alone, and plays schedules until a promise is broken.
+func Defects(seed uint64, schedules, workers int) []Catch {
+	var catches []Catch
+	for _, d := range defects() {
+		c := Catch{Defect: d.name}
+		stats, finding := hunt(seed, schedules, workers, d)
+		c.Schedules = stats.Schedules
+		if finding != nil {
+			c.Invariant, c.Sentence = finding.Invariant, finding.Sentence
+		}
+		catches = append(catches, c)
+	}
+	return catches
+}

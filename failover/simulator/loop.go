@@ -87,7 +87,7 @@ func (o *operator) step() (time.Duration, error) {
 	before, swaps := o.progress(), o.swaps()
 	now := o.now()
 	obs.ObserverSick = w.now < w.sickTill
-	decision := w.defect.decide(now, o.cache.policy, obs, *before, o.cache.request)
+	decision := w.defect.decide(o, now, o.cache.policy, obs, *before, o.cache.request)
 	w.checks.onDecision(o, obs, *before, decision)
 	o.last, o.lastAt = decision, w.now
 	wrote := !sameProgress(*before, decision.Next)

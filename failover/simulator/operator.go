@@ -39,6 +39,7 @@ type operator struct {
 	fastTill   time.Time
 	voided     time.Time
 	claimed    map[failover.NodeRef]bool
+	ordered    map[string]failover.Action // by UID; the memory of a defect that believes replies
 	executor   *executor.Executor
 	wakeLoop   func()
 	woken      bool
@@ -82,6 +83,7 @@ func (o *operator) start() {
 	o.cache, o.synced, o.own = objects{}, false, echoes{labels: map[string]ownLabel{}}
 	o.leading, o.leaseTill, o.monitors, o.claimed = false, time.Time{}, nil, map[failover.NodeRef]bool{}
 	o.fastSince, o.fastTill, o.voided, o.crashIn, o.woken = time.Time{}, time.Time{}, time.Time{}, 0, false
+	o.ordered = map[string]failover.Action{}
 	o.wakeLoop = func() {}
 	o.executor = executor.New(eyes{o}, hands{o}, leaseOf{o}, executor.Options{Runtime: runtime{o}})
 	o.world.api.publishTo(o)

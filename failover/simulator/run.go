@@ -25,10 +25,24 @@ func (f Finding) Write(out io.Writer) {
 // Run plays schedules with the seeds from seed on, on as many cores as workers, until one breaks a promise or all are
 // played. The result depends on the seeds only.
 func Run(seed uint64, schedules, workers int) (Stats, *Finding) {
-	return search(seed, schedules, workers, noDefect)
+	stats, bad := search(seed, schedules, workers, noDefect)
+	if bad == nil {
+		return stats, nil
+	}
+	return stats, explain(*bad, noDefect)
 }
 
-func search(seed uint64, schedules, workers int, d *defect) (Stats, *Finding) {
+// hunt is Run with a defect, and without the story.
+func hunt(seed uint64, schedules, workers int, d *defect) (Stats, *Violation) {
+	stats, bad := search(seed, schedules, workers, d)
+	if bad == nil {
+		return stats, nil
+	}
+	return stats, scheduleOf(*bad).play(d, false).violation
+}
+
+// search returns the lowest seed whose schedule breaks a promise.
+func search(seed uint64, schedules, workers int, d *defect) (Stats, *uint64) {
 	var (
 		mu    sync.Mutex
 		total Stats
@@ -60,7 +74,8 @@ func search(seed uint64, schedules, workers int, d *defect) (Stats, *Finding) {
 	if len(bad) == 0 {
 		return total, nil
 	}
-	return total, explain(slices.Min(bad), d)
+	least := slices.Min(bad)
+	return total, &least
 }
 
 // explain shortens a schedule that is known to break a promise, and tells its story.

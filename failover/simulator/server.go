@@ -143,8 +143,11 @@ func (s *server) info() redisclient.Info {
 	if s.role == failover.RoleMaster {
 		i.Priority = redisclient.Unknown
 	}
-	if s.flushed {
+	if s.loading() {
 		i.Keys = 0
+		if !s.flushed { // its disk's history is known when it is read
+			i.ReplID, i.ReplID2, i.SecondOffset, i.Offset, i.AppliedOffset = s.runID, noReplID, -1, 0, 0
+		}
 	}
 	if s.linked() {
 		i.LinkUp, i.LastIO = true, s.up.lastIO()

@@ -16,9 +16,13 @@ func main() {
 	schedules := flag.Int("runs", 10000, "how many schedules to play")
 	seed := flag.Uint64("seed", 0, "seed of the first schedule; 0: a fresh one")
 	workers := flag.Int("workers", runtime.GOMAXPROCS(0), "how many to play at the same time")
+	defects := flag.Bool("defects", false, "instead, switch on each deliberate defect and see that it is caught")
 	flag.Parse()
 	if *seed == 0 {
 		*seed = uint64(rand.Uint32())
+	}
+	if *defects {
+		os.Exit(showDefects(*seed, *schedules, *workers))
 	}
 	began := time.Now()
 	stats, finding := simulator.Run(*seed, *schedules, *workers)
@@ -27,4 +31,18 @@ func main() {
 		finding.Write(os.Stdout)
 		os.Exit(1)
 	}
+}
+
+// showDefects prints which defect is caught by which promise, and returns the exit status.
+func showDefects(seed uint64, schedules, workers int) int {
+	status := 0
+	fmt.Printf("seeds from %d, at most %d schedules each\n%-58s %-12s %9s  %s\n", seed, schedules, "defect", "caught by", "schedules", "how")
+	for _, c := range simulator.Defects(seed, schedules, workers) {
+		by := c.Invariant
+		if by == "" {
+			by, status = "NOT CAUGHT", 1
+		}
+		fmt.Printf("%-58s %-12s %9d  %s\n", c.Defect, by, c.Schedules, c.Sentence)
+	}
+	return status
 }

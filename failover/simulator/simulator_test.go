@@ -1,0 +1,83 @@
+package simulator
+
+import (
+	"math/rand/v2"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// How many schedules a test plays; `make simulate` plays as many as one likes.
+const (
+	testSchedules   = 400
+	defectSchedules = 4000
+)
+
+func TestNoScheduleBreaksAPromise(t *testing.T) {
+	seed := rand.Uint64N(1 << 40)
+	stats, finding := Run(seed, testSchedules, 2)
+	t.Logf("seed %d: %s", seed, stats)
+	if finding != nil {
+		var story strings.Builder
+		finding.Write(&story)
+		t.Error(story.String())
+	}
+	if stats.Promotions < testSchedules/2 || stats.acked < testSchedules {
+		t.Errorf("hardly anything happened: %s", stats)
+	}
+}
+
+// regressions are seeds that once led into a corner.
+var regressions = []uint64{
+	13, 2560, 5285, 6374, 10356, 20068, 30557, 30665, 31445, 32072, 33243, 35148, 38630, 40811, 50127, 50923,
+	53026, 54599, 60504, 63984, 66589, 80352, 81653,
+}
+
+func TestCornersOfThePastStayMended(t *testing.T) {
+	for _, seed := range regressions {
+		if v := scheduleOf(seed).play(noDefect, false).violation; v != nil {
+			t.Errorf("seed %d: %s", seed, v)
+		}
+	}
+}
+
+func TestAScheduleIsReplayedToTheByte(t *testing.T) {
+	for seed := range uint64(30) {
+		a, b := scheduleOf(seed).play(noDefect, true), scheduleOf(seed).play(noDefect, true)
+		if !reflect.DeepEqual(a, b) {
+			t.Fatalf("seed %d is played in two ways", seed)
+		}
+		if c := scheduleOf(seed).play(noDefect, false); c.stats != a.stats {
+			t.Fatalf("seed %d is played otherwise when it is told", seed)
+		}
+	}
+}
+
+func TestEveryDefectIsCaught(t *testing.T) {
+	if testing.Short() {
+		t.Skip("plays many schedules")
+	}
+	for _, c := range Defects(7, defectSchedules, 2) {
+		if c.Invariant == "" {
+			t.Errorf("not caught within %d schedules: %s", c.Schedules, c.Defect)
+		}
+	}
+}
+
+func TestAViolationIsToldByAShortSchedule(t *testing.T) {
+	_, bad := search(7, defectSchedules, 2, defects()[1])
+	if bad == nil {
+		t.Fatal("the defect was not caught")
+	}
+	f := explain(*bad, defects()[1])
+	var story strings.Builder
+	f.Write(&story)
+	if n := len(scheduleOf(*bad).faults); strings.Count(f.Schedule, "\n")-1 > n {
+		t.Errorf("the schedule has grown:\n%s", f.Schedule)
+	}
+	for _, want := range []string{"seed ", f.Violation.Invariant, "VIOLATION", "persists Fencing"} {
+		if !strings.Contains(story.String(), want) {
+			t.Errorf("the story lacks %q:\n%s", want, story.String())
+		}
+	}
+}
