@@ -100,26 +100,7 @@ func elect(p Progress, policy Policy, obs Observation) election {
 	if p.Forced != "" {
 		return electForced(p, obs)
 	}
-	var fit []Node
-	limits := make([]string, 0, len(obs.Nodes))
-	detached, continuous := 0, false
-	for _, n := range obs.Nodes {
-		l := frozenLimitation(n, p.Lineage, policy)
-		if p.isStray(n) {
-			l = LimitStray
-		}
-		if l != LimitNone {
-			limits = append(limits, fmt.Sprintf("%s is %s", n.Name, l))
-			continue
-		}
-		fit = append(fit, n)
-		if p.knows(n) {
-			continuous = true
-			if p.Old == nil || n.UID != p.Old.UID {
-				detached++
-			}
-		}
-	}
+	fit, limits := candidates(p, policy, obs)
 	if len(fit) == 0 {
 		return reseed(p, policy, obs, limits)
 	}
@@ -127,21 +108,33 @@ func elect(p Progress, policy Policy, obs Observation) election {
 		return cmp.Or(cmp.Compare(p.Lineage.Shared(b.Replication.Lineage), p.Lineage.Shared(a.Replication.Lineage)), byData(a, b))
 	})
 	best := fit[0]
-	if !continuous {
-		wait, ok := awaited(p, obs)
-		if !ok && policy.Persistent {
-			wait, ok = leavingWithMore(p, obs, best)
-		}
-		if ok {
-			return election{reason: ReasonWaitingForData, sentence: wait}
-		}
+	known := slices.DeleteFunc(slices.Clone(fit), func(n Node) bool { return !p.knows(n) })
+	if wait, ok := mayComeWithMore(p, policy, obs, best); ok && len(known) == 0 {
+		return election{reason: ReasonWaitingForData, sentence: wait}
 	}
+	detached := len(slices.DeleteFunc(known, func(n Node) bool { return p.Old != nil && n.UID == p.Old.UID }))
 	if missing := strictlyMissing(p, policy, best, detached); missing > 0 {
 		return election{reason: ReasonTooFewDetached, sentence: fmt.Sprintf(
 			"consistency Strict needs %d more detached replica(s) to be sure that no write acknowledged by WAIT 1 is lost", missing)}
 	}
 	return election{candidate: &best, sentence: fmt.Sprintf("%s has the most data (offset %d) of %d candidate(s)",
 		best.Name, best.Replication.Lineage.Offset, len(fit))}
+}
+
+// candidates returns the nodes that may be promoted, and why each of the others may not.
+func candidates(p Progress, policy Policy, obs Observation) (fit []Node, limits []string) {
+	for _, n := range obs.Nodes {
+		l := frozenLimitation(n, p.Lineage, policy)
+		if p.isStray(n) {
+			l = LimitStray
+		}
+		if l == LimitNone {
+			fit = append(fit, n)
+			continue
+		}
+		limits = append(limits, fmt.Sprintf("%s is %s", n.Name, l))
+	}
+	return fit, limits
 }
 
 // electForced takes the node that a person named, as soon as it can be promoted at all.
@@ -228,6 +221,15 @@ func awaited(p Progress, obs Observation) (string, bool) {
 	return "", false
 }
 
+// mayComeWithMore names a node that may come back with more than best holds.
+func mayComeWithMore(p Progress, policy Policy, obs Observation, best Node) (string, bool) {
+	wait, ok := awaited(p, obs)
+	if !ok && policy.Persistent {
+		return leavingWithMore(p, obs, best)
+	}
+	return wait, ok
+}
+
 // leavingWithMore names a node whose pod is being deleted and whose volume will come back with more than best holds.
 func leavingWithMore(p Progress, obs Observation, best Node) (string, bool) {
 	for _, n := range obs.Nodes {
@@ -245,26 +247,30 @@ func reseed(p Progress, policy Policy, obs Observation, limits []string) electio
 	if wait, ok := awaited(p, obs); ok {
 		return election{reason: ReasonWaitingForData, sentence: wait}
 	}
-	var fit []Node
-	most := int64(0) // keys of a node that may not be promoted
+	fit, most, lived := seeds(p, obs)
+	slices.SortFunc(fit, func(a, b Node) int { return bySeed(a, b, p, policy) })
+	if lived || len(fit) == 0 || fit[0].Replication.Keys == 0 && most > 0 || guesses(policy, fit) {
+		return election{reason: ReasonNoCandidate, sentence: fmt.Sprint("no node may be promoted: ", limits)}
+	}
+	return election{candidate: &fit[0], sentence: fmt.Sprintf(
+		"every process was restarted and no lineage survived; %s starts a new one with %d key(s)", fit[0].Name, fit[0].Replication.Keys)}
+}
+
+// seeds returns the nodes that a new lineage may begin with, and how many keys the others hold at most. If one lived through it and
+// may not be promoted, its data is not ours to overrule by an empty or an older one.
+func seeds(p Progress, obs Observation) (fit []Node, most int64, lived bool) {
 	for _, n := range obs.Nodes {
 		switch {
 		case !n.Answers():
 		case p.knows(n) || p.Lineage.Shared(n.Replication.Lineage) >= 0:
-			// It lived through it and may not be promoted: its data is not ours to overrule by an empty or an older one.
-			return election{reason: ReasonNoCandidate, sentence: fmt.Sprint("no node may be promoted: ", limits)}
+			lived = true
 		case !n.Terminating && !n.Replication.Syncing && n.Replication.Priority != 0:
 			fit = append(fit, n)
 		default:
 			most = max(most, n.Replication.Keys)
 		}
 	}
-	slices.SortFunc(fit, func(a, b Node) int { return bySeed(a, b, p, policy) })
-	if len(fit) == 0 || fit[0].Replication.Keys == 0 && most > 0 || guesses(policy, fit) {
-		return election{reason: ReasonNoCandidate, sentence: fmt.Sprint("no node may be promoted: ", limits)}
-	}
-	return election{candidate: &fit[0], sentence: fmt.Sprintf(
-		"every process was restarted and no lineage survived; %s starts a new one with %d key(s)", fit[0].Name, fit[0].Replication.Keys)}
+	return fit, most, lived
 }
 
 // guesses reports that to choose the first means to prefer it to one with more data, which Strict leaves to a person.
