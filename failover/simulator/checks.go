@@ -214,7 +214,7 @@ func (c *checks) onLoss(s *server, intent failover.Progress) {
 		c.excused = append(c.excused, false)
 	}
 	planned := intent.Planned() && c.fenced != intent.Epoch
-	var first instant = -1
+	var first, end instant = -1, 0 // of the acknowledged writes that are lost
 	for _, wr := range c.w.writes {
 		if wr.entry == nil || kept[wr.number] || c.excused[wr.number] {
 			continue
@@ -236,12 +236,12 @@ func (c *checks) onLoss(s *server, intent failover.Progress) {
 		case first < 0:
 			first = wr.acked
 		}
+		// What lay in the sockets of a stopped process is taken when it wakes, however long that was.
+		if woken := wr.entry.at - wr.by.wokeAt; woken < 0 || woken > 200*time.Millisecond {
+			end = max(end, wr.entry.at)
+		}
 	}
 	if first >= 0 && intent.Initialized {
-		end := first
-		if c.official != nil {
-			end = c.official.at
-		}
 		// An append-only file knows no lineage; how old a node with lineage may be, then, is maxLagBytes' to say.
 		if end-first > isolatedFor+c.w.cfg.laggardBy && c.w.cfg.disks != diskAppendOnly {
 			c.fail("S9", "the promotion of %s loses %s of acknowledged writes, from %s on", s.pod.name, end-first, first)
@@ -289,14 +289,17 @@ func (c *checks) onPublish(o *operator, before, next failover.Published) {
 		c.fail("S1", "%s is published for epoch %d, whose candidate is %s", next.Pod, next.Epoch, chosen.Pod)
 	}
 	for _, s := range c.w.servers {
-		if s.pod.uid != next.UID {
-			continue
-		}
-		if s.role != failover.RoleMaster && c.w.now-s.roleSince > time.Second && c.w.now-s.booted > time.Second {
-			c.fail("S1", "%s is published as master and has been a replica for %s", next.Pod, c.w.now-s.roleSince)
-		}
-		if s.role == failover.RoleMaster {
+		if s.pod.uid == next.UID && s.role == failover.RoleMaster {
 			c.official = s.head
+		}
+	}
+}
+
+// onPublishSent: who is to be published is a master, or was one a moment ago (S1).
+func (c *checks) onPublishSent(next failover.Published) {
+	for _, s := range c.w.servers {
+		if s.pod.uid == next.UID && s.role != failover.RoleMaster && c.w.now-s.roleSince > time.Second && c.w.now-s.booted > time.Second {
+			c.fail("S1", "%s is published as master and has been a replica for %s", next.Pod, c.w.now-s.roleSince)
 		}
 	}
 }

@@ -34,6 +34,7 @@ func (h hands) write(ctx context.Context, p failover.Published) error {
 	}
 	o.effect()
 	o.world.checks.onEffect(o, "publish")
+	o.world.checks.onPublishSent(p)
 	var written int64
 	err := o.call(ctx, true, func() (err error) {
 		written, err = o.world.api.writeSlice(o, version, p)
