@@ -1,0 +1,347 @@
+package failover
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// What is off the main road: each way that a decision can take has a test that takes it.
+
+func TestEveryActionNamesItsTarget(t *testing.T) {
+	ref := NodeRef{Pod: "r-1", UID: "u"}
+	for _, a := range []Action{
+		Detach{Node: ref}, Drain{Master: ref}, Promote{Node: ref}, Follow{Node: ref}, SetMinReplicas{Node: ref}, Unpause{Node: ref},
+		CutClients{Node: ref}, Publish{Node: ref}, Label{Node: ref}, DeletePod{Node: ref},
+	} {
+		if a.sealed(); a.Target() != ref {
+			t.Errorf("%T changes %v", a, a.Target())
+		}
+	}
+	for _, a := range []Action{Withdraw{}, AcknowledgeRequest{}} {
+		if a.sealed(); a.Target() != (NodeRef{}) {
+			t.Errorf("%T changes %v", a, a.Target())
+		}
+	}
+}
+
+func TestAStatusThatContradictsItselfIsLeftAlone(t *testing.T) {
+	for name, spoil := range map[string]func(p *Progress){
+		"a master before the first":    func(p *Progress) { p.State = StateBootstrapping },
+		"no master in Stable":          func(p *Progress) { p.Master = nil },
+		"no candidate in Promoting":    func(p *Progress) { p.State = StatePromoting },
+		"no master in Reattaching":     func(p *Progress) { p.State, p.Master = StateReattaching, nil },
+		"a state of a later version":   func(p *Progress) { p.State = "Tomorrow's" },
+		"no master in Suspected":       func(p *Progress) { p.State, p.Master = StateSuspected, nil },
+		"nothing but the name of one":  func(p *Progress) { *p = Progress{State: StatePromoting} },
+		"a state that nobody may move": func(p *Progress) { *p = Progress{State: "Tomorrow's", Master: p.Master} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := settled(t, 3)
+			spoil(&w.progress)
+			if d, _ := w.once(); d.Reason != ReasonUnknownState || len(d.Actions) > 0 || d.Verdict == "" {
+				t.Errorf("reason %q, %d actions: %s", d.Reason, len(d.Actions), d.Verdict)
+			}
+		})
+	}
+}
+
+func TestALoneMasterIsAdopted(t *testing.T) {
+	w := newWorld(t, 3)
+	w.command(w.node("r-1"), Promote{})
+	w.node("r-1").Replication.Keys = 7
+	w.run()
+	if w.master() != "r-1" || w.history[0].Cause != CauseAdopted || w.history[0].Kind != KindBootstrap {
+		t.Errorf("master %s, %+v", w.master(), w.history)
+	}
+}
+
+func TestTheFirstMasterWaitsForWhoeverMayHoldData(t *testing.T) {
+	w := newWorld(t, 3)
+	n := w.node("r-2")
+	n.Contact, n.MayHoldData = ContactSilent, true
+	w.sleep(time.Minute)
+	if d := w.run(); d.Reason != ReasonWaitingForData || w.progress.State != StateBootstrapping {
+		t.Errorf("reason %s: %s", d.Reason, d.Verdict)
+	}
+}
+
+func TestTheFirstPlaceIsKeptForOrdinalZeroForAWhile(t *testing.T) {
+	w := newWorld(t, 3)
+	w.node("r-0").Contact = ContactRefused
+	if d := w.run(); d.Reason != ReasonWaitingForPods {
+		t.Errorf("reason %s: %s", d.Reason, d.Verdict)
+	}
+	w.sleep(bootstrapPatience)
+	w.run()
+	if w.master() != "r-1" {
+		t.Errorf("master %q", w.master())
+	}
+}
+
+func TestAFirstMasterThatIsLostOnTheWayIsReplacedByAnother(t *testing.T) {
+	w := newWorld(t, 3)
+	w.onAction = func(a Action) bool { _, promote := a.(Promote); return !promote }
+	w.once()
+	w.remove("r-0")
+	w.onAction = nil
+	w.run()
+	if w.master() != "r-1" || w.progress.Epoch != 2 {
+		t.Errorf("master %q by epoch %d", w.master(), w.progress.Epoch)
+	}
+}
+
+func TestACandidateThatIsNotWhatItWasIsReplaced(t *testing.T) {
+	for name, spoil := range map[string]func(w *world, name string){
+		"restarted":  func(w *world, name string) { w.restart(name, false) },
+		"unanswered": func(w *world, name string) { w.hang(name); w.sleep(PromoteWithin) },
+		"refusing":   func(w *world, name string) { w.die(name); w.sleep(QuietenWithin) },
+		"gone":       func(w *world, name string) { w.remove(name) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := settled(t, 3)
+			w.write(1000, nil)
+			w.die("r-0")
+			w.onAction = func(a Action) bool { _, promote := a.(Promote); return !promote }
+			w.until(StatePromoting)
+			first := w.progress.Candidate.Pod
+			spoil(w, first)
+			w.onAction = nil
+			w.run()
+			if w.master() == first || w.master() == "r-0" || w.progress.Epoch != 3 {
+				t.Errorf("master %q by epoch %d\n%s", w.master(), w.progress.Epoch, strings.Join(w.log, "\n"))
+			}
+		})
+	}
+}
+
+func TestAHandoverThatIsOvertakenByEvents(t *testing.T) {
+	for name, tc := range map[string]struct {
+		happen func(w *world)
+		from   bool // away from r-0
+	}{
+		"the master's pod goes":     {func(w *world) { w.remove("r-0") }, true},
+		"the master's process dies": {func(w *world) { w.die("r-0") }, true},
+		"it is restarted, empty":    {func(w *world) { w.restart("r-0", false) }, true},
+		"the candidate goes":        {func(w *world) { w.remove(w.progress.Candidate.Pod) }, false},
+		"the candidate hangs":       {func(w *world) { w.hang(w.progress.Candidate.Pod); w.sleep(time.Second) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := settled(t, 3)
+			w.write(1000, nil)
+			w.request = &Request{ID: "handover", Verb: VerbHandover}
+			w.onAction = func(a Action) bool { _, drain := a.(Drain); return !drain }
+			w.once()
+			tc.happen(w)
+			w.onAction = nil
+			w.run()
+			w.sleep(time.Second)
+			w.run()
+			if got := w.master() != "r-0"; got != tc.from || w.progress.State != StateStable {
+				t.Errorf("master %s, state %s\n%s", w.master(), w.progress.State, strings.Join(w.log, "\n"))
+			}
+		})
+	}
+}
+
+func TestInManualModeASilentMasterIsNamedAndLeft(t *testing.T) {
+	w := settled(t, 3)
+	w.policy.Mode = ModeManual
+	w.hang("r-0")
+	w.sleep(4 * time.Second)
+	if d := w.run(); d.Reason != ReasonManual || w.master() != "r-0" {
+		t.Errorf("reason %s, master %s", d.Reason, w.master())
+	}
+}
+
+func TestTheOnlyPodIsLetGo(t *testing.T) {
+	w := settled(t, 1)
+	w.node("r-0").Terminating = true
+	w.run()
+	if !w.node("r-0").Replication.Fenced() {
+		t.Errorf("its preStop hook waits for a successor that will never be: %s", w.progress.Verdict)
+	}
+}
+
+func TestARequestForTheMasterItselfIsDone(t *testing.T) {
+	w := settled(t, 3)
+	w.request = &Request{ID: "handover:r-0", Verb: VerbHandover, Target: "r-0"}
+	w.run()
+	if w.request != nil || w.progress.Epoch != 1 {
+		t.Errorf("request %v, epoch %d", w.request, w.progress.Epoch)
+	}
+}
+
+func TestAHandoverWaitsForTheMastersAnswer(t *testing.T) {
+	w := settled(t, 3)
+	w.hang("r-0")
+	w.node("r-0").Terminating = true
+	if d, _ := w.once(); d.Next.State != StateStable || !strings.Contains(d.Verdict, "waiting") {
+		t.Errorf("state %s: %s", d.Next.State, d.Verdict)
+	}
+}
+
+func TestAHandoverThatWasAbortedIsNotTriedAgainAtOnce(t *testing.T) {
+	w := settled(t, 3)
+	w.progress.CooldownUntil = w.now.Add(HandoverRetry)
+	w.node("r-0").Cordoned = true
+	if d := w.run(); d.Reason != ReasonCooldown || w.master() != "r-0" {
+		t.Errorf("reason %s, master %s", d.Reason, w.master())
+	}
+	w.sleep(HandoverRetry)
+	w.run()
+	if w.master() == "r-0" {
+		t.Error("the cordoned node is not left")
+	}
+}
+
+func TestOneWitnessIsEnoughToHold(t *testing.T) {
+	for name, contact := range map[string]Contact{"refused": ContactRefused, "silent": ContactSilent} {
+		t.Run(name, func(t *testing.T) {
+			w := settled(t, 3)
+			n := w.node("r-0")
+			n.Contact, n.ContactSince = contact, w.now
+			for range 5 {
+				w.now = w.now.Add(time.Second)
+				w.link(w.node("r-1"), false, -1)
+				w.node("r-1").SampledAt = w.now
+				w.node("r-2").SampledAt, w.node("r-2").Replication.LinkUp, w.node("r-2").Replication.LastIO = w.now, true, 0
+				if d := Decide(w.now, w.policy, w.observe(), w.progress, nil); d.Next.Running() {
+					t.Fatalf("%s", d.Verdict)
+				}
+			}
+		})
+	}
+}
+
+func TestAMasterIsOutdatedOnlyWhenItIsTheLast(t *testing.T) {
+	w := settled(t, 3)
+	w.node("r-0").Outdated, w.node("r-2").Outdated = true, true
+	w.run()
+	if w.master() != "r-0" {
+		t.Errorf("handed over before the replicas were replaced")
+	}
+}
+
+func TestAForcedNodeThatDoesNotAnswerIsNotPromoted(t *testing.T) {
+	w := settled(t, 3)
+	w.hang("r-2")
+	w.request = &Request{ID: "force", Verb: VerbForce, Target: "r-2"}
+	for range 30 {
+		w.once()
+		w.sleep(100 * time.Millisecond)
+	}
+	if w.progress.State != StateBlocked || w.progress.Reason != ReasonNoSuchCandidate {
+		t.Errorf("state %s, reason %s", w.progress.State, w.progress.Reason)
+	}
+}
+
+func TestStrictNeedsNobodyWhenTheOldMasterItselfIsFrozen(t *testing.T) {
+	w := settled(t, 3)
+	w.policy.Consistency = ConsistencyStrict
+	w.write(1000, nil)
+	w.remove("r-1")
+	w.remove("r-2")
+	w.command(w.node("r-0"), Detach{})
+	w.run()
+	if w.master() != "r-0" || w.progress.Epoch != 2 {
+		t.Errorf("master %s by epoch %d, %s", w.master(), w.progress.Epoch, w.progress.Verdict)
+	}
+}
+
+func TestAfterAFullOutageTheLastMastersDiskWinsThenTheFullest(t *testing.T) {
+	for name, tc := range map[string]struct {
+		keys [3]int64
+		want string
+	}{
+		"the last master's":              {[3]int64{5, 9, 9}, "r-0"},
+		"the fullest when that is empty": {[3]int64{0, 4, 9}, "r-2"},
+		"ordinal zero when all are":      {[3]int64{0, 0, 0}, "r-0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := settled(t, 3)
+			w.policy.Persistent = true
+			for i, n := range w.nodes {
+				w.restart(n.Name, false) // an append-only file has its data and a new replid
+				w.nodes[i].Replication.Keys, w.nodes[i].MayHoldData = tc.keys[i], true
+			}
+			w.run()
+			if w.master() != tc.want {
+				t.Errorf("master %s, want %s: %s", w.master(), tc.want, w.progress.Verdict)
+			}
+		})
+	}
+}
+
+func TestAMasterThatDiesWhileTheOthersAreAttachedIsSuperseded(t *testing.T) {
+	w := settled(t, 3)
+	w.write(1000, nil)
+	w.die("r-0")
+	w.onAction = func(a Action) bool { _, label := a.(Label); return !label } // something is left to be done
+	w.until(StateReattaching)
+	second := w.master()
+	w.restart(second, false)
+	w.onAction = nil
+	w.run()
+	if w.master() == second || w.history[0].Outcome != OutcomeSuperseded || w.progress.State != StateStable {
+		t.Errorf("master %s, state %s, %+v", w.master(), w.progress.State, w.history)
+	}
+}
+
+func TestTheCooldownDoublesUpToABoundAndIsForgotten(t *testing.T) {
+	w := settled(t, 3)
+	w.progress.SoftFailovers = 20
+	w.hang("r-0")
+	w.sleep(4 * time.Second)
+	w.run()
+	if got := w.progress.CooldownUntil.Sub(w.now); got > maxCooldown || got < maxCooldown-time.Minute {
+		t.Errorf("cooling down for %s", got)
+	}
+	w.sleep(3 * maxCooldown)
+	if w.run(); w.progress.SoftFailovers != 0 {
+		t.Errorf("%d soft failovers are remembered", w.progress.SoftFailovers)
+	}
+}
+
+func TestAMasterThatChangesItsHistoryIsStillKnown(t *testing.T) {
+	w := settled(t, 3)
+	before := w.node("r-0").Replication.Lineage.ReplID
+	w.node("r-0").Replication.Lineage.ReplID = "its backlog was freed"
+	w.sleep(time.Second)
+	w.run()
+	if w.progress.Master.Lineage.ReplID != "its backlog was freed" || len(w.progress.Retired) == 0 || w.progress.Retired[0] != before {
+		t.Errorf("lineage %+v, retired %v", w.progress.Master.Lineage, w.progress.Retired)
+	}
+}
+
+func TestAnEndpointThatSomebodyEditedIsPutRight(t *testing.T) {
+	w := settled(t, 3)
+	right := w.pub
+	w.pub = Published{Epoch: right.Epoch}
+	if w.run(); w.pub != right {
+		t.Errorf("published %+v, want %+v", w.pub, right)
+	}
+}
+
+func TestFullSyncsGoOneAfterTheOther(t *testing.T) {
+	w := settled(t, 3)
+	for _, name := range []string{"r-1", "r-2"} {
+		w.restart(name, false)
+	}
+	w.node("r-0").Replication.Lineage.Offset = 1 << 20
+	count := func() (follows int) {
+		for _, a := range Decide(w.now, w.policy, w.observe(), w.progress, nil).Actions {
+			if _, ok := a.(Follow); ok {
+				follows++
+			}
+		}
+		return follows
+	}
+	if got := count(); got != 1 {
+		t.Errorf("%d full syncs are begun at once", got)
+	}
+	w.node("r-1").Replication.MasterHost, w.node("r-1").Replication.Syncing = w.node("r-0").IP, true
+	if got := count(); got != 0 {
+		t.Errorf("%d more are begun while one runs", got)
+	}
+}
