@@ -174,6 +174,11 @@ func (d *decider) promoting() Decision {
 	if sentence, lost := d.candidateLost(n, found); lost {
 		return d.anotherCandidate(sentence)
 	}
+	promoted := n.Answers() && n.Replication.Role == RoleMaster
+	if old, lives := d.oldStillMaster(); lives && !promoted && old.Answers() && old.UID != ref.UID {
+		// It came back, and has served since, for as long as no operator was there to go on.
+		return d.anotherCandidate(old.Name + " answers as master again")
+	}
 	if !n.Answers() {
 		return d.hold(ReasonNone, "waiting for candidate "+ref.Pod, lookAgainSoon)
 	}

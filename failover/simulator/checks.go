@@ -49,6 +49,13 @@ func (c *checks) onDecision(o *operator, _ failover.Observation, before failover
 	if c.w.tracing && (d.Verdict != o.last.Verdict || len(d.Actions) > 0) {
 		c.w.note("%s decides: %s %s", o.name, d.Verdict, actionNames(d.Actions))
 	}
+	if before.State == failover.StateFencing && d.Next.State == failover.StatePromoting && d.Next.Forced == "" {
+		for _, s := range c.w.servers {
+			if s.runID == d.Next.Candidate.RunID {
+				c.onChoice(o, s, d.Next)
+			}
+		}
+	}
 	idle := len(d.Actions) == 0 && d.Next.State == before.State
 	switch {
 	case d.Verdict == "":
@@ -169,9 +176,6 @@ func (c *checks) onPromote(o *operator, s *server, intent failover.Progress) {
 		}
 	}
 	s.deposedAt = 0
-	if intent.Initialized && intent.Forced == "" {
-		c.onChoice(o, s, intent)
-	}
 	c.onLoss(s, intent)
 }
 
