@@ -22,6 +22,9 @@ const pollEvery = time.Millisecond
 // pauseMargin is by how much a pause outlasts the drain that it is for.
 const pauseMargin = 2 * time.Second
 
+// unpauseWithin bounds how long a master that could not be drained is waited for.
+const unpauseWithin = 250 * time.Millisecond
+
 // drain stops the master's writes, waits until the candidate has all of them, and fences the master. If that cannot
 // be had, the master serves on as before. Should we die or lose the lease in between, the pause ends by itself.
 func (e *Executor) drain(ctx context.Context, s scope, a failover.Drain) error {
@@ -41,8 +44,11 @@ func (e *Executor) drain(ctx context.Context, s scope, a failover.Drain) error {
 	defer cancel()
 	err = drainTo(bounded, master, candidate, within+pauseMargin)
 	if err != nil {
-		// Even if the caller is gone, and even if the pause seems to have failed: its reply may have been lost.
-		err = errors.Join(err, master.unpauseWrites(context.WithoutCancel(ctx)))
+		// Even if the caller is gone, and even if the pause seems to have failed: its reply may have been lost. A master that does not
+		// answer is not waited for twice: a failover may be what is needed now, and the pause ends by itself.
+		unpause, cancel := e.opts.Runtime.WithTimeout(context.WithoutCancel(ctx), unpauseWithin)
+		defer cancel()
+		err = errors.Join(err, master.unpauseWrites(unpause))
 	}
 	return err
 }
