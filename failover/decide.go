@@ -127,6 +127,7 @@ func (d *decider) begin(cause Cause, v view) {
 	if d.next.Master == nil {
 		return
 	}
+	d.acquaintFollowers()
 	old := d.next.Master.NodeRef
 	d.next.Old = &old
 	d.next.Lineage = d.next.Master.Lineage

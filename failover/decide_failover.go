@@ -59,6 +59,7 @@ const bootstrapPatience = 10 * time.Second
 
 // fencing quietens the old master and detaches everybody, then chooses on frozen offsets.
 func (d *decider) fencing() Decision {
+	d.recognise()
 	actions, waiting := d.detach()
 	if waiting {
 		return Decision{Next: d.next, Actions: actions, Verdict: "detaching " + fmt.Sprint(len(actions)) + " node(s)", RequeueAfter: lookAgainSoon}
@@ -72,6 +73,13 @@ func (d *decider) fencing() Decision {
 	}
 	d.next.Steps = withStep(d.next.Steps, StepDetached, d.now)
 	return d.choose(*chosen.candidate, chosen.sentence)
+}
+
+// recognise notes by what name the old master's history goes by now, while it can be seen that it is still a master.
+func (d *decider) recognise() {
+	if old, lives := d.oldStillMaster(); lives && old.Answers() && old.Replication.RunID == d.next.Old.RunID && d.next.Lineage.Shared(old.Replication.Lineage) < 0 {
+		d.next.retire(old.Replication.Lineage.ReplID)
+	}
 }
 
 // detach fences whoever is not seen fenced, and says whether it is worth waiting for them.
@@ -136,6 +144,7 @@ func (d *decider) blocked() Decision {
 	if d.forced() {
 		d.next.Forced, d.next.Request, d.next.Cause = d.request.Target, d.request.ID, CauseForced
 	}
+	d.recognise()
 	actions, _ := d.detach()
 	_, lives := d.oldStillMaster()
 	chosen := elect(d.next, d.policy, d.obs)
@@ -174,8 +183,8 @@ func (d *decider) promoting() Decision {
 	if sentence, lost := d.candidateLost(n, found); lost {
 		return d.anotherCandidate(sentence)
 	}
-	promoted := n.Answers() && n.Replication.Role == RoleMaster
-	if old, lives := d.oldStillMaster(); lives && !promoted && old.Answers() && old.UID != ref.UID {
+	unpromoted := n.Answers() && n.Replication.Role == RoleReplica
+	if old, lives := d.oldStillMaster(); lives && unpromoted && old.Answers() && old.UID != ref.UID {
 		// It came back, and has served since, for as long as no operator was there to go on.
 		return d.anotherCandidate(old.Name + " answers as master again")
 	}
@@ -221,14 +230,50 @@ func (d *decider) anotherCandidate(sentence string) Decision {
 	if !d.move(EventFailOver, sentence) {
 		return d.hold(ReasonUnknownState, d.next.Verdict, lookAgainSlow)
 	}
-	if n, found := d.obs.Node(*d.next.Candidate); found && n.Sampled && n.Replication.Role == RoleMaster && n.Replication.RunID == d.next.Candidate.RunID {
-		d.next.retire(n.Replication.Lineage.ReplID) // should it come back as master, it is no stranger
-		d.next.Lineage = n.Replication.Lineage      // who follows it already goes by its name; who does not holds what it continues
-	}
+	d.inherit()
+	d.acquaintFollowers()
 	d.next.Epoch++
 	d.next.Candidate = nil
 	d.next.Steps = slices.DeleteFunc(d.next.Steps, func(s Step) bool { return s.Name == StepDemoted }) // no handover any more
 	return Decision{Next: d.next, Verdict: sentence + "; choosing again", RequeueAfter: time.Nanosecond}
+}
+
+// inherit continues the lost history with what the candidate, now lost as well, may have written under a name of its own: who follows
+// it already goes by that name; who does not holds what it continues.
+func (d *decider) inherit() {
+	ref, lost := *d.next.Candidate, d.next.Lineage
+	d.next.retire(ref.RunID) // should it come back as master, it is no stranger
+	if n, found := d.obs.Node(ref); found && n.Sampled && n.Replication.Role == RoleMaster && n.Replication.RunID == ref.RunID {
+		d.next.retire(n.Replication.Lineage.ReplID)
+		d.next.Lineage = n.Replication.Lineage
+		return
+	}
+	for _, n := range d.obs.Others(ref) {
+		r := n.Replication
+		if n.Answers() && n.Follows(ref.IP) && r.Linked && !r.Syncing && lost.Shared(r.Lineage) < 0 {
+			d.next.retire(r.Lineage.ReplID)
+			d.next.Lineage = Lineage{ReplID: r.Lineage.ReplID, ReplID2: lost.ReplID, SecondOffset: lost.Offset + 1, Offset: max(lost.Offset, r.Lineage.Offset)}
+			return
+		}
+	}
+}
+
+// acquaint remembers a process, in place of what was known of its pod.
+func (d *decider) acquaint(k KnownNode) {
+	d.next.Known = append(slices.DeleteFunc(d.next.Known, func(o KnownNode) bool { return o.UID == k.UID }), k)
+}
+
+// acquaintFollowers remembers who follows somebody and holds data, and was not in the picture yet: once it is detached, nothing
+// tells any more that it got its data in this life and did not find it on its volume.
+func (d *decider) acquaintFollowers() {
+	for _, n := range d.obs.Nodes {
+		r := n.Replication
+		before, known := d.lastKnown(n)
+		if !n.Answers() || r.Role != RoleReplica || r.Fenced() || r.Syncing || r.Keys == 0 || known && before.RunID == r.RunID {
+			continue
+		}
+		d.acquaint(KnownNode{NodeRef: n.Ref(), Role: RoleReplica, LinkUp: r.LinkUp})
+	}
 }
 
 // firstMinReplicas is the value a new master starts with: 1 if somebody is there to follow it at

@@ -62,7 +62,7 @@ func frozenLimitation(n Node, lineage Lineage, policy Policy) Limitation {
 // isStray reports a stranger among the nodes of a failover. It is neither fenced nor promoted: its data is nobody's to give up,
 // unless a person named it.
 func (p Progress) isStray(n Node) bool {
-	ours := (p.Old != nil && n.UID == p.Old.UID) || (p.Candidate != nil && n.UID == p.Candidate.UID) || n.Name == p.Forced
+	ours := (p.Old != nil && n.UID == p.Old.UID) || (p.Candidate != nil && n.UID == p.Candidate.UID) || n.Name == p.Forced || p.led(n)
 	return !ours && n.Answers() && p.isStranger(p.Lineage, n)
 }
 
@@ -105,7 +105,7 @@ func elect(p Progress, policy Policy, obs Observation) election {
 		return reseed(p, policy, obs, limits)
 	}
 	slices.SortFunc(fit, func(a, b Node) int {
-		return cmp.Or(cmp.Compare(p.Lineage.Shared(b.Replication.Lineage), p.Lineage.Shared(a.Replication.Lineage)), byData(a, b))
+		return cmp.Or(compareTrue(p.ledUnseen(a), p.ledUnseen(b)), cmp.Compare(p.Lineage.Shared(b.Replication.Lineage), p.Lineage.Shared(a.Replication.Lineage)), byData(a, b))
 	})
 	best := fit[0]
 	known := slices.DeleteFunc(slices.Clone(fit), func(n Node) bool { return !p.knows(n) })
@@ -125,8 +125,11 @@ func elect(p Progress, policy Policy, obs Observation) election {
 func candidates(p Progress, policy Policy, obs Observation) (fit []Node, limits []string) {
 	for _, n := range obs.Nodes {
 		l := frozenLimitation(n, p.Lineage, policy)
-		if p.isStray(n) {
+		switch {
+		case p.isStray(n):
 			l = LimitStray
+		case l == LimitNoLineage && p.led(n) && n.Replication.Fenced():
+			l = LimitNone // it was chosen for what it holds, and whatever its history is called by now, it is ours
 		}
 		if l == LimitNone {
 			fit = append(fit, n)
@@ -184,6 +187,20 @@ func (p Progress) knows(n Node) bool {
 		}
 	}
 	return false
+}
+
+// led reports a process that we made a master, or were about to.
+func (p Progress) led(n Node) bool {
+	if n.Replication.RunID != "" && slices.Contains(p.Retired, n.Replication.RunID) {
+		return true
+	}
+	// An old master without replicas gives its history another name in time (repl-backlog-ttl).
+	return p.Old != nil && n.UID == p.Old.UID && n.Replication.RunID == p.Old.RunID && slices.Contains(p.Retired, n.Replication.Lineage.ReplID)
+}
+
+// ledUnseen reports a process that led, for how long nobody saw: by a name for its history that we do not know.
+func (p Progress) ledUnseen(n Node) bool {
+	return p.led(n) && p.Lineage.Shared(n.Replication.Lineage) < 0
 }
 
 // mayReturn reports a process that holds data in its memory, for all that is known, and is out of reach: it hangs, is cut
@@ -249,6 +266,10 @@ func reseed(p Progress, policy Policy, obs Observation, limits []string) electio
 	}
 	fit, most, lived := seeds(p, obs)
 	slices.SortFunc(fit, func(a, b Node) int { return bySeed(a, b, p, policy) })
+	if i := slices.IndexFunc(obs.Nodes, p.isStray); i >= 0 && !lived {
+		return election{reason: ReasonSplitBrain, sentence: fmt.Sprintf("%s is a master with data of its own (%d keys), and nobody holds the "+
+			"history that was lost; a person has to choose", obs.Nodes[i].Name, obs.Nodes[i].Replication.Keys)}
+	}
 	if lived || len(fit) == 0 || fit[0].Replication.Keys == 0 && most > 0 || guesses(policy, fit) {
 		return election{reason: ReasonNoCandidate, sentence: fmt.Sprint("no node may be promoted: ", limits)}
 	}

@@ -114,7 +114,7 @@ type Progress struct {
 	Old         *NodeRef
 	Candidate   *NodeRef
 	Lineage     Lineage  // of the master that was lost, as last seen
-	Retired     []string // replids of former masters, newest first
+	Retired     []string // replids of former masters, and run IDs of those whose replid was never seen, newest first
 	Forced      string   // pod that a person wants promoted, whatever is lost by it
 	Request     string   // ID of the request that is being carried out, or was last refused or done
 	Steps       []Step

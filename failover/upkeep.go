@@ -204,7 +204,7 @@ func (p Progress) isStranger(ours Lineage, n Node) bool {
 	switch {
 	case n.Replication.Role != RoleMaster || n.Replication.Keys == 0:
 		return false
-	case l.ReplID == ours.ReplID || l.ReplID == ours.ReplID2 || slices.Contains(p.Retired, l.ReplID):
+	case l.ReplID == ours.ReplID || l.ReplID == ours.ReplID2 || slices.Contains(p.Retired, l.ReplID), slices.Contains(p.Retired, n.Replication.RunID):
 		return false
 	case l.ReplID2 == ours.ReplID || slices.Contains(p.Retired, l.ReplID2):
 		return l.Offset >= l.SecondOffset

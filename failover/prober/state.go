@@ -117,6 +117,7 @@ func replication(i redisclient.Info) failover.Replication {
 		MasterHost: i.MasterHost,
 		MasterPort: i.MasterPort,
 		LinkUp:     i.LinkUp,
+		Linked:     i.LinkUp || i.LinkDownFor >= 0,
 		LastIO:     i.LastIO,
 		Syncing:    i.SyncInProgress,
 		Loading:    i.Loading,

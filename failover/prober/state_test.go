@@ -17,7 +17,7 @@ func at(d time.Duration) time.Time { return start.Add(d) }
 // replica is a healthy replica's INFO.
 func replica() redisclient.Info {
 	return redisclient.Info{
-		RunID: "run-1", Role: redisclient.RoleReplica, MasterHost: "10.0.0.1", MasterPort: 6379, LinkUp: true,
+		RunID: "run-1", Role: redisclient.RoleReplica, MasterHost: "10.0.0.1", MasterPort: 6379, LinkUp: true, LinkDownFor: redisclient.Unknown,
 		LastIO: time.Second, ReplID: "a", ReplID2: "0", SecondOffset: -1, Offset: 120, AppliedOffset: 100,
 		Priority: 100, Keys: 7,
 		ConnectedReplicas: []redisclient.ConnectedReplica{{State: "online"}, {State: "wait_bgsave"}},
@@ -33,7 +33,7 @@ func sampled() *state {
 
 func TestASampleIsWhatTheCoreNeedsOfInfo(t *testing.T) {
 	want := failover.Replication{
-		RunID: "run-1", Role: failover.RoleReplica, MasterHost: "10.0.0.1", MasterPort: 6379, LinkUp: true, LastIO: time.Second,
+		RunID: "run-1", Role: failover.RoleReplica, MasterHost: "10.0.0.1", MasterPort: 6379, LinkUp: true, Linked: true, LastIO: time.Second,
 		Lineage:  failover.Lineage{ReplID: "a", ReplID2: "0", SecondOffset: -1, Offset: 100},
 		Priority: 100, Keys: 7, Followers: 1,
 	}

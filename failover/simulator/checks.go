@@ -247,7 +247,7 @@ func (c *checks) onLoss(s *server, intent failover.Progress) {
 	}
 	if first >= 0 && intent.Initialized {
 		// An append-only file knows no lineage; how old a node with lineage may be, then, is maxLagBytes' to say.
-		if end-first > isolatedFor+c.w.cfg.laggardBy && c.w.cfg.disks != diskAppendOnly {
+		if end-first > isolatedFor+c.w.cfg.laggardBy && c.w.cfg.disks != diskAppendOnly && c.w.cfg.priorityZero < 0 {
 			c.fail("S9", "the promotion of %s loses %s of acknowledged writes, from %s on", s.pod.name, end-first, first)
 		}
 	}

@@ -17,7 +17,7 @@ func (s *server) replicaOf(ip string, port int) {
 	if s.role != failover.RoleReplica {
 		s.roleSince = s.w.now
 	}
-	s.role, s.masterIP, s.masterPort = failover.RoleReplica, ip, port
+	s.role, s.masterIP, s.masterPort, s.hadLink = failover.RoleReplica, ip, port, false
 	s.writable = ""
 	s.connectAfter(0)
 }
@@ -145,7 +145,7 @@ func (s *server) attach(source *server) {
 	if s.w.cfg.laggard == s.pod.ordinal {
 		l.lag += s.w.cfg.laggardBy
 	}
-	s.up = l
+	s.up, s.hadLink = l, true
 	source.followers = append(source.followers, l)
 	l.replica.w.note("%s replicates from %s", s.pod.name, source.pod.name)
 }

@@ -50,6 +50,7 @@ type server struct {
 
 	up        *upstream // to its master
 	attempt   uint64    // grows when a connection attempt is void
+	hadLink   bool      // since it was told whom to follow
 	syncing   bool
 	flushed   bool        // a full synchronisation is replacing the data
 	followers []*upstream // who is connected to it, as far as it knows
@@ -136,7 +137,7 @@ func (s *server) append(number int, bytes int64) {
 func (s *server) info() redisclient.Info {
 	s.catchUp()
 	i := redisclient.Info{
-		RunID: s.runID, Role: redisclient.Role(s.role), MasterHost: s.masterIP, MasterPort: s.masterPort, LastIO: redisclient.Unknown,
+		RunID: s.runID, Role: redisclient.Role(s.role), MasterHost: s.masterIP, MasterPort: s.masterPort, LastIO: redisclient.Unknown, LinkDownFor: redisclient.Unknown,
 		Loading: s.loading(), SyncInProgress: s.syncing, ReplID: s.replid, ReplID2: s.replid2, SecondOffset: s.second,
 		Offset: s.offset, AppliedOffset: s.offset, Priority: s.priority, Keys: s.head.keyCount(), MinReplicas: s.minReplicas,
 	}
@@ -148,6 +149,9 @@ func (s *server) info() redisclient.Info {
 		if !s.flushed { // its disk's history is known when it is read
 			i.ReplID, i.ReplID2, i.SecondOffset, i.Offset, i.AppliedOffset = s.runID, noReplID, -1, 0, 0
 		}
+	}
+	if s.hadLink && s.role == failover.RoleReplica {
+		i.LinkDownFor = 0
 	}
 	if s.linked() {
 		i.LinkUp, i.LastIO = true, s.up.lastIO()
