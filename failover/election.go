@@ -112,6 +112,10 @@ func elect(p Progress, policy Policy, obs Observation) election {
 	if wait, ok := mayComeWithMore(p, policy, obs, best); ok && len(known) == 0 {
 		return election{reason: ReasonWaitingForData, sentence: wait}
 	}
+	if i := slices.IndexFunc(obs.Nodes, func(n Node) bool { return p.heldBack(n, best) }); i >= 0 && len(known) == 0 {
+		return election{reason: ReasonNoCandidate, sentence: fmt.Sprintf(
+			"%s has been running and holds more than %s, which was restarted; but its priority is 0", obs.Nodes[i].Name, best.Name)}
+	}
 	detached := len(slices.DeleteFunc(known, func(n Node) bool { return p.Old != nil && n.UID == p.Old.UID }))
 	if missing := strictlyMissing(p, policy, best, detached); missing > 0 {
 		return election{reason: ReasonTooFewDetached, sentence: fmt.Sprintf(
@@ -245,6 +249,11 @@ func mayComeWithMore(p Progress, policy Policy, obs Observation, best Node) (str
 		return leavingWithMore(p, obs, best)
 	}
 	return wait, ok
+}
+
+// heldBack reports a process that holds more than best and may not be promoted because of its priority.
+func (p Progress) heldBack(n, best Node) bool {
+	return n.Answers() && n.Replication.Priority == 0 && p.Lineage.Shared(n.Replication.Lineage) > p.Lineage.Shared(best.Replication.Lineage)
 }
 
 // leavingWithMore names a node whose pod is being deleted and whose volume will come back with more than best holds.

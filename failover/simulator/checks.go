@@ -189,7 +189,7 @@ func (c *checks) onChoice(o *operator, s *server, intent failover.Progress) {
 		return
 	}
 	for _, x := range c.w.servers {
-		if x == s || c.w.reachableFor(o, x) < reachable || x.pod.terminating || x.syncing || c.w.now-x.pod.created < reachable {
+		if x == s || c.w.reachableFor(o, x) < reachable || x.pod.terminating || x.syncing || c.w.now-x.pod.created < reachable || c.w.now-x.priorityAt < reachable {
 			continue
 		}
 		x.catchUp()

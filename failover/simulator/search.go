@@ -67,7 +67,9 @@ func (w *world) play(faults []fault) {
 	w.run(healed+50*time.Millisecond, w.violated)
 	w.note("--- everything is healed")
 	for _, s := range w.servers {
-		s.priority = 100
+		if s.priority != 100 {
+			s.priority, s.priorityAt = 100, w.now
+		}
 	}
 	if !w.violated() && !w.untilSettled(convergeWithin) {
 		w.checks.fail("convergence", "%s after everything was healed: %s", convergeWithin, w.settled())

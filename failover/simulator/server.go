@@ -41,7 +41,8 @@ type server struct {
 	aloneSince      instant
 	head            *entry
 	minReplicas     int
-	priority        int // replica-priority; a restart forgets what a person set
+	priorityAt      instant // when a person set it
+	priority        int     // replica-priority; a restart forgets what a person set
 
 	pausedTill instant
 	held       []func() // writes held back by CLIENT PAUSE
