@@ -53,16 +53,26 @@ func availableCondition(d failover.Decision, obs failover.Observation) metav1.Co
 		return condition(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonFailoverInProgress, "replacing master "+m.Pod)
 	}
 	n, ok := obs.Node(m.NodeRef)
-	switch {
-	case ok && (n.Contact == failover.ContactAnswering || n.Contact == failover.ContactNone):
-		return condition(v1alpha1.ConditionAvailable, true, v1alpha1.ReasonMasterServing, "master "+m.Pod+" serves")
-	case d.Reason == failover.ReasonVetoed || d.Reason == failover.ReasonDenied:
+	if ok && (n.Contact == failover.ContactAnswering || n.Contact == failover.ContactNone) {
+		return servingCondition(n)
+	}
+	if d.Reason == failover.ReasonVetoed || d.Reason == failover.ReasonDenied {
 		// It lives, and others may well reach it.
 		c := condition(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonMasterUnreachable, d.Verdict)
 		c.Status = metav1.ConditionUnknown
 		return c
 	}
 	return condition(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonMasterUnreachable, "master "+m.Pod+" does not answer")
+}
+
+// servingCondition is about a master that answers. One whose replicas have all gone silent refuses writes, because nobody can tell
+// whether it is not the one that is cut off.
+func servingCondition(master failover.Node) metav1.Condition {
+	if r := master.Replication; master.Answers() && r.Followers < r.MinReplicas {
+		return condition(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonTooFewReplicas, fmt.Sprintf(
+			"master %s refuses writes until %d replica(s) follow it (min-replicas-to-write); %d do", master.Name, r.MinReplicas, r.Followers))
+	}
+	return condition(v1alpha1.ConditionAvailable, true, v1alpha1.ReasonMasterServing, "master "+master.Name+" serves")
 }
 
 // attachedReplicas counts the replicas that follow the master with their link up, by the settled picture.

@@ -191,6 +191,9 @@ func TestConditionsSayWhatIsRefusedAndWhatIsOnlyWaitedFor(t *testing.T) {
 			v1alpha1.ConditionBlocked, metav1.ConditionTrue, string(failover.ReasonSplitBrain), "2 nodes are master"},
 		"nobody can tell": {failover.Decision{Next: served, Reason: failover.ReasonNoWitness}, silent,
 			v1alpha1.ConditionAvailable, metav1.ConditionFalse, v1alpha1.ReasonMasterUnreachable, "r-0"},
+		"no replica is left": {failover.Decision{Next: served}, failover.Observation{Nodes: []failover.Node{{Name: "r-0", UID: "u",
+			Contact: failover.ContactAnswering, Sampled: true, Replication: failover.Replication{Role: failover.RoleMaster, MinReplicas: 1}}}},
+			v1alpha1.ConditionAvailable, metav1.ConditionFalse, v1alpha1.ReasonTooFewReplicas, "refuses writes"},
 		"a replica can tell": {failover.Decision{Next: served, Reason: failover.ReasonVetoed, Verdict: "r-1 still replicates"}, silent,
 			v1alpha1.ConditionAvailable, metav1.ConditionUnknown, v1alpha1.ReasonMasterUnreachable, "r-1 still replicates"},
 	} {

@@ -28,6 +28,8 @@ const (
 	ReasonNoMaster = "NoMaster"
 	// ReasonMasterUnreachable: the published master does not answer.
 	ReasonMasterUnreachable = "MasterUnreachable"
+	// ReasonTooFewReplicas: the master refuses writes until a replica follows it.
+	ReasonTooFewReplicas = "TooFewReplicas"
 	// ReasonFailoverInProgress: a replica is being promoted.
 	ReasonFailoverInProgress = "FailoverInProgress"
 )
