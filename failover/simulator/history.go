@@ -33,21 +33,6 @@ func (e *entry) contains(o *entry) bool {
 	return e == o
 }
 
-// fork returns the last entry that two histories share.
-func (e *entry) fork(o *entry) *entry {
-	for e != o {
-		switch {
-		case o == nil || e != nil && e.depth > o.depth:
-			e = e.parent
-		case e == nil || o.depth > e.depth:
-			o = o.parent
-		default:
-			e, o = e.parent, o.parent
-		}
-	}
-	return e
-}
-
 // keyCount is the number of keys of a data set: each write has its own.
 func (e *entry) keyCount() int64 {
 	if e == nil {

@@ -181,7 +181,7 @@ func (o *operator) see(snapshot objects) {
 // await starts something and parks until it is done, or until ctx ends.
 func (o *operator) await(ctx context.Context, start func(done func(error))) error {
 	t := o.world.current
-	finished, err := false, error(context.DeadlineExceeded)
+	finished, err := false, context.DeadlineExceeded
 	wake := t.waker()
 	start(func(e error) {
 		if !finished {
@@ -279,7 +279,6 @@ func (o *operator) elect(t *task) {
 	var observed lease
 	var observedAt, renewedAt time.Time
 	for {
-		began := o.now()
 		ctx, _ := runtime{o}.WithTimeout(context.Background(), renewDeadline)
 		var seen lease
 		err := o.call(ctx, false, func() error { seen = o.world.api.lease; return nil })
@@ -289,7 +288,7 @@ func (o *operator) elect(t *task) {
 		mine := observed.held && observed.holder == o.party && o.leading
 		free := !observed.held || observed.holder == o.party || o.now().Sub(observedAt) >= leaseDuration
 		if err == nil && (mine || free) {
-			began = o.now()
+			began := o.now()
 			if o.renew(ctx, &observed) {
 				observedAt, renewedAt = o.now(), o.now()
 				o.leaseTill = began.Add(leaseDuration)
