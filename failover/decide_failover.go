@@ -75,10 +75,17 @@ func (d *decider) fencing() Decision {
 	return d.choose(*chosen.candidate, chosen.sentence)
 }
 
-// recognise notes by what name the old master's history goes by now, while it can be seen that it is still a master.
+// recognise notes an old master whose history goes by a new name, while it can be seen that it is still a master: one without
+// replicas gives it another in time (repl-backlog-ttl). One that went on beside its successor goes by the old name.
 func (d *decider) recognise() {
-	if old, lives := d.oldStillMaster(); lives && old.Answers() && old.Replication.RunID == d.next.Old.RunID && d.next.Lineage.Shared(old.Replication.Lineage) < 0 {
-		d.next.retire(old.Replication.Lineage.ReplID)
+	old, lives := d.oldStillMaster()
+	if !lives || !old.Answers() || old.Replication.RunID != d.next.Old.RunID {
+		return
+	}
+	l := old.Replication.Lineage
+	if d.next.Lineage.Shared(l) < 0 && l.ReplID != d.next.Lineage.ReplID2 && !slices.Contains(d.next.Retired, l.ReplID) {
+		d.next.retire(l.ReplID)
+		d.next.retire(old.Replication.RunID)
 	}
 }
 
@@ -238,24 +245,40 @@ func (d *decider) anotherCandidate(sentence string) Decision {
 	return Decision{Next: d.next, Verdict: sentence + "; choosing again", RequeueAfter: time.Nanosecond}
 }
 
-// inherit continues the lost history with what the candidate, now lost as well, may have written under a name of its own: who follows
-// it already goes by that name; who does not holds what it continues.
+// inherit continues the lost history with what the candidate, now lost as well, has written under a name of its own: who follows it
+// already goes by that name. A candidate that was not published has written nothing; its name matters only if nobody goes by
+// the old one any more.
 func (d *decider) inherit() {
 	ref, lost := *d.next.Candidate, d.next.Lineage
 	d.next.retire(ref.RunID) // should it come back as master, it is no stranger
-	if n, found := d.obs.Node(ref); found && n.Sampled && n.Replication.Role == RoleMaster && n.Replication.RunID == ref.RunID {
-		d.next.retire(n.Replication.Lineage.ReplID)
-		d.next.Lineage = n.Replication.Lineage
+	continued, found := d.continued(ref)
+	if !found {
 		return
 	}
+	d.next.retire(continued.ReplID)
+	holdsOld := func(n Node) bool { return n.UID != ref.UID && n.Answers() && lost.Shared(n.Replication.Lineage) >= 0 }
+	if d.obs.Published.Is(ref, d.next.Epoch) || !slices.ContainsFunc(d.obs.Nodes, holdsOld) {
+		d.next.Lineage = continued
+	}
+}
+
+// continued is the history that the candidate went on with, as seen at itself or at one of its followers.
+func (d *decider) continued(ref NodeRef) (Lineage, bool) {
+	if n, found := d.obs.Node(ref); found && n.Sampled && n.Replication.Role == RoleMaster && n.Replication.RunID == ref.RunID {
+		return n.Replication.Lineage, true
+	}
+	lost := d.next.Lineage
 	for _, n := range d.obs.Others(ref) {
 		r := n.Replication
-		if n.Answers() && n.Follows(ref.IP) && r.Linked && !r.Syncing && lost.Shared(r.Lineage) < 0 {
-			d.next.retire(r.Lineage.ReplID)
-			d.next.Lineage = Lineage{ReplID: r.Lineage.ReplID, ReplID2: lost.ReplID, SecondOffset: lost.Offset + 1, Offset: max(lost.Offset, r.Lineage.Offset)}
-			return
+		if !n.Answers() || !n.Follows(ref.IP) || !r.Linked || r.Syncing || r.Lineage.ReplID == lost.ReplID {
+			continue
 		}
+		if lost.Shared(r.Lineage) >= 0 {
+			return r.Lineage, true
+		}
+		return Lineage{ReplID: r.Lineage.ReplID, ReplID2: lost.ReplID, SecondOffset: lost.Offset + 1, Offset: max(lost.Offset, r.Lineage.Offset)}, true
 	}
+	return Lineage{}, false
 }
 
 // acquaint remembers a process, in place of what was known of its pod.

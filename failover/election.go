@@ -193,13 +193,9 @@ func (p Progress) knows(n Node) bool {
 	return false
 }
 
-// led reports a process that we made a master, or were about to.
+// led reports a process that we made a master, or were about to, and whose history may go by a name that we never saw.
 func (p Progress) led(n Node) bool {
-	if n.Replication.RunID != "" && slices.Contains(p.Retired, n.Replication.RunID) {
-		return true
-	}
-	// An old master without replicas gives its history another name in time (repl-backlog-ttl).
-	return p.Old != nil && n.UID == p.Old.UID && n.Replication.RunID == p.Old.RunID && slices.Contains(p.Retired, n.Replication.Lineage.ReplID)
+	return n.Replication.RunID != "" && slices.Contains(p.Retired, n.Replication.RunID)
 }
 
 // ledUnseen reports a process that led, for how long nobody saw: by a name for its history that we do not know.

@@ -158,7 +158,7 @@ func (c *checks) onPromoteSent(o *operator, m *monitor, intent failover.Progress
 }
 
 // onPromote: whom, with which data, and what is lost by it (S3, S4, S6, S9).
-func (c *checks) onPromote(o *operator, s *server, intent failover.Progress) {
+func (c *checks) onPromote(s *server, intent failover.Progress) {
 	if c.w.api.now.progress.Epoch != intent.Epoch || intent.State != failover.StatePromoting {
 		return // an order that was under way for long; whoever was chosen since is the master
 	}
@@ -197,12 +197,12 @@ func (c *checks) onChoice(o *operator, s *server, intent failover.Progress) {
 		if !c.official.contains(x.head) && !x.head.contains(c.official) {
 			continue // it holds what an earlier failover has given up
 		}
-		comparable := x.replid == s.replid || x.replid2 == s.replid || x.replid == s.replid2
+		related := x.replid == s.replid || x.replid2 == s.replid || x.replid == s.replid2
 		switch {
 		case more && s.head.keyCount() == 0:
 			c.fail("S3", "%s is empty and promoted, with %s within reach, which holds %d keys", s.pod.name, x.pod.name, x.head.keyCount())
-		case x.priority == 0 && !c.isOld(x, intent):
-		case more && comparable && x.head.contains(s.head):
+		case x.priority == 0:
+		case more && related && x.head.contains(s.head):
 			c.fail("S4", "%s is promoted with %d keys, with %s within reach, which holds %d", s.pod.name, s.head.keyCount(), x.pod.name, x.head.keyCount())
 		}
 	}
@@ -304,6 +304,15 @@ func (c *checks) onPublishSent(next failover.Published) {
 	for _, s := range c.w.servers {
 		if s.pod.uid == next.UID && s.role != failover.RoleMaster && c.w.now-s.roleSince > time.Second && c.w.now-s.booted > time.Second {
 			c.fail("S1", "%s is published as master and has been a replica for %s", next.Pod, c.w.now-s.roleSince)
+		}
+	}
+}
+
+// onMinReplicasSent: the master's own fence is not taken away while it has replicas (S1).
+func (c *checks) onMinReplicasSent(s *server, n int) {
+	for _, l := range s.followers {
+		if s.role == failover.RoleMaster && n < s.minReplicas && l.counted && c.w.now-l.since > time.Second {
+			c.fail("S1", "min-replicas-to-write of %s is lowered although %s is attached", s.pod.name, l.replica.pod.name)
 		}
 	}
 }

@@ -229,7 +229,7 @@ func (e eyes) Link(_, uid string) (*link.Link, bool) {
 }
 
 func (e eyes) MarkStale(_, uid string) {
-	if m := e.monitor(uid); m != nil && !e.o.world.defect.staleTrusted {
+	if m := e.monitor(uid); m != nil {
 		m.learned.MarkStale(e.o.now())
 	}
 }

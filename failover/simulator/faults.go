@@ -227,8 +227,8 @@ func (w *world) requestHandover(f fault) {
 
 // scale asks for one pod more or one fewer, and for the old number again later.
 func (w *world) scale(f fault) {
-	if w.cfg.laggard >= 0 && w.cfg.consistency == failover.ConsistencyStrict {
-		return // who goes may be the only one that has acknowledged; the workload controller does not wait for laggards
+	if w.cfg.consistency == failover.ConsistencyStrict {
+		return // who goes may be the only one that has acknowledged: to ask for fewer replicas is to ask for less certainty
 	}
 	to := w.cfg.pods + 1
 	if f.b%2 == 0 && w.cfg.pods > 1 {

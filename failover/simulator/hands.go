@@ -257,7 +257,7 @@ func (r *redisConn) Promote(ctx context.Context) error {
 	r.o.world.checks.onPromoteSent(r.o, r.m, intent)
 	return r.order(ctx, "promote", func(s *server) error {
 		if s.role != failover.RoleMaster {
-			s.w.checks.onPromote(r.o, s, intent)
+			s.w.checks.onPromote(s, intent)
 			s.w.note("%s promotes %s: %s", r.o.name, s.pod.name, s.describe())
 		}
 		s.promote(r.o.name)
@@ -322,6 +322,9 @@ func (r *redisConn) KillOperatorConnections(ctx context.Context, _ string) (int,
 
 // SetMinReplicas implements link.Redis.
 func (r *redisConn) SetMinReplicas(ctx context.Context, n int) error {
+	if p := r.o.world.podOf(r.m.target.IP); p != nil && p.server != nil {
+		r.o.world.checks.onMinReplicasSent(p.server, n)
+	}
 	return r.order(ctx, "min-replicas", func(s *server) error { s.minReplicas = n; return nil })
 }
 

@@ -58,7 +58,7 @@ func (w *world) mend(from, to party) {
 	late := w.net.late[from][to]
 	w.net.late[from][to] = nil
 	for _, deliver := range late {
-		w.after(w.between(0, 400*time.Millisecond), deliver)
+		w.after(w.between(0, pick(w.rng, 50*time.Millisecond, 400*time.Millisecond, 3*time.Second)), deliver)
 	}
 	if to == operatorA || to == operatorB {
 		w.api.publishTo(w.operators[to-operatorA])

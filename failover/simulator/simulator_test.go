@@ -7,11 +7,8 @@ import (
 	"testing"
 )
 
-// How many schedules a test plays; `make simulate` plays as many as one likes.
-const (
-	testSchedules   = 400
-	defectSchedules = 4000
-)
+// defectSchedules is how many schedules a defect may survive.
+const defectSchedules = 4000
 
 func TestNoScheduleBreaksAPromise(t *testing.T) {
 	seed := rand.Uint64N(1 << 40)
@@ -54,8 +51,8 @@ func TestAScheduleIsReplayedToTheByte(t *testing.T) {
 }
 
 func TestEveryDefectIsCaught(t *testing.T) {
-	if testing.Short() {
-		t.Skip("plays many schedules")
+	if testing.Short() || underRace {
+		t.Skip("plays many schedules; there is only one goroutine at a time to race with")
 	}
 	for _, c := range Defects(7, defectSchedules, 2) {
 		if c.Invariant == "" {
