@@ -194,8 +194,8 @@ func (c *checks) onChoice(o *operator, s *server, intent failover.Progress) {
 		}
 		x.catchUp()
 		more := x.head.keyCount() > s.head.keyCount()
-		if !c.official.contains(x.head) && !x.head.contains(c.official) {
-			continue // it holds what an earlier failover has given up
+		if !c.official.contains(x.head) {
+			continue // it holds what was given up, or was never a published master's
 		}
 		related := x.replid == s.replid || x.replid2 == s.replid || x.replid == s.replid2
 		switch {
@@ -311,7 +311,7 @@ func (c *checks) onPublishSent(next failover.Published) {
 // onMinReplicasSent: the master's own fence is not taken away while it has replicas (S1).
 func (c *checks) onMinReplicasSent(s *server, n int) {
 	for _, l := range s.followers {
-		if s.role == failover.RoleMaster && n < s.minReplicas && l.counted && c.w.now-l.since > time.Second {
+		if s.role == failover.RoleMaster && n < s.minReplicas && l.counted && l.replica.alive && c.w.now-l.since > time.Second {
 			c.fail("S1", "min-replicas-to-write of %s is lowered although %s is attached", s.pod.name, l.replica.pod.name)
 		}
 	}
