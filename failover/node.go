@@ -87,7 +87,7 @@ type Replication struct {
 	MasterHost  string // of a replica
 	MasterPort  int
 	LinkUp      bool          // master_link_status
-	Linked      bool          // the link to the present MasterHost is up, or was
+	Linked      bool          // the link to the present MasterHost is up, or was, as far as we have watched
 	LastIO      time.Duration // master_last_io_seconds_ago, whole seconds; negative when the link is down
 	Syncing     bool          // a full sync into this node is in progress
 	Loading     bool          // it loads its disk; offsets and keys are not final

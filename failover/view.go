@@ -38,11 +38,12 @@ func newView(now time.Time, policy Policy, obs Observation, ref NodeRef) view {
 	return v
 }
 
-// testimony hears a node. Only a node that answers and is set to replicate from this master
-// knows anything; one in the middle of a full sync has no link to speak of, and abstains.
+// testimony hears a node. Only a node that answers and has had a link to this master knows
+// anything: one that never got through to it may be what is cut off. One in the middle of a full
+// sync has no link to speak of, and abstains.
 func (v view) testimony(n Node) (witness, bool) {
 	r := n.Replication
-	if !n.Answers() || r.Loading || !n.Follows(v.ref.IP) || r.Syncing {
+	if !n.Answers() || r.Loading || !n.Follows(v.ref.IP) || !r.Linked || r.Syncing {
 		return witness{}, false
 	}
 	w := witness{name: n.Name}

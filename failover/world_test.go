@@ -140,6 +140,7 @@ func (w *world) link(n *Node, up bool, lastIO time.Duration) {
 		n.LinkSince = w.now
 	}
 	n.Replication.LinkUp, n.Replication.LastIO = up, lastIO
+	n.Replication.Linked = n.Replication.Linked || up
 }
 
 // sync gives a freshly linked replica the master's history, by part or in full.
@@ -285,6 +286,7 @@ func (w *world) command(n *Node, a Action) {
 		if r.Role != RoleReplica {
 			n.RoleSince = w.now
 		}
+		r.Linked = r.Linked && r.MasterHost == host
 		r.Role, r.MasterHost, r.MasterPort, r.LinkUp, r.LastIO = RoleReplica, host, port, false, -1
 	}
 	switch a := a.(type) {

@@ -65,6 +65,10 @@ func (s *state) sample(o outcome) {
 	if first && s.node.Sampled {
 		s.node.Former = failover.Former{RunID: last.RunID, Lineage: last.Lineage}
 	}
+	if !r.LinkUp && !first {
+		// Redis keeps the age of its last link when it is told to follow another master.
+		r.Linked = last.Linked && r.Role == last.Role && r.MasterHost == last.MasterHost && r.MasterPort == last.MasterPort
+	}
 	if first || r.Role != last.Role {
 		s.node.RoleSince = o.began
 	}

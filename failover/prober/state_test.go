@@ -215,3 +215,26 @@ func TestWhatAReplacedProcessHadIsRemembered(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func TestALinkToAnotherMasterIsNoneToThisOne(t *testing.T) {
+	s := sampled()
+	moved := replica()
+	moved.MasterHost, moved.LinkUp, moved.LinkDownFor = "10.0.0.9", false, time.Second
+	s.record(outcome{began: at(time.Second), ended: at(time.Second), info: moved})
+	if s.node.Replication.Linked {
+		t.Error("it has never been linked to 10.0.0.9")
+	}
+	moved.LinkUp = true
+	s.record(outcome{began: at(2 * time.Second), ended: at(2 * time.Second), info: moved})
+	moved.LinkUp = false
+	s.record(outcome{began: at(3 * time.Second), ended: at(3 * time.Second), info: moved})
+	if !s.node.Replication.Linked {
+		t.Error("it was linked to 10.0.0.9 a second ago")
+	}
+	fresh := moved
+	fresh.RunID, fresh.LinkDownFor = "run-2", redisclient.Unknown
+	s.record(outcome{began: at(4 * time.Second), ended: at(4 * time.Second), info: fresh})
+	if s.node.Replication.Linked {
+		t.Error("a new process has not been linked to anybody")
+	}
+}

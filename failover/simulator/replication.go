@@ -17,7 +17,7 @@ func (s *server) replicaOf(ip string, port int) {
 	if s.role != failover.RoleReplica {
 		s.roleSince = s.w.now
 	}
-	s.role, s.masterIP, s.masterPort, s.hadLink = failover.RoleReplica, ip, port, false
+	s.role, s.masterIP, s.masterPort = failover.RoleReplica, ip, port
 	s.writable = ""
 	s.connectAfter(0)
 }

@@ -51,7 +51,7 @@ type server struct {
 
 	up        *upstream // to its master
 	attempt   uint64    // grows when a connection attempt is void
-	hadLink   bool      // since it was told whom to follow
+	hadLink   bool      // to anybody, ever
 	syncing   bool
 	flushed   bool        // a full synchronisation is replacing the data
 	followers []*upstream // who is connected to it, as far as it knows

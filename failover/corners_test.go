@@ -1,0 +1,267 @@
+package failover
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// These corners were found by the simulator (failover/simulator); each is here as small as it could be made.
+
+// story is what is printed when a corner is not mended.
+func (w *world) story() string { return strings.Join(w.log, "\n") }
+
+// reboot gives a pod another process, which found nothing or, with data, what its disk had.
+func (w *world) reboot(name string, offset int64) {
+	n := w.node(name)
+	lineage := n.Replication.Lineage
+	w.restart(name, false)
+	if n = w.node(name); offset > 0 {
+		n.Replication.Keys, n.Replication.Lineage = 5, lineage
+		n.Replication.Lineage.Offset = offset
+	}
+}
+
+// withKeys gives every node data.
+func (w *world) withKeys() {
+	for _, n := range w.nodes {
+		n.Replication.Keys = 5
+	}
+}
+
+// unknown forgets a node's process, as if it had come after the last picture, by a lineage that nobody saw.
+func (w *world) unknown(name string) {
+	n := w.node(name)
+	n.Replication.RunID, n.Replication.Lineage = "run-unseen", Lineage{ReplID: "unseen", ReplID2: noReplID, SecondOffset: -1, Offset: 900}
+}
+
+func TestTheElectionAfterAnOutage(t *testing.T) {
+	tests := map[string]struct {
+		happen func(w *world)
+		master string // empty: nobody
+		reason Reason
+	}{
+		"Strict counts only processes that have been running since": {func(w *world) {
+			w.policy.Consistency = ConsistencyStrict
+			w.reboot("r-1", 1000)
+			w.die("r-0")
+		}, "", ReasonTooFewDetached},
+		"Strict counts the replicas that were attached, not those that the spec wants by now": {func(w *world) {
+			w.policy.Consistency = ConsistencyStrict
+			w.hang("r-1")
+			w.die("r-0")
+			w.run()
+			w.policy.Replicas = 2
+		}, "", ReasonTooFewDetached},
+		"a process out of reach that may have got the last copy is waited for": {func(w *world) {
+			w.unknown("r-2")
+			w.node("r-2").Contact, w.node("r-2").Replication.Keys = ContactSilent, 5
+			w.reboot("r-1", 0)
+			w.reboot("r-0", 0)
+		}, "", ReasonWaitingForData},
+		"an empty node is not promoted over one of priority 0 that holds data": {func(w *world) {
+			w.unknown("r-2")
+			w.node("r-2").Replication.Keys, w.node("r-2").Replication.Priority = 5, 0
+			w.reboot("r-1", 0)
+			w.reboot("r-0", 0)
+		}, "", ReasonNoCandidate},
+		"the last copy wins over the lowest ordinal": {func(w *world) {
+			n := w.node("r-2")
+			n.Replication.Keys, n.Replication.Lineage.ReplID = 5, "unseen"
+			for i := range w.progress.Known {
+				w.progress.Known[i].Attached = false
+			}
+			w.reboot("r-1", 0)
+			w.reboot("r-0", 0)
+		}, "r-2", ReasonNone},
+		"who follows somebody and was not in the picture holds no leftover of a volume": {func(w *world) {
+			w.unknown("r-2")
+			w.node("r-2").Replication.Keys = 5
+			w.reboot("r-1", 0)
+			w.reboot("r-0", 0)
+		}, "r-2", ReasonNone},
+		"a pod that is being deleted and holds most is waited for": {func(w *world) {
+			w.policy.Persistent = true
+			w.withKeys()
+			w.reboot("r-1", 900)
+			w.remove("r-2")
+			w.node("r-0").Terminating, w.node("r-0").Replication.Role = true, RoleReplica
+		}, "", ReasonWaitingForData},
+		"a restarted node is not promoted over one that has been running and holds more": {func(w *world) {
+			w.policy.Persistent = true
+			w.withKeys()
+			w.reboot("r-1", 900)
+			w.node("r-2").Replication.Priority = 0
+			w.die("r-0")
+		}, "", ReasonNoCandidate},
+		"Strict does not prefer the old master's disk to one with more": {func(w *world) {
+			w.policy.Consistency, w.policy.Persistent = ConsistencyStrict, true
+			for i, name := range []string{"r-0", "r-1", "r-2"} {
+				w.reboot(name, 0)
+				w.node(name).Replication.Keys = int64(5 + i)
+			}
+		}, "", ReasonNoCandidate},
+		"nobody empty is promoted beside a master with data of its own": {func(w *world) {
+			w.remove("r-1")
+			w.unknown("r-2")
+			w.node("r-2").Replication.Role, w.node("r-2").Replication.Keys = RoleMaster, 5
+			w.reboot("r-0", 0)
+		}, "", ReasonSplitBrain},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			w := settled(t, 3)
+			w.write(1000, nil)
+			tc.happen(w)
+			w.run()
+			switch {
+			case tc.master == "" && (w.progress.State != StateBlocked || w.progress.Reason != tc.reason):
+				t.Errorf("state %s, reason %q, want %q\n%s", w.progress.State, w.progress.Reason, tc.reason, w.story())
+			case tc.master != "" && (w.master() != tc.master || w.progress.State != StateStable):
+				t.Errorf("master %s in state %s, want %s\n%s", w.master(), w.progress.State, tc.master, w.story())
+			}
+		})
+	}
+}
+
+func TestNobodyWhoFellSilentInAFullSyncHoldsUpTheOthers(t *testing.T) {
+	w := settled(t, 3)
+	w.node("r-1").Replication.Syncing, w.node("r-1").Contact = true, ContactSilent
+	w.node("r-2").Replication = w.boot(2).Replication
+	d := Decide(w.now, w.policy, w.observe(), w.progress, nil)
+	for _, a := range d.Actions {
+		if f, ok := a.(Follow); ok && f.Node.Pod == "r-2" {
+			return
+		}
+	}
+	t.Errorf("r-2 is not attached: %+v", d.Actions)
+}
+
+func TestNobodyIsChosenBeforeEverybodyWasToldToDetach(t *testing.T) {
+	// The API server took five seconds to answer that the intent is stored.
+	w := settled(t, 3)
+	w.write(1000, nil)
+	w.reboot("r-1", 900)
+	w.die("r-0")
+	d := Decide(w.now, w.policy, w.observe(), w.progress, nil)
+	w.progress = d.Next
+	w.now = w.now.Add(5 * time.Second)
+	w.sample(0)
+	if d = Decide(w.now, w.policy, w.observe(), w.progress, nil); d.Next.State != StateFencing || len(d.Actions) == 0 {
+		t.Errorf("state %s, %s", d.Next.State, d.Verdict)
+	}
+	w.run()
+	if w.master() != "r-2" {
+		t.Errorf("master %s\n%s", w.master(), w.story())
+	}
+}
+
+// promoting is a world in which r-0 is lost and a candidate is chosen, but was not ordered to be master yet.
+func promoting(t *testing.T) (w *world, candidate *Node, other *Node) {
+	t.Helper()
+	w = settled(t, 3)
+	w.write(1000, map[string]int64{"r-2": 10})
+	w.die("r-0")
+	w.onAction = func(a Action) bool { _, promotes := a.(Promote); return !promotes }
+	for w.progress.State != StatePromoting {
+		w.once()
+	}
+	w.onAction = nil
+	return w, w.node("r-1"), w.node("r-2")
+}
+
+func TestAnInterruptedPromotionIsNotResumedOverAnOldMasterThatServes(t *testing.T) {
+	w, _, _ := promoting(t)
+	old := w.node("r-0") // its process had only been out of reach, and took writes since
+	old.Contact, old.ContactSince, old.Replication.Lineage.Offset = ContactAnswering, w.now, old.Replication.Lineage.Offset+500
+	w.sample(0)
+	w.run()
+	if w.master() != "r-0" || w.progress.Epoch != 3 {
+		t.Errorf("master %s by epoch %d\n%s", w.master(), w.progress.Epoch, w.story())
+	}
+}
+
+func TestALostCandidateHandsOnWhatItWrote(t *testing.T) {
+	w, candidate, other := promoting(t)
+	fork := candidate.Replication.Lineage
+	// The operator that published the candidate has died before it could say so, and the candidate dies unseen.
+	w.pub = Published{Pod: candidate.Name, UID: candidate.UID, IP: candidate.IP, Epoch: w.progress.Epoch}
+	candidate.Contact = ContactRefused
+	other.Replication.MasterHost, other.Replication.MasterPort, other.Replication.Linked = candidate.IP, 6379, true
+	other.Replication.Lineage = Lineage{ReplID: "new", ReplID2: fork.ReplID, SecondOffset: fork.Offset + 1, Offset: fork.Offset + 200}
+	old := w.node("r-0") // it went on beside its successor
+	old.Contact, old.Replication.Lineage.Offset = ContactAnswering, fork.Offset+5000
+	w.now = w.now.Add(time.Second)
+	w.sample(0)
+	w.run()
+	if w.master() != "r-2" || w.progress.Epoch != 3 {
+		t.Errorf("master %s by epoch %d\n%s", w.master(), w.progress.Epoch, w.story())
+	}
+	if h := w.history[len(w.history)-1]; h.Kind != KindFailover {
+		t.Errorf("history says %s", h.Kind)
+	}
+}
+
+func TestACandidateThatLedUnseenIsNoStranger(t *testing.T) {
+	w, candidate, other := promoting(t)
+	candidate.Contact = ContactSilent
+	other.Contact = ContactSilent
+	w.sleep(PromoteWithin)
+	w.once() // given up
+	candidate.Contact = ContactAnswering
+	candidate.Replication.Role, candidate.Replication.Keys = RoleMaster, 5
+	candidate.Replication.Lineage = Lineage{ReplID: "unseen", ReplID2: noReplID, SecondOffset: -1, Offset: 1200}
+	w.sample(0)
+	w.run()
+	if w.master() != candidate.Name || w.progress.Epoch != 3 {
+		t.Errorf("master %s by epoch %d, state %s\n%s", w.master(), w.progress.Epoch, w.progress.State, w.story())
+	}
+}
+
+func TestAnOldMasterIsKnownByTheNewNameOfItsHistory(t *testing.T) {
+	w := settled(t, 3)
+	w.write(1000, nil)
+	w.each(func(n *Node) { n.Replication.Priority = 0 })
+	w.die("r-0")
+	w.run()
+	if w.progress.State != StateBlocked {
+		t.Fatalf("state %s", w.progress.State)
+	}
+	old := w.node("r-0") // alone for so long that it has freed its backlog
+	old.Contact, old.Replication.Lineage = ContactAnswering, Lineage{ReplID: "renamed", ReplID2: noReplID, SecondOffset: -1, Offset: 5000}
+	w.sample(0)
+	w.run()
+	if w.master() != "r-0" || w.progress.State != StateStable {
+		t.Errorf("master %s in state %s\n%s", w.master(), w.progress.State, w.story())
+	}
+}
+
+func TestAHandoverWhoseCandidateIsLostIsAFailover(t *testing.T) {
+	w := settled(t, 3)
+	w.write(1000, nil)
+	w.request = &Request{ID: "r-1", Target: "r-1"}
+	w.onAction = func(a Action) bool { _, promotes := a.(Promote); return !promotes }
+	for w.progress.State != StatePromoting {
+		w.once()
+	}
+	w.onAction = nil
+	w.remove("r-1")
+	w.run()
+	h := w.history[len(w.history)-1]
+	if w.master() == "r-1" || h.Kind != KindFailover {
+		t.Errorf("master %s, history %+v\n%s", w.master(), h, w.story())
+	}
+}
+
+func TestAReplicaThatNeverReachedTheMasterIsNoWitness(t *testing.T) {
+	// Not the master may be cut off, but the replica; and the master, whose only attached replica is gone, goes on writing.
+	w := settled(t, 2)
+	n := w.node("r-1")
+	n.Replication.Linked, n.Replication.LinkUp, n.Replication.LastIO = false, false, -1
+	w.hang("r-0")
+	w.sleep(time.Minute)
+	w.run()
+	if w.progress.State != StateSuspected || w.progress.Reason != ReasonNoWitness {
+		t.Errorf("state %s, reason %s\n%s", w.progress.State, w.progress.Reason, w.story())
+	}
+}
