@@ -54,16 +54,16 @@ func TestTheElectionAfterAnOutage(t *testing.T) {
 			w.policy.Replicas = 2
 		}, "", ReasonTooFewDetached},
 		"a process out of reach that may have got the last copy is waited for": {func(w *world) {
+			w.reboot("r-1", 0)
+			w.reboot("r-0", 0)
 			w.unknown("r-2")
 			w.node("r-2").Contact, w.node("r-2").Replication.Keys = ContactSilent, 5
-			w.reboot("r-1", 0)
-			w.reboot("r-0", 0)
 		}, "", ReasonWaitingForData},
 		"an empty node is not promoted over one of priority 0 that holds data": {func(w *world) {
-			w.unknown("r-2")
-			w.node("r-2").Replication.Keys, w.node("r-2").Replication.Priority = 5, 0
 			w.reboot("r-1", 0)
 			w.reboot("r-0", 0)
+			w.unknown("r-2")
+			w.node("r-2").Replication.Keys, w.node("r-2").Replication.Priority = 5, 0
 		}, "", ReasonNoCandidate},
 		"the last copy wins over the lowest ordinal": {func(w *world) {
 			n := w.node("r-2")
@@ -75,10 +75,10 @@ func TestTheElectionAfterAnOutage(t *testing.T) {
 			w.reboot("r-0", 0)
 		}, "r-2", ReasonNone},
 		"who follows somebody and was not in the picture holds no leftover of a volume": {func(w *world) {
-			w.unknown("r-2")
-			w.node("r-2").Replication.Keys = 5
 			w.reboot("r-1", 0)
 			w.reboot("r-0", 0)
+			w.unknown("r-2")
+			w.node("r-2").Replication.Keys = 5
 		}, "r-2", ReasonNone},
 		"a pod that is being deleted and holds most is waited for": {func(w *world) {
 			w.policy.Persistent = true

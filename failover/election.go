@@ -310,7 +310,6 @@ func guesses(policy Policy, fit []Node) bool {
 func bySeed(a, b Node, p Progress, policy Policy) int {
 	if !policy.Persistent {
 		return cmp.Or(
-			compareTrue(p.lived(a), p.lived(b)),
 			cmp.Compare(kept(p, b), kept(p, a)),
 			compareTrue(a.Replication.Priority != 0, b.Replication.Priority != 0),
 			cmp.Compare(a.Ordinal, b.Ordinal),
