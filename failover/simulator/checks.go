@@ -66,7 +66,7 @@ func (c *checks) onDecision(o *operator, _ failover.Observation, before failover
 		c.fail("S7", "blocked without a reason: %s", d.Verdict)
 	}
 	// What was not heard yet, by a successor, needs no reason for as long as it may still be silent.
-	if !idle || d.Next.State != failover.StateSuspected || d.Reason != failover.ReasonNone {
+	if !idle || d.Next.State != failover.StateSuspected || d.Reason != failover.ReasonNone || c.w.now-o.lastAt > 2*time.Second {
 		o.speechless = c.w.now
 	} else if c.w.now-max(o.speechless, o.awakeSince) > c.w.cfg.downAfter+2*time.Second {
 		c.fail("S7", "the master is suspected, nothing is done, and no reason is given: %s", d.Verdict)
@@ -218,7 +218,8 @@ func (c *checks) onLoss(s *server, intent failover.Progress) {
 		c.excused = append(c.excused, false)
 	}
 	planned := intent.Planned() && c.fenced != intent.Epoch
-	var first, end instant = -1, 0 // of the acknowledged writes that are lost
+	var lost []*write // acknowledged, in a failover
+	var end instant
 	for _, wr := range c.w.writes {
 		if wr.entry == nil || kept[wr.number] || c.excused[wr.number] {
 			continue
@@ -237,19 +238,38 @@ func (c *checks) onLoss(s *server, intent failover.Progress) {
 			c.fail("S6", "a handover to %s loses write %d, acknowledged at %s", s.pod.name, wr.number, wr.acked)
 		case wr.waited && c.w.cfg.consistency == failover.ConsistencyStrict:
 			c.fail("S9", "write %d, acknowledged by WAIT at %s, is not on %s, which is promoted, but still exists", wr.number, wr.acked, s.pod.name)
-		case first < 0:
-			first = wr.acked
+		default:
+			lost = append(lost, wr)
 		}
 		// What lay in the sockets of a stopped process is taken when it wakes, however long that was.
 		if woken := wr.entry.at - wr.by.wokeAt; woken < 0 || woken > 200*time.Millisecond {
 			end = max(end, wr.entry.at)
 		}
 	}
-	if first >= 0 && intent.Initialized {
-		// An append-only file knows no lineage; how old a node with lineage may be, then, is maxLagBytes' to say.
-		if end-first > isolatedFor+c.w.cfg.laggardBy && c.w.cfg.disks != diskAppendOnly && c.w.cfg.priorityZero < 0 {
-			c.fail("S9", "the promotion of %s loses %s of acknowledged writes, from %s on", s.pod.name, end-first, first)
+	if intent.Initialized {
+		c.onTail(s, lost, end)
+	}
+}
+
+// onTail: a failover loses what an isolated master took until it stopped by itself, and beyond that no more than maxLagBytes.
+func (c *checks) onTail(s *server, lost []*write, end instant) {
+	older, first := int64(0), instant(0)
+	for _, wr := range lost {
+		if wr.entry.at < end-isolatedFor-c.w.cfg.laggardBy {
+			older += writeBytes
+			if first == 0 {
+				first = wr.acked
+			}
 		}
+	}
+	// An append-only file knows no lineage, so nobody can tell how far a node with lineage is behind it.
+	excused := c.w.cfg.disks == diskAppendOnly || c.w.cfg.priorityZero >= 0
+	limit := c.w.cfg.maxLagBytes
+	if older > 0 && s.booted > first || !c.official.contains(s.head) {
+		limit = 1 // that is for a replica that lags; not for an old disk, and not for another history
+	}
+	if older > limit && limit > 0 && !excused {
+		c.fail("S9", "the promotion of %s loses %s of acknowledged writes, from %s on, and more than maxLagBytes", s.pod.name, end-first, first)
 	}
 }
 

@@ -42,7 +42,7 @@ func randomConfig(r *rand.Rand) config {
 		consistency: pick(r, failover.ConsistencyBounded, failover.ConsistencyBounded, failover.ConsistencyStrict),
 		downAfter:   pick(r, 1000*ms, 2000*ms, 3000*ms),
 		cooldown:    pick(r, time.Second, 3*time.Second),
-		maxLagBytes: pick[int64](r, 0, 1<<20, 1<<20),
+		maxLagBytes: pick[int64](r, 0, 1<<20, 3000),
 		latency:     pick(r, 200*time.Microsecond, ms, 5*ms),
 		lag:         pick(r, 2*ms, 5*ms, 50*ms),
 		laggard:     -1, priorityZero: -1,
