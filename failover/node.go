@@ -134,7 +134,7 @@ type Node struct {
 	Sampled      bool      // Replication holds a sample
 	SampledAt    time.Time
 	OrderedAt    time.Time // when a command that may change it was last sent
-	Stale        bool      // a command was sent since the sample that may have changed it
+	Stale        bool      // a command was sent since the sample that may have changed it, or we were away
 	Replication  Replication
 	Former       Former    // the process that ran in this pod before, as last seen
 	RoleSince    time.Time // since when samples show Replication.Role

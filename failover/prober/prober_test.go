@@ -178,6 +178,7 @@ func TestALoopThatIsLateItselfVoidsSilenceOnce(t *testing.T) {
 	redis.says(func(context.Context) (redisclient.Info, error) { <-stuck; return replica(), nil })
 	w.clock.Step(DefaultPeriod)
 	eventually(t, "its probe is under way", func() bool { return redis.timesAsked() > asked })
+	w.stuck = "u0" // what wakes it now waits until its probe ends
 	w.pass(t, 20*DefaultPeriod, 2)
 	w.Observe(key)
 	w.pass(t, 20*DefaultPeriod, 2)

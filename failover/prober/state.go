@@ -89,8 +89,13 @@ func (s *state) markStale(now time.Time) {
 
 func (s *state) markClientsCut(epoch int64) { s.node.ClientsCut = max(s.node.ClientsCut, epoch) }
 
-// voidSilence makes silence be counted from now on.
-func (s *state) voidSilence(now time.Time) { s.node.WatchedSince = now }
+// voidSilence makes silence be counted from now on, and what was learnt before be looked at again before anybody acts on it: we
+// were away, and the world was not.
+func (s *state) voidSilence(now time.Time) {
+	s.node.WatchedSince = now
+	s.node.Stale = true
+	s.marks++
+}
 
 // contactOf tells what an outcome says about the process. An error on our own side says nothing; it is a silence, and
 // witnesses will have to tell.

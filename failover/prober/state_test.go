@@ -238,3 +238,17 @@ func TestALinkToAnotherMasterIsNoneToThisOne(t *testing.T) {
 		t.Error("a new process has not been linked to anybody")
 	}
 }
+
+func TestAfterAGapOfOurOwnNothingIsActedOnBeforeItWasLookedAtAgain(t *testing.T) {
+	s := sampled()
+	under := outcome{began: at(time.Second), ended: at(2 * time.Second), marks: s.marks, info: replica()}
+	s.voidSilence(at(3 * time.Second))
+	s.record(under)
+	if s.node.Answers() {
+		t.Error("a sample from before the gap may be acted on")
+	}
+	s.record(outcome{began: at(4 * time.Second), ended: at(4 * time.Second), marks: s.marks, info: replica()})
+	if !s.node.Answers() {
+		t.Error("a sample from after the gap may not be acted on")
+	}
+}

@@ -113,7 +113,7 @@ func (c *checks) onSwap(o *operator, before, next failover.Progress) {
 	if next.State == failover.StateFencing {
 		c.fenced = next.Epoch
 	}
-	if next.State == failover.StateFencing && begins(before, next) && next.Cause == failover.Cause(failover.DiagnosisDown) {
+	if next.State == failover.StateFencing && begins(before, next) && before.State != failover.StatePromoting && next.Cause == failover.Cause(failover.DiagnosisDown) {
 		c.onSoftFailover(o, next)
 	}
 	if next.Epoch > before.Epoch && o.last.Next.Epoch >= 0 {
