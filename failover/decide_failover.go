@@ -267,18 +267,21 @@ func (d *decider) continued(ref NodeRef) (Lineage, bool) {
 	if n, found := d.obs.Node(ref); found && n.Sampled && n.Replication.Role == RoleMaster && n.Replication.RunID == ref.RunID {
 		return n.Replication.Lineage, true
 	}
-	lost := d.next.Lineage
 	for _, n := range d.obs.Others(ref) {
 		r := n.Replication
-		if !n.Answers() || !n.Follows(ref.IP) || !r.Linked || r.Syncing || r.Lineage.ReplID == lost.ReplID {
-			continue
+		if n.Answers() && n.Follows(ref.IP) && r.Linked && !r.Syncing && r.Lineage.ReplID != d.next.Lineage.ReplID {
+			return continuation(d.next.Lineage, r.Lineage), true
 		}
-		if lost.Shared(r.Lineage) >= 0 {
-			return r.Lineage, true
-		}
-		return Lineage{ReplID: r.Lineage.ReplID, ReplID2: lost.ReplID, SecondOffset: lost.Offset + 1, Offset: max(lost.Offset, r.Lineage.Offset)}, true
 	}
 	return Lineage{}, false
+}
+
+// continuation is the history that continues lost, as a follower that goes by another name shows it.
+func continuation(lost, shown Lineage) Lineage {
+	if lost.Shared(shown) >= 0 {
+		return shown
+	}
+	return Lineage{ReplID: shown.ReplID, ReplID2: lost.ReplID, SecondOffset: lost.Offset + 1, Offset: max(lost.Offset, shown.Offset)}
 }
 
 // acquaint remembers a process, in place of what was known of its pod.

@@ -67,18 +67,28 @@ func (s *state) sample(o outcome) {
 	}
 	if !r.LinkUp && !first {
 		// Redis keeps the age of its last link when it is told to follow another master.
-		r.Linked = last.Linked && r.Role == last.Role && r.MasterHost == last.MasterHost && r.MasterPort == last.MasterPort
+		r.Linked = last.Linked && sameMaster(r, last)
 	}
-	if first || r.Role != last.Role {
-		s.node.RoleSince = o.began
-	}
-	if first || r.LinkUp != last.LinkUp {
-		s.node.LinkSince = o.began
-	}
+	s.date(first, last, r, o.began)
 	s.node.Sampled, s.node.SampledAt, s.node.Replication = true, o.began, r
 	if o.marks == s.marks {
 		s.node.Stale = false
 	}
+}
+
+// date notes since when role and link are what they are; the first sample of a process is since now.
+func (s *state) date(first bool, last, now failover.Replication, at time.Time) {
+	if first || now.Role != last.Role {
+		s.node.RoleSince = at
+	}
+	if first || now.LinkUp != last.LinkUp {
+		s.node.LinkSince = at
+	}
+}
+
+// sameMaster reports that two samples of a process show it in the same role, under the same master.
+func sameMaster(a, b failover.Replication) bool {
+	return a.Role == b.Role && a.MasterHost == b.MasterHost && a.MasterPort == b.MasterPort
 }
 
 func (s *state) markStale(now time.Time) {

@@ -52,7 +52,7 @@ func (c *checks) onDecision(o *operator, _ failover.Observation, before failover
 	if before.State == failover.StateFencing && d.Next.State == failover.StatePromoting && d.Next.Forced == "" {
 		for _, s := range c.w.servers {
 			if s.runID == d.Next.Candidate.RunID {
-				c.onChoice(o, s, d.Next)
+				c.onChoice(o, s)
 			}
 		}
 	}
@@ -184,7 +184,7 @@ func (c *checks) isOld(s *server, intent failover.Progress) bool {
 }
 
 // onChoice: most data of those within reach, of the lineage, frozen (S3, S4).
-func (c *checks) onChoice(o *operator, s *server, intent failover.Progress) {
+func (c *checks) onChoice(o *operator, s *server) {
 	if c.byHand {
 		return
 	}
