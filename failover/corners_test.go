@@ -265,3 +265,19 @@ func TestAReplicaThatNeverReachedTheMasterIsNoWitness(t *testing.T) {
 		t.Errorf("state %s, reason %s\n%s", w.progress.State, w.progress.Reason, w.story())
 	}
 }
+
+func TestEverybodyIsHeardBeforeALostCandidateIsGivenUp(t *testing.T) {
+	w, candidate, other := promoting(t)
+	w.takeOver(7 * time.Second)
+	w.heard(candidate.Name, ContactRefused)
+	w.now = w.now.Add(QuietenWithin)
+	if d, _ := w.once(); d.Next.State != StatePromoting || len(d.Actions) > 0 {
+		t.Fatalf("%s was given up before %s was heard: %s", candidate.Name, other.Name, d.Verdict)
+	}
+	w.heard("r-0", ContactRefused)
+	w.heard(other.Name, ContactAnswering)
+	w.run()
+	if w.master() != other.Name || w.progress.Epoch != 3 {
+		t.Errorf("master %s by epoch %d\n%s", w.master(), w.progress.Epoch, w.story())
+	}
+}

@@ -188,7 +188,7 @@ func (d *decider) promoting() Decision {
 	ref := *d.next.Candidate
 	n, found := d.obs.Node(ref)
 	if sentence, lost := d.candidateLost(n, found); lost {
-		return d.anotherCandidate(sentence)
+		return d.giveUp(sentence)
 	}
 	unpromoted := n.Answers() && n.Replication.Role == RoleReplica
 	if old, lives := d.oldStillMaster(); lives && unpromoted && old.Answers() && old.UID != ref.UID {
@@ -224,6 +224,14 @@ func (d *decider) candidateLost(n Node, found bool) (string, bool) {
 		return fmt.Sprintf("candidate %s does not answer", ref.Pod), true
 	}
 	return "", false
+}
+
+// giveUp starts over without the candidate, once everybody was heard: after a takeover, only its follower may know what it has written.
+func (d *decider) giveUp(sentence string) Decision {
+	if slices.ContainsFunc(d.obs.Nodes, func(n Node) bool { return unheard(n) && d.tried(n) < DetachWithin }) {
+		return d.hold(ReasonNone, sentence+"; hearing the others first", lookAgainSoon)
+	}
+	return d.anotherCandidate(sentence)
 }
 
 // anotherCandidate starts over under a new epoch: the one before may or may not have become master.
