@@ -17,7 +17,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/resources"
@@ -73,7 +72,7 @@ func (r *WorkloadReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.Recorder == nil {
 		r.Recorder = mgr.GetEventRecorderFor("redisha-workload")
 	}
-	byLabel := handler.EnqueueRequestsFromMapFunc(redisHAByLabel)
+	byLabel := handler.EnqueueRequestsFromMapFunc(byName)
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("workload").
 		For(&v1alpha1.RedisHA{}).
@@ -86,15 +85,6 @@ func (r *WorkloadReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&corev1.PersistentVolumeClaim{}, byLabel).
 		WithOptions(controller.Options{MaxConcurrentReconciles: 4, EnableWarmup: ptr.To(true)}).
 		Complete(r)
-}
-
-// redisHAByLabel maps an object to the RedisHA its label names.
-func redisHAByLabel(_ context.Context, object client.Object) []reconcile.Request {
-	name := object.GetLabels()[v1alpha1.LabelName]
-	if name == "" {
-		return nil
-	}
-	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: object.GetNamespace(), Name: name}}}
 }
 
 // Reconcile makes one pass. An error has been put into the condition Reconciled
