@@ -103,6 +103,7 @@ func progressOf(status *v1alpha1.RedisHAStatus) failover.Progress {
 	p.Epoch, p.Cause, p.Reason, p.Verdict = f.Epoch, failover.Cause(f.Cause), failover.Reason(f.Reason), f.Verdict
 	p.Initialized, p.Request, p.Forced, p.SoftFailovers = f.Initialized, f.Request, f.Forced, int(f.SoftFailovers)
 	p.Lineage, p.Retired, p.Steps = lineageOf(f.Lineage), append([]string(nil), f.RetiredReplIDs...), stepsOf(f.Steps)
+	p.Led = append([]string(nil), f.Led...)
 	if f.Old != nil {
 		old := refOf(*f.Old)
 		p.Old = &old
@@ -128,7 +129,7 @@ func writeProgress(status *v1alpha1.RedisHAStatus, p failover.Progress) {
 		State: v1alpha1.FailoverState(p.State), Since: microTime(p.Since), Epoch: p.Epoch,
 		Cause: string(p.Cause), Reason: string(p.Reason), Verdict: p.Verdict,
 		Initialized: p.Initialized, Request: p.Request, Forced: p.Forced, SoftFailovers: int32(min(p.SoftFailovers, 1<<20)),
-		Lineage: lineageTo(p.Lineage), RetiredReplIDs: append([]string(nil), p.Retired...), Steps: stepsTo(p.Steps),
+		Lineage: lineageTo(p.Lineage), RetiredReplIDs: append([]string(nil), p.Retired...), Led: append([]string(nil), p.Led...), Steps: stepsTo(p.Steps),
 		StartedAt: microTimePtr(p.StartedAt), CooldownUntil: microTimePtr(p.CooldownUntil),
 	}
 	if p.Old != nil {

@@ -41,6 +41,9 @@ func (d *decider) decide() Decision {
 	if d.policy.Mode == ModePaused && !d.next.Running() {
 		return d.hold(ReasonPaused, "paused: observing only", 0)
 	}
+	if d.next.Initialized {
+		d.disown()
+	}
 	switch d.next.State {
 	case StateBootstrapping:
 		return d.bootstrapping()
@@ -131,7 +134,7 @@ func (d *decider) begin(cause Cause, v view) {
 	old := d.next.Master.NodeRef
 	d.next.Old = &old
 	d.next.Lineage = d.next.Master.Lineage
-	if l, ok := v.lastSeen(old.RunID); ok {
+	if l, ok := v.lastSeen(old.RunID, d.next.Master.Lineage); ok {
 		d.next.Lineage = l
 	}
 }

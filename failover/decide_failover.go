@@ -72,6 +72,10 @@ func (d *decider) fencing() Decision {
 		return d.block(actions, chosen.reason, chosen.sentence)
 	}
 	d.next.Steps = withStep(d.next.Steps, StepDetached, d.now)
+	if chosen.anew {
+		d.next.retire(d.next.Lineage.ReplID)
+		d.next.Lineage = chosen.candidate.Replication.Lineage
+	}
 	return d.choose(*chosen.candidate, chosen.sentence)
 }
 
@@ -85,7 +89,7 @@ func (d *decider) recognise() {
 	l := old.Replication.Lineage
 	if d.next.Lineage.Shared(l) < 0 && l.ReplID != d.next.Lineage.ReplID2 && !slices.Contains(d.next.Retired, l.ReplID) {
 		d.next.retire(l.ReplID)
-		d.next.retire(old.Replication.RunID)
+		d.next.lead(old.Replication.RunID)
 	}
 }
 
@@ -191,6 +195,9 @@ func (d *decider) promoting() Decision {
 		return d.giveUp(sentence)
 	}
 	unpromoted := n.Answers() && n.Replication.Role == RoleReplica
+	if d.exchanged(n) {
+		return d.giveUp(fmt.Sprintf("candidate %s holds another history by now than the one it was chosen for", ref.Pod))
+	}
 	if old, lives := d.oldStillMaster(); lives && unpromoted && old.Answers() && old.UID != ref.UID {
 		// It came back, and has served since, for as long as no operator was there to go on.
 		return d.anotherCandidate(old.Name + " answers as master again")
@@ -226,6 +233,14 @@ func (d *decider) candidateLost(n Node, found bool) (string, bool) {
 	return "", false
 }
 
+// exchanged reports that the data of the candidate is not what it was chosen for: somebody pointed it, or whom it followed,
+// elsewhere while no operator was there to go on.
+func (d *decider) exchanged(n Node) bool {
+	chosenForHistory := d.next.Old != nil && d.next.Forced == "" && d.next.Lineage.ReplID != "" && !d.next.led(n)
+	unpromoted := n.Answers() && n.Replication.Role == RoleReplica && n.Replication.RunID == d.next.Candidate.RunID
+	return chosenForHistory && unpromoted && d.next.Lineage.Shared(n.Replication.Lineage) < 0
+}
+
 // giveUp starts over without the candidate, once everybody was heard: after a takeover, only its follower may know what it has written.
 func (d *decider) giveUp(sentence string) Decision {
 	if slices.ContainsFunc(d.obs.Nodes, func(n Node) bool { return unheard(n) && d.tried(n) < DetachWithin }) {
@@ -258,14 +273,21 @@ func (d *decider) anotherCandidate(sentence string) Decision {
 // the old one any more.
 func (d *decider) inherit() {
 	ref, lost := *d.next.Candidate, d.next.Lineage
-	d.next.retire(ref.RunID) // should it come back as master, it is no stranger
+	if n, found := d.obs.Node(ref); found && d.exchanged(n) {
+		return // what it holds is not what became of the lost history
+	}
+	d.next.lead(ref.RunID)
+	published := d.obs.Published.Is(ref, d.next.Epoch)
+	if published && d.policy.Persistent {
+		d.next.rememberLed(ref.UID)
+	}
 	continued, found := d.continued(ref)
 	if !found {
 		return
 	}
 	d.next.retire(continued.ReplID)
 	holdsOld := func(n Node) bool { return n.UID != ref.UID && n.Answers() && lost.Shared(n.Replication.Lineage) >= 0 }
-	if d.obs.Published.Is(ref, d.next.Epoch) || !slices.ContainsFunc(d.obs.Nodes, holdsOld) {
+	if published || !slices.ContainsFunc(d.obs.Nodes, holdsOld) {
 		d.next.Lineage = continued
 	}
 }
@@ -295,6 +317,29 @@ func continuation(lost, shown Lineage) Lineage {
 // acquaint remembers a process, in place of what was known of its pod.
 func (d *decider) acquaint(k KnownNode) {
 	d.next.Known = append(slices.DeleteFunc(d.next.Known, func(o KnownNode) bool { return o.UID == k.UID }), k)
+}
+
+// disown remembers who is linked to a Redis that is none of our nodes, now or before: what it holds is that one's data, and once it
+// is detached nothing tells any more.
+func (d *decider) disown() {
+	for _, n := range d.obs.Nodes {
+		if d.elsewhere(n) && !d.next.isForeign(n) {
+			d.acquaint(KnownNode{NodeRef: n.Ref(), Role: RoleReplica, LinkUp: true, Limitation: LimitForeign})
+		}
+	}
+}
+
+// elsewhere reports a replica that is in sync with an address that is none of our nodes', now or before.
+func (d *decider) elsewhere(n Node) bool {
+	r := n.Replication
+	if !n.Answers() || r.Role != RoleReplica || !r.LinkUp || r.Syncing || r.Fenced() {
+		return false
+	}
+	known := func(ref *NodeRef) bool { return ref != nil && ref.IP == r.MasterHost }
+	ours := known(d.next.Old) || known(d.next.Candidate) || d.next.Master != nil && known(&d.next.Master.NodeRef) ||
+		slices.ContainsFunc(d.next.Known, func(k KnownNode) bool { return known(&k.NodeRef) }) ||
+		slices.ContainsFunc(d.obs.Nodes, func(o Node) bool { return o.IP == r.MasterHost })
+	return !ours
 }
 
 // acquaintFollowers remembers who follows somebody and holds data, and was not in the picture yet: once it is detached, nothing

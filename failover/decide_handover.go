@@ -51,6 +51,12 @@ func (d *decider) drain(v view) Decision {
 func (d *decider) demoted(v view) Decision {
 	d.next.Steps = withStep(d.next.Steps, StepDemoted, v.master.RoleSince)
 	want := v.master.Replication.Lineage
+	if d.next.Lineage.ReplID != "" && d.next.Lineage.Shared(want) < 0 {
+		// Somebody pointed it elsewhere meanwhile: who has all that it holds now has nothing of what it had.
+		f := diagnose(v)
+		f.sentence = v.ref.Pod + " holds another history than the one that was to be handed over"
+		return d.failOver(f)
+	}
 	var complete []Node
 	for _, n := range v.others {
 		l := limitation(n, want, d.policy)

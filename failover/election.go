@@ -20,6 +20,7 @@ const (
 	LimitSurplus      Limitation = "Surplus"       // its ordinal is about to be scaled away
 	LimitStray        Limitation = "StrayMaster"   // a master that nobody elected, with data of its own
 	LimitNoLineage    Limitation = "NoLineage"     // its data does not descend from the master's
+	LimitForeign      Limitation = "Foreign"       // it was in sync with a Redis that is none of our nodes; what it holds is that one's data
 	LimitLagging      Limitation = "Lagging"       // further behind than maxLagBytes
 	LimitAttached     Limitation = "StillAttached" // its offset may still move
 	LimitNotLinked    Limitation = "NotLinked"     // planned only: its link to the master is down
@@ -62,7 +63,7 @@ func frozenLimitation(n Node, lineage Lineage, policy Policy) Limitation {
 // isStray reports a stranger among the nodes of a failover. It is neither fenced nor promoted: its data is nobody's to give up,
 // unless a person named it.
 func (p Progress) isStray(n Node) bool {
-	ours := (p.Old != nil && n.UID == p.Old.UID) || (p.Candidate != nil && n.UID == p.Candidate.UID) || n.Name == p.Forced || p.led(n)
+	ours := (p.Old != nil && n.UID == p.Old.UID) || (p.Candidate != nil && n.UID == p.Candidate.UID) || n.Name == p.Forced
 	return !ours && n.Answers() && p.isStranger(p.Lineage, n)
 }
 
@@ -91,6 +92,7 @@ func compareTrue(a, b bool) int {
 // election is the outcome of choosing: a candidate, or the reason why there is none.
 type election struct {
 	candidate *Node
+	anew      bool // the candidate begins a new history, because the lost one is nobody's any more
 	reason    Reason
 	sentence  string
 }
@@ -132,6 +134,8 @@ func candidates(p Progress, policy Policy, obs Observation) (fit []Node, limits 
 		switch {
 		case p.isStray(n):
 			l = LimitStray
+		case l == LimitNoLineage && p.isForeign(n):
+			l = LimitForeign
 		case l == LimitNoLineage && p.led(n) && n.Replication.Fenced():
 			l = LimitNone // it was chosen for what it holds, and whatever its history is called by now, it is ours
 		}
@@ -193,9 +197,22 @@ func (p Progress) knows(n Node) bool {
 	return false
 }
 
-// led reports a process that we made a master, or were about to, and whose history may go by a name that we never saw.
+// isForeign reports a process that was seen in sync with a Redis that is none of our nodes, and has not got our history since; or
+// one in the same pod that has found data on its volume.
+func (p Progress) isForeign(n Node) bool {
+	r := n.Replication
+	return p.Lineage.Shared(r.Lineage) < 0 && slices.ContainsFunc(p.Known, func(k KnownNode) bool {
+		return k.Limitation == LimitForeign && k.Pod == n.Name && (k.RunID == r.RunID && k.UID == n.UID || r.Keys > 0)
+	})
+}
+
+// led reports a process that we made a master in the running failover, or were about to, or the one that has loaded what such a
+// process wrote, from its volume. Its history may go by a name that we never saw.
 func (p Progress) led(n Node) bool {
-	return n.Replication.RunID != "" && slices.Contains(p.Retired, n.Replication.RunID)
+	r := n.Replication
+	process := r.RunID != "" && slices.Contains(p.Led, r.RunID)
+	volume := slices.Contains(p.Led, n.UID) && r.Keys > 0 && !slices.Contains(p.Retired, r.Lineage.ReplID)
+	return process || volume
 }
 
 // ledUnseen reports a process that led, for how long nobody saw: by a name for its history that we do not know.
@@ -206,7 +223,7 @@ func (p Progress) ledUnseen(n Node) bool {
 // mayReturn reports a process that holds data in its memory, for all that is known, and is out of reach: it hangs, is cut
 // off, or does not let us in.
 func (p Progress) mayReturn(n Node) bool {
-	if n.Contact == ContactAnswering || n.Contact == ContactRefused || n.Exited {
+	if n.Contact == ContactAnswering || n.Contact == ContactRefused || n.Exited || p.isForeign(n) {
 		return false
 	}
 	return p.knows(n) || p.Initialized && mayHaveSynced(n)
@@ -278,7 +295,7 @@ func reseed(p Progress, policy Policy, obs Observation, limits []string) electio
 	if lived || len(fit) == 0 || fit[0].Replication.Keys == 0 && most > 0 || guesses(policy, fit) {
 		return election{reason: ReasonNoCandidate, sentence: fmt.Sprint("no node may be promoted: ", limits)}
 	}
-	return election{candidate: &fit[0], sentence: fmt.Sprintf(
+	return election{candidate: &fit[0], anew: true, sentence: fmt.Sprintf(
 		"every process was restarted and no lineage survived; %s starts a new one with %d key(s)", fit[0].Name, fit[0].Replication.Keys)}
 }
 
@@ -287,7 +304,7 @@ func reseed(p Progress, policy Policy, obs Observation, limits []string) electio
 func seeds(p Progress, obs Observation) (fit []Node, most int64, lived bool) {
 	for _, n := range obs.Nodes {
 		switch {
-		case !n.Answers():
+		case !n.Answers() || p.isForeign(n):
 		case p.knows(n) || p.Lineage.Shared(n.Replication.Lineage) >= 0:
 			lived = true
 		case !n.Terminating && !n.Replication.Syncing && n.Replication.Priority != 0:

@@ -115,6 +115,7 @@ type Progress struct {
 	Candidate   *NodeRef
 	Lineage     Lineage  // of the master that was lost, as last seen
 	Retired     []string // replids of former masters, and run IDs of those whose replid was never seen, newest first
+	Led         []string // run IDs of those who led in the running failover and were lost, and UIDs of pods whose volume has what they wrote
 	Forced      string   // pod that a person wants promoted, whatever is lost by it
 	Request     string   // ID of the request that is being carried out, or was last refused or done
 	Steps       []Step
@@ -129,11 +130,29 @@ type Progress struct {
 // taken for a stranger, and left alone.
 const maxRetired = 8
 
+// maxLed bounds Progress.Led.
+const maxLed = 16
+
 // retire remembers a history that came to its end by a decision of ours.
 func (p *Progress) retire(replID string) {
 	if !slices.Contains(p.Retired, replID) {
 		p.Retired = slices.Insert(p.Retired, 0, replID)
 		p.Retired = p.Retired[:min(len(p.Retired), maxRetired)]
+	}
+}
+
+// lead remembers a process that leads or led in the running failover, by a name for its history that may never be seen. Should it come
+// back as master later, it is no stranger either.
+func (p *Progress) lead(runID string) {
+	p.retire(runID)
+	p.rememberLed(runID)
+}
+
+// rememberLed adds a process or a pod to those who led in the running failover.
+func (p *Progress) rememberLed(id string) {
+	if !slices.Contains(p.Led, id) {
+		p.Led = slices.Insert(p.Led, 0, id)
+		p.Led = p.Led[:min(len(p.Led), maxLed)]
 	}
 }
 
@@ -189,6 +208,7 @@ func (p Progress) Clone() Progress {
 		c.Candidate = &n
 	}
 	c.Retired = append([]string(nil), p.Retired...)
+	c.Led = append([]string(nil), p.Led...)
 	c.Steps = append([]Step(nil), p.Steps...)
 	c.Known = append([]KnownNode(nil), p.Known...)
 	return c

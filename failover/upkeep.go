@@ -21,7 +21,7 @@ func (d *decider) published(n Node) Decision {
 	d.next.Steps = withStep(d.next.Steps, StepPromoted, n.RoleSince)
 	d.next.Steps = withStep(d.next.Steps, StepPublished, d.now)
 	d.move(EventPublish, n.Name+" is published as master")
-	d.next.Known = d.picture(d.view(), true)
+	d.next.Known, d.next.Led = d.picture(d.view(), true), nil
 	next := d.next.Clone()
 	decision := d.reattaching()
 	if decision.Next.State != StateReattaching {
@@ -288,7 +288,11 @@ func portray(v view, n Node, before KnownNode) KnownNode {
 	}
 	sameProcess := before.UID == now.UID && before.RunID == now.RunID
 	now.Attached = n.UID == v.ref.UID || v.attached(n) || (sameProcess && before.Attached)
-	if n.UID != v.ref.UID {
+	switch {
+	case n.UID == v.ref.UID:
+	case sameProcess && before.Limitation == LimitForeign && !v.attached(n):
+		now.Limitation = LimitForeign
+	default:
 		now.Limitation = plannedLimitation(v, n)
 	}
 	if n.Contact == ContactAnswering {

@@ -80,13 +80,17 @@ func (v view) attached(n Node) bool {
 	return n.Answers() && n.Follows(v.ref.IP) && r.LinkUp && !r.Syncing && !r.Loading
 }
 
-// lastSeen returns how far the master's history had got when that process was last seen.
-func (v view) lastSeen(runID string) (Lineage, bool) {
+// lastSeen returns how far the master's history, known as written down, had got when that process was last seen. A master gives
+// it another name by itself, in time; one that was made a replica by hand may show somebody else's.
+func (v view) lastSeen(runID string, known Lineage) (Lineage, bool) {
+	seen, own := v.master.Former.Lineage, false
 	switch {
 	case !v.found || runID == "":
 		return Lineage{}, false
 	case v.master.Sampled && v.master.Replication.RunID == runID:
-		return v.master.Replication.Lineage, true
+		seen, own = v.master.Replication.Lineage, v.master.Replication.Role == RoleMaster
+	case v.master.Former.RunID != runID:
+		return Lineage{}, false
 	}
-	return v.master.Former.Lineage, v.master.Former.RunID == runID
+	return seen, own || known.ReplID == "" || known.Shared(seen) >= 0 || seen.Shared(known) >= 0
 }

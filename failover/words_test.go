@@ -185,6 +185,7 @@ func TestEveryLimitationIsFound(t *testing.T) {
 		LimitLagging:      func(w *world, n *Node) { n.Replication.Lineage.Offset -= w.policy.MaxLagBytes + 1 },
 		LimitNotLinked:    func(_ *world, n *Node) { n.Replication.LinkUp = false },
 		LimitLeaving:      func(_ *world, n *Node) { n.Cordoned = true },
+		LimitForeign:      nil, // of a failover, in corners_test.go
 		LimitAttached:     nil, // of a failover, below
 		LimitStray:        nil,
 	}

@@ -124,6 +124,8 @@ func (w *world) sample(passed time.Duration) {
 			}
 		}
 		switch {
+		case m == nil && r.MasterHost == strangerHost:
+			w.link(n, true, 0)
 		case m == nil || m.Contact == ContactRefused || (m.Contact == ContactAnswering && m.Replication.Role != RoleMaster):
 			w.link(n, false, -1)
 		case m.Contact == ContactAnswering:

@@ -133,6 +133,12 @@ type FailoverStatus struct {
 	// +kubebuilder:validation:MaxItems=16
 	// +optional
 	RetiredReplIDs []string `json:"retiredReplIDs,omitempty"`
+	// led are the run IDs of those who led in the running failover and were lost, and the UIDs
+	// of pods whose volume has what they wrote: whatever their history is called, it is the newest.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	// +optional
+	Led []string `json:"led,omitempty"`
 	// softFailovers counts recent soft failovers; the cooldown doubles with them.
 	// +optional
 	SoftFailovers int32 `json:"softFailovers,omitempty"`

@@ -139,6 +139,7 @@ func (a *api) label(uid string, role failover.Role) (int64, error) {
 	for _, p := range a.w.pods {
 		if p.uid == uid {
 			p.label = role
+			a.w.checks.onLabel(p)
 			a.podsChanged()
 			return a.now.version, nil
 		}

@@ -116,8 +116,12 @@ func (c *checks) onSwap(o *operator, before, next failover.Progress) {
 	if next.State == failover.StateFencing && begins(before, next) && before.State != failover.StatePromoting && next.Cause == failover.Cause(failover.DiagnosisDown) {
 		c.onSoftFailover(o, next)
 	}
-	if next.Epoch > before.Epoch && o.last.Next.Epoch >= 0 {
-		c.w.stats.Promotions++
+	switch {
+	case next.Epoch == before.Epoch:
+	case next.State == failover.StateFencing:
+		c.w.stats.Failovers++
+	case next.State == failover.StateHandingOver:
+		c.w.stats.Handovers++
 	}
 }
 
@@ -167,6 +171,8 @@ func (c *checks) onPromote(s *server, intent failover.Progress) {
 		c.fail("S5", "another process of %s is promoted than the one chosen", s.pod.name)
 	case s.syncing && s.flushed:
 		c.fail("S3", "%s is promoted in the middle of a full synchronisation", s.pod.name)
+	case s.isForeign() && intent.Forced == "" && !c.byHand:
+		c.fail("S3", "%s is promoted and holds the data of another RedisHA", s.pod.name)
 	case s.priority == 0 && c.w.now > reachable && intent.Forced == "" && intent.Initialized && !c.isOld(s, intent):
 		c.fail("S3", "%s is promoted although its priority is 0", s.pod.name)
 	}
@@ -324,6 +330,15 @@ func (c *checks) onPublishSent(next failover.Published) {
 	for _, s := range c.w.servers {
 		if s.pod.uid == next.UID && s.role != failover.RoleMaster && c.w.now-s.roleSince > time.Second && c.w.now-s.booted > time.Second {
 			c.fail("S1", "%s is published as master and has been a replica for %s", next.Pod, c.w.now-s.roleSince)
+		}
+	}
+}
+
+// onLabel: at most one pod carries the master's label (S1).
+func (c *checks) onLabel(labelled *pod) {
+	for _, p := range c.w.pods {
+		if p != labelled && p.label == failover.RoleMaster && labelled.label == failover.RoleMaster {
+			c.fail("S1", "%s is labelled as master while %s is", labelled.name, p.name)
 		}
 	}
 }

@@ -34,10 +34,12 @@ func defects() []*defect {
 	return []*defect{
 		{name: "nobody is detached before choosing", decide: seeing(everybodyFenced, mastersOnly)},
 		{name: "the lowest ordinal is promoted before the most data", decide: choosing(lowestOrdinal)},
+		{name: "the best priority is promoted before the most data", decide: choosing(bestPriority)},
 		{name: "lineage is ignored", decide: seeing(oneLineage, nil)},
 		{name: "promotion without a persisted intent", decide: decideAsIs, persistSkipped: true},
 		{name: "the lease is not checked", decide: decideAsIs, leaseIgnored: true},
 		{name: "the veto is ignored", decide: seeing(deafWitnesses, nil)},
+		{name: "one witness convicts, whatever the others say", decide: seeing(oneWitness, nil)},
 		{name: "an order is taken for its effect", decide: believing},
 		{name: "clients are cut before the new master is published", decide: cuttingEarly},
 		{name: "no boot fence", decide: decideAsIs, bootUnfenced: true},
@@ -112,6 +114,25 @@ func deafWitnesses(obs *failover.Observation, p failover.Progress) {
 	}
 }
 
+// oneWitness hears nobody but a replica that lost its link, if there is one.
+func oneWitness(obs *failover.Observation, p failover.Progress) {
+	if p.Master == nil {
+		return
+	}
+	if m, found := obs.Node(p.Master.NodeRef); !found || m.Contact == failover.ContactAnswering {
+		return
+	}
+	convicts := func(n failover.Node) bool { return n.Answers() && n.Replication.Linked && !n.Replication.LinkUp }
+	if !slices.ContainsFunc(obs.Others(p.Master.NodeRef), convicts) {
+		return
+	}
+	for i := range obs.Nodes {
+		if n := &obs.Nodes[i]; n.UID != p.Master.UID && !convicts(*n) {
+			n.Replication.Linked = false
+		}
+	}
+}
+
 func emptyIsAsGood(obs *failover.Observation, p failover.Progress) {
 	for i := range obs.Nodes {
 		if r := &obs.Nodes[i].Replication; choosesNow(p) && r.Keys == 0 {
@@ -148,6 +169,17 @@ func lowestOrdinal(obs failover.Observation, best failover.NodeRef) failover.Nod
 		r := n.Replication
 		if n.Answers() && r.Fenced() && !r.Loading && !r.Syncing && r.Keys > 0 && r.Priority != 0 {
 			return n.Ref()
+		}
+	}
+	return best
+}
+
+func bestPriority(obs failover.Observation, best failover.NodeRef) failover.NodeRef {
+	priority := 101
+	for _, n := range obs.Nodes {
+		r := n.Replication
+		if n.Answers() && r.Fenced() && !r.Loading && !r.Syncing && r.Keys > 0 && r.Priority > 0 && r.Priority < priority {
+			best, priority = n.Ref(), r.Priority
 		}
 	}
 	return best

@@ -52,6 +52,7 @@ var faultKinds = []struct {
 	{"sick observer", 1, func(w *world, f fault) { w.sickTill = w.now + f.dur }},
 	{"promote by hand", 2, (*world).promoteByHand},
 	{"follow by hand", 3, (*world).followByHand},
+	{"follow a stranger", 2, (*world).followStranger},
 }
 
 // randomFaults draws the faults of a schedule. They come in bursts: a corner is where two of them meet.

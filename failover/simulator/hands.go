@@ -349,6 +349,9 @@ func (w *world) nameOf(ip string) string {
 }
 
 func (w *world) podOf(ip string) *pod {
+	if ip == w.stranger.ip {
+		return w.stranger
+	}
 	for _, p := range w.pods {
 		if p.ip == ip && ip != "" {
 			return p

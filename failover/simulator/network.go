@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// party is an end of the network: a pod's slot (its ordinal), an operator, the API server, or the clients.
+// party is an end of the network: a pod's slot (its ordinal), an operator, the API server, the clients, or the pod of another
+// RedisHA.
 type party int
 
 const (
@@ -14,6 +15,7 @@ const (
 	operatorB
 	apiServer
 	clients
+	elsewhere
 	parties
 )
 

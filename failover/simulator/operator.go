@@ -267,11 +267,11 @@ func (l leaseOf) Left() time.Duration {
 	return l.o.leaseTill.Sub(l.o.now())
 }
 
-// Leader election as client-go does it, with the manager's defaults.
+// Leader election as client-go does it, with the manager's defaults (cmd/manager/options.go).
 const (
-	leaseDuration = 6 * time.Second
-	renewDeadline = 4 * time.Second
-	retryPeriod   = time.Second
+	leaseDuration = 5 * time.Second
+	renewDeadline = 3500 * time.Millisecond
+	retryPeriod   = 500 * time.Millisecond
 )
 
 // elect tries to become leader, and to remain it.

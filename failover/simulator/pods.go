@@ -220,10 +220,8 @@ func (w *world) podAt(ordinal int) *pod {
 
 // serverAt is the process that listens at an address.
 func (w *world) serverAt(ip string) *server {
-	for _, p := range w.pods {
-		if p.ip == ip && p.ip != "" && p.server != nil && p.server.alive {
-			return p.server
-		}
+	if p := w.podOf(ip); p != nil && p.server != nil && p.server.alive {
+		return p.server
 	}
 	return nil
 }

@@ -97,6 +97,9 @@ func (s schedule) describe() string {
 	if c.priorityZero >= 0 {
 		fmt.Fprintf(&b, ", r-%d has priority 0", c.priorityZero)
 	}
+	if c.preferred >= 0 {
+		fmt.Fprintf(&b, ", r-%d is preferred", c.preferred)
+	}
 	if c.crashAfter != "" {
 		fmt.Fprintf(&b, ", an operator dies after it has persisted %s", c.crashAfter)
 	}
@@ -109,7 +112,7 @@ func (s schedule) describe() string {
 
 // String sums up, for people.
 func (s Stats) String() string {
-	return fmt.Sprintf("%d schedules, %d steps, %d decisions, %d faults injected, %d promotions begun, %d operator crashes, %d takeovers, "+
+	return fmt.Sprintf("%d schedules, %d steps, %d decisions, %d faults injected, %d failovers, %d handovers, %d operator crashes, %d takeovers, "+
 		"%d writes acknowledged, %d lost with a failover, %d requests of a person to force or discard",
-		s.Schedules, s.Steps, s.Decisions, s.Faults, s.Promotions, s.crashes, s.takeovers, s.acked, s.lostPlain, s.forced+s.discards)
+		s.Schedules, s.Steps, s.Decisions, s.Faults, s.Failovers, s.Handovers, s.crashes, s.takeovers, s.acked, s.lostPlain, s.forced+s.discards)
 }

@@ -67,8 +67,8 @@ func (w *world) play(faults []fault) {
 	w.run(healed+50*time.Millisecond, w.violated)
 	w.note("--- everything is healed")
 	for _, s := range w.servers {
-		if s.priority != 100 {
-			s.priority, s.priorityAt = 100, w.now
+		if usual := w.cfg.priority(s.pod.ordinal); s.priority != usual {
+			s.priority, s.priorityAt = usual, w.now
 		}
 	}
 	if !w.violated() && !w.untilSettled(convergeWithin) {
@@ -134,7 +134,12 @@ func (w *world) remedy() {
 		return
 	}
 	servers := slices.Clone(w.servers)
-	slices.SortStableFunc(servers, func(a, b *server) int { return int(b.head.keyCount() - a.head.keyCount()) })
+	slices.SortStableFunc(servers, func(a, b *server) int {
+		if a.isForeign() != b.isForeign() {
+			return map[bool]int{true: 1, false: -1}[a.isForeign()]
+		}
+		return int(b.head.keyCount() - a.head.keyCount())
+	})
 	for _, s := range servers {
 		if s.pod.terminating || s.loading() {
 			continue
@@ -170,7 +175,6 @@ func (s *Stats) add(o Stats) {
 	s.Steps += o.Steps
 	s.Faults += o.Faults
 	s.Decisions += o.Decisions
-	s.Promotions += o.Promotions
 	s.Handovers += o.Handovers
 	s.Failovers += o.Failovers
 	s.crashes += o.crashes

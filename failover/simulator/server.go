@@ -83,7 +83,7 @@ func (w *world) newServer(p *pod) *server {
 	s := &server{
 		w: w, pod: p, runID: w.id("run"), alive: true, role: failover.RoleReplica,
 		masterIP: failover.FenceHost, masterPort: failover.FencePort,
-		replid: w.id("lin"), priority: 100, replid2: noReplID, second: -1, aloneSince: w.now,
+		replid: w.id("lin"), priority: w.cfg.priority(p.ordinal), replid2: noReplID, second: -1, aloneSince: w.now,
 		booted: w.now, roleSince: w.now, reachableSince: w.now, wokeAt: -time.Hour,
 	}
 	if im := p.disk(); im != nil {

@@ -19,7 +19,7 @@ func TestNoScheduleBreaksAPromise(t *testing.T) {
 		finding.Write(&story)
 		t.Error(story.String())
 	}
-	if stats.Promotions < testSchedules/2 || stats.acked < testSchedules {
+	if stats.Failovers < testSchedules/2 || stats.acked < testSchedules {
 		t.Errorf("hardly anything happened: %s", stats)
 	}
 }

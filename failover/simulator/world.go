@@ -20,6 +20,7 @@ type config struct {
 	latency, lag, laggardBy time.Duration
 	laggard                 int // ordinal of a replica that lags; -1: none
 	priorityZero            int // ordinal; -1: none
+	preferred               int // ordinal of a pod with a better priority than the others; -1: none
 	syncing, loading        time.Duration
 	backlogSize             int64
 	period                  time.Duration // of probes
@@ -45,7 +46,7 @@ func randomConfig(r *rand.Rand) config {
 		maxLagBytes: pick[int64](r, 0, 1<<20, 3000),
 		latency:     pick(r, 200*time.Microsecond, ms, 5*ms),
 		lag:         pick(r, 2*ms, 5*ms, 50*ms),
-		laggard:     -1, priorityZero: -1,
+		laggard:     -1, priorityZero: -1, preferred: -1,
 		syncing: pick(r, 20*ms, 100*ms, 800*ms), loading: pick(r, 5*ms, 50*ms, 1500*ms),
 		backlogSize: pick[int64](r, 1<<30, 1<<30, 1500),
 		period:      pick(r, 200*ms, 300*ms),
@@ -61,6 +62,9 @@ func randomConfig(r *rand.Rand) config {
 	}
 	if c.pods > 1 && r.IntN(8) == 0 {
 		c.priorityZero = r.IntN(c.pods)
+	}
+	if r.IntN(4) == 0 {
+		c.preferred = r.IntN(c.pods)
 	}
 	if r.IntN(5) == 0 {
 		c.crashAfter = pick(r, failover.StateFencing, failover.StatePromoting, failover.StateReattaching, failover.StateHandingOver, failover.StateStable)
@@ -78,6 +82,7 @@ type world struct {
 	operators []*operator
 	pods      []*pod
 	servers   []*server // that run
+	stranger  *pod      // of another RedisHA, with the same password
 	disks     map[int]*image
 	usedIPs   map[string]bool
 	wanted    int // pods, by the StatefulSet
@@ -99,8 +104,8 @@ type world struct {
 // Stats counts what happened in schedules.
 type Stats struct {
 	Schedules, Steps, Faults           int
-	Decisions, Promotions, Handovers   int
-	Failovers, crashes, takeovers      int
+	Decisions, Failovers, Handovers    int // failovers and handovers as they were begun
+	crashes, takeovers                 int // of operators
 	acked, lostPlain, forced, discards int
 }
 
@@ -125,6 +130,7 @@ func newWorld(seed uint64, cfg config, d *defect, tracing bool) *world {
 	for ordinal := range cfg.pods {
 		w.createPod(ordinal)
 	}
+	w.createStranger()
 	for i := range 2 {
 		w.clients = append(w.clients, &client{w: w, wait: i == 1})
 	}

@@ -1,0 +1,42 @@
+package simulator
+
+import "github.com/redisha/redisha/failover"
+
+// strangersKeys is how many keys another RedisHA holds: more than any schedule writes, so that whoever counts keys prefers it.
+const strangersKeys = 100_000
+
+// createStranger makes the master of another RedisHA. No operator of this one watches it; a replica of ours gets there by a
+// person's mistake, or when an address that it still follows is given out again.
+func (w *world) createStranger() {
+	p := &pod{w: w, name: "another RedisHA", ordinal: -1, slot: elsewhere, uid: w.id("uid"), ip: "10.9.9.9"}
+	s := &server{
+		w: w, pod: p, runID: w.id("run"), alive: true, role: failover.RoleMaster, writable: "another operator",
+		replid: w.id("lin"), replid2: noReplID, second: -1, backlog: true, offset: strangersKeys * writeBytes, backlogFrom: 1,
+		head: &entry{depth: 1, offset: strangersKeys * writeBytes, keys: strangersKeys}, priority: 100,
+	}
+	p.server, w.stranger = s, p
+}
+
+// isForeign reports that a process holds the data of another RedisHA.
+func (s *server) isForeign() bool {
+	return s.head != nil && s.head.contains(s.w.stranger.server.head)
+}
+
+// followStranger points a replica at the master of another RedisHA.
+func (w *world) followStranger(f fault) {
+	w.onServer(f.a, func(s *server) {
+		if s.hung || s.loading() || s.role == failover.RoleMaster {
+			return
+		}
+		w.note("%s follows %s", s.pod.name, w.stranger.name)
+		s.replicaOf(w.stranger.ip, redisPort)
+	})
+}
+
+// priority is the replica-priority in a pod's redis.conf.
+func (c config) priority(ordinal int) int {
+	if ordinal == c.preferred {
+		return 10
+	}
+	return 100
+}

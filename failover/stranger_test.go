@@ -1,0 +1,120 @@
+package failover
+
+import "testing"
+
+// strangerHost is the address of a Redis that is none of our nodes.
+const strangerHost = "10.9.9.9"
+
+// followStranger has a person point a node at another RedisHA's master, whose data replaces what it had.
+func (w *world) followStranger(name string) {
+	n := w.node(name)
+	n.Replication.Role, n.Replication.MasterHost, n.Replication.MasterPort, n.Replication.Keys = RoleReplica, strangerHost, 6379, 100000
+	n.Replication.Lineage = Lineage{ReplID: "foreign", ReplID2: noReplID, SecondOffset: -1, Offset: 9_000_000}
+	w.sample(0)
+}
+
+func TestTheDataOfAnotherRedisHAIsNeverPromoted(t *testing.T) {
+	tests := map[string]struct {
+		happen func(w *world)
+		master string // empty: nobody
+	}{
+		"a replica that was led astray, with its master lost": {func(w *world) {
+			w.onAction = func(Action) bool { return false } // no operator was there to lead it back
+			w.followStranger("r-0")
+			w.followStranger("r-1")
+			w.onAction = nil
+		}, "r-2"},
+		"one that was restarted empty, like everybody, and led astray": {func(w *world) {
+			for _, name := range []string{"r-0", "r-1", "r-2"} {
+				w.reboot(name, 0)
+			}
+			w.followStranger("r-0")
+		}, "r-1"},
+		"one that has been ordered back and has nothing of ours yet": {func(w *world) {
+			w.followStranger("r-1")
+			w.once()
+			w.node("r-1").Replication.Lineage = Lineage{ReplID: "foreign", ReplID2: noReplID, SecondOffset: -1, Offset: 9_000_000}
+			w.node("r-1").Replication.Keys = 100000
+			w.reboot("r-0", 0)
+			w.reboot("r-2", 0)
+		}, "r-0"},
+		"one that has found what it got from there on its volume": {func(w *world) {
+			w.policy.Persistent = true
+			w.followStranger("r-1")
+			w.once()
+			w.restart("r-1", false)
+			w.restart("r-2", false)
+			w.node("r-1").Replication.Keys, w.node("r-2").Replication.Keys = 100000, 5
+			w.remove("r-0")
+		}, "r-2"},
+		"nobody else left": {func(w *world) {
+			w.followStranger("r-0")
+			w.remove("r-1")
+			w.remove("r-2")
+		}, ""},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			w := settled(t, 3)
+			w.write(1000, nil)
+			tc.happen(w)
+			w.run()
+			if tc.master == "" {
+				if w.progress.State != StateBlocked || w.progress.Reason != ReasonNoCandidate {
+					t.Errorf("state %s, reason %s\n%s", w.progress.State, w.progress.Reason, w.story())
+				}
+				return
+			}
+			if w.master() != tc.master || w.progress.State != StateStable {
+				t.Errorf("master %s in state %s, want %s\n%s", w.master(), w.progress.State, tc.master, w.story())
+			}
+		})
+	}
+}
+
+func TestAHandoverDoesNotHandOverTheDataOfAnotherRedisHA(t *testing.T) {
+	// The operator dies in the middle of a handover; meanwhile a person points the demoted master elsewhere, and it drags its
+	// replicas along.
+	for _, state := range []State{StateHandingOver, StatePromoting} {
+		t.Run(string(state), func(t *testing.T) {
+			w := settled(t, 3)
+			w.write(1000, nil)
+			w.request = &Request{ID: "r-1", Target: "r-1"}
+			w.onAction = func(a Action) bool { _, promotes := a.(Promote); return !promotes }
+			for w.progress.State != state || !w.node("r-0").Replication.Fenced() {
+				w.once()
+			}
+			w.onAction = nil
+			for _, name := range []string{"r-0", "r-1", "r-2"} {
+				w.followStranger(name)
+			}
+			w.node("r-0").Replication.MasterHost, w.node("r-0").Replication.MasterPort = FenceHost, FencePort // by our own order
+			w.run()
+			if w.progress.State != StateBlocked || w.progress.Reason != ReasonNoCandidate {
+				t.Errorf("master %s in state %s, reason %s\n%s", w.master(), w.progress.State, w.progress.Reason, w.story())
+			}
+			if w.progress.Lineage.ReplID == "foreign" {
+				t.Errorf("it is taken for the lost master's history: %+v", w.progress.Lineage)
+			}
+		})
+	}
+}
+
+func TestAForeignNodeIsItselfAgainOnceItIsAttached(t *testing.T) {
+	w := settled(t, 3)
+	w.write(1000, nil)
+	w.followStranger("r-1")
+	w.run()
+	for _, k := range w.progress.Known {
+		if k.Pod == "r-1" && (k.Limitation != LimitForeign || k.Attached) {
+			t.Errorf("while it has not settled: %+v", k)
+		}
+	}
+	w.sleep(2 * pictureSettles)
+	w.run()
+	for _, k := range w.progress.Known {
+		if k.Limitation != LimitNone || !k.Attached {
+			t.Errorf("%+v\n%s", k, w.story())
+		}
+	}
+}
