@@ -224,6 +224,29 @@ func TestWhatAPublishedCandidateLeftOnItsVolumeWinsOverAnOlderOne(t *testing.T) 
 	}
 }
 
+func TestACandidateThatHasWrittenIsFollowedThoughNobodyKnowsThatItWasPublished(t *testing.T) {
+	// The answer to the publication was lost. The candidate was killed after it had written, and has restarted; who followed it has
+	// what it wrote by a name that only they and the last sample of it know.
+	for _, wrote := range []int64{200, 0} {
+		w, candidate, other := promoting(t)
+		w.once() // promoted
+		led := w.node(candidate.Name).Replication.Lineage
+		led.Offset += wrote
+		w.reboot("r-1", 0)
+		w.node("r-1").Former.Lineage = led
+		old := w.node("r-0") // restarted from a snapshot, with all that it had when it was lost
+		old.Contact, old.Replication.RunID, old.Replication.Keys, old.Replication.Role = ContactAnswering, "again", 4, RoleReplica
+		old.Replication.MasterHost, old.Replication.MasterPort = FenceHost, FencePort
+		other.Replication.MasterHost, other.Replication.MasterPort = FenceHost, FencePort
+		other.Replication.Lineage = Lineage{ReplID: led.ReplID, ReplID2: noReplID, SecondOffset: -1, Offset: led.Offset}
+		w.sample(0)
+		w.run()
+		if want := map[bool]string{true: "r-2", false: "r-0"}[wrote > 0]; w.master() != want || w.progress.State != StateStable {
+			t.Errorf("%d bytes written: master %s in state %s, want %s\n%s", wrote, w.master(), w.progress.State, want, w.story())
+		}
+	}
+}
+
 func TestACandidateThatLedUnseenIsNoStranger(t *testing.T) {
 	w, candidate, other := promoting(t)
 	candidate.Contact = ContactSilent

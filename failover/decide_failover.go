@@ -195,9 +195,6 @@ func (d *decider) promoting() Decision {
 		return d.giveUp(sentence)
 	}
 	unpromoted := n.Answers() && n.Replication.Role == RoleReplica
-	if d.exchanged(n) {
-		return d.giveUp(fmt.Sprintf("candidate %s holds another history by now than the one it was chosen for", ref.Pod))
-	}
 	if old, lives := d.oldStillMaster(); lives && unpromoted && old.Answers() && old.UID != ref.UID {
 		// It came back, and has served since, for as long as no operator was there to go on.
 		return d.anotherCandidate(old.Name + " answers as master again")
@@ -225,6 +222,8 @@ func (d *decider) candidateLost(n Node, found bool) (string, bool) {
 		return fmt.Sprintf("pod %s of the candidate is gone", ref.Pod), true
 	case n.Sampled && ref.RunID != "" && n.Replication.RunID != "" && n.Replication.RunID != ref.RunID:
 		return fmt.Sprintf("candidate %s was restarted", ref.Pod), true
+	case d.exchanged(n):
+		return fmt.Sprintf("candidate %s holds another history by now than the one it was chosen for", ref.Pod), true
 	case n.Contact == ContactRefused && d.tried(n) >= QuietenWithin:
 		return fmt.Sprintf("nobody listens at candidate %s", ref.Pod), true
 	case n.Contact != ContactAnswering && d.tried(n) >= PromoteWithin:
@@ -266,93 +265,6 @@ func (d *decider) anotherCandidate(sentence string) Decision {
 	d.next.Candidate = nil
 	d.next.Steps = slices.DeleteFunc(d.next.Steps, func(s Step) bool { return s.Name == StepDemoted }) // no handover any more
 	return Decision{Next: d.next, Verdict: sentence + "; choosing again", RequeueAfter: time.Nanosecond}
-}
-
-// inherit continues the lost history with what the candidate, now lost as well, has written under a name of its own: who follows it
-// already goes by that name. A candidate that was not published has written nothing; its name matters only if nobody goes by
-// the old one any more.
-func (d *decider) inherit() {
-	ref, lost := *d.next.Candidate, d.next.Lineage
-	if n, found := d.obs.Node(ref); found && d.exchanged(n) {
-		return // what it holds is not what became of the lost history
-	}
-	d.next.lead(ref.RunID)
-	published := d.obs.Published.Is(ref, d.next.Epoch)
-	if published && d.policy.Persistent {
-		d.next.rememberLed(ref.UID)
-	}
-	continued, found := d.continued(ref)
-	if !found {
-		return
-	}
-	d.next.retire(continued.ReplID)
-	holdsOld := func(n Node) bool { return n.UID != ref.UID && n.Answers() && lost.Shared(n.Replication.Lineage) >= 0 }
-	if published || !slices.ContainsFunc(d.obs.Nodes, holdsOld) {
-		d.next.Lineage = continued
-	}
-}
-
-// continued is the history that the candidate went on with, as seen at itself or at one of its followers.
-func (d *decider) continued(ref NodeRef) (Lineage, bool) {
-	if n, found := d.obs.Node(ref); found && n.Sampled && n.Replication.Role == RoleMaster && n.Replication.RunID == ref.RunID {
-		return n.Replication.Lineage, true
-	}
-	for _, n := range d.obs.Others(ref) {
-		r := n.Replication
-		if n.Answers() && n.Follows(ref.IP) && r.Linked && !r.Syncing && r.Lineage.ReplID != d.next.Lineage.ReplID {
-			return continuation(d.next.Lineage, r.Lineage), true
-		}
-	}
-	return Lineage{}, false
-}
-
-// continuation is the history that continues lost, as a follower that goes by another name shows it.
-func continuation(lost, shown Lineage) Lineage {
-	if lost.Shared(shown) >= 0 {
-		return shown
-	}
-	return Lineage{ReplID: shown.ReplID, ReplID2: lost.ReplID, SecondOffset: lost.Offset + 1, Offset: max(lost.Offset, shown.Offset)}
-}
-
-// acquaint remembers a process, in place of what was known of its pod.
-func (d *decider) acquaint(k KnownNode) {
-	d.next.Known = append(slices.DeleteFunc(d.next.Known, func(o KnownNode) bool { return o.UID == k.UID }), k)
-}
-
-// disown remembers who is linked to a Redis that is none of our nodes, now or before: what it holds is that one's data, and once it
-// is detached nothing tells any more.
-func (d *decider) disown() {
-	for _, n := range d.obs.Nodes {
-		if d.elsewhere(n) && !d.next.isForeign(n) {
-			d.acquaint(KnownNode{NodeRef: n.Ref(), Role: RoleReplica, LinkUp: true, Limitation: LimitForeign})
-		}
-	}
-}
-
-// elsewhere reports a replica that is in sync with an address that is none of our nodes', now or before.
-func (d *decider) elsewhere(n Node) bool {
-	r := n.Replication
-	if !n.Answers() || r.Role != RoleReplica || !r.LinkUp || r.Syncing || r.Fenced() {
-		return false
-	}
-	known := func(ref *NodeRef) bool { return ref != nil && ref.IP == r.MasterHost }
-	ours := known(d.next.Old) || known(d.next.Candidate) || d.next.Master != nil && known(&d.next.Master.NodeRef) ||
-		slices.ContainsFunc(d.next.Known, func(k KnownNode) bool { return known(&k.NodeRef) }) ||
-		slices.ContainsFunc(d.obs.Nodes, func(o Node) bool { return o.IP == r.MasterHost })
-	return !ours
-}
-
-// acquaintFollowers remembers who follows somebody and holds data, and was not in the picture yet: once it is detached, nothing
-// tells any more that it got its data in this life and did not find it on its volume.
-func (d *decider) acquaintFollowers() {
-	for _, n := range d.obs.Nodes {
-		r := n.Replication
-		before, known := d.lastKnown(n)
-		if !n.Answers() || r.Role != RoleReplica || r.Fenced() || r.Syncing || r.Keys == 0 || known && before.RunID == r.RunID {
-			continue
-		}
-		d.acquaint(KnownNode{NodeRef: n.Ref(), Role: RoleReplica, LinkUp: r.LinkUp})
-	}
 }
 
 // firstMinReplicas is the value a new master starts with: 1 if somebody is there to follow it at

@@ -186,54 +186,6 @@ func (p Progress) attachedBeside() int {
 	return count
 }
 
-// knows reports whether n is an incarnation that was attached when all was well: its memory
-// holds what it replicated, whatever its disk says. Of one that was never heard it has to be supposed.
-func (p Progress) knows(n Node) bool {
-	for _, k := range p.Known {
-		if k.Attached && k.UID == n.UID && k.RunID != "" && (k.RunID == n.Replication.RunID || !n.Sampled) {
-			return true
-		}
-	}
-	return false
-}
-
-// isForeign reports a process that was seen in sync with a Redis that is none of our nodes, and has not got our history since; or
-// one in the same pod that has found data on its volume.
-func (p Progress) isForeign(n Node) bool {
-	r := n.Replication
-	return p.Lineage.Shared(r.Lineage) < 0 && slices.ContainsFunc(p.Known, func(k KnownNode) bool {
-		return k.Limitation == LimitForeign && k.Pod == n.Name && (k.RunID == r.RunID && k.UID == n.UID || r.Keys > 0)
-	})
-}
-
-// led reports a process that we made a master in the running failover, or were about to, or the one that has loaded what such a
-// process wrote, from its volume. Its history may go by a name that we never saw.
-func (p Progress) led(n Node) bool {
-	r := n.Replication
-	process := r.RunID != "" && slices.Contains(p.Led, r.RunID)
-	volume := slices.Contains(p.Led, n.UID) && r.Keys > 0 && !slices.Contains(p.Retired, r.Lineage.ReplID)
-	return process || volume
-}
-
-// ledUnseen reports a process that led, for how long nobody saw: by a name for its history that we do not know.
-func (p Progress) ledUnseen(n Node) bool {
-	return p.led(n) && p.Lineage.Shared(n.Replication.Lineage) < 0
-}
-
-// mayReturn reports a process that holds data in its memory, for all that is known, and is out of reach: it hangs, is cut
-// off, or does not let us in.
-func (p Progress) mayReturn(n Node) bool {
-	if n.Contact == ContactAnswering || n.Contact == ContactRefused || n.Exited || p.isForeign(n) {
-		return false
-	}
-	return p.knows(n) || p.Initialized && mayHaveSynced(n)
-}
-
-// mayHaveSynced reports a process that may have got the data since it was last heard, if it ever was. It may be the only one left.
-func mayHaveSynced(n Node) bool {
-	return n.IP != "" && (!n.Sampled || n.Replication.Keys > 0 || !n.Replication.Fenced())
-}
-
 // awaited names a node that may come back with newer data than anybody present. It matters only
 // after a full outage, when every process has been restarted.
 func awaited(p Progress, obs Observation) (string, bool) {
@@ -344,22 +296,6 @@ func bySeed(a, b Node, p Progress, policy Policy) int {
 		compareTrue(a.Replication.Priority != 0, b.Replication.Priority != 0),
 		byData(a, b),
 	)
-}
-
-// lived reports a process with data that ran before the master was lost, though it was never seen attached: what it holds is no
-// leftover of a volume.
-func (p Progress) lived(n Node) bool {
-	return n.Replication.Keys > 0 && slices.ContainsFunc(p.Known, func(k KnownNode) bool {
-		return k.UID == n.UID && k.RunID != "" && k.RunID == n.Replication.RunID
-	})
-}
-
-// kept is how many keys a process has kept in its memory; what it may have found on a volume that is not meant to persist is none.
-func kept(p Progress, n Node) int64 {
-	if p.lived(n) {
-		return n.Replication.Keys
-	}
-	return 0
 }
 
 // successor chooses the candidate of a handover; target restricts it to one pod.

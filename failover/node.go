@@ -80,6 +80,11 @@ func (l Lineage) Shared(other Lineage) int64 {
 	return -1
 }
 
+// beyondFork reports that this history continues another one and has gone on by itself.
+func (l Lineage) beyondFork(of Lineage) bool {
+	return l.ReplID2 == of.ReplID && l.Offset >= l.SecondOffset
+}
+
 // Replication is one sample of a node's INFO.
 type Replication struct {
 	RunID       string

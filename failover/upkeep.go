@@ -288,18 +288,23 @@ func portray(v view, n Node, before KnownNode) KnownNode {
 	}
 	sameProcess := before.UID == now.UID && before.RunID == now.RunID
 	now.Attached = n.UID == v.ref.UID || v.attached(n) || (sameProcess && before.Attached)
-	switch {
-	case n.UID == v.ref.UID:
-	case sameProcess && before.Limitation == LimitForeign && !v.attached(n):
-		now.Limitation = LimitForeign
-	default:
-		now.Limitation = plannedLimitation(v, n)
-	}
+	now.Limitation = portrayedLimitation(v, n, before)
 	if n.Contact == ContactAnswering {
 		now.Role = n.Replication.Role
 		now.LinkUp = n.Replication.LinkUp && now.Role == RoleReplica
 	}
 	return now
+}
+
+// portrayedLimitation is why n may not be promoted. What it got elsewhere it keeps, on its volume too, until it is attached to ours.
+func portrayedLimitation(v view, n Node, before KnownNode) Limitation {
+	switch {
+	case n.UID == v.ref.UID:
+		return LimitNone
+	case before.Limitation == LimitForeign && !v.attached(n):
+		return LimitForeign
+	}
+	return plannedLimitation(v, n)
 }
 
 func (d *decider) lastKnown(n Node) (KnownNode, bool) {

@@ -86,6 +86,11 @@ func (in *FailoverStatus) DeepCopyInto(out *FailoverStatus) {
 		*out = make([]string, len(*in))
 		copy(*out, *in)
 	}
+	if in.Led != nil {
+		in, out := &in.Led, &out.Led
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	if in.StartedAt != nil {
 		in, out := &in.StartedAt, &out.StartedAt
 		*out = (*in).DeepCopy()

@@ -135,10 +135,11 @@ func orNobody(pod string) string {
 	return pod
 }
 
-func (a *api) label(uid string, role failover.Role) (int64, error) {
+func (a *api) label(uid string, role failover.Role, late bool) (int64, error) {
 	for _, p := range a.w.pods {
 		if p.uid == uid {
 			p.label = role
+			p.labelLate = late
 			a.w.checks.onLabel(p)
 			a.podsChanged()
 			return a.now.version, nil

@@ -51,8 +51,10 @@ func (h hands) write(ctx context.Context, p failover.Published) error {
 func (h hands) Label(ctx context.Context, _ string, a failover.Label) error {
 	h.o.effect()
 	var version int64
+	life := h.o.life
 	err := h.o.call(ctx, true, func() (err error) {
-		version, err = h.o.world.api.label(a.Node.UID, a.Role)
+		late := h.o.life != life || h.o.world.api.lease.holder != h.o.party
+		version, err = h.o.world.api.label(a.Node.UID, a.Role, late)
 		return err
 	})
 	if err == nil {

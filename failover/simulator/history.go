@@ -33,6 +33,14 @@ func (e *entry) contains(o *entry) bool {
 	return e == o
 }
 
+// asOf returns the history as it was at an instant, or floor if it comes to that first.
+func (e *entry) asOf(by instant, floor *entry) *entry {
+	for e != nil && e.at > by && e != floor {
+		e = e.parent
+	}
+	return e
+}
+
 // keyCount is the number of keys of a data set: each write has its own.
 func (e *entry) keyCount() int64 {
 	if e == nil {

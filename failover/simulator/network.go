@@ -93,12 +93,24 @@ func (l *upstream) flow() {
 	w := l.replica.w
 	from, to := l.source.pod.slot, l.replica.pod.slot
 	stopped := l.source.hung || l.replica.hung || !l.source.alive
-	if data := !stopped && !w.cut(from, to); data {
-		if l.stalledAt >= 0 {
-			l.flowing = w.now
-		}
-		l.stalledAt = -1
-	} else if l.stalledAt < 0 {
+	l.flowData(!stopped && !w.cut(from, to))
+	l.flowAcks(!stopped && !w.cut(to, from))
+	// The connection may have ended on the other side while nothing could tell.
+	if l.endedThere() && l.up && !w.cut(from, to) && (!l.source.alive || !w.cut(to, from)) {
+		l.replica.arrive(func() { l.replica.lost(l) })
+	}
+}
+
+// endedThere reports that for the master's side there is no connection any more.
+func (l *upstream) endedThere() bool { return !l.source.alive || !l.counted }
+
+// flowData follows what comes from the master; the replica ends a connection that brings nothing for long.
+func (l *upstream) flowData(flows bool) {
+	w := l.replica.w
+	switch {
+	case flows && l.stalledAt >= 0:
+		l.flowing, l.stalledAt = w.now, -1
+	case !flows && l.stalledAt < 0:
 		l.stalledAt = w.now
 		since := w.now
 		w.after(replTimeout, func() {
@@ -108,22 +120,25 @@ func (l *upstream) flow() {
 			}
 		})
 	}
-	if acks := !stopped && !w.cut(to, from); acks {
+}
+
+// flowAcks follows what comes from the replica; the master ends a connection that brings nothing for long.
+func (l *upstream) flowAcks(flow bool) {
+	w := l.replica.w
+	switch {
+	case flow:
 		l.silentAt = -1
-	} else if l.silentAt < 0 {
+	case l.silentAt < 0:
 		l.silentAt = w.now
 		since := w.now
 		w.after(replTimeout, func() {
-			if l.counted && l.silentAt == since && !l.source.hung && l.source.alive {
-				l.source.forget(l)
-				if !w.cut(from, to) {
-					l.replica.arrive(func() { l.replica.lost(l) })
-				}
+			if !l.counted || l.silentAt != since || l.source.hung || !l.source.alive {
+				return
+			}
+			l.source.forget(l)
+			if !w.cut(l.source.pod.slot, l.replica.pod.slot) {
+				l.replica.arrive(func() { l.replica.lost(l) })
 			}
 		})
-	}
-	// The connection may have ended on the other side while nothing could tell.
-	if (!l.source.alive || !l.counted) && l.up && !w.cut(from, to) && (!l.source.alive || !w.cut(to, from)) {
-		l.replica.arrive(func() { l.replica.lost(l) })
 	}
 }

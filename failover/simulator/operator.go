@@ -274,34 +274,46 @@ const (
 	retryPeriod   = 500 * time.Millisecond
 )
 
+// candidacy is what an operator knows of the lease.
+type candidacy struct {
+	observed              lease
+	observedAt, renewedAt time.Time
+}
+
 // elect tries to become leader, and to remain it.
 func (o *operator) elect(t *task) {
-	var observed lease
-	var observedAt, renewedAt time.Time
+	var c candidacy
 	for {
-		ctx, _ := runtime{o}.WithTimeout(context.Background(), renewDeadline)
-		var seen lease
-		err := o.call(ctx, false, func() error { seen = o.world.api.lease; return nil })
-		if err == nil && seen != observed {
-			observed, observedAt = seen, o.now()
-		}
-		mine := observed.held && observed.holder == o.party && o.leading
-		free := !observed.held || observed.holder == o.party || o.now().Sub(observedAt) >= leaseDuration
-		if err == nil && (mine || free) {
-			began := o.now()
-			if o.renew(ctx, &observed) {
-				observedAt, renewedAt = o.now(), o.now()
-				o.leaseTill = began.Add(leaseDuration)
-				if !o.leading {
-					o.lead()
-				}
-			}
-		}
-		if o.leading && (o.now().Sub(renewedAt) > renewDeadline || observed.holder != o.party) {
+		o.stand(&c)
+		if o.leading && (o.now().Sub(c.renewedAt) > renewDeadline || c.observed.holder != o.party) {
 			o.world.note("%s lost its lease", o.name)
 			o.crash(o.world.between(500*time.Millisecond, 3*time.Second))
 		}
 		t.sleep(o.real(retryPeriod + o.world.between(0, retryPeriod/5)))
+	}
+}
+
+// stand tries to get the lease, or to renew it, once.
+func (o *operator) stand(c *candidacy) {
+	ctx, _ := runtime{o}.WithTimeout(context.Background(), renewDeadline)
+	var seen lease
+	if o.call(ctx, false, func() error { seen = o.world.api.lease; return nil }) != nil {
+		return
+	}
+	if seen != c.observed {
+		c.observed, c.observedAt = seen, o.now()
+	}
+	if c.observed.held && c.observed.holder != o.party && o.now().Sub(c.observedAt) < leaseDuration {
+		return
+	}
+	began := o.now()
+	if !o.renew(ctx, &c.observed) {
+		return
+	}
+	c.observedAt, c.renewedAt = o.now(), o.now()
+	o.leaseTill = began.Add(leaseDuration)
+	if !o.leading {
+		o.lead()
 	}
 }
 

@@ -25,6 +25,7 @@ type pod struct {
 	cordoned    bool
 	outdated    bool
 	label       failover.Role
+	labelLate   bool // the label was written by an operator that did not lead any more
 	restarts    int
 	gone        bool
 }

@@ -103,13 +103,8 @@ func (s *server) connectAfter(d time.Duration) {
 // tryConnect reports whether the connection was made, or a full synchronisation begun.
 func (s *server) tryConnect() bool {
 	source := s.w.serverAt(s.masterIP)
-	switch {
-	case source == nil || source == s || source.hung || source.loading():
+	if source == nil || source == s || !source.serves(s) {
 		return false
-	case s.w.cut(s.pod.slot, source.pod.slot) || s.w.cut(source.pod.slot, s.pod.slot):
-		return false
-	case source.role == failover.RoleReplica && !source.linked():
-		return false // NOMASTERLINK
 	}
 	source.catchUp()
 	if s.mayContinue(source) {
@@ -124,6 +119,17 @@ func (s *server) tryConnect() bool {
 		return true
 	}
 	return s.fullSync(source)
+}
+
+// serves reports whether a process would let another one synchronise from it.
+func (s *server) serves(replica *server) bool {
+	switch {
+	case s.hung || s.loading():
+		return false
+	case s.w.cut(s.pod.slot, replica.pod.slot) || s.w.cut(replica.pod.slot, s.pod.slot):
+		return false
+	}
+	return s.role == failover.RoleMaster || s.linked() // else NOMASTERLINK
 }
 
 // mayContinue is masterTryPartialResynchronization.
@@ -146,6 +152,9 @@ func (s *server) attach(source *server) {
 		l.lag += s.w.cfg.laggardBy
 	}
 	s.up, s.hadLink = l, true
+	if !s.isForeign() {
+		delete(s.w.checks.astray, s.pod.ordinal)
+	}
 	source.followers = append(source.followers, l)
 	l.replica.w.note("%s replicates from %s", s.pod.name, source.pod.name)
 }
@@ -170,7 +179,6 @@ func (s *server) fullSync(source *server) bool {
 			return
 		}
 		s.flushed = true
-		s.w.checks.onFlush(s, head)
 		s.w.after(s.w.between(time.Millisecond, s.w.cfg.syncing/4), func() { s.synced(source, head, replid, offset, attempt) })
 	})
 	return true

@@ -54,6 +54,25 @@ func (w *world) play(faults []fault) {
 		w.checks.fail("convergence", "no first master: %s", w.settled())
 		return
 	}
+	w.suffer(faults)
+	if !w.violated() && !w.untilSettled(convergeWithin) {
+		w.checks.fail("convergence", "%s after everything was healed: %s", convergeWithin, w.settled())
+	}
+	if w.violated() {
+		return
+	}
+	w.quiet = true
+	w.run(w.now+settleFor, w.violated)
+	if w.settled() != "" && !w.violated() && !w.untilSettled(convergeWithin) {
+		w.checks.fail("convergence", "does not stay settled: %s", w.settled())
+	}
+	if !w.violated() {
+		w.checks.atEnd()
+	}
+}
+
+// suffer lets the faults strike, and all of them heal.
+func (w *world) suffer(faults []fault) {
 	if w.cfg.priorityZero >= 0 {
 		w.onServer(w.cfg.priorityZero, func(s *server) { s.priority = 0 })
 		w.run(w.now+time.Second, w.violated)
@@ -70,22 +89,6 @@ func (w *world) play(faults []fault) {
 		if usual := w.cfg.priority(s.pod.ordinal); s.priority != usual {
 			s.priority, s.priorityAt = usual, w.now
 		}
-	}
-	if !w.violated() && !w.untilSettled(convergeWithin) {
-		w.checks.fail("convergence", "%s after everything was healed: %s", convergeWithin, w.settled())
-	}
-	if w.violated() {
-		return
-	}
-	w.quiet = true
-	w.run(w.now+settleFor, w.violated)
-	if missing := w.settled(); missing != "" && !w.violated() {
-		if !w.untilSettled(convergeWithin) {
-			w.checks.fail("convergence", "does not stay settled: %s", w.settled())
-		}
-	}
-	if !w.violated() {
-		w.checks.atEnd()
 	}
 }
 

@@ -196,13 +196,13 @@ func (l *upstream) deliver(by instant) {
 	} else if l.source.alive {
 		l.source.catchUp()
 	}
-	r := l.replica
-	e := l.source.head
-	for e != nil && e.at > by && e != r.head {
-		e = e.parent
-	}
-	if e != nil && e != r.head && (r.head == nil || e.depth > r.head.depth) {
-		r.head, r.offset = e, max(r.offset, e.offset)
+	l.replica.apply(l.source.head.asOf(by, l.replica.head))
+}
+
+// apply takes in the stream up to an entry, if it has not got there yet.
+func (s *server) apply(e *entry) {
+	if e != nil && e != s.head && (s.head == nil || e.depth > s.head.depth) {
+		s.head, s.offset = e, max(s.offset, e.offset)
 	}
 }
 

@@ -24,20 +24,6 @@ func TestNoScheduleBreaksAPromise(t *testing.T) {
 	}
 }
 
-// regressions are seeds that once led into a corner.
-var regressions = []uint64{
-	13, 2560, 5285, 6374, 10356, 20068, 30557, 30665, 31445, 32072, 33243, 35148, 38630, 40811, 50127, 50923,
-	53026, 54599, 60504, 63984, 66589, 80352, 81653,
-}
-
-func TestCornersOfThePastStayMended(t *testing.T) {
-	for _, seed := range regressions {
-		if v := scheduleOf(seed).play(noDefect, false).violation; v != nil {
-			t.Errorf("seed %d: %s", seed, v)
-		}
-	}
-}
-
 func TestAScheduleIsReplayedToTheByte(t *testing.T) {
 	for seed := range uint64(30) {
 		a, b := scheduleOf(seed).play(noDefect, true), scheduleOf(seed).play(noDefect, true)

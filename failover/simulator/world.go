@@ -115,7 +115,7 @@ func newWorld(seed uint64, cfg config, d *defect, tracing bool) *world {
 		wanted: cfg.pods, defect: d, tracing: tracing,
 	}
 	w.overrun = func() { w.checks.fail("convergence", "something runs in circles") }
-	w.checks = &checks{w: w, chosen: map[int64]failover.NodeRef{}}
+	w.checks = &checks{w: w, chosen: map[int64]failover.NodeRef{}, astray: map[int]bool{}}
 	w.api = &api{w: w}
 	w.api.now = objects{progress: &failover.Progress{State: failover.StateBootstrapping}, policy: failover.Policy{
 		Mode: failover.ModeAutomatic, DownAfter: cfg.downAfter, Cooldown: cfg.cooldown, MaxLagBytes: cfg.maxLagBytes,
@@ -184,34 +184,71 @@ func (w *world) master() *pod {
 
 // settled says what is missing from a healthy, published, fully attached set; empty if nothing is.
 func (w *world) settled() string {
+	for _, look := range []func() string{w.missingInStatus, w.missingInMaster} {
+		if missing := look(); missing != "" {
+			return missing
+		}
+	}
+	for _, p := range w.pods {
+		if missing := p.missing(); missing != "" {
+			return missing
+		}
+	}
+	return ""
+}
+
+func (w *world) missingInStatus() string {
 	p := w.api.now.progress
-	m := w.master()
 	switch {
 	case p.State != failover.StateStable:
 		return fmt.Sprintf("state %s (%s: %s)", p.State, p.Reason, p.Verdict)
-	case p.Master == nil || m == nil || m.uid != p.Master.UID || m.server == nil || m.server.runID != p.Master.RunID:
-		return "the Service leads to " + orNobody(w.api.now.published.Pod) + ", which is not the master's process"
-	case m.server.role != failover.RoleMaster:
-		return m.name + " is published and no master"
 	case w.api.now.request != nil:
 		return "a request is not acknowledged"
 	case len(w.pods) != w.wanted || w.wanted != w.api.now.policy.Replicas:
 		return fmt.Sprintf("%d pods instead of %d", len(w.pods), w.wanted)
-	case w.wanted > 1 && m.server.minReplicas != 1:
-		return "min-replicas-to-write is " + itoa(m.server.minReplicas)
-	case m.server.paused():
-		return m.name + " holds writes back"
-	}
-	for _, q := range w.pods {
-		s := q.server
-		switch {
-		case q.terminating || s == nil || s.loading():
-			return q.name + " does not run"
-		case q != m && (s.role != failover.RoleReplica || s.masterIP != m.ip || !s.linked() || s.syncing):
-			return q.name + " is not attached"
-		case q != m && q.label != failover.RoleReplica || q == m && q.label != failover.RoleMaster:
-			return q.name + " is labelled " + string(q.label)
-		}
 	}
 	return ""
+}
+
+func (w *world) missingInMaster() string {
+	p, m := w.api.now.progress, w.master()
+	if p.Master == nil || m == nil || m.server == nil || !m.server.isNode(p.Master.NodeRef) {
+		return "the Service leads to " + orNobody(w.api.now.published.Pod) + ", which is not the master's process"
+	}
+	switch s := m.server; {
+	case s.role != failover.RoleMaster:
+		return m.name + " is published and no master"
+	case w.wanted > 1 && s.minReplicas != 1:
+		return "min-replicas-to-write is " + itoa(s.minReplicas)
+	case s.paused():
+		return m.name + " holds writes back"
+	}
+	return ""
+}
+
+func (s *server) isNode(ref failover.NodeRef) bool {
+	return s.pod.uid == ref.UID && s.runID == ref.RunID
+}
+
+// missing says what a pod lacks in a set whose master is as it should be.
+func (p *pod) missing() string {
+	s, m := p.server, p.w.master()
+	role := failover.RoleReplica
+	if p == m {
+		role = failover.RoleMaster
+	}
+	switch {
+	case p.terminating || s == nil || s.loading():
+		return p.name + " does not run"
+	case p != m && !s.attachedTo(m):
+		return p.name + " is not attached"
+	case p.label != role:
+		return p.name + " is labelled " + string(p.label)
+	}
+	return ""
+}
+
+// attachedTo reports a replica that is in sync with a pod's process.
+func (s *server) attachedTo(m *pod) bool {
+	return s.role == failover.RoleReplica && s.masterIP == m.ip && s.linked() && !s.syncing
 }

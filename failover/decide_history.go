@@ -1,0 +1,111 @@
+package failover
+
+import "slices"
+
+// inherit continues the lost history with what the candidate, now lost as well, has written under a name of its own: who follows it
+// already goes by that name. A candidate that was not published, as far as we know, and shows nothing beyond the fork has written
+// nothing; its name matters only if nobody goes by the old one any more.
+func (d *decider) inherit() {
+	ref, lost := *d.next.Candidate, d.next.Lineage
+	if n, found := d.obs.Node(ref); found && d.exchanged(n) {
+		return // what it holds is not what became of the lost history
+	}
+	d.next.lead(ref.RunID)
+	continued, found := d.continued(ref)
+	wrote := d.obs.Published.Is(ref, d.next.Epoch) || continued.beyondFork(lost)
+	if wrote && d.policy.Persistent {
+		d.next.rememberLed(ref.UID)
+	}
+	if !found {
+		return
+	}
+	d.next.retire(continued.ReplID)
+	if wrote || !d.heldBesides(ref, lost) {
+		d.next.Lineage = continued
+	}
+}
+
+// heldBesides reports that somebody else than ref holds a part of a history.
+func (d *decider) heldBesides(ref NodeRef, l Lineage) bool {
+	return slices.ContainsFunc(d.obs.Others(ref), func(n Node) bool { return n.Answers() && l.Shared(n.Replication.Lineage) >= 0 })
+}
+
+// continued is the history that the candidate went on with, as seen at itself, before its process ended too, or at one of its
+// followers.
+func (d *decider) continued(ref NodeRef) (Lineage, bool) {
+	if n, found := d.obs.Node(ref); found {
+		switch r := n.Replication; {
+		case n.Sampled && r.Role == RoleMaster && r.RunID == ref.RunID:
+			return r.Lineage, true
+		case n.Former.RunID == ref.RunID && n.Former.Lineage.ReplID2 == d.next.Lineage.ReplID:
+			return n.Former.Lineage, true
+		}
+	}
+	return d.continuedByFollower(ref)
+}
+
+func (d *decider) continuedByFollower(ref NodeRef) (Lineage, bool) {
+	for _, n := range d.obs.Others(ref) {
+		r := n.Replication
+		if n.Answers() && n.Follows(ref.IP) && r.Linked && !r.Syncing && r.Lineage.ReplID != d.next.Lineage.ReplID {
+			return continuation(d.next.Lineage, r.Lineage), true
+		}
+	}
+	return Lineage{}, false
+}
+
+// continuation is the history that continues lost, as a follower that goes by another name shows it.
+func continuation(lost, shown Lineage) Lineage {
+	if lost.Shared(shown) >= 0 {
+		return shown
+	}
+	return Lineage{ReplID: shown.ReplID, ReplID2: lost.ReplID, SecondOffset: lost.Offset + 1, Offset: max(lost.Offset, shown.Offset)}
+}
+
+// acquaint remembers a process, in place of what was known of its pod.
+func (d *decider) acquaint(k KnownNode) {
+	d.next.Known = append(slices.DeleteFunc(d.next.Known, func(o KnownNode) bool { return o.UID == k.UID }), k)
+}
+
+// disown remembers who is linked to a Redis that is none of our nodes, now or before: what it holds is that one's data, and once it
+// is detached nothing tells any more.
+func (d *decider) disown() {
+	for _, n := range d.obs.Nodes {
+		if d.elsewhere(n) && !d.next.isForeign(n) {
+			d.acquaint(KnownNode{NodeRef: n.Ref(), Role: RoleReplica, LinkUp: true, Limitation: LimitForeign})
+		}
+	}
+}
+
+// elsewhere reports a replica that is in sync with an address that is none of our nodes', now or before.
+func (d *decider) elsewhere(n Node) bool {
+	r := n.Replication
+	return n.Answers() && r.Role == RoleReplica && r.LinkUp && !r.Syncing && !d.ours(r.MasterHost)
+}
+
+// ours reports an address that is one of our nodes', was one, or is the fence.
+func (d *decider) ours(host string) bool {
+	if host == FenceHost || slices.ContainsFunc(d.obs.Nodes, func(n Node) bool { return n.IP == host }) {
+		return true
+	}
+	p := d.next
+	for _, ref := range []*NodeRef{p.Old, p.Candidate} {
+		if ref != nil && ref.IP == host {
+			return true
+		}
+	}
+	return p.Master != nil && p.Master.IP == host || slices.ContainsFunc(p.Known, func(k KnownNode) bool { return k.IP == host })
+}
+
+// acquaintFollowers remembers who follows somebody and holds data, and was not in the picture yet: once it is detached, nothing
+// tells any more that it got its data in this life and did not find it on its volume.
+func (d *decider) acquaintFollowers() {
+	for _, n := range d.obs.Nodes {
+		r := n.Replication
+		before, known := d.lastKnown(n)
+		if !n.Answers() || r.Role != RoleReplica || r.Fenced() || r.Syncing || r.Keys == 0 || known && before.RunID == r.RunID {
+			continue
+		}
+		d.acquaint(KnownNode{NodeRef: n.Ref(), Role: RoleReplica, LinkUp: r.LinkUp})
+	}
+}

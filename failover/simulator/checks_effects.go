@@ -1,0 +1,90 @@
+package simulator
+
+import (
+	"time"
+
+	"github.com/redisha/redisha/failover"
+)
+
+// onReplicaOfSent: the master that serves is not taken away without an intent (S5).
+func (c *checks) onReplicaOfSent(o *operator, s *server, host string) {
+	p := c.w.api.now.progress
+	serving := p.State == failover.StateStable && p.Master != nil && p.Master.RunID == s.runID && s.role == failover.RoleMaster
+	if serving && c.w.api.lease.holder == o.party && c.w.now-o.lastAt < time.Second && o.last.Next.State == failover.StateStable {
+		c.fail("S5", "%s orders the serving master %s to follow %s without a persisted intent", o.name, s.pod.name, c.w.nameOf(host))
+	}
+}
+
+// onPublish: who is published is a master, by this epoch or a later one (S1).
+func (c *checks) onPublish(o *operator, before, next failover.Published) {
+	if next.Epoch < before.Epoch {
+		c.fail("S5", "%s publishes epoch %d after %d", o.name, next.Epoch, before.Epoch)
+	}
+	if next.Pod == "" {
+		return
+	}
+	if chosen, ok := c.chosen[next.Epoch]; ok && chosen.UID != next.UID {
+		c.fail("S1", "%s is published for epoch %d, whose candidate is %s", next.Pod, next.Epoch, chosen.Pod)
+	}
+	for _, s := range c.w.servers {
+		if s.pod.uid == next.UID && s.role == failover.RoleMaster {
+			c.official = s.head
+		}
+	}
+}
+
+// onPublishSent: who is to be published is a master, or was one a moment ago (S1).
+func (c *checks) onPublishSent(next failover.Published) {
+	for _, s := range c.w.servers {
+		if s.pod.uid == next.UID && s.role != failover.RoleMaster && c.w.now-s.roleSince > time.Second && c.w.now-s.booted > time.Second {
+			c.fail("S1", "%s is published as master and has been a replica for %s", next.Pod, c.w.now-s.roleSince)
+		}
+	}
+}
+
+// onLabel: at most one pod carries the master's label (S1). What a former leader had under way when the network was cut may still
+// arrive; no client is led by it, and it is mended when it is seen.
+func (c *checks) onLabel(labelled *pod) {
+	for _, p := range c.w.pods {
+		if p != labelled && !p.labelLate && !labelled.labelLate && p.label == failover.RoleMaster && labelled.label == failover.RoleMaster {
+			c.fail("S1", "%s is labelled as master while %s is", labelled.name, p.name)
+		}
+	}
+}
+
+// onMinReplicasSent: the master's own fence is not taken away while it has replicas (S1).
+func (c *checks) onMinReplicasSent(s *server, n int) {
+	for _, l := range s.followers {
+		if s.role == failover.RoleMaster && n < s.minReplicas && l.counted && l.replica.alive && c.w.now-l.since > time.Second {
+			c.fail("S1", "min-replicas-to-write of %s is lowered although %s is attached", s.pod.name, l.replica.pod.name)
+		}
+	}
+}
+
+// onKillClients: clients are cut only once they are led elsewhere (design section 4, step 6).
+func (c *checks) onKillClients(o *operator, s *server) {
+	if p := c.w.api.now.published; p.UID == s.pod.uid && p.Epoch < o.last.Next.Epoch {
+		c.fail("S1", "the clients of %s are cut while they are still led there", s.pod.name)
+	}
+}
+
+// onWrite: who takes a write was made writable by an operator, and was not replaced long ago (S1, S2).
+func (c *checks) onWrite(s *server) {
+	if s.writable == "" {
+		c.fail("S2", "%s takes writes, and nobody made it a master", s.pod.name)
+	}
+	woke := c.w.now-s.wokeAt < 200*time.Millisecond
+	if s.deposedAt > 0 && c.w.now-s.deposedAt > isolatedFor && !woke && !c.byHand {
+		c.fail("S1", "%s still takes writes %s after another node was promoted", s.pod.name, c.w.now-s.deposedAt)
+	}
+	if c.w.api.now.published.UID == s.pod.uid {
+		c.official = s.head
+	}
+}
+
+// onBoot: a process that starts is no master (S2).
+func (c *checks) onBoot(s *server) {
+	if s.role == failover.RoleMaster {
+		c.fail("S2", "%s starts as a master", s.pod.name)
+	}
+}

@@ -1,0 +1,89 @@
+package simulator
+
+import "github.com/redisha/redisha/failover"
+
+// onPromoteSent: the intent is persisted before (S5).
+func (c *checks) onPromoteSent(o *operator, m *monitor, intent failover.Progress) {
+	if intent.State != failover.StatePromoting || intent.Candidate == nil || intent.Candidate.UID != m.target.UID {
+		c.fail("S5", "%s promotes %s without a persisted intent (state %s)", o.name, m.target.Pod, intent.State)
+	}
+}
+
+// onPromote: whom, with which data, and what is lost by it (S3, S4, S6, S9).
+func (c *checks) onPromote(s *server, intent failover.Progress) {
+	if c.w.api.now.progress.Epoch != intent.Epoch || intent.State != failover.StatePromoting {
+		return // an order that was under way for long; whoever was chosen since is the master
+	}
+	c.onFitness(s, intent)
+	for _, other := range c.w.servers {
+		if other != s && other.role == failover.RoleMaster && other.deposedAt == 0 {
+			other.deposedAt = c.w.now
+		}
+	}
+	s.deposedAt = 0
+	c.onLoss(s, intent)
+}
+
+// onFitness: who is promoted may be (S3), and is the one that was chosen (S5).
+func (c *checks) onFitness(s *server, intent failover.Progress) {
+	switch {
+	case intent.Candidate.RunID != s.runID && intent.Candidate.RunID != "":
+		c.fail("S5", "another process of %s is promoted than the one chosen", s.pod.name)
+	case s.syncing && s.flushed:
+		c.fail("S3", "%s is promoted in the middle of a full synchronisation", s.pod.name)
+	case intent.Forced != "":
+	case c.isAstray(s):
+		c.fail("S3", "%s is promoted and holds the data of another RedisHA", s.pod.name)
+	case s.priority == 0 && intent.Initialized && !c.isOld(s, intent):
+		c.fail("S3", "%s is promoted although its priority is 0", s.pod.name)
+	}
+}
+
+// isAstray reports a process with a stranger's data, which an operator could know.
+func (c *checks) isAstray(s *server) bool {
+	return s.isForeign() && c.astray[s.pod.ordinal] && !c.byHand
+}
+
+func (c *checks) isOld(s *server, intent failover.Progress) bool {
+	return intent.Old != nil && intent.Old.RunID == s.runID
+}
+
+// onChoice: most data of those within reach, of the lineage, frozen (S3, S4).
+func (c *checks) onChoice(o *operator, chosen failover.NodeRef) {
+	if c.byHand {
+		return
+	}
+	for _, s := range c.w.servers {
+		if s.runID != chosen.RunID {
+			continue
+		}
+		for _, x := range c.w.servers {
+			if x != s && c.couldBeChosen(o, x) {
+				c.onPassedOver(s, x)
+			}
+		}
+	}
+}
+
+// couldBeChosen reports a process that the operator has had the time to look at.
+func (c *checks) couldBeChosen(o *operator, x *server) bool {
+	if x.pod.terminating || x.syncing || c.w.now-x.pod.created < reachable || c.w.now-x.priorityAt < reachable {
+		return false
+	}
+	return c.w.reachableFor(o, x) >= reachable
+}
+
+// onPassedOver compares the one that was chosen with one that was not.
+func (c *checks) onPassedOver(s, x *server) {
+	x.catchUp()
+	more := x.head.keyCount() > s.head.keyCount()
+	related := x.replid == s.replid || x.replid2 == s.replid || x.replid == s.replid2
+	switch {
+	case !more || !c.official.contains(x.head):
+		// It holds what was given up, or was never a published master's.
+	case s.head.keyCount() == 0:
+		c.fail("S3", "%s is empty and promoted, with %s within reach, which holds %d keys", s.pod.name, x.pod.name, x.head.keyCount())
+	case x.priority != 0 && related && x.head.contains(s.head):
+		c.fail("S4", "%s is promoted with %d keys, with %s within reach, which holds %d", s.pod.name, s.head.keyCount(), x.pod.name, x.head.keyCount())
+	}
+}
