@@ -106,6 +106,13 @@ simulate: ## Search for corners: play RUNS simulated schedules from SEED on (0: 
 simulate-defects: ## Show that the simulator notices each of its deliberate defects.
 	$(GO) run ./failover/simulator/simulate -defects -runs $(RUNS) -seed $(SEED)
 
+FUZZTIME ?= 1m
+
+.PHONY: fuzz
+fuzz: ## Fuzz the parsing of INFO and of the persisted progress, FUZZTIME=1m each.
+	$(GO) test -run '^$$' -fuzz FuzzParseInfo -fuzztime $(FUZZTIME) -fuzzminimizetime 1s ./redisclient
+	$(GO) test -run '^$$' -fuzz FuzzProgressOfAnyStatus -fuzztime $(FUZZTIME) -fuzzminimizetime 1s ./controllers
+
 .PHONY: build
 build: ## Build the manager into bin/.
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/manager ./cmd/manager

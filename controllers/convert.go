@@ -186,10 +186,10 @@ const (
 func knownOf(n v1alpha1.NodeStatus) failover.KnownNode {
 	k := failover.KnownNode{
 		NodeRef: failover.NodeRef{Pod: n.Pod, UID: n.PodUID, RunID: n.RunID, IP: n.IP},
-		LinkUp:  n.Link == linkUp, Attached: n.Attached, Limitation: failover.Limitation(n.Limitation),
+		Attached: n.Attached, Limitation: failover.Limitation(n.Limitation),
 	}
-	if n.Role != v1alpha1.RoleUnknown {
-		k.Role = failover.Role(n.Role)
+	if n.Role != v1alpha1.RoleUnknown && n.Role != "" {
+		k.Role, k.LinkUp = failover.Role(n.Role), n.Link == linkUp
 	}
 	return k
 }

@@ -59,32 +59,6 @@ func TestNoStatusIsTheProgressOfASetThatNeverHadAMaster(t *testing.T) {
 	}
 }
 
-func FuzzProgressOfAnyStatusIsDecidedOnWithoutHarm(f *testing.F) {
-	var status v1alpha1.RedisHAStatus
-	writeProgress(&status, wholeProgress())
-	raw, err := json.Marshal(status)
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(raw)
-	f.Add([]byte(`{}`))
-	f.Add([]byte(`{"failover":{"state":"FromTheFuture","epoch":-1},"nodes":[{"pod":"x"}]}`))
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		var status v1alpha1.RedisHAStatus
-		if json.Unmarshal(raw, &status) != nil {
-			return
-		}
-		p := progressOf(&status)
-		d := failover.Decide(time.Now(), failover.Policy{Mode: failover.ModeAutomatic, Replicas: 3, DownAfter: time.Second}, failover.Observation{}, p, nil)
-		if d.Next.Epoch < p.Epoch {
-			t.Errorf("the epoch went from %d to %d", p.Epoch, d.Next.Epoch)
-		}
-		if d.Verdict == "" {
-			t.Error("a decision without a verdict")
-		}
-	})
-}
-
 func TestRequestsAreReadFromTheAnnotation(t *testing.T) {
 	tests := map[string]struct {
 		value string

@@ -22,13 +22,15 @@ func (s *server) isForeign() bool {
 	return s.head != nil && s.head.contains(s.w.stranger.server.head)
 }
 
-// followStranger points a replica at the master of another RedisHA.
+// followStranger points a replica at the master of another RedisHA. Who does that to one that others follow, a master that is being
+// handed over, takes the data away from all of them by hand.
 func (w *world) followStranger(f fault) {
 	w.onServer(f.a, func(s *server) {
 		if s.hung || s.loading() || s.role == failover.RoleMaster {
 			return
 		}
 		w.note("%s follows %s", s.pod.name, w.stranger.name)
+		w.checks.byHand = w.checks.byHand || len(s.followers) > 0
 		s.replicaOf(w.stranger.ip, redisPort)
 	})
 }
