@@ -85,6 +85,8 @@ lint: $(GOLANGCI_LINT) ## Run the linter: style, sizes, and who may import whom.
 .PHONY: test
 test: deps vet lint verify ## Everything: vet, lint, verify, unit, contract and integration tests with the race detector.
 	$(GO) test -race $(TESTFLAGS) ./api/... ./cmd/... ./controllers/... ./docs/... ./failover/... ./redisclient/...
+	@echo "The simulator again, without the race detector, which leaves it time for more schedules and for its deliberate defects (a minute)."
+	CGO_ENABLED=0 $(GO) test -v $(TESTFLAGS) ./failover/simulator
 	@echo "The integration tests run on real Kubernetes binaries; the first time they are built, which takes minutes."
 	CGO_ENABLED=0 $(GO) run ./e2e/cmd/sandbox --build-only
 	$(GO) test -race -p 1 -timeout 20m $(TESTFLAGS) ./e2e/...
@@ -102,9 +104,11 @@ SEED ?= 0
 simulate: ## Search for corners: play RUNS simulated schedules from SEED on (0: a fresh one).
 	$(GO) run ./failover/simulator/simulate -runs $(RUNS) -seed $(SEED)
 
+DEFECT_RUNS ?= 50000
+
 .PHONY: simulate-defects
-simulate-defects: ## Show that the simulator notices each of its deliberate defects.
-	$(GO) run ./failover/simulator/simulate -defects -runs $(RUNS) -seed $(SEED)
+simulate-defects: ## Show that the simulator notices each of its deliberate defects, within DEFECT_RUNS=50000 schedules.
+	$(GO) run ./failover/simulator/simulate -defects -runs $(DEFECT_RUNS) -seed $(SEED)
 
 FUZZTIME ?= 1m
 

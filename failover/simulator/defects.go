@@ -39,7 +39,7 @@ func defects() []*defect {
 		{name: "promotion without a persisted intent", decide: decideAsIs, persistSkipped: true},
 		{name: "the lease is not checked", decide: decideAsIs, leaseIgnored: true},
 		{name: "the veto is ignored", decide: seeing(deafWitnesses, nil)},
-		{name: "one witness convicts, whatever the others say", decide: seeing(oneWitness, nil)},
+		{name: "one witness convicts, whatever the others say", decide: hearingOneWitness},
 		{name: "an order is taken for its effect", decide: believing},
 		{name: "clients are cut before the new master is published", decide: cuttingEarly},
 		{name: "no boot fence", decide: decideAsIs, bootUnfenced: true},
@@ -111,25 +111,6 @@ func deafWitnesses(obs *failover.Observation, p failover.Progress) {
 	}
 	for i := range obs.Nodes {
 		obs.Nodes[i].Replication.LinkUp = false
-	}
-}
-
-// oneWitness hears nobody but a replica that lost its link, if there is one.
-func oneWitness(obs *failover.Observation, p failover.Progress) {
-	if p.Master == nil {
-		return
-	}
-	if m, found := obs.Node(p.Master.NodeRef); !found || m.Contact == failover.ContactAnswering {
-		return
-	}
-	convicts := func(n failover.Node) bool { return n.Answers() && n.Replication.Linked && !n.Replication.LinkUp }
-	if !slices.ContainsFunc(obs.Others(p.Master.NodeRef), convicts) {
-		return
-	}
-	for i := range obs.Nodes {
-		if n := &obs.Nodes[i]; n.UID != p.Master.UID && !convicts(*n) {
-			n.Replication.Linked = false
-		}
 	}
 }
 
@@ -221,6 +202,22 @@ func believing(o *operator, now time.Time, policy failover.Policy, obs failover.
 		}
 	}
 	return d
+}
+
+// hearingOneWitness believes a replica that has heard nothing of the master for down-after, whatever the others say.
+func hearingOneWitness(_ *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress, r *failover.Request) failover.Decision {
+	convicts := func(n failover.Node) bool {
+		l := n.Replication
+		return p.Master != nil && n.UID != p.Master.UID && n.Answers() && l.Linked && (!l.LinkUp || l.LastIO >= max(policy.DownAfter, 2*time.Second))
+	}
+	if slices.ContainsFunc(obs.Nodes, convicts) {
+		obs.Nodes = slices.Clone(obs.Nodes)
+		for i := range obs.Nodes {
+			n := &obs.Nodes[i]
+			n.Replication.Linked = n.Replication.Linked && (convicts(*n) || n.UID == p.Master.UID)
+		}
+	}
+	return failover.Decide(now, policy, obs, p, r)
 }
 
 func cuttingEarly(_ *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress, r *failover.Request) failover.Decision {

@@ -38,6 +38,7 @@ var faultKinds = []struct {
 	{"cut", 9, func(w *world, f fault) { w.severBoth(w.partyOf(f.a), w.partyOf(f.b), f.dur) }},
 	{"isolate", 6, func(w *world, f fault) { w.isolate(f.a, f.dur, nil) }},
 	{"isolate with clients", 4, func(w *world, f fault) { w.isolate(f.a, f.dur, func(p party) bool { return p == clients }) }},
+	{"split", 5, (*world).split},
 	{"API errors", 3, func(w *world, f fault) { w.api.failing = w.now + f.dur }},
 	{"API without answers", 3, func(w *world, f fault) { w.api.mute = w.now + f.dur }},
 	{"stale caches", 4, func(w *world, f fault) { w.api.slow = w.now + f.dur }},
@@ -101,6 +102,8 @@ func randomFault(r *rand.Rand, kind string, pods int, at instant) fault {
 		if kind == "cut one way" && r.IntN(2) == 0 {
 			f.a, f.b = f.b, f.a
 		}
+	case "split":
+		f.b = r.IntN(1 << parties)
 	case "crash at effect":
 		f.b = 1 + r.IntN(14)
 	case "kill", "kill all":
@@ -208,6 +211,17 @@ func (w *world) isolateParty(from party, d time.Duration, except func(party) boo
 	for to := range parties {
 		if to != from && (except == nil || !except(to)) {
 			w.severBoth(from, to, d)
+		}
+	}
+}
+
+// split parts the network in two: b says, a bit for each party, who is on which side.
+func (w *world) split(f fault) {
+	for one := range parties {
+		for other := range one {
+			if f.b>>one&1 != f.b>>other&1 {
+				w.severBoth(one, other, f.dur)
+			}
 		}
 	}
 }

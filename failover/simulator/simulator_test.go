@@ -8,7 +8,7 @@ import (
 )
 
 // defectSchedules is how many schedules a defect may survive.
-const defectSchedules = 4000
+const defectSchedules = 20000
 
 func TestNoScheduleBreaksAPromise(t *testing.T) {
 	seed := rand.Uint64N(1 << 40)
@@ -41,6 +41,7 @@ func TestEveryDefectIsCaught(t *testing.T) {
 		t.Skip("plays many schedules; there is only one goroutine at a time to race with")
 	}
 	for _, c := range Defects(7, defectSchedules, 2) {
+		t.Logf("%-58s %-12s after %5d schedules: %s", c.Defect, c.Invariant, c.Schedules, c.Sentence)
 		if c.Invariant == "" {
 			t.Errorf("not caught within %d schedules: %s", c.Schedules, c.Defect)
 		}
