@@ -185,7 +185,7 @@ const (
 
 func knownOf(n v1alpha1.NodeStatus) failover.KnownNode {
 	k := failover.KnownNode{
-		NodeRef: failover.NodeRef{Pod: n.Pod, UID: n.PodUID, RunID: n.RunID, IP: n.IP},
+		NodeRef:  failover.NodeRef{Pod: n.Pod, UID: n.PodUID, RunID: n.RunID, IP: n.IP},
 		Attached: n.Attached, Limitation: failover.Limitation(n.Limitation),
 	}
 	if n.Role != v1alpha1.RoleUnknown && n.Role != "" {

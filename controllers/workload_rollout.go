@@ -138,6 +138,8 @@ func (r rollout) settling() podProgress {
 	switch {
 	case have > wanted && r.leavingMaster():
 		return podProgress{v1alpha1.ReasonWaitingForHandover, r.master() + " leaves and is master; waiting for the handover"}
+	case have > wanted && r.replicas() == have:
+		return podProgress{v1alpha1.ReasonWaitingForNodes, fmt.Sprintf("to go from %d pods to %d; waiting for those that stay to be in sync", have, wanted)}
 	case have != wanted || len(r.pods) > int(wanted):
 		return podProgress{v1alpha1.ReasonScaling, fmt.Sprintf("from %d pods to %d", len(r.pods), wanted)}
 	}
@@ -161,7 +163,8 @@ func (r rollout) leavingMaster() bool {
 }
 
 // replicas is what the StatefulSet shall have: the spec's, except that a
-// scale-down waits until the master's pod stays and no failover is in progress.
+// scale-down waits until the master's pod stays, no failover is in progress, and
+// those that stay hold the data as well: whoever goes may be the last one that does.
 func (r rollout) replicas() int32 {
 	wanted := resources.Replicas(r.rha)
 	if r.sts == nil {
@@ -172,10 +175,34 @@ func (r rollout) replicas() int32 {
 		return wanted
 	}
 	failover := r.rha.Status.Failover
-	if r.leavingMaster() || failover == nil || failover.State != v1alpha1.StateStable {
+	if r.leavingMaster() || failover == nil || failover.State != v1alpha1.StateStable || !r.redundantBelow(int(wanted)) {
 		return have
 	}
 	return wanted
+}
+
+// redundantBelow: of the replicas that stay at least one is in sync, which is what its
+// readiness says; under Strict, which counts on every one of them, all are. A pod that
+// will never start must not keep others from leaving, or nobody could make room for it.
+func (r rollout) redundantBelow(wanted int) bool {
+	ready, staying := 0, 0
+	for i := range r.pods {
+		pod := &r.pods[i]
+		if ordinal, ok := resources.Ordinal(r.rha.Name, pod.Name); !ok || ordinal >= wanted || pod.Name == r.master() {
+			continue
+		}
+		staying++
+		if pod.DeletionTimestamp.IsZero() && podReady(pod) {
+			ready++
+		}
+	}
+	switch {
+	case wanted < 2:
+		return true
+	case r.rha.Spec.Failover.Consistency == v1alpha1.ConsistencyStrict:
+		return staying == wanted-1 && ready == staying
+	}
+	return ready > 0
 }
 
 // runsRedis says whether the Redis container of the pod is running.

@@ -173,10 +173,21 @@ func TestScaleDownWaitsForTheMasterToStay(t *testing.T) {
 		change func(*rollout)
 		want   int32
 	}{
-		"up at once":                      {wanted: 5, want: 5},
-		"down when the master stays":      {wanted: 1, want: 1},
-		"not while the master would go":   {wanted: 2, change: func(r *rollout) { r.rha.Status.Master.Pod = "shop-2" }, want: 3},
-		"not during a failover":           {wanted: 2, change: func(r *rollout) { r.rha.Status.Failover.State = v1alpha1.StatePromoting }, want: 3},
+		"up at once":                                   {wanted: 5, want: 5},
+		"down when the master stays":                   {wanted: 1, want: 1},
+		"not while the master would go":                {wanted: 2, change: func(r *rollout) { r.rha.Status.Master.Pod = "shop-2" }, want: 3},
+		"not during a failover":                        {wanted: 2, change: func(r *rollout) { r.rha.Status.Failover.State = v1alpha1.StatePromoting }, want: 3},
+		"not before one of those that stay is in sync": {wanted: 2, change: func(r *rollout) { unready(&r.pods[1]) }, want: 3},
+		"though another one that stays never starts": {wanted: 3, change: func(r *rollout) {
+			r.sts.Spec.Replicas = ptr.To[int32](4)
+			unready(&r.pods[1])
+		}, want: 3},
+		"Strict waits for all that stay": {wanted: 3, change: func(r *rollout) {
+			r.rha.Spec.Failover.Consistency = v1alpha1.ConsistencyStrict
+			r.sts.Spec.Replicas = ptr.To[int32](4)
+			unready(&r.pods[1])
+		}, want: 4},
+		"Strict, all that stay in sync":   {wanted: 2, change: func(r *rollout) { r.rha.Spec.Failover.Consistency = v1alpha1.ConsistencyStrict }, want: 2},
 		"down before there is any master": {wanted: 2, change: func(r *rollout) { r.rha.Status.Master = nil }, want: 2},
 		"a new StatefulSet as wanted":     {wanted: 2, change: func(r *rollout) { r.sts = nil }, want: 2},
 	}

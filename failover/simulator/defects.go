@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"iter"
 	"slices"
 	"time"
 
@@ -292,16 +293,18 @@ type Catch struct {
 }
 
 // Defects switches each deliberate defect on, alone, and plays schedules until a promise is broken.
-func Defects(seed uint64, schedules, workers int) []Catch {
-	var catches []Catch
-	for _, d := range defects() {
-		c := Catch{Defect: d.name}
-		stats, finding := hunt(seed, schedules, workers, d)
-		c.Schedules = stats.Schedules
-		if finding != nil {
-			c.Invariant, c.Sentence = finding.Invariant, finding.Sentence
+func Defects(seed uint64, schedules, workers int) iter.Seq[Catch] {
+	return func(yield func(Catch) bool) {
+		for _, d := range defects() {
+			c := Catch{Defect: d.name}
+			stats, finding := hunt(seed, schedules, workers, d)
+			c.Schedules = stats.Schedules
+			if finding != nil {
+				c.Invariant, c.Sentence = finding.Invariant, finding.Sentence
+			}
+			if !yield(c) {
+				return
+			}
 		}
-		catches = append(catches, c)
 	}
-	return catches
 }

@@ -284,19 +284,15 @@ func (w *world) rescale() {
 	w.after(200*time.Millisecond, w.rescale)
 }
 
-// attachedBelow reports that every pod that stays is attached: who goes may be the only one with a write.
+// attachedBelow reports that one replica that stays is attached: who goes may be the only one with a write.
 func (w *world) attachedBelow(wanted int) bool {
-	for ordinal := range wanted {
-		p := w.podAt(ordinal)
-		if p == nil || p.server == nil {
-			return false
-		}
-		m := w.master()
-		if p != m && (!p.server.linked() || p.server.up.source != m.server || p.server.up.stalledAt >= 0) {
-			return false
+	m := w.master()
+	for _, p := range w.pods {
+		if p != m && p.ordinal < wanted && p.server != nil && p.server.linked() && p.server.up.source == m.server && p.server.up.stalledAt < 0 {
+			return true
 		}
 	}
-	return true
+	return wanted < 2
 }
 
 func (w *world) pauseMode(f fault) {

@@ -23,9 +23,9 @@ func (f Finding) Write(out io.Writer) {
 }
 
 // Run plays schedules with the seeds from seed on, on as many cores as workers, until one breaks a promise or all are
-// played. The result depends on the seeds only.
-func Run(seed uint64, schedules, workers int) (Stats, *Finding) {
-	stats, bad := search(seed, schedules, workers, noDefect)
+// played. The result depends on the seeds only. If played is not nil, it is called after each schedule, by any of the workers.
+func Run(seed uint64, schedules, workers int, played func()) (Stats, *Finding) {
+	stats, bad := search(seed, schedules, workers, noDefect, played)
 	if bad == nil {
 		return stats, nil
 	}
@@ -34,7 +34,7 @@ func Run(seed uint64, schedules, workers int) (Stats, *Finding) {
 
 // hunt is Run with a defect, and without the story.
 func hunt(seed uint64, schedules, workers int, d *defect) (Stats, *Violation) {
-	stats, bad := search(seed, schedules, workers, d)
+	stats, bad := search(seed, schedules, workers, d, nil)
 	if bad == nil {
 		return stats, nil
 	}
@@ -42,7 +42,10 @@ func hunt(seed uint64, schedules, workers int, d *defect) (Stats, *Violation) {
 }
 
 // search returns the lowest seed whose schedule breaks a promise.
-func search(seed uint64, schedules, workers int, d *defect) (Stats, *uint64) {
+func search(seed uint64, schedules, workers int, d *defect, played func()) (Stats, *uint64) {
+	if played == nil {
+		played = func() {}
+	}
 	var (
 		mu    sync.Mutex
 		total Stats
@@ -58,6 +61,7 @@ func search(seed uint64, schedules, workers int, d *defect) (Stats, *uint64) {
 			for i := next.Add(1) - 1; i < stop.Load(); i = next.Add(1) - 1 {
 				out := scheduleOf(seed+uint64(i)).play(d, false)
 				sum.add(out.stats)
+				played()
 				if out.violation != nil {
 					mu.Lock()
 					bad = append(bad, seed+uint64(i))

@@ -12,7 +12,7 @@ const defectSchedules = 20000
 
 func TestNoScheduleBreaksAPromise(t *testing.T) {
 	seed := rand.Uint64N(1 << 40)
-	stats, finding := Run(seed, testSchedules, 2)
+	stats, finding := Run(seed, testSchedules, 2, nil)
 	t.Logf("seed %d: %s", seed, stats)
 	if finding != nil {
 		var story strings.Builder
@@ -40,7 +40,7 @@ func TestEveryDefectIsCaught(t *testing.T) {
 	if testing.Short() || underRace {
 		t.Skip("plays many schedules; there is only one goroutine at a time to race with")
 	}
-	for _, c := range Defects(7, defectSchedules, 2) {
+	for c := range Defects(7, defectSchedules, 2) {
 		t.Logf("%-58s %-12s after %5d schedules: %s", c.Defect, c.Invariant, c.Schedules, c.Sentence)
 		if c.Invariant == "" {
 			t.Errorf("not caught within %d schedules: %s", c.Schedules, c.Defect)
@@ -49,7 +49,7 @@ func TestEveryDefectIsCaught(t *testing.T) {
 }
 
 func TestAViolationIsToldByAShortSchedule(t *testing.T) {
-	_, bad := search(7, defectSchedules, 2, defects()[1])
+	_, bad := search(7, defectSchedules, 2, defects()[1], nil)
 	if bad == nil {
 		t.Fatal("the defect was not caught")
 	}

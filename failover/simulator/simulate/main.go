@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/redisha/redisha/failover/simulator"
@@ -25,7 +26,9 @@ func main() {
 		os.Exit(showDefects(*seed, *schedules, *workers))
 	}
 	began := time.Now()
-	stats, finding := simulator.Run(*seed, *schedules, *workers)
+	played, stop := showProgress(*schedules)
+	stats, finding := simulator.Run(*seed, *schedules, *workers, played)
+	stop()
 	fmt.Printf("seeds %d to %d: %s; %s\n", *seed, *seed+uint64(*schedules)-1, stats, time.Since(began).Round(time.Second))
 	if finding != nil {
 		finding.Write(os.Stdout)
@@ -33,11 +36,28 @@ func main() {
 	}
 }
 
+// showProgress writes a line every few seconds, until stop is called.
+func showProgress(schedules int) (played, stop func()) {
+	var count atomic.Int64
+	ticker, done := time.NewTicker(5*time.Second), make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-ticker.C:
+				fmt.Fprintf(os.Stderr, "  %d of %d schedules\n", count.Load(), schedules)
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() { count.Add(1) }, func() { ticker.Stop(); close(done) }
+}
+
 // showDefects prints which defect is caught by which promise, and returns the exit status.
 func showDefects(seed uint64, schedules, workers int) int {
 	status := 0
 	fmt.Printf("seeds from %d, at most %d schedules each\n%-58s %-12s %9s  %s\n", seed, schedules, "defect", "caught by", "schedules", "how")
-	for _, c := range simulator.Defects(seed, schedules, workers) {
+	for c := range simulator.Defects(seed, schedules, workers) {
 		by := c.Invariant
 		if by == "" {
 			by, status = "NOT CAUGHT", 1
