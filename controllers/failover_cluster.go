@@ -188,15 +188,22 @@ func newSlice(key client.ObjectKey, epoch int64, endpoints []discoveryv1.Endpoin
 	return slice
 }
 
-// Label writes a pod's role label, if it is still the same pod.
+// Label writes a pod's role label, if the pod is still as it was seen: a write that was held up on its way must not arrive after
+// another pod got the label.
 func (c *cluster) Label(ctx context.Context, key string, a failover.Label) error {
-	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: objectKey(key).Namespace, Name: a.Node.Pod}}
+	podKey := client.ObjectKey{Namespace: objectKey(key).Namespace, Name: a.Node.Pod}
+	cached := &corev1.Pod{}
+	if err := c.client.Get(ctx, podKey, cached); err != nil {
+		return fmt.Errorf("reading the pod to label: %w", err)
+	}
+	seen, _ := c.pods.newest(podKey, cached, true)
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
-		"uid": a.Node.UID, "labels": map[string]string{v1alpha1.LabelRole: string(a.Role)},
+		"uid": a.Node.UID, "resourceVersion": seen.ResourceVersion, "labels": map[string]string{v1alpha1.LabelRole: string(a.Role)},
 	}})
 	if err != nil {
 		return fmt.Errorf("building the label patch: %w", err)
 	}
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: podKey.Namespace, Name: podKey.Name}}
 	if err := c.client.Patch(ctx, pod, client.RawPatch(types.MergePatchType, patch)); err != nil {
 		return fmt.Errorf("labelling %s: %w", a.Node.Pod, err)
 	}

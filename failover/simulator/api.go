@@ -27,6 +27,7 @@ type podView struct {
 	nodeGone      bool
 	exited        bool
 	label         failover.Role
+	labelled      int64
 }
 
 // objects is what the API server holds, and, older, what an operator's cache shows. It is not changed once shared.
@@ -90,7 +91,7 @@ func (a *api) podsChanged() {
 	for _, p := range a.w.pods {
 		pods = append(pods, podView{
 			name: p.name, uid: p.uid, ip: p.ip, ordinal: p.ordinal, ready: p.ready, terminating: p.terminating,
-			outdated: p.outdated, cordoned: p.cordoned, nodeGone: p.nodeGone, exited: p.exited, label: p.label,
+			outdated: p.outdated, cordoned: p.cordoned, nodeGone: p.nodeGone, exited: p.exited, label: p.label, labelled: p.labelled,
 		})
 	}
 	a.now.pods = pods
@@ -103,7 +104,7 @@ func (a *api) swap(o *operator, expected int64, next failover.Progress) (int64, 
 		return 0, errConflict
 	}
 	before := a.now.progress
-	a.w.checks.onSwap(o, *before, next)
+	a.w.checks.onSwap(*before, next)
 	p := next.Clone()
 	a.now.progress = &p
 	a.now.swaps++
@@ -135,9 +136,14 @@ func orNobody(pod string) string {
 	return pod
 }
 
-func (a *api) label(uid string, role failover.Role, late bool) (int64, error) {
+// label writes a pod's label, if nobody has since the writer saw it.
+func (a *api) label(uid string, role failover.Role, expected int64, late bool) (int64, error) {
 	for _, p := range a.w.pods {
 		if p.uid == uid {
+			if p.labelled != expected {
+				return 0, errConflict
+			}
+			p.labelled++
 			p.label = role
 			p.labelLate = late
 			a.w.checks.onLabel(p)

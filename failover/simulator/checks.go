@@ -54,6 +54,9 @@ func (c *checks) onDecision(o *operator, obs failover.Observation, before failov
 	if before.State == failover.StateFencing && d.Next.State == failover.StatePromoting && d.Next.Forced == "" {
 		c.onChoice(o, *d.Next.Candidate)
 	}
+	if d.Next.State == failover.StateFencing && before.State != failover.StatePromoting && begins(before, d.Next) && d.Next.Cause == failover.Cause(failover.DiagnosisDown) {
+		c.onSoftFailover(o, d.Next)
+	}
 	c.onIdleness(o, before, d)
 }
 
@@ -111,7 +114,7 @@ func begins(before, next failover.Progress) bool {
 }
 
 // onSwap: the epoch grows by one for each promotion begun, and has one candidate (S5).
-func (c *checks) onSwap(o *operator, before, next failover.Progress) {
+func (c *checks) onSwap(before, next failover.Progress) {
 	want := before.Epoch
 	if begins(before, next) {
 		want++
@@ -127,20 +130,17 @@ func (c *checks) onSwap(o *operator, before, next failover.Progress) {
 	}
 	switch {
 	case next.State == failover.StateFencing:
-		c.onFencing(o, before, next)
+		c.onFencing(before, next)
 	case next.State == failover.StateHandingOver && next.Epoch != before.Epoch:
 		c.w.stats.Handovers++
 	}
 }
 
-// onFencing looks at the beginning of a failover.
-func (c *checks) onFencing(o *operator, before, next failover.Progress) {
+// onFencing counts failovers.
+func (c *checks) onFencing(before, next failover.Progress) {
 	c.fenced = next.Epoch
 	if next.Epoch != before.Epoch {
 		c.w.stats.Failovers++
-	}
-	if begins(before, next) && before.State != failover.StatePromoting && next.Cause == failover.Cause(failover.DiagnosisDown) {
-		c.onSoftFailover(o, next)
 	}
 }
 

@@ -49,16 +49,24 @@ func (h hands) write(ctx context.Context, p failover.Published) error {
 }
 
 func (h hands) Label(ctx context.Context, _ string, a failover.Label) error {
-	h.o.effect()
+	o := h.o
+	o.effect()
+	own := o.own.labels[a.Node.UID]
+	expected := own.labelled
+	for _, p := range o.cache.pods {
+		if p.uid == a.Node.UID {
+			expected = max(expected, p.labelled)
+		}
+	}
 	var version int64
-	life := h.o.life
-	err := h.o.call(ctx, true, func() (err error) {
-		late := h.o.life != life || h.o.world.api.lease.holder != h.o.party
-		version, err = h.o.world.api.label(a.Node.UID, a.Role, late)
+	life := o.life
+	err := o.call(ctx, true, func() (err error) {
+		late := o.life != life || o.world.api.lease.holder != o.party || ctx.Err() != nil
+		version, err = o.world.api.label(a.Node.UID, a.Role, expected, late)
 		return err
 	})
 	if err == nil {
-		h.o.own.labels[a.Node.UID] = ownLabel{a.Role, version}
+		o.own.labels[a.Node.UID] = ownLabel{a.Role, version, expected + 1}
 	}
 	return err
 }

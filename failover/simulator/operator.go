@@ -60,8 +60,9 @@ type echoes struct {
 
 // ownLabel is a label that was written, and since which version a cache shows it.
 type ownLabel struct {
-	role    failover.Role
-	version int64
+	role     failover.Role
+	version  int64
+	labelled int64 // as in podView
 }
 
 // epochStart is when all schedules begin.

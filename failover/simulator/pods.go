@@ -25,7 +25,8 @@ type pod struct {
 	cordoned    bool
 	outdated    bool
 	label       failover.Role
-	labelLate   bool // the label was written by an operator that did not lead any more
+	labelled    int64 // how often the label was written
+	labelLate   bool  // it was written by an operator that did not lead any more, or had given the write up
 	restarts    int
 	gone        bool
 }
