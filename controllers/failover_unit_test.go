@@ -194,6 +194,8 @@ func TestConditionsSayWhatIsRefusedAndWhatIsOnlyWaitedFor(t *testing.T) {
 		"no replica is left": {failover.Decision{Next: served}, failover.Observation{Nodes: []failover.Node{{Name: "r-0", UID: "u",
 			Contact: failover.ContactAnswering, Sampled: true, Replication: failover.Replication{Role: failover.RoleMaster, MinReplicas: 1}}}},
 			v1alpha1.ConditionAvailable, metav1.ConditionFalse, v1alpha1.ReasonTooFewReplicas, "refuses writes"},
+		"a replica may be with it": {failover.Decision{Next: served, Reason: failover.ReasonAccompanied, Verdict: "so is r-1"}, silent,
+			v1alpha1.ConditionAvailable, metav1.ConditionUnknown, v1alpha1.ReasonMasterUnreachable, "so is r-1"},
 		"a replica can tell": {failover.Decision{Next: served, Reason: failover.ReasonVetoed, Verdict: "r-1 still replicates"}, silent,
 			v1alpha1.ConditionAvailable, metav1.ConditionUnknown, v1alpha1.ReasonMasterUnreachable, "r-1 still replicates"},
 	} {

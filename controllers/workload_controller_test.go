@@ -27,6 +27,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/resources"
 )
 
 // world is a fake API server, with every write to it written down.
@@ -425,5 +426,43 @@ func TestClaimsGrowAndTheTemplateStays(t *testing.T) {
 	w.reconcile()
 	if writes := w.reconcile(); len(writes) > 0 {
 		t.Errorf("written again: %q", writes)
+	}
+}
+
+func TestAStatefulSetIsScaledDownWhenThoseThatStayAreInSync(t *testing.T) {
+	w := newWorld(t, shop(func(rha *v1alpha1.RedisHA) { rha.Spec.Replicas = ptr.To[int32](4) }))
+	w.reconcile()
+	for ordinal := range 4 {
+		pod := aPod(resources.PodName("shop", ordinal), "")
+		pod.Namespace, pod.Labels = "store", resources.Labels("shop")
+		pod.Status.Conditions[0].Status = corev1.ConditionFalse
+		if err := w.client.Create(t.Context(), &pod); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rha := &v1alpha1.RedisHA{}
+	w.get("shop", rha)
+	rha.Spec.Replicas = ptr.To[int32](3)
+	if err := w.client.Update(t.Context(), rha); err != nil {
+		t.Fatal(err)
+	}
+	rha.Status.Master = &v1alpha1.MasterStatus{NodeRef: v1alpha1.NodeRef{Pod: "shop-0"}}
+	rha.Status.Failover = &v1alpha1.FailoverStatus{State: v1alpha1.StateStable}
+	if err := w.client.Status().Update(t.Context(), rha); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []int32{4, 3} {
+		w.reconcile()
+		sts := &appsv1.StatefulSet{}
+		w.get("shop", sts)
+		if got := ptr.Deref(sts.Spec.Replicas, 1); got != want {
+			t.Fatalf("%d replicas, want %d", got, want)
+		}
+		pod := &corev1.Pod{}
+		w.get("shop-1", pod)
+		pod.Status.Conditions[0].Status = corev1.ConditionTrue
+		if err := w.client.Status().Update(t.Context(), pod); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -45,7 +45,7 @@ func (w *workloadPass) applyConfig(ctx context.Context) error {
 }
 
 func (w *workloadPass) applyStatefulSet(ctx context.Context) error {
-	sts := resources.StatefulSet(w.rha, w.wantedReplicas())
+	sts := resources.StatefulSet(w.rha, w.rollout().replicas())
 	if w.sts != nil && len(w.sts.Spec.VolumeClaimTemplates) > 0 && len(sts.Spec.VolumeClaimTemplates) > 0 {
 		// The template is immutable; growClaims enlarges the claims themselves.
 		sts.Spec.VolumeClaimTemplates[0].Spec.Resources = w.sts.Spec.VolumeClaimTemplates[0].Spec.Resources

@@ -37,8 +37,8 @@ func (w *workloadPass) listPods(ctx context.Context) ([]corev1.Pod, error) {
 	return pods, nil
 }
 
-func (w *workloadPass) wantedReplicas() int32 {
-	return rollout{rha: w.rha, sts: w.sts}.replicas()
+func (w *workloadPass) rollout() rollout {
+	return rollout{rha: w.rha, sts: w.sts, pods: w.pods}
 }
 
 // replacePods deletes the outdated pods whose turn it is.
@@ -47,7 +47,7 @@ func (w *workloadPass) replacePods(ctx context.Context) error {
 		w.progress = podProgress{v1alpha1.ReasonCreating, "waiting for the StatefulSet"}
 		return nil
 	}
-	pods, progress := rollout{rha: w.rha, sts: w.sts, pods: w.pods}.replaceable()
+	pods, progress := w.rollout().replaceable()
 	w.progress = progress
 	for i := range pods {
 		pod := &pods[i]

@@ -87,7 +87,9 @@ func (d *decider) view() view {
 	if d.next.Master != nil {
 		ref = d.next.Master.NodeRef
 	}
-	return newView(d.now, d.policy, d.obs, ref)
+	v := newView(d.now, d.policy, d.obs, ref)
+	v.known = d.next.Known
+	return v
 }
 
 // failOver begins a failover away from the present master: the intent. Nothing was touched yet.

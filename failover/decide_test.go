@@ -137,6 +137,57 @@ func TestNobodyReachableMeansHold(t *testing.T) {
 	}
 }
 
+func TestAMasterOutOfReachTogetherWithAReplicaIsLeftAlone(t *testing.T) {
+	tests := map[string]struct {
+		happen func(w *world)
+		master string // afterwards
+	}{
+		"a replica that was attached": {func(w *world) { w.hang("r-2") }, "r-0"},
+		"one that a successor has never heard": {func(w *world) {
+			w.hang("r-2")
+			w.node("r-2").Sampled = false
+		}, "r-0"},
+		"one that is proven dead is no company": {func(w *world) {
+			w.hang("r-2")
+			w.node("r-2").Exited = true
+		}, "r-1"},
+		"nor one that had lost the master before": {func(w *world) {
+			w.link(w.node("r-2"), false, -1)
+			w.node("r-2").Contact = ContactSilent
+		}, "r-1"},
+		"nor one that never had a pod to run in": {func(w *world) {
+			n := w.node("r-2")
+			n.IP, n.Contact, n.Sampled = "", ContactNone, false
+		}, "r-1"},
+		"too little company for a master that asks for two": {func(w *world) {
+			w.hang("r-2")
+			w.node("r-0").Replication.MinReplicas = 2
+		}, "r-1"},
+		"unless a person forces it": {func(w *world) {
+			w.hang("r-2")
+			w.request = &Request{ID: "f", Verb: VerbForce, Target: "r-1"}
+		}, "r-1"},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			w := settled(t, 3)
+			w.write(1000, nil)
+			w.hang("r-0")
+			tc.happen(w)
+			w.sleep(4 * time.Second)
+			w.run()
+			w.sleep(2 * time.Second)
+			w.run()
+			if w.master() != tc.master {
+				t.Fatalf("master %s in state %s, want %s\n%s", w.master(), w.progress.State, tc.master, w.story())
+			}
+			if tc.master == "r-0" && (w.progress.State != StateSuspected || w.progress.Reason != ReasonAccompanied) {
+				t.Errorf("state %s, reason %s", w.progress.State, w.progress.Reason)
+			}
+		})
+	}
+}
+
 func TestAHandoverPromotesOnlyWhoHasEveryWrite(t *testing.T) {
 	w := settled(t, 3)
 	w.write(1000, map[string]int64{"r-1": 400, "r-2": 600})

@@ -2,6 +2,7 @@ package failover
 
 import (
 	"fmt"
+	"strings"
 )
 
 // Diagnosis names the first problem of the master that the observation shows.
@@ -25,6 +26,8 @@ const (
 	DiagnosisDown Diagnosis = "MasterDown"
 	// DiagnosisVetoed: the master is out of our reach, but a replica still replicates from it.
 	DiagnosisVetoed Diagnosis = "MasterUnreachableButReplicating"
+	// DiagnosisAccompanied: the master is out of reach together with replicas of its: they may go on without us.
+	DiagnosisAccompanied Diagnosis = "MasterUnreachableWithReplicas"
 	// DiagnosisUnwitnessed: the master is out of reach, and so is everybody who could testify.
 	DiagnosisUnwitnessed Diagnosis = "MasterUnreachableNoWitness"
 	// DiagnosisDenied: the master lives but refuses our password or certificate.
@@ -70,6 +73,7 @@ var problems = []problem{
 	{DiagnosisDenied, classHold, ReasonDenied, matchDenied},
 	{DiagnosisVetoed, classHold, ReasonVetoed, matchVetoed},
 	{DiagnosisRefused, classHard, ReasonNone, matchRefused},
+	{DiagnosisAccompanied, classHold, ReasonAccompanied, matchAccompanied},
 	{DiagnosisDown, classSoft, ReasonNone, matchDown},
 	{DiagnosisUnwitnessed, classHold, ReasonNoWitness, matchUnwitnessed},
 	{DiagnosisTerminating, classPlanned, ReasonNone, matchTerminating},
@@ -161,6 +165,15 @@ func matchDown(v view) (string, bool) {
 	}
 	return fmt.Sprintf("master %s is silent for down-after (%s), and every reachable replica agrees",
 		v.ref.Pod, v.policy.DownAfter), true
+}
+
+func matchAccompanied(v view) (string, bool) {
+	company := v.company()
+	if !v.outOfReach() || len(v.witnesses) == 0 || len(company) < max(1, v.master.Replication.MinReplicas) {
+		return "", false
+	}
+	return fmt.Sprintf("master %s is out of our reach, and so is %s, which replicates from it: together they may go on without us",
+		v.ref.Pod, strings.Join(company, ", ")), true
 }
 
 func matchUnwitnessed(v view) (string, bool) {

@@ -47,6 +47,7 @@ const (
 	ReasonNone            Reason = ""
 	ReasonVetoed          Reason = "VetoedByWitness"
 	ReasonNoWitness       Reason = "NoWitness"
+	ReasonAccompanied     Reason = "ReplicasOutOfReachToo"
 	ReasonCooldown        Reason = "Cooldown"
 	ReasonObserverSick    Reason = "ObserverSick"
 	ReasonManual          Reason = "ManualMode"

@@ -1,6 +1,9 @@
 package failover
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // view is the observation as seen from the present master; what the diagnosis table looks at.
 type view struct {
@@ -12,6 +15,7 @@ type view struct {
 	master    Node
 	others    []Node
 	witnesses []witness
+	known     []KnownNode // the last settled picture
 }
 
 // witness is a reachable replica's testimony about the master.
@@ -73,6 +77,27 @@ func (v view) outOfReach() bool {
 // refusedSettles is how long a refusal may stand without a witness before it is called a
 // suspicion: a replica notices the broken link a few milliseconds after us.
 const refusedSettles = 500 * time.Millisecond
+
+// company names the replicas that are out of our reach as the master is, and were attached when last heard of. With as many as
+// min-replicas-to-write asks for, a master that is cut off from us goes on taking writes.
+func (v view) company() []string {
+	var names []string
+	for _, n := range v.others {
+		gone := n.IP == "" || n.Exited || n.NodeGone || n.Contact == ContactAnswering || n.Contact == ContactRefused
+		if !gone && v.wasAttached(n) {
+			names = append(names, n.Name)
+		}
+	}
+	return names
+}
+
+// wasAttached reports that n had its link to the master up when it was last heard; for one that was never heard, by the picture.
+func (v view) wasAttached(n Node) bool {
+	if n.Sampled {
+		return n.Follows(v.ref.IP) && n.Replication.LinkUp
+	}
+	return slices.ContainsFunc(v.known, func(k KnownNode) bool { return k.UID == n.UID && k.LinkUp })
+}
 
 // attached reports whether n replicates from the master, with its link up and no sync running.
 func (v view) attached(n Node) bool {

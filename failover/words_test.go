@@ -61,15 +61,16 @@ func TestEveryDiagnosisIsMadeAndActedOn(t *testing.T) {
 		happen func(w *world)
 		state  State // after one decision
 	}{
-		DiagnosisPodGone:   {func(w *world) { w.remove("r-0") }, StateFencing},
-		DiagnosisNodeGone:  {func(w *world) { w.node("r-0").NodeGone = true }, StateFencing},
-		DiagnosisRestarted: {func(w *world) { w.restart("r-0", true) }, StateFencing},
-		DiagnosisExited:    {func(w *world) { w.hang("r-0"); w.node("r-0").Exited = true }, StateFencing},
-		DiagnosisRefused:   {func(w *world) { w.die("r-0") }, StateFencing},
-		DiagnosisDemoted:   {func(w *world) { w.command(w.node("r-0"), Follow{Master: w.node("r-1").Ref()}) }, StateFencing},
-		DiagnosisDown:      {func(w *world) { w.hang("r-0"); w.sleep(4 * time.Second) }, StateSuspected},
-		DiagnosisDenied:    {func(w *world) { w.node("r-0").Contact = ContactDenied; w.sleep(time.Minute) }, StateStable},
-		DiagnosisVetoed:    {func(w *world) { w.hang("r-0"); w.sleep(4 * time.Second); w.replicate() }, StateSuspected},
+		DiagnosisPodGone:     {func(w *world) { w.remove("r-0") }, StateFencing},
+		DiagnosisNodeGone:    {func(w *world) { w.node("r-0").NodeGone = true }, StateFencing},
+		DiagnosisRestarted:   {func(w *world) { w.restart("r-0", true) }, StateFencing},
+		DiagnosisExited:      {func(w *world) { w.hang("r-0"); w.node("r-0").Exited = true }, StateFencing},
+		DiagnosisRefused:     {func(w *world) { w.die("r-0") }, StateFencing},
+		DiagnosisDemoted:     {func(w *world) { w.command(w.node("r-0"), Follow{Master: w.node("r-1").Ref()}) }, StateFencing},
+		DiagnosisDown:        {func(w *world) { w.hang("r-0"); w.sleep(4 * time.Second) }, StateSuspected},
+		DiagnosisDenied:      {func(w *world) { w.node("r-0").Contact = ContactDenied; w.sleep(time.Minute) }, StateStable},
+		DiagnosisVetoed:      {func(w *world) { w.hang("r-0"); w.sleep(4 * time.Second); w.replicate() }, StateSuspected},
+		DiagnosisAccompanied: {func(w *world) { w.hang("r-0"); w.hang("r-2"); w.sleep(4 * time.Second) }, StateSuspected},
 		DiagnosisUnwitnessed: {func(w *world) {
 			for _, n := range w.nodes {
 				w.hang(n.Name)
@@ -104,8 +105,9 @@ func TestEveryDiagnosisIsMadeAndActedOn(t *testing.T) {
 func TestEveryReasonIsGiven(t *testing.T) {
 	ask := func(w *world, verb Verb, target string) { w.request = &Request{ID: "ask", Verb: verb, Target: target} }
 	tests := map[Reason]func(w *world){
-		ReasonVetoed:    func(w *world) { w.hang("r-0"); w.sleep(4 * time.Second); w.replicate() },
-		ReasonNoWitness: func(w *world) { w.remove("r-1"); w.remove("r-2"); w.hang("r-0"); w.sleep(4 * time.Second) },
+		ReasonVetoed:      func(w *world) { w.hang("r-0"); w.sleep(4 * time.Second); w.replicate() },
+		ReasonNoWitness:   func(w *world) { w.remove("r-1"); w.remove("r-2"); w.hang("r-0"); w.sleep(4 * time.Second) },
+		ReasonAccompanied: func(w *world) { w.hang("r-0"); w.hang("r-2"); w.sleep(4 * time.Second) },
 		ReasonCooldown: func(w *world) {
 			w.progress.CooldownUntil = w.now.Add(time.Hour)
 			w.hang("r-0")

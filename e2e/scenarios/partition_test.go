@@ -71,6 +71,25 @@ func TestAnOperatorThatAloneDoesNotReachTheMasterDoesNothing(t *testing.T) {
 	}
 }
 
+func TestAMasterThatIsCutOffTogetherWithAReplicaIsLeftAlone(t *testing.T) {
+	// The clients are on the master's side, and do not notice.
+	s := begin(t, "master and a replica cut off together", v1alpha1.RedisHASpec{})
+	crew.leading(s.ctx, t)
+	master, replicas := s.master(), s.replicas()
+	s.part(s.addr(master), append(operatorAddrs(), s.addr(replicas[1]))...)
+	s.part(s.addr(replicas[0]), append(operatorAddrs(), s.addr(replicas[1]))...)
+	s.refusal(string(failover.ReasonAccompanied))
+	s.condition(v1alpha1.ConditionAvailable, metav1.ConditionUnknown, v1alpha1.ReasonMasterUnreachable)
+	time.Sleep(5 * time.Second)
+	s.unmoved()
+	s.heal()
+	s.end(0)
+	s.unmoved()
+	if s.row.gap > time.Second {
+		t.Errorf("no write for %s, and nothing was wrong with the master", s.row.gap)
+	}
+}
+
 func TestAnOperatorThatReachesNobodyDoesNothing(t *testing.T) {
 	s := begin(t, "operator cut off from every Redis", v1alpha1.RedisHASpec{})
 	crew.leading(s.ctx, t)

@@ -18,6 +18,7 @@ type pod struct {
 	opts    Options
 	link    *link.Link
 	onGap   func(now time.Time)
+	gaps    *sync.Mutex     // of all pods: held from noticing a gap until its silences are void
 	ctx     context.Context // ends when the pod is not to be watched any more
 	cancel  context.CancelFunc
 	trigger chan struct{} // holds a token when the next probe is not to wait
@@ -39,7 +40,6 @@ func (q *pod) run() {
 		for _, w := range waiters {
 			close(w)
 		}
-		q.noteGap()
 		q.rest()
 	}
 }
@@ -112,25 +112,30 @@ func (q *pod) rest() {
 	case <-timer.C():
 	case <-q.trigger:
 	case <-q.ctx.Done():
-		return
 	}
-	q.noteGap()
 }
 
-// expect says when the loop is to be heard of next.
+// expect says when the loop is to be heard of next, and notices when it is late by now: in one step, so that there is no
+// instant at which a pause would go unnoticed.
 func (q *pod) expect(within time.Duration) {
 	now := q.opts.Clock.Now()
-	q.update(func(*state) { q.due = now.Add(within) })
+	q.appointed(now, now.Add(within))
 }
 
 // noteGap notices that this process itself was away (paused, throttled), when the loop is much later than due. Whoever
 // runs first after a gap has to ask, before believing that it was the others who were silent.
-func (q *pod) noteGap() {
-	now, away := q.opts.Clock.Now(), false
+func (q *pod) noteGap() { q.appointed(q.opts.Clock.Now(), time.Time{}) }
+
+// appointed compares now with when the loop was due, and sets when it is due next; zero leaves that alone, except that
+// an absence is noted once only, should the loop itself be what is late.
+func (q *pod) appointed(now, next time.Time) {
+	q.gaps.Lock()
+	defer q.gaps.Unlock()
+	away := false
 	q.update(func(*state) {
 		away = !q.due.IsZero() && now.Sub(q.due) > q.opts.tolerated()
-		if away {
-			q.due = time.Time{} // once is enough, should the loop itself be what is late
+		if away || !next.IsZero() {
+			q.due = next
 		}
 	})
 	if away {

@@ -31,6 +31,8 @@ type Prober struct {
 	watches map[string]*watch
 	closed  bool
 	voided  time.Time // when silences were made to start anew
+
+	gaps sync.Mutex // held from noticing a gap until its silences are void; taken before mu
 }
 
 // New returns a Prober that watches nothing yet. It must be closed.
@@ -61,7 +63,7 @@ func (p *Prober) Ensure(key string, targets []Target, password func() string) {
 func (p *Prober) newPod(w *watch, t Target) *pod {
 	ctx, cancel := context.WithCancel(p.ctx)
 	q := &pod{
-		target: t, watch: w, opts: p.opts, onGap: p.voidSilence,
+		target: t, watch: w, opts: p.opts, onGap: p.voidSilence, gaps: &p.gaps,
 		ctx: ctx, cancel: cancel, trigger: make(chan struct{}, 1),
 		state: newState(t, p.opts.Clock.Now()),
 	}

@@ -74,22 +74,12 @@ func (c *checks) onWrite(s *server) {
 		c.fail("S2", "%s takes writes, and nobody made it a master", s.pod.name)
 	}
 	woke := c.w.now-s.wokeAt < 200*time.Millisecond
-	if s.deposedAt > 0 && c.w.now-s.deposedAt > isolatedFor && !woke && !c.byHand && !c.inCompany(s) {
+	if s.deposedAt > 0 && c.w.now-s.deposedAt > isolatedFor && !woke && !c.byHand {
 		c.fail("S1", "%s still takes writes %s after another node was promoted", s.pod.name, c.w.now-s.deposedAt)
 	}
 	if c.w.api.now.published.UID == s.pod.uid {
 		c.official = s.head
 	}
-}
-
-// inCompany reports a master with replicas, none of which the operator has been able to detach: they are cut off together.
-func (c *checks) inCompany(s *server) bool {
-	for _, l := range s.followers {
-		if c.w.reachableFor(c.w.leader(), l.replica) > reachable {
-			return false
-		}
-	}
-	return len(s.followers) > 0
 }
 
 // onBoot: a process that starts is no master (S2).
