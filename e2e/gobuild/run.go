@@ -57,15 +57,14 @@ func Ticker(tell func(elapsed time.Duration)) (stop func()) {
 
 // Static builds a command of this repository into the file at path, without cgo. It leaves it to go build whether there is
 // anything to do, and renames, so that whoever runs the file keeps it.
-func Static(ctx context.Context, progress io.Writer, path, pkg string, flags ...string) error {
+func Static(ctx context.Context, progress io.Writer, path, pkg string) error {
 	root, err := Root()
 	if err != nil {
 		return err
 	}
 	temporary := fmt.Sprintf("%s.%d", path, os.Getpid())
 	defer os.Remove(temporary)
-	args := append([]string{"-ldflags", "-s -w", "-o", temporary}, flags...)
-	if err := goBuild(ctx, progress, filepath.Base(pkg), root, append(args, pkg)...); err != nil {
+	if err := goBuild(ctx, progress, filepath.Base(pkg), root, "-ldflags", "-s -w", "-o", temporary, pkg); err != nil {
 		return err
 	}
 	return os.Rename(temporary, path)
@@ -97,7 +96,14 @@ func (o *buildOutput) String() string {
 	return compiled
 }
 
+// tail returns what says why a build failed. The names of packages are left out: with several at work, the last are not the reason.
 func (o *buildOutput) tail() string {
-	lines := strings.Split(strings.TrimSpace(o.text.String()), "\n")
+	var lines []string
+	for _, line := range strings.Split(strings.TrimSpace(o.text.String()), "\n") {
+		if strings.HasPrefix(line, "go: downloading") || !strings.ContainsAny(line, " \t") {
+			continue
+		}
+		lines = append(lines, line)
+	}
 	return strings.Join(lines[max(0, len(lines)-20):], "\n")
 }

@@ -100,6 +100,10 @@ func TestWhatIsAddedToATreeKeepsItsLinksAndLeavesWhatIsNotWanted(t *testing.T) {
 	data := write1(t, filepath.Join(t.TempDir(), "1.tar"), func(l *Layer) {
 		check(t, l.Tar(&source, func(name string) bool { return strings.HasPrefix(name, "usr/share/doc") }))
 		check(t, l.Text("bin/more", 0o755, ""))
+		check(t, l.Dir("usr", 0o700))
+		if err := l.Text("usr/bin/sh", 0o755, ""); err == nil {
+			t.Error("a file was added twice, which Docker refuses")
+		}
 	})
 	_, files := contents(t, bytes.NewReader(data))
 	for name, layer := range files {

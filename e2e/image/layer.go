@@ -25,7 +25,7 @@ type Layer struct {
 	file *os.File
 	hash hash.Hash
 	tar  *tar.Writer
-	dirs map[string]bool
+	dirs map[string]bool // of what is there, whether it leads to a folder
 }
 
 // NewLayer begins a layer in a temporary file in folder dir.
@@ -82,7 +82,7 @@ func (l *Layer) File(name string, mode fs.FileMode, source string) error {
 	return err
 }
 
-// Tree adds the files below a folder of this machine. Mode tells each file's, by its name in the image.
+// Tree adds the files below a folder of this machine. Mode tells each file's, by its name in the image; without one it is left out.
 func (l *Layer) Tree(name, source string, mode func(name string) fs.FileMode) error {
 	return filepath.WalkDir(source, func(file string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
@@ -93,6 +93,9 @@ func (l *Layer) Tree(name, source string, mode func(name string) fs.FileMode) er
 			return err
 		}
 		target := path.Join(name, filepath.ToSlash(below))
+		if mode(target) == 0 {
+			return nil
+		}
 		return l.File(target, mode(target), file)
 	})
 }
@@ -123,21 +126,26 @@ func (l *Layer) Tar(r io.Reader, leave func(name string) bool) error {
 	}
 }
 
-// header writes a header under a clean name, after those of the folders above it that have not been written.
+// header writes a header under a clean name, after those of the folders above it that have not been written. Docker refuses a
+// layer that has a name twice, so a folder that is there is not added again, and a file is an error.
 func (l *Layer) header(h *tar.Header) error {
 	name := clean(h.Name)
-	if above := path.Dir(name); above != "." && !l.dirs[above] {
+	if _, there := l.dirs[name]; there {
+		if h.Typeflag == tar.TypeDir && l.dirs[name] {
+			return nil
+		}
+		return fmt.Errorf("%s is added twice", name)
+	}
+	if above := path.Dir(name); above != "." {
 		if err := l.Dir(above, 0o755); err != nil {
 			return err
 		}
 	}
+	// A link may lead to a folder, as /bin does to /usr/bin.
+	l.dirs[name] = h.Typeflag == tar.TypeDir || h.Typeflag == tar.TypeSymlink
 	h.Name = name
-	switch h.Typeflag {
-	case tar.TypeDir:
-		l.dirs[name] = true
+	if h.Typeflag == tar.TypeDir {
 		h.Name += "/"
-	case tar.TypeSymlink:
-		l.dirs[name] = true // perhaps to a folder, as /bin is to /usr/bin
 	}
 	h.ModTime, h.AccessTime, h.ChangeTime, h.Format = epoch, time.Time{}, time.Time{}, tar.FormatPAX
 	h.Uname, h.Gname = "", ""
