@@ -10,14 +10,14 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Load imports the images of an archive, as docker save writes it, into all workers.
+// Load imports the images of an archive, as docker save writes it, into all nodes.
 func (c *Cluster) Load(ctx context.Context, archive string) error {
-	return c.loadAll(ctx, []string{archive})
+	return importAll(ctx, append([]string{ControlPlane}, c.Workers...), []string{archive})
 }
 
-func (c *Cluster) loadAll(ctx context.Context, archives []string) error {
+func importAll(ctx context.Context, nodes, archives []string) error {
 	group, ctx := errgroup.WithContext(ctx)
-	for _, node := range c.Workers {
+	for _, node := range nodes {
 		group.Go(func() error {
 			for _, archive := range archives {
 				if err := importInto(ctx, node, archive); err != nil {
@@ -44,7 +44,7 @@ func importInto(ctx context.Context, node, archive string) error {
 }
 
 // LoadBinary builds a command of this repository into an image that holds nothing but that binary, as its entrypoint, and has it on
-// all workers. A pod that uses it needs imagePullPolicy IfNotPresent or Never. Its user is not root.
+// all nodes. A pod that uses it needs imagePullPolicy IfNotPresent or Never. Its user is not root.
 func (c *Cluster) LoadBinary(ctx context.Context, progress io.Writer, image, pkg string) error {
 	b := &builder{log: newSteps(progress), dir: filepath.Join(c.dir, "images")}
 	if err := os.MkdirAll(b.dir, 0o755); err != nil {
