@@ -32,6 +32,7 @@ type builder struct {
 	dir    string // where archives are kept
 	kube   string // the folder with the commands of Kubernetes
 	addons string
+	names  []string // under which kubeadm expects images
 }
 
 // built builds whatever image is missing or out of date.
@@ -45,6 +46,9 @@ func built(ctx context.Context, log *steps, dir string) (*plan, error) {
 	}
 	p := &plan{nodeImage: builtNode, built: true, images: Images{Operator: operatorImage}}
 	err := log.step("images", func() (err error) {
+		if b.names, err = b.kubeadmImages(ctx); err != nil {
+			return err
+		}
 		if p.mounts, err = b.controlPlane(ctx); err != nil {
 			return err
 		}

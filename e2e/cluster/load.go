@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -13,6 +14,19 @@ import (
 // Load imports the images of an archive, as docker save writes it, into all nodes.
 func (c *Cluster) Load(ctx context.Context, archive string) error {
 	return importAll(ctx, append([]string{ControlPlane}, c.Workers...), []string{archive})
+}
+
+// loadNew imports what a plan has for the workers, but for what they have.
+func (c *Cluster) loadNew(ctx context.Context, p *plan) error {
+	lacking := p.load
+	if p.built { // the name of an archive tells what is in it
+		lacking = slices.DeleteFunc(slices.Clone(p.load), func(archive string) bool { return slices.Contains(c.Loaded, archive) })
+	}
+	if err := importAll(ctx, c.Workers, lacking); err != nil {
+		return err
+	}
+	c.Loaded = p.load
+	return c.writeState()
 }
 
 func importAll(ctx context.Context, nodes, archives []string) error {
