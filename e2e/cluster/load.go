@@ -60,10 +60,7 @@ func importInto(ctx context.Context, node, archive string) error {
 // LoadBinary builds a command of this repository into an image that holds nothing but that binary, as its entrypoint, and has it on
 // all nodes. A pod that uses it needs imagePullPolicy IfNotPresent or Never. Its user is not root.
 func (c *Cluster) LoadBinary(ctx context.Context, progress io.Writer, image, pkg string) error {
-	b := &builder{log: newSteps(progress), dir: filepath.Join(c.dir, "images")}
-	if err := os.MkdirAll(b.dir, 0o755); err != nil {
-		return err
-	}
+	b := newBuilder(newSteps(progress), c.dir)
 	return b.log.step("image "+image, func() error {
 		archive, err := b.static(ctx, image, pkg, "/"+filepath.Base(pkg), "65532:65532")
 		if err != nil {

@@ -35,6 +35,10 @@ func prepare(ctx context.Context, log *steps, dir, choice string) (*plan, error)
 	if c, err := readState(dir); err == nil && c.Built || nodeImageLoaded(ctx) {
 		return built(ctx, log, dir)
 	}
+	if _, err := os.Stat("/sys/fs/cgroup/cgroup.controllers"); err != nil {
+		fmt.Fprintln(log, "this machine has version 1 of cgroups, on which the systemd of the published nodes does not boot; building all images")
+		return built(ctx, log, dir)
+	}
 	err := log.step("pulling "+publishedNode, func() error { return pull(ctx, publishedNode) })
 	if err == nil {
 		return pulled(ctx, log, dir)
