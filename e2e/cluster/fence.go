@@ -37,6 +37,16 @@ func raiseFence(ctx context.Context) error {
 	return nil
 }
 
+// keepFence raises the fence again where it is gone, as after a reboot.
+func keepFence(ctx context.Context) error {
+	for _, parent := range []string{"DOCKER-USER", "FORWARD"} {
+		if _, err := iptables(ctx, "-C", parent, "-j", chain); err == nil {
+			return nil
+		}
+	}
+	return raiseFence(ctx)
+}
+
 // lowerFence removes what raiseFence has done, if it has.
 func lowerFence(ctx context.Context) error {
 	if _, err := iptables(ctx, "-S", chain); err != nil {

@@ -61,9 +61,12 @@ func (a *attempt) up(ctx context.Context) (*Cluster, error) {
 	made := c == nil
 	if made {
 		a.made = true
-		if c, err = create(ctx, a.log, a.dir, plan, a.options.Keep); err != nil {
-			return nil, err
-		}
+		c, err = create(ctx, a.log, a.dir, plan, a.options.Keep)
+	} else {
+		err = keepFence(ctx)
+	}
+	if err != nil {
+		return nil, err
 	}
 	if err := a.log.step("images for the tests", func() error { return c.loadNew(ctx, plan) }); err != nil {
 		return nil, err
