@@ -43,8 +43,10 @@ func startEngine(ctx context.Context, log *steps, dir string) error {
 	if os.Geteuid() != 0 || !onDebian() {
 		return errors.New("no Docker engine answers: start one (docker version has to show a server), or install one; only on Debian and as root is it done here")
 	}
-	if err := install(ctx, log, "dockerd", "runc", "iptables"); err != nil {
-		return err
+	for _, commands := range [][]string{{"dockerd", "runc", "iptables"}, {"docker"}} {
+		if err := install(ctx, log, commands...); err != nil {
+			return err
+		}
 	}
 	return log.step("starting a Docker engine", func() error { return launch(ctx, log, dir) })
 }
