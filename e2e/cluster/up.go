@@ -14,6 +14,9 @@ import (
 // it fails or ctx ends, what it has made is removed.
 func Up(ctx context.Context, progress io.Writer, options Options) (c *Cluster, err error) {
 	log := newSteps(progress)
+	if options.Images, err = choice(options); err != nil {
+		return nil, err
+	}
 	dir, err := stateDir()
 	if err != nil {
 		return nil, err
