@@ -191,7 +191,8 @@ func (ls *layers) remove() {
 }
 
 // notNeeded is what no container reads.
-var notNeeded = regexp.MustCompile(`^(usr/share/(doc|man|info|locale|lintian|bash-completion|zsh|perl5?|zoneinfo)|usr/lib/[^/]+/(gconv|perl[^/]*)|var/(cache|lib/apt|log)|boot|dev|proc|sys|run|tmp)/.+`)
+var notNeeded = regexp.MustCompile(`^(usr/share/(doc|man|info|locale|lintian|bash-completion|zsh|perl5?|zoneinfo)|` +
+	`usr/lib/[^/]+/(gconv|perl[^/]*)|var/(cache|lib/apt|log)|boot|dev|proc|sys|run|tmp)/.+`)
 
 // debian adds a layer with what is needed of a file system of Debian's, and more files.
 func (ls *layers) debian(d debian, dir string, more func(*image.Layer) error) error {

@@ -41,7 +41,8 @@ func startEngine(ctx context.Context, log *steps, dir string) error {
 		return fmt.Errorf("no Docker engine answers at DOCKER_HOST=%s: start it, or unset DOCKER_HOST", host)
 	}
 	if os.Geteuid() != 0 || !onDebian() {
-		return errors.New("no Docker engine answers: start one (docker version has to show a server), or install one; only on Debian and as root is it done here")
+		return errors.New("no Docker engine answers: start one (docker version has to show a server), or install one; " +
+			"only on Debian and as root is it done here")
 	}
 	for _, commands := range [][]string{{"dockerd", "runc", "iptables"}, {"docker"}} {
 		if err := install(ctx, log, commands...); err != nil {

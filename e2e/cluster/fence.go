@@ -81,7 +81,8 @@ func createNetwork(ctx context.Context) error {
 		return ctx.Err()
 	}
 	_, err := run(ctx, "docker", "network", "create", "--driver", "bridge",
-		"--opt", "com.docker.network.bridge.name="+bridgeName, "--opt", "com.docker.network.bridge.enable_ip_masquerade=false", networkName)
+		"--opt", "com.docker.network.bridge.name="+bridgeName,
+		"--opt", "com.docker.network.bridge.enable_ip_masquerade=false", networkName)
 	return err
 }
 

@@ -50,7 +50,8 @@ func importInto(ctx context.Context, node, archive string) error {
 		return err
 	}
 	defer f.Close()
-	_, err = runWith(ctx, f, nil, "docker", "exec", "--interactive", node, "ctr", "--namespace", "k8s.io", "images", "import", "--all-platforms", "-")
+	_, err = runWith(ctx, f, nil, "docker", "exec", "--interactive", node,
+		"ctr", "--namespace", "k8s.io", "images", "import", "--all-platforms", "-")
 	if err != nil {
 		return fmt.Errorf("import %s into %s: %w", filepath.Base(archive), node, err)
 	}
