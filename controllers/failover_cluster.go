@@ -204,11 +204,23 @@ func (c *cluster) Label(ctx context.Context, key string, a failover.Label) error
 		return fmt.Errorf("building the label patch: %w", err)
 	}
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: podKey.Namespace, Name: podKey.Name}}
-	if err := c.client.Patch(ctx, pod, client.RawPatch(types.MergePatchType, patch)); err != nil {
+	err = c.client.Patch(ctx, pod, client.RawPatch(types.MergePatchType, patch))
+	if apierrors.IsConflict(err) {
+		c.lookAgain(ctx, podKey) // after an outage of the API server the cache may be half a minute behind
+	}
+	if err != nil {
 		return fmt.Errorf("labelling %s: %w", a.Node.Pod, err)
 	}
 	c.pods.wrote(pod)
 	return nil
+}
+
+// lookAgain reads a pod past the cache, so that the next decision is made on what it is now.
+func (c *cluster) lookAgain(ctx context.Context, key client.ObjectKey) {
+	live := &corev1.Pod{}
+	if c.reader.Get(ctx, key, live) == nil {
+		c.pods.wrote(live)
+	}
 }
 
 // DeletePod deletes a pod if it is still the same one, by a normal deletion: the kubelet must

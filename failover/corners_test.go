@@ -124,6 +124,27 @@ func TestTheElectionAfterAnOutage(t *testing.T) {
 	}
 }
 
+func TestAReplicaCountsAsAttachedOnceItHasWhatWasAcknowledgedBeforeItCame(t *testing.T) {
+	for _, behind := range []int64{100, 0} {
+		w := settled(t, 2)
+		w.policy.Consistency = ConsistencyStrict
+		w.write(1000, nil)
+		w.die("r-0")
+		w.run() // r-1 is master; what it acknowledged as a replica, nobody else has for sure
+		w.reboot("r-0", 900)
+		w.sleep(time.Second)
+		w.run()
+		w.node("r-0").Replication.Lineage.Offset = w.node("r-1").Replication.Lineage.Offset - behind
+		w.sleep(2 * pictureSettles)
+		w.run()
+		w.die("r-1")
+		w.run()
+		if refused := w.progress.Reason == ReasonTooFewDetached; refused != (behind > 0) {
+			t.Errorf("%d bytes behind: master %s in state %s, reason %s\n%s", behind, w.master(), w.progress.State, w.progress.Reason, w.story())
+		}
+	}
+}
+
 func TestNobodyWhoFellSilentInAFullSyncHoldsUpTheOthers(t *testing.T) {
 	w := settled(t, 3)
 	w.node("r-1").Replication.Syncing, w.node("r-1").Contact = true, ContactSilent

@@ -97,6 +97,7 @@ type KnownNode struct {
 	Role       Role
 	LinkUp     bool
 	Attached   bool       // this incarnation has been in sync with the master of this epoch, or is it
+	Goal       int64      // offset that it has to reach before it counts as attached: where the master was when its link came up; 0: none
 	Limitation Limitation // why it may not be promoted now; empty: it may
 }
 

@@ -287,13 +287,28 @@ func portray(v view, n Node, before KnownNode) KnownNode {
 		now.RunID = before.RunID
 	}
 	sameProcess := before.UID == now.UID && before.RunID == now.RunID
-	now.Attached = n.UID == v.ref.UID || v.attached(n) || (sameProcess && before.Attached)
+	now.Attached = n.UID == v.ref.UID || (sameProcess && before.Attached)
+	if !now.Attached && v.attached(n) && v.master.Sampled {
+		now.Attached, now.Goal = caughtUp(v, n, before)
+	}
 	now.Limitation = portrayedLimitation(v, n, before)
 	if n.Contact == ContactAnswering {
 		now.Role = n.Replication.Role
 		now.LinkUp = n.Replication.LinkUp && now.Role == RoleReplica
 	}
 	return now
+}
+
+// caughtUp reports whether a replica whose link is up has what was acknowledged before it came; if not, up to where it has to get.
+func caughtUp(v view, n Node, before KnownNode) (bool, int64) {
+	goal := v.master.Replication.Lineage.Offset
+	if before.RunID == n.Replication.RunID && before.Goal > 0 {
+		goal = before.Goal
+	}
+	if n.Replication.Lineage.Offset >= goal {
+		return true, 0
+	}
+	return false, goal
 }
 
 // portrayedLimitation is why n may not be promoted. What it got elsewhere it keeps, on its volume too, until it is attached to ours.
@@ -328,10 +343,9 @@ func (d *decider) changeSettled(n Node) bool {
 
 // pending says when the picture must be looked at again because a change has not settled yet.
 func (d *decider) pending() time.Duration {
-	for _, n := range d.obs.Nodes {
-		if !d.changeSettled(n) {
-			return pictureSettles
-		}
+	catchingUp := slices.ContainsFunc(d.next.Known, func(k KnownNode) bool { return k.Goal > 0 })
+	if catchingUp || slices.ContainsFunc(d.obs.Nodes, func(n Node) bool { return !d.changeSettled(n) }) {
+		return pictureSettles
 	}
 	return 0
 }

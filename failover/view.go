@@ -96,7 +96,7 @@ func (v view) wasAttached(n Node) bool {
 	if n.Sampled {
 		return n.Follows(v.ref.IP) && n.Replication.LinkUp
 	}
-	return slices.ContainsFunc(v.known, func(k KnownNode) bool { return k.UID == n.UID && k.Attached })
+	return slices.ContainsFunc(v.known, func(k KnownNode) bool { return k.UID == n.UID && (k.Attached || k.Goal > 0) })
 }
 
 // attached reports whether n replicates from the master, with its link up and no sync running.

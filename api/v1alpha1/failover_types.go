@@ -167,6 +167,10 @@ type NodeStatus struct {
 	// holds in memory is the master's data.
 	// +optional
 	Attached bool `json:"attached,omitempty"`
+	// goal is the replication offset that the node has to reach before it counts as attached: where
+	// the master was when it was first seen following it.
+	// +optional
+	Goal int64 `json:"goal,omitempty"`
 	// role: master, replica or unknown.
 	// +kubebuilder:validation:Enum=master;replica;unknown
 	// +optional
