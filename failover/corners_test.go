@@ -177,6 +177,26 @@ func TestNobodyIsChosenBeforeEverybodyWasToldToDetach(t *testing.T) {
 	}
 }
 
+func TestAFollowerThatASuccessorHearsLateHoldsNoLeftover(t *testing.T) {
+	// The master had been promoted empty, and gave its history another name when its first replica came: nobody saw that before
+	// the operator died. Its pod is gone when the next one comes, which has not heard the replica yet.
+	w := settled(t, 2)
+	r1 := w.node("r-1")
+	r1.Replication.RunID, r1.Replication.Keys = "run-later", 5
+	r1.Replication.Lineage = Lineage{ReplID: "renamed", ReplID2: noReplID, SecondOffset: -1, Offset: 700}
+	w.remove("r-0")
+	w.takeOver(7 * time.Second)
+	w.once()
+	fresh := w.boot(0)
+	fresh.UID, fresh.IP = "uid-again", "10.0.0.9"
+	w.nodes = append([]*Node{fresh}, w.nodes...)
+	w.heard("r-1", ContactAnswering)
+	w.run()
+	if w.master() != "r-1" || w.progress.State != StateStable {
+		t.Errorf("master %s in state %s\n%s", w.master(), w.progress.State, w.story())
+	}
+}
+
 // promoting is a world in which r-0 is lost and a candidate is chosen, but was not ordered to be master yet.
 func promoting(t *testing.T) (w *world, candidate *Node, other *Node) {
 	t.Helper()

@@ -60,6 +60,7 @@ const bootstrapPatience = 10 * time.Second
 // fencing quietens the old master and detaches everybody, then chooses on frozen offsets.
 func (d *decider) fencing() Decision {
 	d.recognise()
+	d.acquaintFollowers() // whom a successor has not heard when the failover was begun
 	actions, waiting := d.detach()
 	if waiting {
 		return Decision{Next: d.next, Actions: actions, Verdict: "detaching " + fmt.Sprint(len(actions)) + " node(s)", RequeueAfter: lookAgainSoon}
@@ -156,6 +157,7 @@ func (d *decider) blocked() Decision {
 		d.next.Forced, d.next.Request, d.next.Cause = d.request.Target, d.request.ID, CauseForced
 	}
 	d.recognise()
+	d.acquaintFollowers()
 	actions, _ := d.detach()
 	_, lives := d.oldStillMaster()
 	chosen := elect(d.next, d.policy, d.obs)
