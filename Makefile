@@ -46,6 +46,16 @@ bench: deps ## Measure the write gap of a killed master, side by side with Redis
 sandbox: deps ## Start a Kubernetes API with real Redis processes; prints its KUBECONFIG. Ctrl-C ends it.
 	CGO_ENABLED=0 $(GO) run ./e2e/cmd/sandbox
 
+##@ On a real cluster
+
+.PHONY: kind-up
+kind-up: ## Make a kind cluster of four nodes, also where no image can be pulled (KIND_IMAGES=pull, build); prints its KUBECONFIG.
+	CGO_ENABLED=0 $(GO) run ./e2e/cmd/kind up
+
+.PHONY: kind-down
+kind-down: ## Remove the kind cluster, and what was done to the machine for it.
+	CGO_ENABLED=0 $(GO) run ./e2e/cmd/kind down
+
 ##@ Develop
 
 .PHONY: generate

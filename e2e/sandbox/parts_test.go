@@ -114,25 +114,9 @@ func TestBinariesOfKubeBinDirAreTakenAsTheyAreOrNamedAsMissing(t *testing.T) {
 		t.Errorf("with an empty folder: %v, want the name of what lacks", err)
 	}
 	for _, b := range kubeBinaries {
-		check(t, os.WriteFile(filepath.Join(dir, b.name), nil, 0o755))
+		check(t, os.WriteFile(filepath.Join(dir, b.Name), nil, 0o755))
 	}
 	if got, err := KubeBinaries(ctx, io.Discard); err != nil || got != dir {
 		t.Errorf("KubeBinaries = %q, %v; want %q", got, err, dir)
 	}
-}
-
-func TestLockIsHeldByOneAtATime(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "lock")
-	unlock, err := lockFile(t.Context(), path, io.Discard)
-	check(t, err)
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-	defer cancel()
-	if second, err := lockFile(ctx, path, io.Discard); err == nil {
-		second()
-		t.Error("the lock was taken twice")
-	}
-	unlock()
-	unlock, err = lockFile(t.Context(), path, io.Discard)
-	check(t, err)
-	unlock()
 }
