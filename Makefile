@@ -5,6 +5,7 @@ DOCKER      ?= docker
 IMG         ?= ghcr.io/redisha/redisha:latest
 TESTFLAGS   ?=
 BIN         := $(CURDIR)/bin
+INSTALLER   ?= dist/install.yaml
 MANIFEST_IMG := ghcr.io/redisha/redisha:latest
 SHELL       := /bin/sh
 
@@ -148,8 +149,8 @@ docker-build: ## Build the image IMG.
 
 .PHONY: build-installer
 build-installer: $(KUSTOMIZE) ## Write dist/install.yaml, all that kubectl apply needs, for the image IMG.
-	@mkdir -p dist
-	$(KUSTOMIZE) build config/default | sed 's|$(MANIFEST_IMG)|$(IMG)|' > dist/install.yaml
+	@mkdir -p $(dir $(INSTALLER))
+	$(KUSTOMIZE) build config/default | sed 's|$(MANIFEST_IMG)|$(IMG)|' > $(INSTALLER)
 
 # Tools, pinned by modules of their own so that they do not weigh on the operator's.
 

@@ -12,12 +12,12 @@ import (
 
 // Load imports the images of an archive, as docker save writes it, into all workers.
 func (c *Cluster) Load(ctx context.Context, archive string) error {
-	return c.loadAll(ctx, []string{archive})
+	return load(ctx, c.Workers, archive)
 }
 
-func (c *Cluster) loadAll(ctx context.Context, archives []string) error {
+func load(ctx context.Context, nodes []string, archives ...string) error {
 	group, ctx := errgroup.WithContext(ctx)
-	for _, node := range c.Workers {
+	for _, node := range nodes {
 		group.Go(func() error {
 			for _, archive := range archives {
 				if err := importInto(ctx, node, archive); err != nil {
@@ -44,7 +44,7 @@ func importInto(ctx context.Context, node, archive string) error {
 }
 
 // LoadBinary builds a command of this repository into an image that holds nothing but that binary, as its entrypoint, and has it on
-// all workers. A pod that uses it needs imagePullPolicy IfNotPresent or Never. Its user is not root.
+// all nodes, the control plane's too: a client that has to outlive its workers runs there. A pod that uses it needs imagePullPolicy IfNotPresent or Never. Its user is not root.
 func (c *Cluster) LoadBinary(ctx context.Context, progress io.Writer, image, pkg string) error {
 	b := &builder{log: newSteps(progress), dir: filepath.Join(c.dir, "images")}
 	if err := os.MkdirAll(b.dir, 0o755); err != nil {
@@ -55,6 +55,6 @@ func (c *Cluster) LoadBinary(ctx context.Context, progress io.Writer, image, pkg
 		if err != nil {
 			return err
 		}
-		return c.Load(ctx, archive)
+		return load(ctx, append([]string{ControlPlane}, c.Workers...), archive)
 	})
 }

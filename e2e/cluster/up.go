@@ -64,7 +64,7 @@ func (a *attempt) up(ctx context.Context) (*Cluster, error) {
 			return nil, err
 		}
 	}
-	if err := a.log.step("images for the tests", func() error { return c.loadAll(ctx, plan.load) }); err != nil {
+	if err := a.log.step("images for the tests", func() error { return load(ctx, c.Workers, plan.load...) }); err != nil {
 		return nil, err
 	}
 	return c, a.log.step("volumes, names and Services work", func() error { return c.check(ctx) })

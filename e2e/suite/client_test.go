@@ -24,8 +24,9 @@ import (
 
 // The chaos client's pod, as e2e/cmd/chaos/chaos.yaml has it.
 const (
-	chaosPod  = "chaos"
-	chaosPort = "8080"
+	chaosPod   = "chaos"
+	chaosPort  = "8080"
+	chaosImage = "localhost/redisha/chaos:e2e"
 )
 
 // write starts the chaos client and returns when it has had writes acknowledged in all its streams. Args are added to its

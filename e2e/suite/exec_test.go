@@ -24,26 +24,26 @@ command -v redis-cli >/dev/null 2>&1 || cli=valkey-cli
 exec timeout 3 "$cli" "$@"`
 
 // redis sends a command to the pod's Redis and returns what redis-cli prints.
-func (c *cluster) redis(ctx context.Context, pod *corev1.Pod, args ...string) (string, error) {
+func (p *playground) redis(ctx context.Context, pod *corev1.Pod, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	return c.exec(ctx, pod, append([]string{"sh", "-c", cliScript, "sh"}, args...))
+	return p.exec(ctx, pod, append([]string{"sh", "-c", cliScript, "sh"}, args...))
 }
 
 // info is what the pod's Redis says of itself.
-func (c *cluster) info(ctx context.Context, pod *corev1.Pod) (redisclient.Info, error) {
-	text, err := c.redis(ctx, pod, "info")
+func (p *playground) info(ctx context.Context, pod *corev1.Pod) (redisclient.Info, error) {
+	text, err := p.redis(ctx, pod, "info")
 	if err != nil {
 		return redisclient.Info{}, err
 	}
 	return redisclient.ParseInfo(text)
 }
 
-func (c *cluster) exec(ctx context.Context, pod *corev1.Pod, command []string) (string, error) {
-	request := c.kube.CoreV1().RESTClient().Post().Resource("pods").Namespace(pod.Namespace).Name(pod.Name).SubResource("exec").
+func (p *playground) exec(ctx context.Context, pod *corev1.Pod, command []string) (string, error) {
+	request := p.kube.CoreV1().RESTClient().Post().Resource("pods").Namespace(pod.Namespace).Name(pod.Name).SubResource("exec").
 		VersionedParams(&corev1.PodExecOptions{Container: resources.RedisContainer, Command: command, Stdout: true, Stderr: true},
 			scheme.ParameterCodec)
-	executor, err := remotecommand.NewWebSocketExecutor(c.config, "GET", request.URL().String())
+	executor, err := remotecommand.NewWebSocketExecutor(p.config, "GET", request.URL().String())
 	if err != nil {
 		return "", err
 	}

@@ -95,11 +95,11 @@ func (s *scene) moveMaster(ctx context.Context, withLeader bool) {
 }
 
 // nodeReady waits until Kubernetes takes the node for ready, and schedules there.
-func (c *cluster) nodeReady(ctx context.Context, name string) {
+func (p *playground) nodeReady(ctx context.Context, name string) {
 	GinkgoHelper()
 	Eventually(func(g Gomega) {
 		node := &corev1.Node{}
-		g.Expect(c.client.Get(ctx, client.ObjectKey{Name: name}, node)).To(Succeed())
+		g.Expect(p.client.Get(ctx, client.ObjectKey{Name: name}, node)).To(Succeed())
 		g.Expect(node.Status.Conditions).To(ContainElement(And(
 			HaveField("Type", corev1.NodeReady), HaveField("Status", corev1.ConditionTrue))))
 		g.Expect(node.Spec.Taints).To(BeEmpty())

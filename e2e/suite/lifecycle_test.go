@@ -57,7 +57,7 @@ var _ = Describe("A RedisHA", Label("core", "lifecycle"), func() {
 	It("of the full sample has a disk for each pod", SpecTimeout(perScenario), func(ctx SpecContext) {
 		ns := newNamespace(ctx)
 		rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "cache"}, Spec: sample("redisha_full.yaml")}
-		rha.Spec.Image = setting(envImage, redis70)
+		rha.Spec.Image = play.image()
 		Expect(play.client.Create(ctx, &corev1.Secret{
 			ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: rha.Spec.Auth.SecretName},
 			StringData: map[string]string{rha.Spec.Auth.Key: "of-somebody-who-chose-it"},

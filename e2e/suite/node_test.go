@@ -12,6 +12,8 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/redisha/redisha/e2e/cluster"
 )
 
 // onNode runs a shell script in a node's container. The error has what it wrote.
@@ -30,9 +32,9 @@ func docker(ctx context.Context, input io.Reader, args ...string) (string, error
 }
 
 // kubectl runs the kubectl that is on every kind node, as the cluster's administrator.
-func (c *cluster) kubectl(ctx context.Context, input io.Reader, args ...string) string {
+func (p *playground) kubectl(ctx context.Context, input io.Reader, args ...string) string {
 	GinkgoHelper()
-	command := []string{"exec", "-i", c.control, "kubectl", "--kubeconfig=/etc/kubernetes/admin.conf"}
+	command := []string{"exec", "-i", cluster.ControlPlane, "kubectl", "--kubeconfig=/etc/kubernetes/admin.conf"}
 	output, err := docker(ctx, input, append(command, args...)...)
 	Expect(err).NotTo(HaveOccurred())
 	return output

@@ -27,44 +27,44 @@ const (
 var operatorLabels = client.MatchingLabels{"control-plane": "controller-manager"}
 
 // install does what README.md tells to do: the installer, applied with kubectl.
-func (c *cluster) install(ctx context.Context, installer string) {
+func (p *playground) install(ctx context.Context, installer string) {
 	GinkgoHelper()
 	manifests, err := os.ReadFile(installer)
 	Expect(err).NotTo(HaveOccurred(), "make e2e writes it")
-	c.kubectl(ctx, bytes.NewReader(manifests), "apply", "--server-side", "-f", "-")
-	c.operatorReady(ctx)
-	Eventually(func() error { return c.client.List(ctx, &v1alpha1.RedisHAList{}) }).WithContext(ctx).Should(Succeed())
+	p.kubectl(ctx, bytes.NewReader(manifests), "apply", "--server-side", "-f", "-")
+	p.operatorReady(ctx)
+	Eventually(func() error { return p.client.List(ctx, &v1alpha1.RedisHAList{}) }).WithContext(ctx).Should(Succeed())
 }
 
 // operatorReady waits until the Deployment is rolled out and one of its pods leads.
-func (c *cluster) operatorReady(ctx context.Context) {
+func (p *playground) operatorReady(ctx context.Context) {
 	GinkgoHelper()
 	Eventually(func(g Gomega) {
 		d := &appsv1.Deployment{}
-		g.Expect(c.client.Get(ctx, client.ObjectKey{Namespace: stage.Namespace, Name: deployment}, d)).To(Succeed())
+		g.Expect(p.client.Get(ctx, client.ObjectKey{Namespace: stage.Namespace, Name: deployment}, d)).To(Succeed())
 		want := ptr.Deref(d.Spec.Replicas, 1)
 		g.Expect(d.Status.ObservedGeneration).To(Equal(d.Generation))
 		g.Expect([]int32{d.Status.Replicas, d.Status.UpdatedReplicas, d.Status.AvailableReplicas}).To(HaveEach(want))
-		g.Expect(c.operators(ctx)).To(HaveLen(int(want)), "former pods have gone")
-		_, err := c.leader(ctx)
+		g.Expect(p.operators(ctx)).To(HaveLen(int(want)), "former pods have gone")
+		_, err := p.leader(ctx)
 		g.Expect(err).NotTo(HaveOccurred())
 	}).WithContext(ctx).Should(Succeed())
 }
 
 // operators are the operator's pods.
-func (c *cluster) operators(ctx context.Context) ([]corev1.Pod, error) {
+func (p *playground) operators(ctx context.Context) ([]corev1.Pod, error) {
 	pods := &corev1.PodList{}
-	err := c.client.List(ctx, pods, client.InNamespace(stage.Namespace), operatorLabels)
+	err := p.client.List(ctx, pods, client.InNamespace(stage.Namespace), operatorLabels)
 	return pods.Items, err
 }
 
 // leader is the pod that the Lease names; an error if there is none.
-func (c *cluster) leader(ctx context.Context) (*corev1.Pod, error) {
+func (p *playground) leader(ctx context.Context) (*corev1.Pod, error) {
 	l := &coordinationv1.Lease{}
-	if err := c.client.Get(ctx, client.ObjectKey{Namespace: stage.Namespace, Name: lease}, l); err != nil {
+	if err := p.client.Get(ctx, client.ObjectKey{Namespace: stage.Namespace, Name: lease}, l); err != nil {
 		return nil, err
 	}
 	name, _, _ := strings.Cut(ptr.Deref(l.Spec.HolderIdentity, ""), "_")
 	pod := &corev1.Pod{}
-	return pod, c.client.Get(ctx, client.ObjectKey{Namespace: stage.Namespace, Name: name}, pod)
+	return pod, p.client.Get(ctx, client.ObjectKey{Namespace: stage.Namespace, Name: name}, pod)
 }

@@ -45,9 +45,9 @@ var _ = Describe("When the master's process", Label("core"), func() {
 	})
 
 	Context("of another Redis", Label("images"), func() {
-		for _, image := range []string{redis80, valkey81} {
-			It("is killed, a replica takes over and nothing that a replica confirmed is lost: "+image, SpecTimeout(perScenario), func(ctx SpecContext) {
-				killed(ctx, "master killed, "+image, v1alpha1.RedisHASpec{Image: image})
+		for _, other := range play.others() {
+			It("is killed, a replica takes over and nothing that a replica confirmed is lost: "+other.Name, SpecTimeout(perScenario), func(ctx SpecContext) {
+				killed(ctx, "master killed, "+other.Name, v1alpha1.RedisHASpec{Image: other.Image})
 			})
 		}
 	})

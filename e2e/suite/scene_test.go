@@ -42,7 +42,7 @@ func begin(ctx context.Context, title string, spec v1alpha1.RedisHASpec) *scene 
 func create(ctx context.Context, title string, spec v1alpha1.RedisHASpec) *scene {
 	GinkgoHelper()
 	if spec.Image == "" {
-		spec.Image = setting(envImage, redis70)
+		spec.Image = play.image()
 	}
 	s := &scene{key: client.ObjectKey{Namespace: newNamespace(ctx), Name: "cache"}, row: row{Scenario: title}}
 	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: s.key.Namespace, Name: s.key.Name}, Spec: spec}

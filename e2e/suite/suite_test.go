@@ -16,20 +16,12 @@ import (
 
 // What a run is told by its environment; `make e2e` sets the first two.
 const (
-	envRun        = "E2E"            // has to be set for the suite to run
-	envKubeconfig = "E2E_KUBECONFIG" // of the kind cluster
-	envInstaller  = "E2E_INSTALLER"  // what make build-installer wrote, dist/e2e-install.yaml by default
-	envImage      = "E2E_IMAGE"      // of Redis, where a scenario does not say otherwise
-	envArtefacts  = "E2E_ARTEFACTS"  // folder for what is kept of failures, dist/e2e by default
-	envCount      = "COUNT"          // repetitions of the scenarios that measure
-	envKeep       = "KEEP"           // set: namespaces of failed scenarios stay
-)
-
-// The images that the cluster has.
-const (
-	redis70  = "localhost/redisha/redis:7.0"
-	redis80  = "localhost/redisha/redis:8.0"
-	valkey81 = "localhost/redisha/valkey:8.1"
+	envRun       = "E2E"           // has to be set for the suite to run
+	envInstaller = "E2E_INSTALLER" // what make build-installer wrote, dist/e2e-install.yaml by default
+	envImage     = "E2E_IMAGE"     // of Redis, where a scenario does not say otherwise
+	envArtefacts = "E2E_ARTEFACTS" // folder for what is kept of failures, dist/e2e by default
+	envCount     = "COUNT"         // repetitions of the scenarios that measure
+	envKeep      = "KEEP"          // set: namespaces of failed scenarios stay
 )
 
 // perScenario bounds a scenario. What is waited for in it has shorter bounds, so that a failure says what did not come.
@@ -37,13 +29,17 @@ const perScenario = 8 * time.Minute
 
 // What all scenarios share.
 var (
-	play    *cluster
+	play    *playground
 	results table
 )
 
 func TestOnACluster(t *testing.T) {
 	if os.Getenv(envRun) == "" {
 		t.Skip("left out: make e2e runs it")
+	}
+	var err error
+	if play, err = connect(); err != nil {
+		t.Fatal(err)
 	}
 	RegisterFailHandler(Fail)
 	SetDefaultEventuallyTimeout(2 * time.Minute)
@@ -54,9 +50,7 @@ func TestOnACluster(t *testing.T) {
 }
 
 var _ = BeforeSuite(func(ctx SpecContext) {
-	var err error
-	play, err = connect()
-	Expect(err).NotTo(HaveOccurred())
+	Expect(play.LoadBinary(ctx, GinkgoWriter, chaosImage, "./e2e/cmd/chaos")).To(Succeed())
 	play.install(ctx, fromRoot(envInstaller, "dist/e2e-install.yaml"))
 }, NodeTimeout(5*time.Minute))
 
