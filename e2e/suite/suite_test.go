@@ -56,7 +56,6 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 
 var _ = AfterSuite(func() {
 	text := results.String()
-	fmt.Fprint(GinkgoWriter, text)
 	fmt.Print(text)
 	if err := results.save(filepath.Join(artefacts(), "results.json")); err != nil {
 		Fail(err.Error())
