@@ -32,23 +32,28 @@ type builder struct {
 	dir    string // where archives are kept
 	kube   string // the folder with the commands of Kubernetes
 	addons string
+	names  []string // under which kubeadm expects images
+}
+
+func newBuilder(log *steps, dir string) *builder {
+	return &builder{log: log, dir: filepath.Join(dir, "images")}
 }
 
 // built builds whatever image is missing or out of date.
 func built(ctx context.Context, log *steps, dir string) (*plan, error) {
-	b := &builder{log: log, dir: filepath.Join(dir, "images")}
-	if err := os.MkdirAll(b.dir, 0o755); err != nil {
-		return nil, err
-	}
+	b := newBuilder(log, dir)
 	if err := b.ingredients(ctx); err != nil {
 		return nil, err
 	}
 	p := &plan{nodeImage: builtNode, built: true, images: Images{Operator: operatorImage}}
 	err := log.step("images", func() (err error) {
+		if b.names, err = b.kubeadmImages(ctx); err != nil {
+			return err
+		}
 		if p.mounts, err = b.controlPlane(ctx); err != nil {
 			return err
 		}
-		operator, err := b.static(ctx, operatorImage, "./cmd/manager", "/manager", "65532:65532")
+		operator, err := b.operator(ctx)
 		if err != nil {
 			return err
 		}
@@ -69,6 +74,9 @@ func built(ctx context.Context, log *steps, dir string) (*plan, error) {
 // ingredients compiles and unpacks, two kinds of work that do not wait for the same things and go on at the same time.
 func (b *builder) ingredients(ctx context.Context) error {
 	if err := install(ctx, b.log, "mmdebstrap"); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(b.dir, 0o755); err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
@@ -92,6 +100,11 @@ func (b *builder) ingredients(ctx context.Context) error {
 		return nil
 	})
 	return group.Wait()
+}
+
+// operator returns the archive of the operator's image, which is like the one that the Dockerfile makes.
+func (b *builder) operator(ctx context.Context) (string, error) {
+	return b.static(ctx, operatorImage, "./cmd/manager", "/manager", "65532:65532")
 }
 
 // static builds a command of this repository and returns the archive of an image that holds nothing else.
@@ -178,7 +191,8 @@ func (ls *layers) remove() {
 }
 
 // notNeeded is what no container reads.
-var notNeeded = regexp.MustCompile(`^(usr/share/(doc|man|info|locale|lintian|bash-completion|zsh|perl5?|zoneinfo)|usr/lib/[^/]+/(gconv|perl[^/]*)|var/(cache|lib/apt|log)|boot|dev|proc|sys|run|tmp)/.+`)
+var notNeeded = regexp.MustCompile(`^(usr/share/(doc|man|info|locale|lintian|bash-completion|zsh|perl5?|zoneinfo)|` +
+	`usr/lib/[^/]+/(gconv|perl[^/]*)|var/(cache|lib/apt|log)|boot|dev|proc|sys|run|tmp)/.+`)
 
 // debian adds a layer with what is needed of a file system of Debian's, and more files.
 func (ls *layers) debian(d debian, dir string, more func(*image.Layer) error) error {

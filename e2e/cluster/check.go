@@ -93,7 +93,8 @@ func (c *Cluster) check(ctx context.Context) error {
 		return err
 	}
 	if err := c.volumeSurvives(ctx, client); err != nil {
-		return fmt.Errorf("the cluster does not work as it should (kubectl --kubeconfig %s -n %s get events tells more): %w", c.Kubeconfig, checkNamespace, err)
+		return fmt.Errorf("the cluster does not work as it should (kubectl --kubeconfig %s -n %s get events tells more): %w",
+			c.Kubeconfig, checkNamespace, err)
 	}
 	// What is left goes by itself; nobody needs to wait.
 	return client.CoreV1().Namespaces().Delete(ctx, checkNamespace, metav1.DeleteOptions{})

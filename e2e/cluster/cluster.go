@@ -51,6 +51,7 @@ type Cluster struct {
 	Images     Images
 	Built      bool // whether the images were built here
 	Workers    []string
+	Loaded     []string // archives, named by what is in them, that workers have imported
 
 	dir string
 }

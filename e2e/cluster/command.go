@@ -28,7 +28,8 @@ func runWith(ctx context.Context, input io.Reader, environment []string, name st
 		return "", ctx.Err()
 	}
 	if err != nil {
-		return "", fmt.Errorf("%s: %w: %s", strings.Join(append([]string{name}, args[:min(2, len(args))]...), " "), err, tail(failure.String()+out.String()))
+		command := strings.Join(append([]string{name}, args[:min(2, len(args))]...), " ")
+		return "", fmt.Errorf("%s: %w: %s", command, err, tail(failure.String()+out.String()))
 	}
 	return strings.TrimSpace(out.String()), nil
 }

@@ -41,12 +41,8 @@ func kubeCommands() []gobuild.Command {
 
 // controlPlane returns the archives of the images that Kubernetes itself runs on, for the control plane and for workers.
 func (b *builder) controlPlane(ctx context.Context) (map[bool][]string, error) {
-	names, err := b.kubeadmImages(ctx)
-	if err != nil {
-		return nil, err
-	}
 	var everywhere, control []string
-	for _, name := range names {
+	for _, name := range b.names {
 		base, _, _ := strings.Cut(filepath.Base(name), ":")
 		archive, err := b.kubeImage(ctx, base, name)
 		if err != nil {

@@ -18,7 +18,7 @@ import (
 
 const workers = 3
 
-// create makes the cluster, in place of one that is there and was found unfit.
+// create makes the cluster, in place of what a creation that was killed has left.
 func create(ctx context.Context, out *steps, dir string, p *plan, keep bool) (*Cluster, error) {
 	if err := errors.Join(deleteNodes(), os.RemoveAll(stateFile(dir)), os.RemoveAll(kubeconfigFile(dir))); err != nil {
 		return nil, err
@@ -99,27 +99,47 @@ func (p *plan) config() *v1alpha4.Cluster {
 	return config
 }
 
-// running returns the cluster that runs, if it is made as planned and answers.
+// running returns the cluster that runs, or nothing where there is none. One that is not as planned, or not well, is an error: it may be
+// in use, by a test that has just frozen a node, and only a person knows.
 func running(ctx context.Context, dir string, p *plan) (*Cluster, error) {
 	c, _ := readState(dir)
-	if c == nil || c.Built != p.built {
+	if c == nil {
 		return nil, nil
 	}
-	for _, node := range append([]string{ControlPlane}, c.Workers...) {
-		image, err := run(ctx, "docker", "inspect", "--format", "{{.State.Status}} {{.Image}}", node)
-		if err != nil {
-			return nil, ctx.Err()
-		}
-		wanted, err := run(ctx, "docker", "image", "inspect", "--format", "running {{.Id}}", p.nodeImage)
-		if err != nil || image != wanted {
-			return nil, ctx.Err()
-		}
+	err := c.asPlanned(ctx, p)
+	if err == nil {
+		err = c.ready(ctx, time.Minute)
 	}
-	if err := c.ready(ctx, 10*time.Second); err != nil {
+	if ctx.Err() != nil {
 		return nil, ctx.Err()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the cluster that is there cannot be used as it is: %w (make kind-down removes it)", err)
 	}
 	c.Images = p.images
 	return c, c.writeState()
+}
+
+// asPlanned looks whether the nodes run, from the image of the plan.
+func (c *Cluster) asPlanned(ctx context.Context, p *plan) error {
+	image, err := run(ctx, "docker", "image", "inspect", "--format", "{{.Id}}", p.nodeImage)
+	if err != nil {
+		return err
+	}
+	for _, node := range append([]string{ControlPlane}, c.Workers...) {
+		state, err := run(ctx, "docker", "inspect", "--format", "{{.State.Status}} {{.Image}}", node)
+		if err != nil {
+			return err
+		}
+		status, from, _ := strings.Cut(state, " ")
+		if status != "running" {
+			return fmt.Errorf("node %s is %s", node, status)
+		}
+		if from != image {
+			return fmt.Errorf("node %s was made from another image than %s is now", node, p.nodeImage)
+		}
+	}
+	return nil
 }
 
 // logger passes on what kind tells.

@@ -14,6 +14,7 @@ import (
 // packageOf tells which of Debian's packages has a command.
 var packageOf = map[string]string{
 	"dockerd":    "docker.io",
+	"docker":     "docker-cli", // in Debian 12 a part of docker.io
 	"runc":       "runc",
 	"iptables":   "iptables",
 	"mmdebstrap": "mmdebstrap",

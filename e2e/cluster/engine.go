@@ -41,10 +41,13 @@ func startEngine(ctx context.Context, log *steps, dir string) error {
 		return fmt.Errorf("no Docker engine answers at DOCKER_HOST=%s: start it, or unset DOCKER_HOST", host)
 	}
 	if os.Geteuid() != 0 || !onDebian() {
-		return errors.New("no Docker engine answers: start one (docker version has to show a server), or install one; only on Debian and as root is it done here")
+		return errors.New("no Docker engine answers: start one (docker version has to show a server), or install one; " +
+			"only on Debian and as root is it done here")
 	}
-	if err := install(ctx, log, "dockerd", "runc", "iptables"); err != nil {
-		return err
+	for _, commands := range [][]string{{"dockerd", "runc", "iptables"}, {"docker"}} {
+		if err := install(ctx, log, commands...); err != nil {
+			return err
+		}
 	}
 	return log.step("starting a Docker engine", func() error { return launch(ctx, log, dir) })
 }
@@ -64,7 +67,7 @@ func launch(ctx context.Context, progress io.Writer, dir string) error {
 	defer out.Close()
 	cmd := exec.Command("dockerd", "--data-root", filepath.Join(dir, "docker"), "--exec-root", runFolder, "--pidfile", runFolder+".pid",
 		"--bridge", "none", "--iptables=false", "--ip-masq=false", "--ip-forward=false",
-		"--dns", "192.0.2.53", // an address that nobody has: names from outside are refused at once
+		"--dns", "127.0.0.53", // of the container itself, where nobody listens: names from outside are not asked for
 		"--add-runtime", "redisha="+runtime, "--default-runtime", "redisha", "--log-level", "warn")
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // it outlives us, and ctrl-C
@@ -144,7 +147,7 @@ func stopEngine(ctx context.Context, log *steps, dir string) error {
 			return err
 		}
 	}
-	removeCgroups()
+	removeEmpty()
 	return errors.Join(os.RemoveAll(runFolder), os.Remove(engineFile(dir)))
 }
 
@@ -165,9 +168,11 @@ func stop(ctx context.Context, e engine) error {
 	return nil
 }
 
-// removeCgroups removes the groups in which containers have been, which dockerd leaves, empty as they are.
-func removeCgroups() {
-	for _, pattern := range []string{"/sys/fs/cgroup/docker", "/sys/fs/cgroup/*/docker"} {
+// removeEmpty removes folders that an engine leaves, those that are empty: groups of processes in which containers have been, and
+// places for sockets.
+func removeEmpty() {
+	for _, pattern := range []string{"/sys/fs/cgroup/docker", "/sys/fs/cgroup/*/docker",
+		"/run/containerd/s", "/run/containerd", "/run/docker/plugins", "/run/docker"} {
 		folders, _ := filepath.Glob(pattern)
 		for _, folder := range folders {
 			_ = syscall.Rmdir(folder)

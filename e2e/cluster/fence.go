@@ -15,7 +15,7 @@ const (
 )
 
 // raiseFence sees to it that nothing in a container reaches beyond the machine: what comes from the nodes' bridge is forwarded to
-// nodes only. It is refused, not dropped, so that whoever tries need not wait to learn it.
+// nodes only. Where the machine forwards at all, the rest is refused, not dropped, so that whoever tries need not wait to learn it.
 func raiseFence(ctx context.Context) error {
 	if err := lowerFence(ctx); err != nil {
 		return err
@@ -35,6 +35,16 @@ func raiseFence(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// keepFence raises the fence again where it is gone, as after a reboot.
+func keepFence(ctx context.Context) error {
+	for _, parent := range []string{"DOCKER-USER", "FORWARD"} {
+		if _, err := iptables(ctx, "-C", parent, "-j", chain); err == nil {
+			return nil
+		}
+	}
+	return raiseFence(ctx)
 }
 
 // lowerFence removes what raiseFence has done, if it has.
@@ -71,7 +81,8 @@ func createNetwork(ctx context.Context) error {
 		return ctx.Err()
 	}
 	_, err := run(ctx, "docker", "network", "create", "--driver", "bridge",
-		"--opt", "com.docker.network.bridge.name="+bridgeName, "--opt", "com.docker.network.bridge.enable_ip_masquerade=false", networkName)
+		"--opt", "com.docker.network.bridge.name="+bridgeName,
+		"--opt", "com.docker.network.bridge.enable_ip_masquerade=false", networkName)
 	return err
 }
 

@@ -6,16 +6,30 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 )
 
-// Load imports the images of an archive, as docker save writes it, into all workers.
+// Load imports the images of an archive, as docker save writes it, into all nodes.
 func (c *Cluster) Load(ctx context.Context, archive string) error {
-	return load(ctx, c.Workers, archive)
+	return importAll(ctx, append([]string{ControlPlane}, c.Workers...), []string{archive})
 }
 
-func load(ctx context.Context, nodes []string, archives ...string) error {
+// loadNew imports what a plan has for the workers, but for what they have.
+func (c *Cluster) loadNew(ctx context.Context, p *plan) error {
+	lacking := p.load
+	if p.built { // the name of an archive tells what is in it
+		lacking = slices.DeleteFunc(slices.Clone(p.load), func(archive string) bool { return slices.Contains(c.Loaded, archive) })
+	}
+	if err := importAll(ctx, c.Workers, lacking); err != nil {
+		return err
+	}
+	c.Loaded = p.load
+	return c.writeState()
+}
+
+func importAll(ctx context.Context, nodes, archives []string) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, node := range nodes {
 		group.Go(func() error {
@@ -36,7 +50,8 @@ func importInto(ctx context.Context, node, archive string) error {
 		return err
 	}
 	defer f.Close()
-	_, err = runWith(ctx, f, nil, "docker", "exec", "--interactive", node, "ctr", "--namespace", "k8s.io", "images", "import", "--all-platforms", "-")
+	_, err = runWith(ctx, f, nil, "docker", "exec", "--interactive", node,
+		"ctr", "--namespace", "k8s.io", "images", "import", "--all-platforms", "-")
 	if err != nil {
 		return fmt.Errorf("import %s into %s: %w", filepath.Base(archive), node, err)
 	}
@@ -44,17 +59,14 @@ func importInto(ctx context.Context, node, archive string) error {
 }
 
 // LoadBinary builds a command of this repository into an image that holds nothing but that binary, as its entrypoint, and has it on
-// all nodes, the control plane's too: a client that has to outlive its workers runs there. A pod that uses it needs imagePullPolicy IfNotPresent or Never. Its user is not root.
+// all nodes. A pod that uses it needs imagePullPolicy IfNotPresent or Never. Its user is not root.
 func (c *Cluster) LoadBinary(ctx context.Context, progress io.Writer, image, pkg string) error {
-	b := &builder{log: newSteps(progress), dir: filepath.Join(c.dir, "images")}
-	if err := os.MkdirAll(b.dir, 0o755); err != nil {
-		return err
-	}
+	b := newBuilder(newSteps(progress), c.dir)
 	return b.log.step("image "+image, func() error {
 		archive, err := b.static(ctx, image, pkg, "/"+filepath.Base(pkg), "65532:65532")
 		if err != nil {
 			return err
 		}
-		return load(ctx, append([]string{ControlPlane}, c.Workers...), archive)
+		return c.Load(ctx, archive)
 	})
 }

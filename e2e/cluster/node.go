@@ -45,10 +45,6 @@ func nodeImageLoaded(ctx context.Context) bool {
 // node sees to it that the engine has the node image: Debian, the files of kind's own node image, the commands of Kubernetes, and
 // our manifests for network and storage. The images of the control plane are not part of it; they are mounted.
 func (b *builder) node(ctx context.Context) error {
-	names, err := b.kubeadmImages(ctx)
-	if err != nil {
-		return err
-	}
 	kindFiles, err := kindSource(ctx)
 	if err != nil {
 		return err
@@ -68,7 +64,7 @@ func (b *builder) node(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return layers.add(func(l *image.Layer) error { return b.nodeFiles(l, kindFiles, pauseOf(names)) })
+		return layers.add(func(l *image.Layer) error { return b.nodeFiles(l, kindFiles, pauseOf(b.names)) })
 	})
 	if err != nil {
 		return err

@@ -20,29 +20,46 @@ var publishedServers = []Server{
 	{"Valkey 8.1", "docker.io/valkey/valkey:8.1"},
 }
 
-// pulled takes published images, and has Docker build the operator's from the Dockerfile.
+// pulled takes published images.
 func pulled(ctx context.Context, log *steps, dir string) (*plan, error) {
 	p := &plan{nodeImage: publishedNode, images: Images{Operator: operatorImage, Servers: publishedServers}}
-	wanted := []string{publishedNode}
-	names := []string{operatorImage}
+	names := []string{publishedNode}
 	for _, server := range publishedServers {
-		wanted = append(wanted, server.Image)
 		names = append(names, server.Image)
 	}
-	for _, name := range wanted {
+	for _, name := range names {
 		if err := log.step("image "+name, func() error { return pull(ctx, name) }); err != nil {
 			return nil, fmt.Errorf("%w (with %s=build no registry is needed)", err, EnvImages)
 		}
 	}
-	if err := log.step("image "+operatorImage, func() error { return dockerBuild(ctx) }); err != nil {
-		return nil, err
+	return p, log.step("image "+operatorImage, func() error {
+		operator, err := operatorArchive(ctx, log, dir)
+		if err != nil {
+			return err
+		}
+		servers := filepath.Join(dir, "pulled.tar")
+		p.load = []string{operator, servers}
+		_, err = run(ctx, "docker", append([]string{"save", "--output", servers}, names[1:]...)...)
+		return err
+	})
+}
+
+// operatorArchive has Docker build the operator's image as a user would. In an engine of ours it cannot: nothing that runs there reaches
+// the Go modules.
+func operatorArchive(ctx context.Context, log *steps, dir string) (string, error) {
+	if _, ours, _ := ourEngine(dir); ours {
+		return newBuilder(log, dir).operator(ctx)
 	}
-	archive := filepath.Join(dir, "pulled.tar")
-	if _, err := run(ctx, "docker", append([]string{"save", "--output", archive}, names...)...); err != nil {
-		return nil, err
+	root, err := gobuild.Root()
+	if err != nil {
+		return "", err
 	}
-	p.load = []string{archive}
-	return p, nil
+	if _, err := runWith(ctx, nil, []string{"DOCKER_BUILDKIT=1"}, "docker", "build", "--tag", operatorImage, root); err != nil {
+		return "", err
+	}
+	archive := filepath.Join(dir, "operator.tar")
+	_, err = run(ctx, "docker", "save", "--output", archive, operatorImage)
+	return archive, err
 }
 
 // pull pulls an image that the engine does not have.
@@ -51,16 +68,5 @@ func pull(ctx context.Context, name string) error {
 		return nil
 	}
 	_, err := run(ctx, "docker", "pull", "--quiet", name)
-	return err
-}
-
-// dockerBuild builds the operator's image as a user would. The network is the host's because an engine that we have started has no
-// other.
-func dockerBuild(ctx context.Context) error {
-	root, err := gobuild.Root()
-	if err != nil {
-		return err
-	}
-	_, err = runWith(ctx, nil, []string{"DOCKER_BUILDKIT=1"}, "docker", "build", "--network", "host", "--tag", operatorImage, root)
 	return err
 }

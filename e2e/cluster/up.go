@@ -10,10 +10,13 @@ import (
 	"time"
 )
 
-// Up makes the cluster, or brings the images of one that runs up to date, and looks whether volumes, names and Services work. When
+// Up makes the cluster and looks whether volumes, names and Services work; of one that runs, it brings the images up to date. When
 // it fails or ctx ends, what it has made is removed.
 func Up(ctx context.Context, progress io.Writer, options Options) (c *Cluster, err error) {
 	log := newSteps(progress)
+	if options.Images, err = choice(options); err != nil {
+		return nil, err
+	}
 	dir, err := stateDir()
 	if err != nil {
 		return nil, err
@@ -58,14 +61,21 @@ func (a *attempt) up(ctx context.Context) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c == nil {
+	made := c == nil
+	if made {
 		a.made = true
-		if c, err = create(ctx, a.log, a.dir, plan, a.options.Keep); err != nil {
-			return nil, err
-		}
+		c, err = create(ctx, a.log, a.dir, plan, a.options.Keep)
+	} else {
+		err = keepFence(ctx)
 	}
-	if err := a.log.step("images for the tests", func() error { return load(ctx, c.Workers, plan.load...) }); err != nil {
+	if err != nil {
 		return nil, err
+	}
+	if err := a.log.step("images for the tests", func() error { return c.loadNew(ctx, plan) }); err != nil {
+		return nil, err
+	}
+	if !made {
+		return c, nil // it has been looked at when it was made
 	}
 	return c, a.log.step("volumes, names and Services work", func() error { return c.check(ctx) })
 }

@@ -56,18 +56,13 @@ func Ticker(tell func(elapsed time.Duration)) (stop func()) {
 }
 
 // Static builds a command of this repository into the file at path, without cgo. It leaves it to go build whether there is
-// anything to do, and renames, so that whoever runs the file keeps it.
+// anything to do.
 func Static(ctx context.Context, progress io.Writer, path, pkg string) error {
 	root, err := Root()
 	if err != nil {
 		return err
 	}
-	temporary := fmt.Sprintf("%s.%d", path, os.Getpid())
-	defer os.Remove(temporary)
-	if err := goBuild(ctx, progress, filepath.Base(pkg), root, "-ldflags", "-s -w", "-o", temporary, pkg); err != nil {
-		return err
-	}
-	return os.Rename(temporary, path)
+	return goBuild(ctx, progress, filepath.Base(pkg), root, "-ldflags", "-s -w", "-o", path, pkg)
 }
 
 // buildOutput counts what go build -v prints, a line for each module it downloads and each package it compiles, and keeps the text

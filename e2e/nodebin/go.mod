@@ -1,5 +1,5 @@
-// What kind nodes run besides Kubernetes, when their image is built here (e2e/cluster). In the version of client-go that Kubernetes has, so
-// that what all of them share is compiled once.
+// What kind nodes run besides Kubernetes, when their image is built here (e2e/cluster). CoreDNS is a few fixes newer than the 1.12.1
+// that kubeadm names: the two need the same client-go, and 1.12.1 does not compile with Kubernetes' own.
 module github.com/redisha/redisha/e2e/nodebin
 
 go 1.26.0
