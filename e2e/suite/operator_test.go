@@ -31,9 +31,20 @@ func (p *playground) install(ctx context.Context, installer string) {
 	GinkgoHelper()
 	manifests, err := os.ReadFile(installer)
 	Expect(err).NotTo(HaveOccurred(), "make e2e writes it")
+	there := p.client.Get(ctx, client.ObjectKey{Namespace: stage.Namespace, Name: deployment}, &appsv1.Deployment{}) == nil
 	p.kubectl(ctx, bytes.NewReader(manifests), "apply", "--server-side", "-f", "-")
+	if there { // it may run what its image was before
+		p.restartOperator(ctx)
+	}
 	p.operatorReady(ctx)
 	Eventually(func() error { return p.client.List(ctx, &v1alpha1.RedisHAList{}) }).WithContext(ctx).Should(Succeed())
+}
+
+// restartOperator replaces the operator's pods, one after the other, as an upgrade does.
+func (p *playground) restartOperator(ctx context.Context) {
+	GinkgoHelper()
+	p.kubectl(ctx, nil, "-n", stage.Namespace, "rollout", "restart", "deployment/"+deployment)
+	p.kubectl(ctx, nil, "-n", stage.Namespace, "rollout", "status", "deployment/"+deployment, "--timeout=180s")
 }
 
 // operatorReady waits until the Deployment is rolled out and one of its pods leads.

@@ -5,7 +5,6 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/redisha/redisha/api/v1alpha1"
-	"github.com/redisha/redisha/e2e/stage"
 )
 
 var _ = Describe("When the operator", Label("chaos", "upgrade"), func() {
@@ -15,8 +14,7 @@ var _ = Describe("When the operator", Label("chaos", "upgrade"), func() {
 		former, err := play.leader(ctx)
 		Expect(err).NotTo(HaveOccurred())
 		s.fault()
-		play.kubectl(ctx, nil, "-n", stage.Namespace, "rollout", "restart", "deployment/"+deployment)
-		play.kubectl(ctx, nil, "-n", stage.Namespace, "rollout", "status", "deployment/"+deployment, "--timeout=180s")
+		play.restartOperator(ctx)
 		play.operatorReady(ctx)
 		leader, err := play.leader(ctx)
 		Expect(err).NotTo(HaveOccurred())
