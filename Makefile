@@ -66,7 +66,7 @@ e2e: e2e-up ## On the kind cluster, made if there is none: deploy as users do, t
 	$(call suite,$(or $(LABELS),$(if $(FOCUS),,core)))
 
 .PHONY: e2e-chaos
-e2e-chaos: e2e-up ## The scenarios that are not in make e2e: frozen workers, an operator rolled out under load.
+e2e-chaos: e2e-up ## The scenarios that are not in make e2e: frozen workers, partitions, outages, an operator rolled out under load.
 	$(call suite,chaos)
 
 .PHONY: e2e-up

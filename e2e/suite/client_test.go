@@ -29,9 +29,19 @@ const (
 	chaosImage = "localhost/redisha/chaos:e2e"
 )
 
-// write starts the chaos client and returns when it has had writes acknowledged in all its streams. Args are added to its
-// arguments.
+// clients is a pod of the chaos client.
+type clients struct{ namespace, pod string }
+
+// write starts the chaos client beside no Redis, and returns when it has had writes acknowledged in all its streams. Args are
+// added to its arguments.
 func (s *scene) write(ctx context.Context, args ...string) {
+	GinkgoHelper()
+	s.clients = s.writeFrom(ctx, chaosPod, "", args...)
+	time.Sleep(time.Second) // a second of writes that nothing happens to
+}
+
+// writeFrom starts one more chaos client, on a node if one is given.
+func (s *scene) writeFrom(ctx context.Context, name, node string, args ...string) clients {
 	GinkgoHelper()
 	root, err := stage.Root()
 	Expect(err).NotTo(HaveOccurred())
@@ -42,17 +52,24 @@ func (s *scene) write(ctx context.Context, args ...string) {
 	for _, object := range objects {
 		object.SetNamespace(s.key.Namespace)
 		if object.GetKind() == "Pod" {
+			object.SetName(name)
 			addArgs(object, args)
+			if node != "" {
+				spec := object.Object["spec"].(map[string]any)
+				spec["nodeName"] = node
+				delete(spec, "nodeSelector")
+			}
 		}
-		Expect(play.client.Create(ctx, object)).To(Succeed())
+		err := play.client.Create(ctx, object)
+		Expect(client.IgnoreAlreadyExists(err)).To(Succeed())
 	}
 	Eventually(func(g Gomega) {
 		pod := &corev1.Pod{}
-		g.Expect(play.client.Get(ctx, client.ObjectKey{Namespace: s.key.Namespace, Name: chaosPod}, pod)).To(Succeed())
+		g.Expect(play.client.Get(ctx, client.ObjectKey{Namespace: s.key.Namespace, Name: name}, pod)).To(Succeed())
 		g.Expect(pod.Status.Conditions).To(ContainElement(And(
 			HaveField("Type", corev1.PodReady), HaveField("Status", corev1.ConditionTrue))), "writes are acknowledged")
 	}).WithContext(ctx).Should(Succeed())
-	time.Sleep(time.Second) // a second of writes that nothing happens to
+	return clients{namespace: s.key.Namespace, pod: name}
 }
 
 func decode(manifests []byte) ([]*unstructured.Unstructured, error) {
@@ -78,16 +95,16 @@ func addArgs(pod *unstructured.Unstructured, args []string) {
 }
 
 // ask sends a request to the chaos client, by way of the API server.
-func (s *scene) ask(ctx context.Context, path string, params map[string]string) ([]byte, error) {
-	return play.kube.CoreV1().Pods(s.key.Namespace).ProxyGet("http", chaosPod, chaosPort, path, params).DoRaw(ctx)
+func (c clients) ask(ctx context.Context, path string, params map[string]string) ([]byte, error) {
+	return play.kube.CoreV1().Pods(c.namespace).ProxyGet("http", c.pod, chaosPort, path, params).DoRaw(ctx)
 }
 
 // acknowledged waits until every stream has had a write acknowledged after all that happened until now.
-func (s *scene) acknowledged(ctx context.Context) {
+func (c clients) acknowledged(ctx context.Context) {
 	GinkgoHelper()
 	now := time.Now() // the nodes are containers of this machine, and have its clock
 	Eventually(func(g Gomega) {
-		raw, err := s.ask(ctx, "progress", nil)
+		raw, err := c.ask(ctx, "progress", nil)
 		g.Expect(err).NotTo(HaveOccurred())
 		var progress chaos.Progress
 		g.Expect(json.Unmarshal(raw, &progress)).To(Succeed())
@@ -98,16 +115,16 @@ func (s *scene) acknowledged(ctx context.Context) {
 }
 
 // stop ends the chaos client and returns what became of its writes.
-func (s *scene) stop(ctx context.Context) chaos.Result {
+func (c clients) stop(ctx context.Context) chaos.Result {
 	GinkgoHelper()
-	_, err := s.ask(ctx, "stop", nil)
+	_, err := c.ask(ctx, "stop", nil)
 	Expect(err).NotTo(HaveOccurred())
 	pod := &corev1.Pod{}
 	Eventually(func(g Gomega) {
-		g.Expect(play.client.Get(ctx, client.ObjectKey{Namespace: s.key.Namespace, Name: chaosPod}, pod)).To(Succeed())
+		g.Expect(play.client.Get(ctx, client.ObjectKey{Namespace: c.namespace, Name: c.pod}, pod)).To(Succeed())
 		g.Expect(pod.Status.Phase).To(BeElementOf(corev1.PodSucceeded, corev1.PodFailed))
 	}).WithContext(ctx).Should(Succeed())
-	log, err := play.kube.CoreV1().Pods(s.key.Namespace).GetLogs(chaosPod, &corev1.PodLogOptions{}).DoRaw(ctx)
+	log, err := play.kube.CoreV1().Pods(c.namespace).GetLogs(c.pod, &corev1.PodLogOptions{}).DoRaw(ctx)
 	Expect(err).NotTo(HaveOccurred())
 	result, err := parseResult(string(log))
 	Expect(err).NotTo(HaveOccurred(), "the client printed %s", log)

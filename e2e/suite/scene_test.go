@@ -21,6 +21,7 @@ import (
 
 // scene is a RedisHA in a namespace of its own, to which something is about to happen.
 type scene struct {
+	clients
 	key    client.ObjectKey
 	before *v1alpha1.RedisHA // when all was well
 	at     time.Time         // when it happened

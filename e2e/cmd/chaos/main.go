@@ -29,6 +29,7 @@ import (
 // options are the flags.
 type options struct {
 	namespace, service string
+	client             string
 	passwordFile       string
 	streams            string
 	writers            int
@@ -51,6 +52,7 @@ func parse(args []string) (options, error) {
 	flags := flag.NewFlagSet("chaos", flag.ContinueOnError)
 	flags.StringVar(&o.namespace, "namespace", os.Getenv("POD_NAMESPACE"), "Namespace of the RedisHA; the pod's own by default.")
 	flags.StringVar(&o.service, "service", "cache-master", "Service that leads to the master.")
+	flags.StringVar(&o.client, "client", os.Getenv("HOSTNAME"), "Begins every key, so that two clients do not write each other's; the pod's name by default.")
 	flags.StringVar(&o.passwordFile, "password-file", "", "File that holds the password of Redis; none when empty.")
 	flags.StringVar(&o.streams, "streams", "service/plain,service/wait,pods/plain,pods/wait", "Comma-separated streams to write.")
 	flags.IntVar(&o.writers, "writers", 2, "Writers of each stream.")

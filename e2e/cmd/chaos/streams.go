@@ -47,7 +47,8 @@ func openOne(ctx context.Context, kube kubernetes.Interface, o options, password
 		return stream{}, fmt.Errorf("stream %q: %w", name, err)
 	}
 	return stream{name: name, done: done, writers: chaos.Start(chaos.Options{
-		Finder: finder, Password: password, Writers: o.writers, Interval: o.interval, Timeout: o.timeout, Wait: wait, Prefix: name + ":",
+		Finder: finder, Password: password, Writers: o.writers, Interval: o.interval, Timeout: o.timeout, Wait: wait,
+		Prefix: o.client + "/" + name + ":",
 	})}, nil
 }
 
