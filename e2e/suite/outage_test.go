@@ -22,8 +22,9 @@ var _ = Describe("When all Redis pods", Label("chaos", "outage"), func() {
 		s.end(ctx, 0)
 	})
 
-	// What is in memory only goes with the last process that holds it: what matters is that somebody serves again.
-	repeated("without disks are deleted at once, an empty master serves again", func(ctx SpecContext) {
+	// What is in memory only goes with the last process that holds it. A new pod may be there to take it over before the master's
+	// patience ends, or not: then all is lost that was acknowledged before, and an empty master serves.
+	repeated("without disks are deleted at once, somebody serves again", func(ctx SpecContext) {
 		s := begin(ctx, "all pods deleted at once, no disks", v1alpha1.RedisHASpec{})
 		s.deleteAll(ctx)
 		s.settle(ctx)
@@ -33,7 +34,6 @@ var _ = Describe("When all Redis pods", Label("chaos", "outage"), func() {
 		s.oneMaster(ctx, s.before)
 		for _, stream := range result.Streams {
 			Expect(stream.Unverified).To(BeEmpty(), stream.Name)
-			Expect(stream.Lost).To(BeNumerically(">", 0), "of %s; whoever counts losses counts these", stream.Name)
 			Expect(stream.Lost).To(BeNumerically("<", stream.Acked), "of %s", stream.Name)
 		}
 	})
