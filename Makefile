@@ -5,6 +5,7 @@ DOCKER      ?= docker
 IMG         ?= ghcr.io/redisha/redisha:latest
 TESTFLAGS   ?=
 BIN         := $(CURDIR)/bin
+INSTALLER   ?= dist/install.yaml
 MANIFEST_IMG := ghcr.io/redisha/redisha:latest
 SHELL       := /bin/sh
 
@@ -51,6 +52,26 @@ sandbox: deps ## Start a Kubernetes API with real Redis processes; prints its KU
 .PHONY: kind-up
 kind-up: ## Make a kind cluster of four nodes, also where no image can be pulled (KIND_IMAGES=pull, build); prints its KUBECONFIG.
 	CGO_ENABLED=0 $(GO) run ./e2e/cmd/kind up
+
+E2E_IMG   := localhost/redisha/operator:e2e
+INSTALLED := dist/e2e-install.yaml
+FOCUS     ?=
+LABELS    ?=
+# What a person asks for by FOCUS or LABELS is not narrowed down to the core.
+suite = E2E=1 E2E_INSTALLER=$(CURDIR)/$(INSTALLED) COUNT=$(COUNT) CGO_ENABLED=0 $(GO) test -v -count=1 -timeout 3h -run TestOnACluster ./e2e/suite \
+	-args -ginkgo.v -ginkgo.label-filter='$(1)' -ginkgo.focus='$(FOCUS)'
+
+.PHONY: e2e
+e2e: e2e-up ## On the kind cluster, made if there is none: deploy as users do, then lifecycle, deletion, kill, hang, drain under load. FOCUS=text or LABELS=expression choose, COUNT=10 repeats.
+	$(call suite,$(or $(LABELS),$(if $(FOCUS),,core)))
+
+.PHONY: e2e-chaos
+e2e-chaos: e2e-up ## The scenarios that are not in make e2e: frozen workers, partitions, outages, an operator rolled out under load.
+	$(call suite,chaos)
+
+.PHONY: e2e-up
+e2e-up: kind-up
+	@$(MAKE) --no-print-directory build-installer IMG=$(E2E_IMG) INSTALLER=$(INSTALLED)
 
 .PHONY: kind-down
 kind-down: ## Remove the kind cluster, and what was done to the machine for it.
@@ -159,8 +180,8 @@ docker-build: ## Build the image IMG.
 
 .PHONY: build-installer
 build-installer: $(KUSTOMIZE) ## Write dist/install.yaml, all that kubectl apply needs, for the image IMG.
-	@mkdir -p dist
-	$(KUSTOMIZE) build config/default | sed 's|$(MANIFEST_IMG)|$(IMG)|' > dist/install.yaml
+	@mkdir -p $(dir $(INSTALLER))
+	$(KUSTOMIZE) build config/default | sed 's|$(MANIFEST_IMG)|$(IMG)|' > $(INSTALLER)
 
 # Tools, pinned by modules of their own so that they do not weigh on the operator's.
 

@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"errors"
 	"sync"
 	"time"
 
@@ -34,20 +35,23 @@ type ledger struct {
 	mu       sync.Mutex
 	spans    [][]span
 	acked    int64
-	failed   map[redisclient.Class]int64
-	examples map[redisclient.Class]string
+	failed   map[string]int64 // by class
+	examples map[string]string
 	ring     []time.Duration
 	last     time.Duration // of any acknowledgement
 	lastBy   []time.Duration
 	longest  []time.Duration // gap by writer
 	gaps     []Gap
 	gapsMore int
+	first    time.Duration // the first acknowledgement
+	idle     time.Duration // of all long gaps together
+	end      time.Duration // when the writers had stopped, zero before
 }
 
 func newLedger(writers int, longAt time.Duration) *ledger {
 	return &ledger{
-		begin: time.Now(), longAt: longAt, spans: make([][]span, writers), failed: map[redisclient.Class]int64{},
-		examples: map[redisclient.Class]string{}, lastBy: make([]time.Duration, writers), longest: make([]time.Duration, writers),
+		begin: time.Now(), longAt: longAt, spans: make([][]span, writers), failed: map[string]int64{},
+		examples: map[string]string{}, lastBy: make([]time.Duration, writers), longest: make([]time.Duration, writers),
 	}
 }
 
@@ -61,7 +65,9 @@ func (l *ledger) ack(writer int, number int64) {
 	} else {
 		l.spans[writer] = append(spans, span{number, number})
 	}
-	if l.acked > 0 && now-l.last >= l.longAt {
+	if l.acked == 0 {
+		l.first = now
+	} else if now-l.last >= l.longAt {
 		l.remember(Gap{From: l.begin.Add(l.last), To: l.begin.Add(now)})
 	}
 	if l.lastBy[writer] > 0 {
@@ -76,16 +82,61 @@ func (l *ledger) ack(writer int, number int64) {
 	l.acked++
 }
 
+// remember keeps the longest: a long run on a busy machine has more short ones than there is room for, and the outage that
+// everybody asks about comes last.
 func (l *ledger) remember(g Gap) {
-	if len(l.gaps) == maxGaps {
-		l.gapsMore++
+	l.idle += g.Length()
+	if len(l.gaps) < maxGaps {
+		l.gaps = append(l.gaps, g)
 		return
 	}
-	l.gaps = append(l.gaps, g)
+	l.gapsMore++
+	shortest := 0
+	for i := range l.gaps {
+		if l.gaps[i].Length() < l.gaps[shortest].Length() {
+			shortest = i
+		}
+	}
+	if g.Length() > l.gaps[shortest].Length() {
+		l.gaps[shortest] = g
+	}
+}
+
+// close notes that nothing will be acknowledged any more. The time since the last acknowledgement may be a gap, too.
+func (l *ledger) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.end > 0 {
+		return
+	}
+	l.end = time.Since(l.begin)
+	if l.acked > 0 && l.end-l.last >= l.longAt {
+		l.remember(Gap{From: l.begin.Add(l.last), To: l.begin.Add(l.end), Open: true})
+	}
+}
+
+// Classes of errors that are this package's own.
+const (
+	classUnreplicated = "unreplicated" // taken by the master, confirmed by too few replicas
+	classMoved        = "moved"        // the client was told that the master is somewhere else, and left it
+	classNowhere      = "nowhere"      // nobody is published as master
+)
+
+func classOf(err error) string {
+	switch {
+	case errors.Is(err, errUnreplicated):
+		return classUnreplicated
+	case errors.Is(err, errLeft):
+		return classMoved
+	case errors.Is(err, errNoEndpoint):
+		return classNowhere
+	default:
+		return redisclient.Classify(err).String()
+	}
 }
 
 func (l *ledger) fail(err error) {
-	class := redisclient.Classify(err)
+	class := classOf(err)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.failed[class]++

@@ -34,7 +34,7 @@ func (w *Writers) Verify(ctx context.Context) (Loss, error) {
 	for writer, all := range spans {
 		for _, s := range all {
 			for number := s.first; number <= s.last; number++ {
-				if err := v.add(ctx, key(writer, number)); err != nil {
+				if err := v.add(ctx, w.options.key(writer, number)); err != nil {
 					return Loss{}, fmt.Errorf("verify: %w", err)
 				}
 			}

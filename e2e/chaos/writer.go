@@ -15,6 +15,9 @@ import (
 // Dialer opens connections, from wherever the client is supposed to be.
 type Dialer func(ctx context.Context, network, addr string) (net.Conn, error)
 
+// errUnreplicated: the master took the write, and too few replicas confirmed it in time. Nothing is promised about it.
+var errUnreplicated = errors.New("too few replicas confirmed the write")
+
 // errLeft ends the connection of a client that was told that the master is somewhere else.
 var errLeft = errors.New("the master has moved")
 
@@ -82,14 +85,34 @@ func (w *writer) write(ctx context.Context, client *redis.Client) error {
 	ctx, cancel := context.WithTimeout(ctx, w.options.Timeout)
 	defer cancel()
 	w.number++
-	if err := client.Set(ctx, key(w.id, w.number), w.run, 0).Err(); err != nil {
+	if err := w.set(ctx, client, w.options.key(w.id, w.number)); err != nil {
 		return err
 	}
 	w.ledger.ack(w.id, w.number)
 	return nil
 }
 
-func key(writer int, number int64) string { return fmt.Sprintf("w%d:%d", writer, number) }
+// set returns nil when the write is acknowledged: by the master, and by as many replicas as Options.Wait asks for. Both commands
+// go out together: WAIT speaks of the writes of its own connection, so one that was sent by itself might find a new
+// connection, on which nothing was written, and be told at once that all is well.
+func (w *writer) set(ctx context.Context, client *redis.Client, key string) error {
+	if w.options.Wait == 0 {
+		return client.Set(ctx, key, w.run, 0).Err()
+	}
+	pipe := client.Pipeline()
+	set := pipe.Set(ctx, key, w.run, 0)
+	patience := w.options.Timeout * 4 / 5 // less than the deadline, so that the answer is heard
+	wait := pipe.Do(ctx, "WAIT", w.options.Wait, patience.Milliseconds())
+	_, _ = pipe.Exec(ctx) // each command has its own error
+	if err := set.Err(); err != nil {
+		return err
+	}
+	confirmed, err := wait.Int()
+	if err == nil && confirmed < w.options.Wait {
+		err = fmt.Errorf("%w: %d of %d", errUnreplicated, confirmed, w.options.Wait)
+	}
+	return err
+}
 
 // leash cuts a connection off a go-redis client, which itself obeys deadlines only. It is good for one client.
 type leash struct {

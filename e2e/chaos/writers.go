@@ -14,8 +14,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
-
-	"github.com/redisha/redisha/redisclient"
 )
 
 // Options say how a run writes. Only Finder is required.
@@ -34,6 +32,10 @@ type Options struct {
 	Timeout time.Duration
 	// Redial is the pause after an error; 5 ms when zero. There is one only so as not to burn the processor.
 	Redial time.Duration
+	// Wait is how many replicas have to confirm a write (WAIT) before it counts as acknowledged; none when zero.
+	Wait int
+	// Prefix begins every key, so that several runs at one master do not write each other's keys.
+	Prefix string
 	// LongGap is from when on Report lists a gap; 50 ms when zero.
 	LongGap time.Duration
 }
@@ -55,6 +57,11 @@ func (o Options) withDefaults() Options {
 		o.Dial = (&net.Dialer{}).DialContext
 	}
 	return o
+}
+
+// key of a write, "w<writer>:<number>" after the prefix.
+func (o Options) key(writer int, number int64) string {
+	return fmt.Sprintf("%sw%d:%d", o.Prefix, writer, number)
 }
 
 func (o Options) client(addr string, dial Dialer) *redis.Options {
@@ -92,6 +99,7 @@ func Start(options Options) *Writers {
 func (w *Writers) Stop() {
 	w.cancel()
 	w.done.Wait()
+	w.ledger.close()
 }
 
 // Acked returns how many writes have been acknowledged.
@@ -122,11 +130,21 @@ func (w *Writers) WaitAck(ctx context.Context, after time.Time) (time.Time, erro
 	}
 }
 
-// Gaps returns the gaps of at least Options.LongGap since the beginning, at most 256, and how many more there were.
+// LastAck returns when the latest write was acknowledged; false if none was.
+func (w *Writers) LastAck() (time.Time, bool) {
+	w.ledger.mu.Lock()
+	defer w.ledger.mu.Unlock()
+	return w.ledger.begin.Add(w.ledger.last), w.ledger.acked > 0
+}
+
+// Gaps returns the gaps of at least Options.LongGap since the beginning in their order, the longest 256, and how many more
+// there were. After Stop the time from the last acknowledgement to the end is one of them, if it is long enough.
 func (w *Writers) Gaps() ([]Gap, int) {
 	w.ledger.mu.Lock()
 	defer w.ledger.mu.Unlock()
-	return slices.Clone(w.ledger.gaps), w.ledger.gapsMore
+	gaps := slices.Clone(w.ledger.gaps)
+	slices.SortFunc(gaps, func(a, b Gap) int { return a.From.Compare(b.From) })
+	return gaps, w.ledger.gapsMore
 }
 
 // LongestByWriter returns the longest time that each writer alone went without an acknowledgement.
@@ -136,8 +154,9 @@ func (w *Writers) LongestByWriter() []time.Duration {
 	return slices.Clone(w.ledger.longest)
 }
 
-// Failed returns how many writes and dials failed, by what the error is evidence of.
-func (w *Writers) Failed() map[redisclient.Class]int64 {
+// Failed returns how many writes and dials failed, by the class of the error: what redisclient says that it is evidence of, or
+// one of the classes of this package.
+func (w *Writers) Failed() map[string]int64 {
 	w.ledger.mu.Lock()
 	defer w.ledger.mu.Unlock()
 	return maps.Clone(w.ledger.failed)

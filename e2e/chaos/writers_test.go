@@ -105,7 +105,7 @@ func TestAnOutageIsAGapFromTheLastAcknowledgementBeforeToTheFirstAfter(t *testin
 	if listed, more := w.Gaps(); !slices.Contains(listed, gap) || more != 0 {
 		t.Errorf("gaps %v and %d more, want %v among them", listed, more, gap)
 	}
-	if w.Failed()[redisclient.ClassRefused] == 0 {
+	if w.Failed()[redisclient.ClassRefused.String()] == 0 {
 		t.Errorf("errors: %s; want refused connections", w.Errors())
 	}
 	for writer, longest := range w.LongestByWriter() {

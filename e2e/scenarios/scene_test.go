@@ -21,6 +21,7 @@ import (
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/resources"
 	"github.com/redisha/redisha/e2e/chaos"
+	"github.com/redisha/redisha/e2e/checks"
 )
 
 // patience bounds a scenario, and every single thing that is waited for in it.
@@ -62,7 +63,9 @@ func create(t *testing.T, title string, spec v1alpha1.RedisHASpec, seeds ...clie
 			t.Fatal(err)
 		}
 	}
-	s.wrong = s.watchInstants()
+	wrong, stop := checks.WatchInstants(ctx, play.Client, s.key)
+	s.wrong = wrong
+	t.Cleanup(stop)
 	t.Cleanup(func() {
 		if s.writers != nil {
 			s.writers.Stop()

@@ -1,4 +1,4 @@
-package scenarios
+package checks
 
 import (
 	"context"
@@ -16,9 +16,9 @@ import (
 	"github.com/redisha/redisha/controllers/resources"
 )
 
-// instants watches what is published, at every instant that the API server knows of: the master Service leads to one pod at most, by
-// an epoch that never goes back, and one pod at most is labelled as master.
+// instants is what was published so far, at every instant that the API server knows of.
 type instants struct {
+	client             client.WithWatch
 	namespace, service string
 
 	mu       sync.Mutex
@@ -27,21 +27,25 @@ type instants struct {
 	wrong    []string
 }
 
-// watchInstants begins to watch. The function that it returns says what was wrong so far.
-func (s *scene) watchInstants() func() []string {
-	w := &instants{namespace: s.key.Namespace, service: resources.MasterServiceName(s.key.Name), labelled: map[types.UID]string{}}
-	ctx, cancel := context.WithCancel(s.ctx)
+// WatchInstants begins to watch what is published about a RedisHA, until the context ends or it is stopped; stop waits for
+// the end. At every instant the master's Service has to lead to one pod at most, by an epoch that never goes back, and one pod at
+// most may be labelled as master. Wrong says what was wrong so far.
+func WatchInstants(ctx context.Context, c client.WithWatch, key client.ObjectKey) (wrong func() []string, stop func()) {
+	w := &instants{
+		client: c, namespace: key.Namespace, service: resources.MasterServiceName(key.Name), labelled: map[types.UID]string{},
+	}
+	ctx, cancel := context.WithCancel(ctx)
 	var done sync.WaitGroup
 	done.Go(func() { w.follow(ctx, &corev1.PodList{}, w.forgetPods, w.pod) })
 	done.Go(func() { w.follow(ctx, &discoveryv1.EndpointSliceList{}, func() {}, w.slice) })
-	s.t.Cleanup(func() {
-		cancel()
-		done.Wait()
-	})
-	return func() []string {
+	wrong = func() []string {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		return w.wrong
+	}
+	return wrong, func() {
+		cancel()
+		done.Wait()
 	}
 }
 
@@ -49,7 +53,7 @@ func (s *scene) watchInstants() func() []string {
 func (w *instants) follow(ctx context.Context, list client.ObjectList, forget func(), see func(watch.Event)) {
 	for ctx.Err() == nil {
 		forget()
-		if watching, err := play.Client.Watch(ctx, list, client.InNamespace(w.namespace)); err == nil {
+		if watching, err := w.client.Watch(ctx, list, client.InNamespace(w.namespace)); err == nil {
 			for event := range watching.ResultChan() {
 				see(event)
 			}

@@ -1,0 +1,82 @@
+package checks
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/resources"
+	"github.com/redisha/redisha/redisclient"
+)
+
+// Lacking returns what is not well with a RedisHA by its status, empty when all is.
+func Lacking(rha *v1alpha1.RedisHA) string {
+	status, want := &rha.Status, resources.Replicas(rha)
+	switch {
+	case status.Master == nil:
+		return fmt.Sprintf("%d/%d ready, no master yet", status.ReadyReplicas, want)
+	case status.Failover == nil || status.Failover.State != v1alpha1.StateStable:
+		return fmt.Sprintf("%d/%d ready, master %s, %s", status.ReadyReplicas, want, status.Master.Pod, state(status))
+	case status.ReadyReplicas != want || status.ObservedGeneration != rha.Generation:
+		return fmt.Sprintf("%d/%d ready, master %s", status.ReadyReplicas, want, status.Master.Pod)
+	case !meta.IsStatusConditionTrue(status.Conditions, v1alpha1.ConditionReady):
+		return fmt.Sprintf("%d/%d ready, master %s, condition Ready is not true yet", status.ReadyReplicas, want, status.Master.Pod)
+	}
+	return ""
+}
+
+func state(status *v1alpha1.RedisHAStatus) string {
+	if status.Failover == nil {
+		return "no state yet"
+	}
+	return string(status.Failover.State)
+}
+
+// LackingInRedis returns what is not well with the pods of a settled RedisHA, for a status may be late or wrong; empty when all
+// is. Info asks a pod's Redis.
+func LackingInRedis(rha *v1alpha1.RedisHA, pods []corev1.Pod, info func(*corev1.Pod) (redisclient.Info, error)) string {
+	if len(pods) != int(resources.Replicas(rha)) {
+		return fmt.Sprintf("%d pods", len(pods))
+	}
+	for i := range pods {
+		pod := &pods[i]
+		if !podReady(pod) {
+			return pod.Name + " is not ready"
+		}
+		got, err := info(pod)
+		if err != nil {
+			return fmt.Sprintf("%s does not answer", pod.Name)
+		}
+		if problem := outOfPlace(pod, rha.Status.Master, got); problem != "" {
+			return problem
+		}
+	}
+	return ""
+}
+
+func podReady(pod *corev1.Pod) bool {
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			return c.Status == corev1.ConditionTrue && pod.DeletionTimestamp == nil
+		}
+	}
+	return false
+}
+
+func outOfPlace(pod *corev1.Pod, master *v1alpha1.MasterStatus, info redisclient.Info) string {
+	if pod.Name == master.Pod {
+		if info.Role != redisclient.RoleMaster || string(pod.UID) != master.PodUID {
+			return pod.Name + " is not master"
+		}
+		return ""
+	}
+	switch {
+	case info.Role != redisclient.RoleReplica:
+		return pod.Name + " is no replica"
+	case info.MasterHost != master.IP || !info.LinkUp || info.SyncInProgress:
+		return pod.Name + " does not follow the master yet"
+	}
+	return ""
+}

@@ -1,0 +1,59 @@
+package suite
+
+import (
+	"fmt"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/failover"
+)
+
+// planned is what a deletion of the master's pod is, if it is announced.
+var planned = string(failover.DiagnosisTerminating)
+
+var _ = Describe("When the master's pod", Label("core"), func() {
+	repeated("is deleted, it hands over first and no acknowledged write is lost", Label("delete"), func(ctx SpecContext) {
+		s := begin(ctx, "master's pod deleted", v1alpha1.RedisHASpec{})
+		victim := s.master(ctx)
+		s.fault()
+		Expect(play.client.Delete(ctx, victim)).To(Succeed())
+		entry := s.promotion(ctx, v1alpha1.HistoryHandover, planned)
+		s.end(ctx, 0)
+		s.movedFrom(victim, entry)
+	})
+
+	// It begins as a handover when the operator sees the kubelet's notice before the pod's end.
+	repeated("is deleted by force, a replica takes over and nothing that a replica confirmed is lost", Label("force-delete"), func(ctx SpecContext) {
+		s := begin(ctx, "master's pod deleted by force", v1alpha1.RedisHASpec{})
+		victim := s.master(ctx)
+		s.fault()
+		Expect(play.client.Delete(ctx, victim, client.GracePeriodSeconds(0))).To(Succeed())
+		entry := s.promotion(ctx, v1alpha1.HistoryFailover, append(deadProcess, string(failover.DiagnosisPodGone))...)
+		s.end(ctx, unreplicated)
+		s.movedFrom(victim, entry)
+	})
+})
+
+var _ = Describe("When the master's node", Label("core"), func() {
+	repeated("is drained, the master hands over first and no acknowledged write is lost", Label("drain"), func(ctx SpecContext) {
+		s := begin(ctx, "master's node drained", v1alpha1.RedisHASpec{})
+		victim := s.master(ctx)
+		node := victim.Spec.NodeName
+		DeferCleanup(func(ctx SpecContext) { play.kubectl(ctx, nil, "uncordon", node) }, NodeTimeout(perScenario))
+		s.fault()
+		play.kubectl(ctx, nil, "drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=180s")
+		entry := s.promotion(ctx, v1alpha1.HistoryHandover, planned, string(failover.DiagnosisDraining))
+		s.end(ctx, 0)
+		s.movedFrom(victim, entry)
+		pods := &corev1.PodList{}
+		Expect(play.client.List(ctx, pods, client.InNamespace(s.key.Namespace))).To(Succeed())
+		for _, pod := range pods.Items {
+			Expect(pod.Spec.NodeName).NotTo(Equal(node), fmt.Sprintf("pod %s", pod.Name))
+		}
+		play.operatorReady(ctx) // it may have been on that node as well
+	})
+})

@@ -1,0 +1,169 @@
+package suite
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/resources"
+	"github.com/redisha/redisha/e2e/stage"
+	"github.com/redisha/redisha/failover"
+)
+
+var _ = Describe("The operator", Label("core", "lifecycle"), func() {
+	It("runs twice, on two nodes, as the shipped manifests say", SpecTimeout(perScenario), func(ctx SpecContext) {
+		play.operatorReady(ctx)
+		pods, err := play.operators(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		nodes := map[string]bool{}
+		for _, pod := range pods {
+			nodes[pod.Spec.NodeName] = true
+			Expect(pod.Spec.ServiceAccountName).To(Equal(deployment))
+		}
+		Expect(nodes).To(HaveLen(2))
+	})
+})
+
+var _ = Describe("A RedisHA", Label("core", "lifecycle"), func() {
+	It("of the sample becomes three pods on three nodes with a Service that leads to the master", SpecTimeout(perScenario), func(ctx SpecContext) {
+		s := create(ctx, "", sample("redisha.yaml"))
+		s.settle(ctx)
+		pods := &corev1.PodList{}
+		Expect(play.client.List(ctx, pods, client.InNamespace(s.key.Namespace))).To(Succeed())
+		nodes := map[string]bool{}
+		for _, pod := range pods.Items {
+			nodes[pod.Spec.NodeName] = true
+		}
+		Expect(nodes).To(HaveLen(3))
+		for _, service := range []string{resources.MasterServiceName(s.key.Name), resources.ReplicasServiceName(s.key.Name), resources.HeadlessServiceName(s.key.Name)} {
+			Expect(play.client.Get(ctx, client.ObjectKey{Namespace: s.key.Namespace, Name: service}, &corev1.Service{})).To(Succeed())
+		}
+		Expect(play.client.Get(ctx, s.key, &policyv1.PodDisruptionBudget{})).To(Succeed())
+		s.oneMaster(ctx, s.before)
+	})
+
+	It("of the full sample has a disk for each pod", SpecTimeout(perScenario), func(ctx SpecContext) {
+		ns := newNamespace(ctx)
+		rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "cache"}, Spec: sample("redisha_full.yaml")}
+		rha.Spec.Image = play.image()
+		Expect(play.client.Create(ctx, &corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: rha.Spec.Auth.SecretName},
+			StringData: map[string]string{rha.Spec.Auth.Key: "of-somebody-who-chose-it"},
+		})).To(Succeed())
+		Expect(play.client.Create(ctx, rha)).To(Succeed())
+		s := &scene{key: client.ObjectKeyFromObject(rha)}
+		DeferCleanup(s.keepTracesOfFailure)
+		s.settle(ctx)
+		Expect(claims(ctx, ns)).To(HaveLen(3))
+	})
+
+	It("that is scaled from 1 to 3 to 5 to 2 loses no acknowledged write", SpecTimeout(perScenario), func(ctx SpecContext) {
+		s := create(ctx, "scaled 1, 3, 5, 2", v1alpha1.RedisHASpec{Replicas: ptr.To[int32](1)})
+		s.settle(ctx)
+		s.write(ctx, "--streams=service/plain,pods/plain") // a single pod has no replica to confirm anything
+		s.fault()
+		for _, replicas := range []int32{3, 5} {
+			s.scale(ctx, replicas)
+			s.acknowledged(ctx)
+		}
+		s.handOver(ctx, resources.PodName(s.key.Name, 4)) // so that the master is one of those that go
+		leaving := s.settle(ctx).Status.Failover.Epoch
+		s.scale(ctx, 2)
+		Expect(s.before.Status.Failover.Epoch).To(Equal(leaving+1), "one handover to a pod that stays")
+		Expect(s.before.Status.History[0].Cause).To(Equal(string(failover.DiagnosisScaledAway)))
+		s.row.Reason = s.before.Status.History[0].Cause
+		s.end(ctx, 0)
+	})
+
+	It("that is deleted leaves its disks, and its data, if told to retain them", SpecTimeout(perScenario), func(ctx SpecContext) {
+		s := create(ctx, "", stored(v1alpha1.RetentionRetain))
+		s.settle(ctx)
+		_, err := play.redis(ctx, s.master(ctx), "set", "kept", "for later")
+		Expect(err).NotTo(HaveOccurred())
+		s.deleteAndWait(ctx)
+		Expect(claims(ctx, s.key.Namespace)).To(HaveLen(3))
+		again := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: s.key.Namespace, Name: s.key.Name}, Spec: s.before.Spec}
+		Expect(play.client.Create(ctx, again)).To(Succeed())
+		s.settle(ctx)
+		Expect(play.redis(ctx, s.master(ctx), "get", "kept")).To(Equal("for later\n"))
+	})
+
+	It("that is deleted takes its disks along if told to delete them", SpecTimeout(perScenario), func(ctx SpecContext) {
+		s := create(ctx, "", stored(v1alpha1.RetentionDelete))
+		s.settle(ctx)
+		Expect(claims(ctx, s.key.Namespace)).To(HaveLen(3))
+		s.deleteAndWait(ctx)
+		Eventually(func() ([]corev1.PersistentVolumeClaim, error) { return claims(ctx, s.key.Namespace) }).WithContext(ctx).Should(BeEmpty())
+	})
+
+	DescribeTable("is refused, naming the field and the remedy, if it", func(ctx SpecContext, spec, says string) {
+		object := &unstructured.Unstructured{}
+		Expect(yaml.Unmarshal([]byte("apiVersion: redisha.io/v1alpha1\nkind: RedisHA\nspec: {"+spec+"}"), &object.Object)).To(Succeed())
+		object.SetNamespace("default")
+		object.SetName("refused")
+		err := play.client.Create(ctx, object, client.DryRunAll)
+		Expect(err).To(MatchError(ContainSubstring(says)))
+	},
+		Entry("has no replicas", "replicas: 0", "use 1 to 9"),
+		Entry("wants to persist without a disk", "config: {appendonly: 'yes'}", "set spec.storage"),
+		Entry("sets what is the operator's", "config: {replicaof: 'a 1'}", "it alone says who is master"),
+		Entry("is less patient than is safe", "failover: {downAfterMilliseconds: 499}", "use 500 or more"),
+		Entry("has a size that is none", "storage: {size: big}", "write it like 8Gi"),
+	)
+})
+
+// sample is the spec of one of config/samples.
+func sample(file string) v1alpha1.RedisHASpec {
+	GinkgoHelper()
+	root, err := stage.Root()
+	Expect(err).NotTo(HaveOccurred())
+	text, err := os.ReadFile(filepath.Join(root, "config/samples", file))
+	Expect(err).NotTo(HaveOccurred())
+	rha := &v1alpha1.RedisHA{}
+	Expect(yaml.UnmarshalStrict(text, rha)).To(Succeed())
+	return rha.Spec
+}
+
+func stored(retention v1alpha1.RetentionPolicy) v1alpha1.RedisHASpec {
+	return v1alpha1.RedisHASpec{Storage: &v1alpha1.StorageSpec{
+		Size: resource.MustParse("64Mi"), Retention: v1alpha1.StorageRetention{OnDelete: retention},
+	}}
+}
+
+func claims(ctx context.Context, namespace string) ([]corev1.PersistentVolumeClaim, error) {
+	list := &corev1.PersistentVolumeClaimList{}
+	err := play.client.List(ctx, list, client.InNamespace(namespace))
+	return list.Items, err
+}
+
+// handOver makes a person's request and waits until that pod is master.
+func (s *scene) handOver(ctx context.Context, pod string) {
+	GinkgoHelper()
+	s.change(ctx, func(rha *v1alpha1.RedisHA) {
+		metav1.SetMetaDataAnnotation(&rha.ObjectMeta, v1alpha1.AnnotationRequest, "handover:"+pod)
+	})
+	Eventually(func() string { return s.get(ctx).Status.Master.Pod }).WithContext(ctx).Should(Equal(pod))
+}
+
+// deleteAndWait deletes the RedisHA and returns when all its pods have gone.
+func (s *scene) deleteAndWait(ctx context.Context) {
+	GinkgoHelper()
+	Expect(play.client.Delete(ctx, s.get(ctx))).To(Succeed())
+	Eventually(func(g Gomega) {
+		pods := &corev1.PodList{}
+		g.Expect(play.client.List(ctx, pods, client.InNamespace(s.key.Namespace))).To(Succeed())
+		g.Expect(pods.Items).To(BeEmpty())
+	}).WithContext(ctx).Should(Succeed())
+}

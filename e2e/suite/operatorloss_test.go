@@ -1,0 +1,57 @@
+package suite
+
+import (
+	"context"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/watch"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+)
+
+var _ = Describe("When the operator", Label("core"), func() {
+	repeated("is deleted in the middle of a failover, the other one finishes it", Label("operator"), func(ctx SpecContext) {
+		s := begin(ctx, "master killed, operator deleted amid the failover", v1alpha1.RedisHASpec{})
+		victim := s.master(ctx)
+		leader, err := play.leader(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		strike := armed(ctx, leader, operatorProcess)
+		begun := s.failoverBegins(ctx)
+		s.fault()
+		signal(ctx, victim, redisProcess, "KILL")
+		state := <-begun
+		strike()
+		Expect(play.client.Delete(ctx, leader, client.GracePeriodSeconds(0))).To(Succeed())
+		AddReportEntry("state that was persisted when the operator was killed", state)
+		entry := s.promotion(ctx, v1alpha1.HistoryFailover, deadProcess...)
+		play.operatorReady(ctx)
+		successor, err := play.leader(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(successor.UID).NotTo(Equal(leader.UID))
+		s.end(ctx, unreplicated)
+		s.movedFrom(victim, entry)
+	})
+})
+
+// failoverBegins tells, once, the state that the next failover was first seen in.
+func (s *scene) failoverBegins(ctx context.Context) <-chan v1alpha1.FailoverState {
+	GinkgoHelper()
+	since := s.before.Status.Failover.Epoch
+	watching, err := play.client.Watch(ctx, &v1alpha1.RedisHAList{}, client.InNamespace(s.key.Namespace))
+	Expect(err).NotTo(HaveOccurred())
+	begun := make(chan v1alpha1.FailoverState, 1)
+	go func() {
+		defer watching.Stop()
+		defer close(begun)
+		for event := range watching.ResultChan() {
+			rha, ok := event.Object.(*v1alpha1.RedisHA)
+			if ok && event.Type == watch.Modified && rha.Status.Failover != nil && rha.Status.Failover.Epoch > since {
+				begun <- rha.Status.Failover.State
+				return
+			}
+		}
+	}()
+	return begun
+}

@@ -1,0 +1,147 @@
+package suite
+
+import (
+	"context"
+	"os"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/resources"
+	"github.com/redisha/redisha/e2e/checks"
+	"github.com/redisha/redisha/redisclient"
+)
+
+// scene is a RedisHA in a namespace of its own, to which something is about to happen.
+type scene struct {
+	clients
+	key    client.ObjectKey
+	before *v1alpha1.RedisHA // when all was well
+	at     time.Time         // when it happened
+	row    row
+	wrong  func() []string // with what was published, at any instant
+}
+
+// begin creates a RedisHA, waits until all is well with it, and lets the chaos client write to it. Title names its row in the
+// table.
+func begin(ctx context.Context, title string, spec v1alpha1.RedisHASpec) *scene {
+	GinkgoHelper()
+	s := create(ctx, title, spec)
+	s.settle(ctx)
+	s.write(ctx)
+	return s
+}
+
+// create makes the RedisHA in a new namespace and waits for nothing. Without a title there will be no row.
+func create(ctx context.Context, title string, spec v1alpha1.RedisHASpec) *scene {
+	GinkgoHelper()
+	if spec.Image == "" {
+		spec.Image = play.image()
+	}
+	s := &scene{key: client.ObjectKey{Namespace: newNamespace(ctx), Name: "cache"}, row: row{Scenario: title}}
+	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: s.key.Namespace, Name: s.key.Name}, Spec: spec}
+	Expect(play.client.Create(ctx, rha)).To(Succeed())
+	wrong, stop := checks.WatchInstants(context.WithoutCancel(ctx), play.client, s.key)
+	s.wrong = wrong
+	DeferCleanup(func() {
+		if CurrentSpecReport().Failed() {
+			s.keepTraces()
+			s.row.Failed = true
+		}
+		stop()
+		if title != "" {
+			results.add(s.row)
+		}
+	})
+	return s
+}
+
+// newNamespace makes a namespace that admits nothing but what the Restricted Pod Security standard allows. It goes with all that
+// is in it when the scenario ends, and that is waited for, so that the next one has the machine to itself.
+func newNamespace(ctx context.Context) string {
+	GinkgoHelper()
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+		GenerateName: "e2e-", Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"},
+	}}
+	Expect(play.client.Create(ctx, ns)).To(Succeed())
+	DeferCleanup(func(ctx SpecContext) {
+		if os.Getenv(envKeep) != "" && CurrentSpecReport().Failed() {
+			return
+		}
+		Expect(client.IgnoreNotFound(play.client.Delete(ctx, ns))).To(Succeed())
+		// A Redis that is told to go waits for its successor, who will not come.
+		Eventually(func(g Gomega) {
+			g.Expect(play.client.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(ns.Name), client.GracePeriodSeconds(1))).To(Succeed())
+			err := play.client.Get(ctx, client.ObjectKeyFromObject(ns), ns)
+			g.Expect(apierrors.IsNotFound(err)).To(BeTrue(), "the namespace has gone")
+		}).WithContext(ctx).WithPolling(2 * time.Second).Should(Succeed())
+	}, NodeTimeout(2*time.Minute))
+	return ns.Name
+}
+
+// settle waits until all is well, remembers that as how it was before, and returns it.
+func (s *scene) settle(ctx context.Context) *v1alpha1.RedisHA {
+	GinkgoHelper()
+	Eventually(func() string {
+		rha := &v1alpha1.RedisHA{}
+		if err := play.client.Get(ctx, s.key, rha); err != nil {
+			return err.Error()
+		}
+		s.before = rha
+		if problem := checks.Lacking(rha); problem != "" {
+			return problem
+		}
+		pods := &corev1.PodList{}
+		if err := play.client.List(ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels(resources.SelectorLabels(s.key.Name))); err != nil {
+			return err.Error()
+		}
+		return checks.LackingInRedis(rha, pods.Items, func(pod *corev1.Pod) (redisclient.Info, error) { return play.info(ctx, pod) })
+	}).WithContext(ctx).WithTimeout(3*time.Minute).WithPolling(500*time.Millisecond).Should(BeEmpty(), "all is well")
+	return s.before
+}
+
+func (s *scene) get(ctx context.Context) *v1alpha1.RedisHA {
+	GinkgoHelper()
+	rha := &v1alpha1.RedisHA{}
+	Expect(play.client.Get(ctx, s.key, rha)).To(Succeed())
+	return rha
+}
+
+// change changes the spec.
+func (s *scene) change(ctx context.Context, what func(*v1alpha1.RedisHA)) {
+	GinkgoHelper()
+	rha := s.get(ctx)
+	was := rha.DeepCopy()
+	what(rha)
+	Expect(play.client.Patch(ctx, rha, client.MergeFrom(was))).To(Succeed())
+}
+
+// scale is what kubectl scale does, followed by a wait until all is well.
+func (s *scene) scale(ctx context.Context, replicas int32) *v1alpha1.RedisHA {
+	GinkgoHelper()
+	s.change(ctx, func(rha *v1alpha1.RedisHA) { rha.Spec.Replicas = ptr.To(replicas) })
+	return s.settle(ctx)
+}
+
+// master is the pod that is master, by the status of when all was well.
+func (s *scene) master(ctx context.Context) *corev1.Pod {
+	GinkgoHelper()
+	pod := &corev1.Pod{}
+	Expect(play.client.Get(ctx, client.ObjectKey{Namespace: s.key.Namespace, Name: s.before.Status.Master.Pod}, pod)).To(Succeed())
+	Expect(string(pod.UID)).To(Equal(s.before.Status.Master.PodUID))
+	return pod
+}
+
+// fault notes that it happens now. Only the first counts.
+func (s *scene) fault() {
+	if s.at.IsZero() {
+		s.at = time.Now()
+	}
+}
