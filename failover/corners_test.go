@@ -87,6 +87,17 @@ func TestTheElectionAfterAnOutage(t *testing.T) {
 			w.remove("r-2")
 			w.node("r-0").Terminating, w.node("r-0").Replication.Role = true, RoleReplica
 		}, "", ReasonWaitingForData},
+		"an empty replica that had not caught up is not promoted over what the master's file has kept": {func(w *world) {
+			w.policy.Persistent = true
+			w.node("r-1").Replication.Lineage.Offset, w.node("r-2").Replication.Lineage.Offset = 0, 0
+			w.restart("r-0", false)
+			w.node("r-0").Replication.Keys = 5
+		}, "", ReasonNoCandidate},
+		"an empty replica that has everything is": {func(w *world) { // the master had been emptied
+			w.policy.Persistent = true
+			w.restart("r-0", false)
+			w.node("r-0").Replication.Keys = 5
+		}, "r-1", ReasonNone},
 		"a restarted node is not promoted over one that has been running and holds more": {func(w *world) {
 			w.policy.Persistent = true
 			w.withKeys()

@@ -114,6 +114,10 @@ func elect(p Progress, policy Policy, obs Observation) election {
 	if wait, ok := mayComeWithMore(p, policy, obs, best); ok && len(known) == 0 {
 		return election{reason: ReasonWaitingForData, sentence: wait}
 	}
+	if i := slices.IndexFunc(obs.Nodes, func(n Node) bool { return policy.Persistent && p.emptyBeside(best, n) }); i >= 0 {
+		return election{reason: ReasonNoCandidate, sentence: fmt.Sprintf("%s is empty and had not caught up with the master, and %s has found %d key(s) on "+
+			"its volume that nobody can compare with that; a person has to choose", best.Name, obs.Nodes[i].Name, obs.Nodes[i].Replication.Keys)}
+	}
 	if i := slices.IndexFunc(obs.Nodes, func(n Node) bool { return p.heldBack(n, best) }); i >= 0 && len(known) == 0 {
 		return election{reason: ReasonNoCandidate, sentence: fmt.Sprintf(
 			"%s has been running and holds more than %s, which was restarted; but its priority is 0", obs.Nodes[i].Name, best.Name)}
@@ -219,6 +223,14 @@ func mayComeWithMore(p Progress, policy Policy, obs Observation, best Node) (str
 // heldBack reports a process that holds more than best and may not be promoted because of its priority.
 func (p Progress) heldBack(n, best Node) bool {
 	return n.Answers() && n.Replication.Priority == 0 && p.Lineage.Shared(n.Replication.Lineage) > p.Lineage.Shared(best.Replication.Lineage)
+}
+
+// emptyBeside reports that best holds nothing although the master had written, and n holds something, whose history its volume did
+// not keep: an append-only file knows none.
+func (p Progress) emptyBeside(best, n Node) bool {
+	ours := n.Answers() && !p.isStray(n) && !p.isForeign(n)
+	behind := best.Replication.Keys == 0 && p.Lineage.Shared(best.Replication.Lineage) < p.Lineage.Offset
+	return behind && ours && n.Replication.Keys > 0 && p.Lineage.Shared(n.Replication.Lineage) < 0
 }
 
 // leavingWithMore names a node whose pod is being deleted and whose volume will come back with more than best holds.
