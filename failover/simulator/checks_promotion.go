@@ -2,8 +2,12 @@ package simulator
 
 import "github.com/redisha/redisha/failover"
 
-// onPromoteSent: the intent is persisted before (S5).
+// onPromoteSent: the intent is persisted before (S5). That it has been replaced since, by what a former leader had under way, nobody
+// can know before a watch brings it.
 func (c *checks) onPromoteSent(o *operator, m *monitor, intent failover.Progress) {
+	if known := o.progress(); known.State == failover.StatePromoting && c.chosen[known.Epoch].UID == m.target.UID {
+		return
+	}
 	if intent.State != failover.StatePromoting || intent.Candidate == nil || intent.Candidate.UID != m.target.UID {
 		c.fail("S5", "%s promotes %s without a persisted intent (state %s)", o.name, m.target.Pod, intent.State)
 	}
