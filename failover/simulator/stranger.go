@@ -23,14 +23,16 @@ func (s *server) isForeign() bool {
 }
 
 // followStranger points a replica at the master of another RedisHA. Who does that to one that others follow, a master that is being
-// handed over, takes the data away from all of them by hand.
+// handed over, takes the data away from all of them by hand; who does it to a candidate, between the look at it and its promotion,
+// from that one.
 func (w *world) followStranger(f fault) {
 	w.onServer(f.a, func(s *server) {
 		if s.hung || s.loading() || s.role == failover.RoleMaster {
 			return
 		}
 		w.note("%s follows %s", s.pod.name, w.stranger.name)
-		w.checks.byHand = w.checks.byHand || len(s.followers) > 0
+		candidate := w.api.now.progress.Candidate
+		w.checks.byHand = w.checks.byHand || len(s.followers) > 0 || candidate != nil && candidate.UID == s.pod.uid
 		s.replicaOf(w.stranger.ip, redisPort)
 	})
 }
