@@ -13,8 +13,8 @@ func (c *checks) onLoss(s *server, intent failover.Progress) {
 		c.excused = append(c.excused, false)
 	}
 	lost := c.leftBehind(s)
-	if intent.Forced != "" || c.byHand {
-		return
+	if intent.Forced != "" || c.byHand || s.isForeign() {
+		return // what is foreign and could be known to be is onFitness's; what could not, nobody can be blamed for
 	}
 	lost = slices.DeleteFunc(lost, func(wr *write) bool { return c.copies(wr, s) == 0 })
 	tail := c.onLost(s, lost, intent.Planned() && c.fenced != intent.Epoch)
