@@ -333,6 +333,28 @@ func TestAnOldMasterIsKnownByTheNewNameOfItsHistory(t *testing.T) {
 	}
 }
 
+func TestUnderStrictTheOldMasterDoesNotReplaceACandidateThatMayHaveLed(t *testing.T) {
+	w := settled(t, 3)
+	w.policy.Consistency = ConsistencyStrict
+	w.write(1000, nil)
+	w.request = &Request{ID: "r-1", Target: "r-1"}
+	w.onAction = func(a Action) bool { _, publishes := a.(Publish); return !publishes }
+	for w.progress.State != StatePromoting || w.node("r-1").Replication.Role != RoleMaster {
+		w.once()
+	}
+	// Whether it was published is not known, and it is out of reach together with the other replica.
+	w.onAction = nil
+	w.hang("r-1")
+	w.hang("r-2")
+	w.sleep(PromoteWithin)
+	w.run()
+	w.sleep(DetachWithin)
+	w.run()
+	if w.progress.State != StateBlocked || w.progress.Reason != ReasonTooFewDetached {
+		t.Errorf("master %s in state %s, reason %s\n%s", w.master(), w.progress.State, w.progress.Reason, w.story())
+	}
+}
+
 func TestAHandoverWhoseCandidateIsLostIsAFailover(t *testing.T) {
 	w := settled(t, 3)
 	w.write(1000, nil)

@@ -167,12 +167,12 @@ func electForced(p Progress, obs Observation) election {
 // strictlyMissing counts the replicas that Strict still wants to see detached. Of R replicas, a
 // write acknowledged by WAIT 1 is on one at least; it is among the detached for sure only when
 // all R are, and have been running since: a disk may have forgotten what its process acknowledged.
-// The old master itself, once frozen, holds every write.
+// The old master itself, once frozen, holds every write, unless somebody may have led after it.
 func strictlyMissing(p Progress, policy Policy, best Node, detached int) int {
 	if policy.Consistency != ConsistencyStrict || policy.Replicas < 2 {
 		return 0
 	}
-	if p.Old != nil && best.UID == p.Old.UID && best.Replication.RunID == p.Old.RunID {
+	if p.Old != nil && best.UID == p.Old.UID && best.Replication.RunID == p.Old.RunID && len(p.Led) == 0 {
 		return 0
 	}
 	return max(0, policy.Replicas-1-detached, p.attachedBeside()-detached)
