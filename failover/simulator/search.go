@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -138,10 +139,11 @@ func (w *world) remedy() {
 	}
 	servers := slices.Clone(w.servers)
 	slices.SortStableFunc(servers, func(a, b *server) int {
-		if a.isForeign() != b.isForeign() {
-			return map[bool]int{true: 1, false: -1}[a.isForeign()]
-		}
-		return int(b.head.keyCount() - a.head.keyCount())
+		return cmp.Or(
+			falseFirst(a.pod.ordinal >= w.api.now.policy.Replicas, b.pod.ordinal >= w.api.now.policy.Replicas),
+			falseFirst(a.isForeign(), b.isForeign()),
+			cmp.Compare(b.head.keyCount(), a.head.keyCount()),
+		)
 	})
 	for _, s := range servers {
 		if s.pod.terminating || s.loading() {
@@ -151,6 +153,16 @@ func (w *world) remedy() {
 		w.api.ask(failover.VerbForce, s.pod.name)
 		return
 	}
+}
+
+func falseFirst(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
 }
 
 // shorten finds a schedule with fewer faults, and simpler ones, that breaks the same promise.
