@@ -193,6 +193,9 @@ func (d *decider) promoting() Decision {
 	}
 	ref := *d.next.Candidate
 	n, found := d.obs.Node(ref)
+	if !n.Answers() && d.obs.Published.Is(ref, d.next.Epoch) {
+		return d.serving(ref)
+	}
 	if sentence, lost := d.candidateLost(n, found); lost {
 		return d.giveUp(sentence)
 	}
@@ -214,6 +217,34 @@ func (d *decider) promoting() Decision {
 		return Decision{Next: d.next, Verdict: ref.Pod + " is master; publishing it", RequeueAfter: lookAgainSoon, Actions: actions}
 	}
 	return d.published(n)
+}
+
+// serving judges a candidate that was published and does not answer. It is the master, though the status does not name it yet:
+// clients may write to it, so that it is given up for what a master is given up for, and for nothing less.
+func (d *decider) serving(ref NodeRef) Decision {
+	v := newView(d.now, d.policy, d.obs, ref)
+	v.known = d.next.Known
+	f := diagnose(v)
+	if d.forced() {
+		d.next.Forced, d.next.Request, d.next.Cause = d.request.Target, d.request.ID, CauseForced
+		return d.anotherCandidate(fmt.Sprintf("a person forces a failover to %s (%s)", d.request.Target, f.sentence))
+	}
+	decision := d.hold(f.reason, "waiting for "+ref.Pod+", which is published", lookAgainSoon)
+	switch f.class {
+	case classHard:
+		decision = d.giveUp(f.sentence)
+	case classSoft:
+		damped, rest := d.damped(f)
+		if decision = damped; !rest {
+			d.cool()
+			decision = d.giveUp(f.sentence)
+		}
+	case classHold:
+		decision = d.hold(f.reason, f.sentence+"; holding", lookAgain)
+	case classPlanned, classNone:
+	}
+	decision.Diagnosis = f.diagnosis
+	return decision
 }
 
 // candidateLost reports a candidate that cannot be waited for any longer.

@@ -61,13 +61,23 @@ func (d *decider) down(f finding) Decision {
 		return Decision{Next: d.next, Verdict: f.sentence, RequeueAfter: time.Nanosecond}
 	case d.policy.Mode == ModeManual && !d.asked():
 		return d.hold(ReasonManual, f.sentence+"; mode is Manual: request a handover to fail over", lookAgainSlow)
-	case d.obs.ObserverSick:
-		return d.hold(ReasonObserverSick, f.sentence+"; but so are many others at once: the observer is suspect", lookAgainSlow)
-	case d.now.Before(d.next.CooldownUntil):
-		return d.hold(ReasonCooldown, fmt.Sprintf("%s; cooling down until %s", f.sentence, d.next.CooldownUntil.Format(time.TimeOnly)),
-			d.next.CooldownUntil.Sub(d.now))
+	}
+	if decision, damped := d.damped(f); damped {
+		return decision
 	}
 	return d.lost(f)
+}
+
+// damped says why a guess is not acted on yet.
+func (d *decider) damped(f finding) (Decision, bool) {
+	switch {
+	case d.obs.ObserverSick:
+		return d.hold(ReasonObserverSick, f.sentence+"; but so are many others at once: the observer is suspect", lookAgainSlow), true
+	case d.now.Before(d.next.CooldownUntil):
+		return d.hold(ReasonCooldown, fmt.Sprintf("%s; cooling down until %s", f.sentence, d.next.CooldownUntil.Format(time.TimeOnly)),
+			d.next.CooldownUntil.Sub(d.now)), true
+	}
+	return Decision{}, false
 }
 
 // unsure waits, and says for what. Upkeep rests: who cannot reach the master knows too little.

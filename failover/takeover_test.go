@@ -84,3 +84,87 @@ func TestASuccessorDoesNotWaitForeverForTheCandidate(t *testing.T) {
 		t.Errorf("master %q by epoch %d, want %s by 3\n%s", w.master(), w.progress.Epoch, other, strings.Join(w.log, "\n"))
 	}
 }
+
+// publishedUnnamed is a set of which a candidate was published by an operator that died before the status named it, and then fell
+// silent; and its sibling.
+func publishedUnnamed(t *testing.T) (w *world, candidate, sibling *Node) {
+	t.Helper()
+	w = settled(t, 3)
+	w.restart("r-0", false)
+	w.onAction = func(a Action) bool { _, publishes := a.(Publish); return !publishes }
+	for range 20 {
+		w.once()
+	}
+	if w.progress.State != StatePromoting || w.node(w.progress.Candidate.Pod).Replication.Role != RoleMaster {
+		t.Fatalf("state %s\n%s", w.progress.State, strings.Join(w.log, "\n"))
+	}
+	w.onAction = nil
+	candidate, sibling = w.node(w.progress.Candidate.Pod), w.node("r-1")
+	if candidate == sibling {
+		sibling = w.node("r-2")
+	}
+	w.pub = Published{Pod: candidate.Name, UID: candidate.UID, IP: candidate.IP, Epoch: w.progress.Epoch}
+	return w, candidate, sibling
+}
+
+func TestAPublishedCandidateIsGivenUpOnlyForWhatAMasterIsGivenUpFor(t *testing.T) {
+	tests := map[string]struct {
+		happen    func(w *world, candidate, sibling *Node)
+		kept      bool
+		reason    Reason
+		diagnosis Diagnosis
+	}{
+		"silent without a witness": {func(w *world, c, s *Node) {
+			w.hang(c.Name)
+			w.remove(s.Name)
+			w.remove("r-0")
+		}, true, ReasonNoWitness, DiagnosisUnwitnessed},
+		"silent, and a replica still replicates from it": {func(w *world, c, _ *Node) {
+			w.hang(c.Name)
+		}, true, ReasonVetoed, DiagnosisVetoed},
+		"silent together with a replica of its": {func(w *world, c, s *Node) {
+			w.hang(c.Name)
+			w.hang(s.Name)
+		}, true, ReasonAccompanied, DiagnosisAccompanied},
+		"silent for less than down-after": {func(w *world, c, _ *Node) {
+			w.hang(c.Name)
+			w.policy.DownAfter = time.Minute
+		}, true, ReasonNone, DiagnosisHealthy},
+		"it refuses our password": {func(w *world, c, _ *Node) {
+			w.hang(c.Name)
+			c.Contact = ContactDenied
+		}, true, ReasonDenied, DiagnosisDenied},
+		"silent, as every replica says": {func(w *world, c, _ *Node) { w.hang(c.Name) }, false, ReasonNone, ""},
+		"many are silent at once": {func(w *world, c, _ *Node) {
+			w.hang(c.Name)
+			w.sick = true
+		}, true, ReasonObserverSick, DiagnosisDown},
+		"its process ended": {func(w *world, c, _ *Node) {
+			w.die(c.Name)
+			c.Exited = true
+		}, false, ReasonNone, ""},
+		"its pod is gone": {func(w *world, c, _ *Node) { w.remove(c.Name) }, false, ReasonNone, ""},
+		"silent, but a person says so": {func(w *world, c, s *Node) {
+			w.hang(c.Name)
+			w.request = &Request{ID: "f", Verb: VerbForce, Target: s.Name}
+		}, false, ReasonNone, ""},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			w, candidate, sibling := publishedUnnamed(t)
+			epoch := w.progress.Epoch
+			test.happen(w, candidate, sibling)
+			w.sleep(10 * time.Second)
+			if test.reason == ReasonVetoed {
+				sibling.Replication.LastIO = time.Second
+			}
+			d, _ := w.once()
+			if kept := d.Next.Epoch == epoch; kept != test.kept || kept && (d.Reason != test.reason || d.Diagnosis != test.diagnosis) {
+				t.Fatalf("kept %v, reason %q, diagnosis %q\n%s", kept, d.Reason, d.Diagnosis, strings.Join(w.log, "\n"))
+			}
+			if w.run(); !test.kept && (w.progress.State != StateStable || w.master() == candidate.Name) {
+				t.Errorf("master %q in state %s\n%s", w.master(), w.progress.State, strings.Join(w.log, "\n"))
+			}
+		})
+	}
+}
