@@ -38,11 +38,11 @@ const (
 )
 
 func (d *decider) decide() Decision {
+	if d.next.Initialized {
+		d.disown() // also while paused: later nothing tells any more
+	}
 	if d.policy.Mode == ModePaused && !d.next.Running() {
 		return d.hold(ReasonPaused, "paused: observing only", 0)
-	}
-	if d.next.Initialized {
-		d.disown()
 	}
 	switch d.next.State {
 	case StateBootstrapping:

@@ -20,6 +20,19 @@ type Decision struct {
 	RequeueAfter time.Duration
 }
 
+// ActWithin is for how long after a decision its actions may be begun.
+const ActWithin = 100 * time.Millisecond
+
+// ActionsAfter is what may be done when so much time has passed since the observation was made. Where the API server took longer
+// to persist the decision its evidence is old: nothing is done, and it is to be made anew, since whatever is not yet true is
+// derived again from what is so by then.
+func (d Decision) ActionsAfter(passed time.Duration) []Action {
+	if passed >= ActWithin {
+		return nil
+	}
+	return d.Actions
+}
+
 // Kind of a Record.
 type Kind string
 

@@ -118,3 +118,23 @@ func TestAForeignNodeIsItselfAgainOnceItIsAttached(t *testing.T) {
 		}
 	}
 }
+
+func TestWhoFollowsAStrangerWhilePausedIsRememberedAsWell(t *testing.T) {
+	w := settled(t, 2)
+	w.policy.Persistent = true
+	w.withKeys()
+	w.policy.Mode = ModePaused
+	w.followStranger("r-0")
+	if d := w.run(); len(d.Actions) > 0 || d.Reason != ReasonPaused {
+		t.Errorf("paused: reason %s, %d action(s)", d.Reason, len(d.Actions))
+	}
+	w.restart("r-0", true) // from its volume, with no word of where it came from
+	w.node("r-0").Replication.Lineage.ReplID = "anew"
+	w.restart("r-1", true)
+	w.node("r-1").Replication.Lineage.ReplID = "anew as well"
+	w.policy.Mode = ModeAutomatic
+	w.run()
+	if w.master() != "r-1" {
+		t.Errorf("master %s in state %s, reason %s\n%s", w.master(), w.progress.State, w.progress.Reason, w.story())
+	}
+}

@@ -168,3 +168,19 @@ func TestAPublishedCandidateIsGivenUpOnlyForWhatAMasterIsGivenUpFor(t *testing.T
 		})
 	}
 }
+
+func TestNothingIsDoneOnEvidenceThatHasGrownOldWhileItWasPersisted(t *testing.T) {
+	w := settled(t, 2)
+	w.restart("r-0", true)
+	w.onAction = func(Action) bool { return false }
+	d, _ := w.once()
+	if len(d.Actions) == 0 || len(d.ActionsAfter(ActWithin-1)) != len(d.Actions) {
+		t.Errorf("of %d action(s) %d are left in time", len(d.Actions), len(d.ActionsAfter(ActWithin-1)))
+	}
+	if late := d.ActionsAfter(ActWithin); len(late) > 0 {
+		t.Errorf("too late, and done all the same: %v", late)
+	}
+	if again, _ := w.once(); len(again.Actions) != len(d.Actions) {
+		t.Errorf("made anew it asks for %v, not for %v: %s", again.Actions, d.Actions, again.Verdict)
+	}
+}

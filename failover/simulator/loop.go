@@ -97,7 +97,7 @@ func (o *operator) step() (time.Duration, error) {
 		}
 	}
 	o.claim(obs)
-	results := o.executor.Execute(context.Background(), objectName, redisPort, decision.Actions)
+	results := o.executor.Execute(context.Background(), objectName, redisPort, decision.ActionsAfter(o.now().Sub(now)))
 	if wrote && w.defect.persistSkipped {
 		if err := o.persist(decision, swaps); err != nil {
 			return 0, err
