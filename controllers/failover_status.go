@@ -56,7 +56,8 @@ func availableCondition(d failover.Decision, obs failover.Observation) metav1.Co
 	if ok && (n.Contact == failover.ContactAnswering || n.Contact == failover.ContactNone) {
 		return servingCondition(n)
 	}
-	if d.Reason == failover.ReasonVetoed || d.Reason == failover.ReasonDenied || d.Reason == failover.ReasonAccompanied {
+	switch d.Reason {
+	case failover.ReasonVetoed, failover.ReasonDenied, failover.ReasonAccompanied, failover.ReasonUnfenced:
 		// It lives, or may, and others may well reach it.
 		c := condition(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonMasterUnreachable, d.Verdict)
 		c.Status = metav1.ConditionUnknown

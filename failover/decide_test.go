@@ -473,3 +473,28 @@ func TestAPersonMayDiscardAStrangersData(t *testing.T) {
 		t.Errorf("role %s, request %v", n.Replication.Role, w.request)
 	}
 }
+
+func TestAMasterThatWouldNotStopByItselfIsNotReplacedOnAGuess(t *testing.T) {
+	for name, tc := range map[string]struct {
+		minReplicas int
+		happen      func(w *world)
+		master      string
+	}{
+		"it falls silent before its own fence is up":          {0, func(w *world) { w.hang("r-0") }, "r-0"},
+		"it falls silent after":                               {1, func(w *world) { w.hang("r-0") }, "r-1"},
+		"nobody can tell, since CONFIG is refused":            {-1, func(w *world) { w.hang("r-0") }, "r-1"},
+		"it falls silent before, and the kubelet restarts it": {0, func(w *world) { w.restart("r-0", false) }, "r-1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := settled(t, 2)
+			w.write(1000, nil)
+			w.node("r-0").Replication.MinReplicas = tc.minReplicas
+			tc.happen(w)
+			w.sleep(time.Minute)
+			w.run()
+			if w.master() != tc.master || tc.master == "r-0" && w.progress.Reason != ReasonUnfenced {
+				t.Errorf("master %s in state %s, reason %s\n%s", w.master(), w.progress.State, w.progress.Reason, strings.Join(w.log, "\n"))
+			}
+		})
+	}
+}

@@ -28,6 +28,8 @@ const (
 	DiagnosisVetoed Diagnosis = "MasterUnreachableButReplicating"
 	// DiagnosisAccompanied: the master is out of reach together with replicas of its: they may go on without us.
 	DiagnosisAccompanied Diagnosis = "MasterUnreachableWithReplicas"
+	// DiagnosisUnfenced: the master is out of reach, and was last heard with min-replicas-to-write 0: cut off, it does not stop by itself.
+	DiagnosisUnfenced Diagnosis = "MasterUnreachableUnfenced"
 	// DiagnosisUnwitnessed: the master is out of reach, and so is everybody who could testify.
 	DiagnosisUnwitnessed Diagnosis = "MasterUnreachableNoWitness"
 	// DiagnosisDenied: the master lives but refuses our password or certificate.
@@ -74,6 +76,7 @@ var problems = []problem{
 	{DiagnosisVetoed, classHold, ReasonVetoed, matchVetoed},
 	{DiagnosisRefused, classHard, ReasonNone, matchRefused},
 	{DiagnosisAccompanied, classHold, ReasonAccompanied, matchAccompanied},
+	{DiagnosisUnfenced, classHold, ReasonUnfenced, matchUnfenced},
 	{DiagnosisDown, classSoft, ReasonNone, matchDown},
 	{DiagnosisUnwitnessed, classHold, ReasonNoWitness, matchUnwitnessed},
 	{DiagnosisTerminating, classPlanned, ReasonNone, matchTerminating},
@@ -174,6 +177,14 @@ func matchAccompanied(v view) (string, bool) {
 	}
 	return fmt.Sprintf("master %s is out of our reach, and so is %s, which replicates from it: together they may go on without us",
 		v.ref.Pod, strings.Join(company, ", ")), true
+}
+
+// matchUnfenced: between the moment a replica has attached and the one its master's min-replicas-to-write is raised.
+func matchUnfenced(v view) (string, bool) {
+	r := v.master.Replication
+	unfenced := v.master.Sampled && r.RunID == v.ref.RunID && r.Role == RoleMaster && r.MinReplicas == 0
+	return fmt.Sprintf("master %s is out of our reach, and accepts writes without a replica (min-replicas-to-write is 0): it may go on without us",
+		v.ref.Pod), v.outOfReach() && len(v.witnesses) > 0 && unfenced
 }
 
 func matchUnwitnessed(v view) (string, bool) {

@@ -48,6 +48,7 @@ const (
 	ReasonVetoed          Reason = "VetoedByWitness"
 	ReasonNoWitness       Reason = "NoWitness"
 	ReasonAccompanied     Reason = "ReplicasOutOfReachToo"
+	ReasonUnfenced        Reason = "MasterUnfenced"
 	ReasonCooldown        Reason = "Cooldown"
 	ReasonObserverSick    Reason = "ObserverSick"
 	ReasonManual          Reason = "ManualMode"

@@ -71,6 +71,11 @@ func TestEveryDiagnosisIsMadeAndActedOn(t *testing.T) {
 		DiagnosisDenied:      {func(w *world) { w.node("r-0").Contact = ContactDenied; w.sleep(time.Minute) }, StateStable},
 		DiagnosisVetoed:      {func(w *world) { w.hang("r-0"); w.sleep(4 * time.Second); w.replicate() }, StateSuspected},
 		DiagnosisAccompanied: {func(w *world) { w.hang("r-0"); w.hang("r-2"); w.sleep(4 * time.Second) }, StateSuspected},
+		DiagnosisUnfenced: {func(w *world) {
+			w.node("r-0").Replication.MinReplicas = 0
+			w.hang("r-0")
+			w.sleep(4 * time.Second)
+		}, StateSuspected},
 		DiagnosisUnwitnessed: {func(w *world) {
 			for _, n := range w.nodes {
 				w.hang(n.Name)
@@ -108,6 +113,11 @@ func TestEveryReasonIsGiven(t *testing.T) {
 		ReasonVetoed:      func(w *world) { w.hang("r-0"); w.sleep(4 * time.Second); w.replicate() },
 		ReasonNoWitness:   func(w *world) { w.remove("r-1"); w.remove("r-2"); w.hang("r-0"); w.sleep(4 * time.Second) },
 		ReasonAccompanied: func(w *world) { w.hang("r-0"); w.hang("r-2"); w.sleep(4 * time.Second) },
+		ReasonUnfenced: func(w *world) {
+			w.node("r-0").Replication.MinReplicas = 0
+			w.hang("r-0")
+			w.sleep(4 * time.Second)
+		},
 		ReasonCooldown: func(w *world) {
 			w.progress.CooldownUntil = w.now.Add(time.Hour)
 			w.hang("r-0")
