@@ -47,7 +47,6 @@ func (c *checks) fail(invariant, format string, args ...any) {
 // onDecision: nothing is done or left undone without a word (S7).
 func (c *checks) onDecision(o *operator, obs failover.Observation, before failover.Progress, d failover.Decision) {
 	c.w.stats.Decisions++
-	c.noteAstray(obs)
 	if c.w.tracing && (d.Verdict != o.last.Verdict || len(d.Actions) > 0) {
 		c.w.note("%s decides: %s %s", o.name, d.Verdict, actionNames(d.Actions))
 	}
@@ -60,8 +59,8 @@ func (c *checks) onDecision(o *operator, obs failover.Observation, before failov
 	c.onIdleness(o, before, d)
 }
 
-// noteAstray remembers who was seen in sync with another RedisHA.
-func (c *checks) noteAstray(obs failover.Observation) {
+// onSeen remembers who was seen in sync with another RedisHA, by an operator that could write it down.
+func (c *checks) onSeen(obs failover.Observation) {
 	for _, n := range obs.Nodes {
 		if n.Answers() && n.Replication.LinkUp && n.Follows(c.w.stranger.ip) {
 			c.astray[n.Ordinal] = true

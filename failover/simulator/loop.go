@@ -96,6 +96,7 @@ func (o *operator) step() (time.Duration, error) {
 			return 0, err
 		}
 	}
+	w.checks.onSeen(obs)
 	o.claim(obs)
 	results := o.executor.Execute(context.Background(), objectName, redisPort, decision.ActionsAfter(o.now().Sub(now)))
 	if wrote && w.defect.persistSkipped {
