@@ -62,9 +62,12 @@ func continuation(lost, shown Lineage) Lineage {
 	return Lineage{ReplID: shown.ReplID, ReplID2: lost.ReplID, SecondOffset: lost.Offset + 1, Offset: max(lost.Offset, shown.Offset)}
 }
 
-// acquaint remembers a process, in place of what was known of its pod.
+// acquaint remembers a process, in place of what was known of the pod of that name; but for data from elsewhere, which stays.
 func (d *decider) acquaint(k KnownNode) {
-	d.next.Known = append(slices.DeleteFunc(d.next.Known, func(o KnownNode) bool { return o.UID == k.UID }), k)
+	if d.strayData(k.Pod).Pod != "" {
+		k.Limitation = LimitForeign
+	}
+	d.next.Known = append(slices.DeleteFunc(d.next.Known, func(o KnownNode) bool { return o.Pod == k.Pod }), k)
 }
 
 // disown remembers who is linked to a Redis that is none of our nodes, now or before: what it holds is that one's data, and once it

@@ -1,6 +1,9 @@
 package failover
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 // strangerHost is the address of a Redis that is none of our nodes.
 const strangerHost = "10.9.9.9"
@@ -136,5 +139,67 @@ func TestWhoFollowsAStrangerWhilePausedIsRememberedAsWell(t *testing.T) {
 	w.run()
 	if w.master() != "r-1" {
 		t.Errorf("master %s in state %s, reason %s\n%s", w.master(), w.progress.State, w.progress.Reason, w.story())
+	}
+}
+
+// anew replaces a pod: the one that comes again has its name, and its volume.
+func (w *world) anew(name string) {
+	w.restart(name, true)
+	n := w.node(name)
+	n.UID, n.Former, n.Replication.Lineage.ReplID = "uid-anew", Former{}, "anew"
+}
+
+func TestAPodThatComesAgainHasOnItsVolumeWhatTheOneBeforeGotElsewhere(t *testing.T) {
+	w := settled(t, 2)
+	w.policy.Persistent = true
+	w.withKeys()
+	w.followStranger("r-1")
+	w.onAction = func(a Action) bool { _, follows := a.(Follow); return !follows } // it cannot be led back
+	w.once()
+	n := *w.node("r-1")
+	w.remove("r-1")
+	w.run()
+	w.nodes = append(w.nodes, &n)
+	w.anew("r-1")
+	w.onAction = nil
+	w.restart("r-0", false)
+	w.run()
+	if w.master() != "r-0" {
+		t.Errorf("master %s in state %s, reason %s\n%s", w.master(), w.progress.State, w.progress.Reason, w.story())
+	}
+}
+
+func TestAPodThatComesAgainEmptyIsForgivenWhatTheOneBeforeGotElsewhere(t *testing.T) {
+	w := settled(t, 2)
+	w.followStranger("r-1")
+	w.onAction = func(a Action) bool { _, follows := a.(Follow); return !follows }
+	w.once()
+	w.anew("r-1")
+	w.node("r-1").Replication.Keys = 0
+	w.once()
+	w.once()
+	for _, k := range w.progress.Known {
+		if k.Limitation == LimitForeign {
+			t.Errorf("%+v\n%s", k, w.story())
+		}
+	}
+}
+
+func TestTheStatusNamesEachPodOnce(t *testing.T) { // status.nodes is a list by pod; the API server refuses a name that is there twice
+	w := settled(t, 3)
+	w.withKeys()
+	w.hang("r-0")
+	w.hang("r-1")
+	w.sleep(10 * time.Second)
+	w.run()
+	w.anew("r-2")
+	w.followStranger("r-2")
+	w.run()
+	named := map[string]bool{}
+	for _, k := range w.progress.Known {
+		if named[k.Pod] {
+			t.Errorf("%s twice: %+v", k.Pod, w.progress.Known)
+		}
+		named[k.Pod] = true
 	}
 }

@@ -275,15 +275,33 @@ func (d *decider) picture(v view, atOnce bool) []KnownNode {
 			picture = append(picture, before)
 			continue
 		}
+		if !known {
+			before = d.strayData(n.Name)
+		}
 		picture = append(picture, portray(v, n, before))
 	}
+	for _, k := range d.next.Known { // a pod that comes again may find on its volume what the one before it got elsewhere
+		if !slices.ContainsFunc(picture, func(o KnownNode) bool { return o.Pod == k.Pod }) && k.Limitation == LimitForeign {
+			picture = append(picture, k)
+		}
+	}
 	return picture
+}
+
+// strayData is what is known of data from elsewhere that a pod of this name held, or nothing.
+func (d *decider) strayData(pod string) KnownNode {
+	for _, k := range d.next.Known {
+		if k.Pod == pod && k.Limitation == LimitForeign {
+			return k
+		}
+	}
+	return KnownNode{}
 }
 
 // portray describes a node as it is now; before is what was known of its pod, or nothing.
 func portray(v view, n Node, before KnownNode) KnownNode {
 	now := KnownNode{NodeRef: n.Ref()}
-	if now.RunID == "" {
+	if now.RunID == "" && before.UID == now.UID {
 		now.RunID = before.RunID
 	}
 	sameProcess := before.UID == now.UID && before.RunID == now.RunID
@@ -316,10 +334,15 @@ func portrayedLimitation(v view, n Node, before KnownNode) Limitation {
 	switch {
 	case n.UID == v.ref.UID:
 		return LimitNone
-	case before.Limitation == LimitForeign && !v.attached(n):
+	case before.Limitation == LimitForeign && !v.attached(n) && !startedEmpty(n, before):
 		return LimitForeign
 	}
 	return plannedLimitation(v, n)
+}
+
+// startedEmpty reports that n is another process than the one before, and has no data.
+func startedEmpty(n Node, before KnownNode) bool {
+	return n.Sampled && n.Replication.RunID != before.RunID && n.Replication.Keys == 0
 }
 
 func (d *decider) lastKnown(n Node) (KnownNode, bool) {

@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/redisha/redisha/failover"
@@ -114,6 +115,11 @@ func begins(before, next failover.Progress) bool {
 
 // onSwap: the epoch grows by one for each promotion begun, and has one candidate (S5).
 func (c *checks) onSwap(before, next failover.Progress) {
+	for i, k := range next.Known {
+		if slices.ContainsFunc(next.Known[:i], func(o failover.KnownNode) bool { return o.Pod == k.Pod }) {
+			c.fail("S7", "the status names %s twice: the API server refuses that", k.Pod)
+		}
+	}
 	want := before.Epoch
 	if begins(before, next) {
 		want++
