@@ -196,6 +196,11 @@ func (d *decider) promoting() Decision {
 	if !n.Answers() && d.obs.Published.Is(ref, d.next.Epoch) {
 		return d.serving(ref)
 	}
+	return d.candidacy(ref, n, found)
+}
+
+// candidacy promotes and publishes a candidate, or gives it up.
+func (d *decider) candidacy(ref NodeRef, n Node, found bool) Decision {
 	if sentence, lost := d.candidateLost(n, found); lost {
 		return d.giveUp(sentence)
 	}

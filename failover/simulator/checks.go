@@ -46,7 +46,7 @@ func (c *checks) fail(invariant, format string, args ...any) {
 }
 
 // onDecision: nothing is done or left undone without a word (S7).
-func (c *checks) onDecision(o *operator, obs failover.Observation, before failover.Progress, d failover.Decision) {
+func (c *checks) onDecision(o *operator, before failover.Progress, d failover.Decision) {
 	c.w.stats.Decisions++
 	if c.w.tracing && (d.Verdict != o.last.Verdict || len(d.Actions) > 0) {
 		c.w.note("%s decides: %s %s", o.name, d.Verdict, actionNames(d.Actions))
@@ -65,6 +65,15 @@ func (c *checks) onSeen(obs failover.Observation) {
 	for _, n := range obs.Nodes {
 		if n.Answers() && n.Replication.LinkUp && n.Follows(c.w.stranger.ip) {
 			c.astray[n.Ordinal] = true
+		}
+	}
+}
+
+// onNames: the API server takes the status (S7).
+func (c *checks) onNames(known []failover.KnownNode) {
+	for i, k := range known {
+		if slices.ContainsFunc(known[:i], func(o failover.KnownNode) bool { return o.Pod == k.Pod }) {
+			c.fail("S7", "the status names %s twice: the API server refuses that", k.Pod)
 		}
 	}
 }
@@ -115,11 +124,7 @@ func begins(before, next failover.Progress) bool {
 
 // onSwap: the epoch grows by one for each promotion begun, and has one candidate (S5).
 func (c *checks) onSwap(before, next failover.Progress) {
-	for i, k := range next.Known {
-		if slices.ContainsFunc(next.Known[:i], func(o failover.KnownNode) bool { return o.Pod == k.Pod }) {
-			c.fail("S7", "the status names %s twice: the API server refuses that", k.Pod)
-		}
-	}
+	c.onNames(next.Known)
 	want := before.Epoch
 	if begins(before, next) {
 		want++

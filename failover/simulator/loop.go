@@ -88,7 +88,7 @@ func (o *operator) step() (time.Duration, error) {
 	now := o.now()
 	obs.ObserverSick = w.now < w.sickTill
 	decision := w.defect.decide(o, now, o.cache.policy, obs, *before, o.cache.request)
-	w.checks.onDecision(o, obs, *before, decision)
+	w.checks.onDecision(o, *before, decision)
 	o.last, o.lastAt = decision, w.now
 	wrote := !sameProgress(*before, decision.Next)
 	if wrote && !w.defect.persistSkipped {
