@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"fmt"
+	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -56,9 +57,8 @@ func availableCondition(d failover.Decision, obs failover.Observation) metav1.Co
 	if ok && (n.Contact == failover.ContactAnswering || n.Contact == failover.ContactNone) {
 		return servingCondition(n)
 	}
-	switch d.Reason {
-	case failover.ReasonVetoed, failover.ReasonDenied, failover.ReasonAccompanied, failover.ReasonUnfenced:
-		// It lives, or may, and others may well reach it.
+	lives := []failover.Reason{failover.ReasonVetoed, failover.ReasonDenied, failover.ReasonAccompanied, failover.ReasonUnfenced}
+	if slices.Contains(lives, d.Reason) { // or may live, and others may well reach it
 		c := condition(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonMasterUnreachable, d.Verdict)
 		c.Status = metav1.ConditionUnknown
 		return c
