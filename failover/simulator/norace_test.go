@@ -5,5 +5,5 @@ package simulator
 // How many schedules a test plays; `make simulate` plays as many as one likes.
 const (
 	underRace     = false
-	testSchedules = 300
+	testSchedules = 1000
 )
