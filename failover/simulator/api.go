@@ -136,6 +136,13 @@ func orNobody(pod string) string {
 	return pod
 }
 
+// unanswered notes that the writer of a pod's label does not know whether it was written.
+func (a *api) unanswered(uid string) {
+	for _, p := range a.w.pods {
+		p.labelLate = p.labelLate || p.uid == uid
+	}
+}
+
 // label writes a pod's label, if nobody has since the writer saw it.
 func (a *api) label(uid string, role failover.Role, expected int64, late bool) (int64, error) {
 	for _, p := range a.w.pods {

@@ -65,10 +65,12 @@ func (h hands) Label(ctx context.Context, _ string, a failover.Label) error {
 		version, err = o.world.api.label(a.Node.UID, a.Role, expected, late)
 		return err
 	})
-	if err == nil {
-		o.own.labels[a.Node.UID] = ownLabel{a.Role, version, expected + 1}
+	if err != nil {
+		o.world.api.unanswered(a.Node.UID)
+		return err
 	}
-	return err
+	o.own.labels[a.Node.UID] = ownLabel{a.Role, version, expected + 1}
+	return nil
 }
 
 func (h hands) DeletePod(ctx context.Context, _ string, a failover.DeletePod) error {

@@ -26,7 +26,7 @@ type pod struct {
 	outdated    bool
 	label       failover.Role
 	labelled    int64 // how often the label was written
-	labelLate   bool  // it was written by an operator that did not lead any more, or had given the write up
+	labelLate   bool  // it was written by an operator that did not lead any more, or has not had an answer
 	restarts    int
 	gone        bool
 }
