@@ -16,9 +16,9 @@ import (
 func TestTheTableHasALineForEachScenarioWithTheMedianAndTheWorst(t *testing.T) {
 	var results table
 	for _, ms := range []float64{300, 100, 1500} {
-		results.add(row{Scenario: "killed", Gaps: map[string]float64{"service/plain": ms, "pods/plain": 0}, Acked: 10, LostPlain: 1, Reason: "MasterProcessDead"})
+		results.Add(row{Scenario: "killed", Gaps: map[string]float64{"service/plain": ms, "pods/plain": 0}, Acked: 10, LostPlain: 1, Reason: "MasterProcessDead"})
 	}
-	results.add(row{Scenario: "broken", Failed: true})
+	results.Add(row{Scenario: "broken", Failed: true})
 	lines := strings.Split(strings.TrimSpace(results.String()), "\n")
 	if len(lines) != 3 {
 		t.Fatalf("%d lines: %q", len(lines), lines)

@@ -57,7 +57,7 @@ func create(ctx context.Context, title string, spec v1alpha1.RedisHASpec) *scene
 		}
 		stop()
 		if title != "" {
-			results.add(s.row)
+			results.Add(s.row)
 		}
 	})
 	return s

@@ -57,7 +57,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 var _ = AfterSuite(func() {
 	text := results.String()
 	fmt.Print(text)
-	if err := results.save(filepath.Join(artefacts(), "results.json")); err != nil {
+	if err := saveRows("results.json", results.Runs()); err != nil {
 		Fail(err.Error())
 	}
 })
