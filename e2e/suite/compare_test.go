@@ -67,7 +67,7 @@ func (c contestant) takesPart(round, rounds int) bool {
 		return true
 	}
 	n := min(number(envSentinelCount, rounds), rounds)
-	return (round+1)*n/rounds > round*n/rounds
+	return round*n%rounds < n
 }
 
 // compete is one run, with a Redis of its own: nothing that happened before slows it down or holds it back, neither the kubelet's
