@@ -58,16 +58,21 @@ INSTALLED := dist/e2e-install.yaml
 FOCUS     ?=
 LABELS    ?=
 # What a person asks for by FOCUS or LABELS is not narrowed down to the core.
-suite = E2E=1 E2E_INSTALLER=$(CURDIR)/$(INSTALLED) COUNT=$(COUNT) CGO_ENABLED=0 $(GO) test -v -count=1 -timeout 3h -run TestOnACluster ./e2e/suite \
+suite = E2E=1 E2E_INSTALLER=$(CURDIR)/$(INSTALLED) COUNT=$(COUNT) SENTINEL_COUNT=$(SENTINEL_COUNT) CGO_ENABLED=0 $(GO) test -v -count=1 -timeout 3h -run TestOnACluster ./e2e/suite \
 	-args -ginkgo.v -ginkgo.label-filter='$(1)' -ginkgo.focus='$(FOCUS)'
 
 .PHONY: e2e
 e2e: e2e-up ## On the kind cluster, made if there is none: deploy as users do, then lifecycle, deletion, kill, hang, drain under load. FOCUS=text or LABELS=expression choose, COUNT=10 repeats.
-	$(call suite,$(or $(LABELS),$(if $(FOCUS),,core)))
+	$(call suite,$(or $(LABELS),$(if $(FOCUS),!compare,core)))
 
 .PHONY: e2e-chaos
 e2e-chaos: e2e-up ## The scenarios that are not in make e2e: frozen workers, partitions, outages, an operator rolled out under load.
 	$(call suite,chaos)
+
+.PHONY: e2e-compare
+e2e-compare: COUNT = 3
+e2e-compare: e2e-up ## The same client and faults side by side with Redis Sentinel, COUNT=3 times over (20 minutes); prints ratios.
+	$(call suite,compare)
 
 .PHONY: e2e-up
 e2e-up: kind-up

@@ -17,8 +17,6 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-func joinHostPort(host, port string) string { return net.JoinHostPort(host, port) }
-
 // FindService is what an application in a pod does: it connects to the ClusterIP of a Service, which does not change, and
 // leaves the rest to the service proxy. The port is the first of the Service.
 func FindService(ctx context.Context, client kubernetes.Interface, namespace, name string) (Finder, error) {
@@ -29,7 +27,7 @@ func FindService(ctx context.Context, client kubernetes.Interface, namespace, na
 	if service.Spec.ClusterIP == "" || service.Spec.ClusterIP == corev1.ClusterIPNone || len(service.Spec.Ports) == 0 {
 		return nil, fmt.Errorf("find the master: Service %s/%s has no cluster IP or no port", namespace, name)
 	}
-	return Fixed(joinHostPort(service.Spec.ClusterIP, strconv.Itoa(int(service.Spec.Ports[0].Port)))), nil
+	return Fixed(net.JoinHostPort(service.Spec.ClusterIP, strconv.Itoa(int(service.Spec.Ports[0].Port)))), nil
 }
 
 // Endpoints is what a client with access to the API does: it watches the EndpointSlice of the master's Service and
@@ -113,7 +111,7 @@ func readyEndpoint(slice *discoveryv1.EndpointSlice) string {
 	}
 	for _, endpoint := range slice.Endpoints {
 		if ptr.Deref(endpoint.Conditions.Ready, true) && len(endpoint.Addresses) > 0 {
-			return joinHostPort(endpoint.Addresses[0], strconv.Itoa(int(*slice.Ports[0].Port)))
+			return net.JoinHostPort(endpoint.Addresses[0], strconv.Itoa(int(*slice.Ports[0].Port)))
 		}
 	}
 	return ""

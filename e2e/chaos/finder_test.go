@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -151,6 +152,58 @@ func TestSentinelIsAskedForTheMaster(t *testing.T) {
 	defer stranger.Close()
 	if place, err := stranger.Find(ctx); err == nil {
 		t.Errorf("found %v for a name no Sentinel knows", place)
+	}
+}
+
+// TestAnAnnouncedMasterIsFoundAndTheOldOneLeft: of two Sentinels the one that has announced it is asked, the other one does not
+// know yet.
+func TestAnAnnouncedMasterIsFoundAndTheOldOneLeft(t *testing.T) {
+	var announced atomic.Bool
+	names := func(master func() string) *miniredis.Miniredis {
+		m := miniredis.RunT(t)
+		err := m.Server().Register("SENTINEL", func(peer *server.Peer, _ string, _ []string) {
+			peer.WriteStrings([]string{master(), "6379"})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	late := names(func() string { return "cache-0" })
+	leader := names(func() string {
+		if announced.Load() {
+			return "cache-1"
+		}
+		return "cache-0"
+	})
+	finder := NewSentinel("cache", []string{late.Addr(), leader.Addr()}, nil)
+	defer finder.Close()
+	before, err := finder.Find(t.Context())
+	if err != nil || before.Addr != "cache-0:6379" {
+		t.Fatalf("found %v, %v", before, err)
+	}
+	for deadline := time.Now().Add(20 * time.Second); leader.PubSubNumSub(switchMaster)[switchMaster] == 0; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("nobody listens to the Sentinel")
+		}
+	}
+	announced.Store(true)
+	leader.Publish(switchMaster, "other 198.51.100.1 6379 198.51.100.2 6379")
+	leader.Publish(switchMaster, "cache cache-0 6379 cache-1 6379")
+	select {
+	case <-before.Left:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the client was not told that the master has moved")
+	}
+	after, err := finder.Find(t.Context())
+	if err != nil || after.Addr != "cache-1:6379" {
+		t.Fatalf("found %v, %v", after, err)
+	}
+	late.Publish(switchMaster, "cache cache-0 6379 cache-1 6379") // it learns of it, and announces it, too
+	select {
+	case <-after.Left:
+		t.Error("the client was told to leave the master that it had been led to")
+	case <-time.After(100 * time.Millisecond):
 	}
 }
 

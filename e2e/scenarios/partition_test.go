@@ -17,6 +17,7 @@ import (
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/resources"
+	"github.com/redisha/redisha/e2e/checks"
 	"github.com/redisha/redisha/failover"
 )
 
@@ -138,7 +139,7 @@ func TestAnIsolatedMasterStopsByItselfAndIsDemotedWhenItIsBack(t *testing.T) {
 		t.Errorf("%d of %d acknowledged by the isolated master are lost; those from after the partition have to be", lost, acked)
 	}
 	s.row.acked, s.row.lost = s.row.acked+acked, s.row.lost+lost
-	s.row.reason = fmt.Sprintf("%s; the isolated master accepted writes for %s more", s.row.reason, rounded(last.Sub(s.at)))
+	s.row.reason = fmt.Sprintf("%s; the isolated master accepted writes for %s more", s.row.reason, checks.Rounded(last.Sub(s.at)))
 }
 
 // keepPods forbids to delete pods in the namespace for the rest of the scenario.

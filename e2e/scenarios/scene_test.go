@@ -74,7 +74,7 @@ func create(t *testing.T, title string, spec v1alpha1.RedisHASpec, seeds ...clie
 			s.keepTraces()
 		}
 		if s.row.acked > 0 {
-			results.add(s.row)
+			results.Add(s.row)
 		}
 		if err := play.Sandbox.HealAll(); err != nil {
 			t.Error(err)

@@ -2,11 +2,9 @@ package scenarios
 
 import (
 	"fmt"
-	"slices"
-	"strings"
-	"sync"
-	"text/tabwriter"
 	"time"
+
+	"github.com/redisha/redisha/e2e/checks"
 )
 
 // row is what came of one run of a scenario.
@@ -20,65 +18,30 @@ type row struct {
 }
 
 func (r row) String() string {
-	return fmt.Sprintf("%s | no write for %s | %d acknowledged | %d lost | %s", r.scenario, rounded(r.gap), r.acked, r.lost, r.reason)
-}
-
-func rounded(d time.Duration) time.Duration {
-	if d < time.Second {
-		return d.Round(time.Millisecond)
-	}
-	return d.Round(10 * time.Millisecond)
+	return fmt.Sprintf("%s | no write for %s | %d acknowledged | %d lost | %s", r.scenario, checks.Rounded(r.gap), r.acked, r.lost, r.reason)
 }
 
 // table collects the rows of all runs.
-type table struct {
-	mu   sync.Mutex
-	rows []row
-}
-
-func (t *table) add(r row) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.rows = append(t.rows, r)
-}
+type table struct{ checks.Table[row] }
 
 // String has a line for each scenario; of several runs the median and the worst.
 func (t *table) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	var names []string
-	runs := map[string][]row{}
-	for _, r := range t.rows {
-		if runs[r.scenario] == nil {
-			names = append(names, r.scenario)
-		}
-		runs[r.scenario] = append(runs[r.scenario], r)
+	lines := [][]string{{"scenario", "runs", "no write for", "at worst", "acknowledged", "lost", "reason"}}
+	for name, runs := range t.Grouped(func(r row) string { return r.scenario }) {
+		lines = append(lines, summary(name, runs))
 	}
-	var text strings.Builder
-	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "\nscenario\truns\tno write for\tat worst\tacknowledged\tlost\treason\t")
-	for _, name := range names {
-		fmt.Fprintln(w, summary(name, runs[name]))
-	}
-	w.Flush()
-	return text.String()
+	return "\n" + checks.Aligned(lines)
 }
 
-func summary(name string, runs []row) string {
+func summary(name string, runs []row) []string {
 	var acked, lost int64
 	gaps := make([]time.Duration, 0, len(runs))
-	passed := fmt.Sprint(len(runs))
-	failed := 0
 	for _, r := range runs {
 		acked, lost, gaps = acked+r.acked, lost+r.lost, append(gaps, r.gap)
-		if r.failed {
-			failed++
-		}
 	}
-	if failed > 0 {
-		passed = fmt.Sprintf("%d, %d FAILED", len(runs), failed)
+	median, worst, _ := checks.MedianAndWorst(gaps)
+	return []string{
+		name, checks.Counted(runs, func(r row) bool { return r.failed }), checks.Rounded(median).String(), checks.Rounded(worst).String(),
+		fmt.Sprint(acked), fmt.Sprint(lost), runs[len(runs)-1].reason,
 	}
-	slices.Sort(gaps)
-	return fmt.Sprintf("%s\t%s\t%s\t%s\t%d\t%d\t%s\t", name, passed, rounded(gaps[len(gaps)/2]), rounded(gaps[len(gaps)-1]),
-		acked, lost, runs[len(runs)-1].reason)
 }

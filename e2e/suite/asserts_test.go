@@ -66,7 +66,9 @@ func (s *scene) end(ctx context.Context, mayLose int64) chaos.Result {
 	s.acknowledged(ctx)
 	result := s.stop(ctx)
 	s.row.fill(result, s.at)
-	AddReportEntry("clients", s.row.String())
+	if s.row.Scenario != "" {
+		AddReportEntry("clients", s.row.String())
+	}
 	for _, stream := range result.Streams {
 		Expect(stream.Unverified).To(BeEmpty(), stream.Name)
 		Expect(stream.Acked).To(BeNumerically(">", 0), stream.Name)

@@ -34,14 +34,14 @@ type clients struct{ namespace, pod string }
 
 // write starts the chaos client beside no Redis, and returns when it has had writes acknowledged in all its streams. Args are
 // added to its arguments.
-func (s *scene) write(ctx context.Context, args ...string) {
+func (s *site) write(ctx context.Context, args ...string) {
 	GinkgoHelper()
 	s.clients = s.writeFrom(ctx, chaosPod, "", args...)
 	time.Sleep(time.Second) // a second of writes that nothing happens to
 }
 
 // writeFrom starts one more chaos client, on a node if one is given.
-func (s *scene) writeFrom(ctx context.Context, name, node string, args ...string) clients {
+func (s *site) writeFrom(ctx context.Context, name, node string, args ...string) clients {
 	GinkgoHelper()
 	root, err := stage.Root()
 	Expect(err).NotTo(HaveOccurred())
@@ -102,6 +102,11 @@ func (c clients) ask(ctx context.Context, path string, params map[string]string)
 // acknowledged waits until every stream has had a write acknowledged after all that happened until now.
 func (c clients) acknowledged(ctx context.Context) {
 	GinkgoHelper()
+	c.acknowledgedWithin(ctx, 2*time.Minute)
+}
+
+func (c clients) acknowledgedWithin(ctx context.Context, patience time.Duration) {
+	GinkgoHelper()
 	now := time.Now() // the nodes are containers of this machine, and have its clock
 	Eventually(func(g Gomega) {
 		raw, err := c.ask(ctx, "progress", nil)
@@ -111,7 +116,7 @@ func (c clients) acknowledged(ctx context.Context) {
 		for _, stream := range progress.Streams {
 			g.Expect(stream.LastAck).To(BeTemporally(">", now), "%s: %s", stream.Name, stream.Errors)
 		}
-	}).WithContext(ctx).Should(Succeed())
+	}).WithContext(ctx).WithTimeout(patience).Should(Succeed())
 }
 
 // stop ends the chaos client and returns what became of its writes.

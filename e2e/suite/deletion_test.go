@@ -17,13 +17,7 @@ var planned = string(failover.DiagnosisTerminating)
 
 var _ = Describe("When the master's pod", Label("core"), func() {
 	repeated("is deleted, it hands over first and no acknowledged write is lost", Label("delete"), func(ctx SpecContext) {
-		s := begin(ctx, "master's pod deleted", v1alpha1.RedisHASpec{})
-		victim := s.master(ctx)
-		s.fault()
-		Expect(play.client.Delete(ctx, victim)).To(Succeed())
-		entry := s.promotion(ctx, v1alpha1.HistoryHandover, planned)
-		s.end(ctx, 0)
-		s.movedFrom(victim, entry)
+		begin(ctx, deletion.name, v1alpha1.RedisHASpec{}).suffer(ctx, deletion)
 	})
 
 	// It begins as a handover when the operator sees the kubelet's notice before the pod's end.

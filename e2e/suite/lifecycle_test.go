@@ -63,7 +63,7 @@ var _ = Describe("A RedisHA", Label("core", "lifecycle"), func() {
 			StringData: map[string]string{rha.Spec.Auth.Key: "of-somebody-who-chose-it"},
 		})).To(Succeed())
 		Expect(play.client.Create(ctx, rha)).To(Succeed())
-		s := &scene{key: client.ObjectKeyFromObject(rha)}
+		s := &scene{site: site{key: client.ObjectKeyFromObject(rha)}}
 		DeferCleanup(s.keepTracesOfFailure)
 		s.settle(ctx)
 		Expect(claims(ctx, ns)).To(HaveLen(3))

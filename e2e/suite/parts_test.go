@@ -3,6 +3,7 @@ package suite
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,9 +17,9 @@ import (
 func TestTheTableHasALineForEachScenarioWithTheMedianAndTheWorst(t *testing.T) {
 	var results table
 	for _, ms := range []float64{300, 100, 1500} {
-		results.add(row{Scenario: "killed", Gaps: map[string]float64{"service/plain": ms, "pods/plain": 0}, Acked: 10, LostPlain: 1, Reason: "MasterProcessDead"})
+		results.Add(row{Scenario: "killed", Gaps: map[string]float64{"service/plain": ms, "pods/plain": 0}, Acked: 10, LostPlain: 1, Reason: "MasterProcessDead"})
 	}
-	results.add(row{Scenario: "broken", Failed: true})
+	results.Add(row{Scenario: "broken", Failed: true})
 	lines := strings.Split(strings.TrimSpace(results.String()), "\n")
 	if len(lines) != 3 {
 		t.Fatalf("%d lines: %q", len(lines), lines)
@@ -28,6 +29,90 @@ func TestTheTableHasALineForEachScenarioWithTheMedianAndTheWorst(t *testing.T) {
 	}
 	if !strings.Contains(lines[2], "1, 1 FAILED") {
 		t.Errorf("%q does not say that it failed", lines[2])
+	}
+}
+
+func TestTheComparisonHasTheRatioToTheFirstOfEachFault(t *testing.T) {
+	var results comparison
+	add := func(fault, system, route string, ms float64, lost int64) {
+		gaps := map[string]float64{route + "/plain": ms, route + "/wait": ms + 1}
+		results.Add(measured{System: system, Client: "c", Fault: fault, route: route, row: row{Gaps: gaps, Acked: 10, LostPlain: lost}})
+	}
+	for range 2 {
+		add("killed", "ours", "service", 200, 0)
+		add("killed", "theirs", "sentinel", 2100, 3)
+		add("deleted", "ours", "service", 0, 0)
+		add("deleted", "theirs", "sentinel", 2000, 0)
+	}
+	results.Add(measured{System: "broken", Client: "c", Fault: "killed", route: "sentinel", row: row{Failed: true}})
+	var got []string
+	for _, line := range strings.Split(strings.TrimSpace(results.String()), "\n")[1:] {
+		got = append(got, strings.Join(strings.Fields(line), " "))
+	}
+	want := []string{
+		"killed ours c 2 200ms 200ms 201ms 201ms 20 0 0 1.0",
+		"killed theirs c 2 2.1s 2.1s 2.1s 2.1s 20 6 0 10.5",
+		"killed broken c 1, 1 FAILED 0 0 0",
+		"deleted ours c 2 <50ms <50ms 1ms 1ms 20 0 0",
+		"deleted theirs c 2 2s 2s 2s 2s 20 0 0 >40.0",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestSentinelsTakePartInAsManyRoundsAsTheyAreTold(t *testing.T) {
+	for given, want := range map[string]int{"": 10, "3": 3, "10": 10, "20": 10, "1": 1} {
+		t.Setenv(envSentinelCount, given)
+		rounds := map[string]int{}
+		for i := range 10 {
+			for _, route := range []string{"service", "sentinel"} {
+				if (contestant{route: route}).takesPart(i, 10) {
+					rounds[route]++
+				}
+			}
+		}
+		if rounds["service"] != 10 || rounds["sentinel"] != want {
+			t.Errorf("%s=%q: %v", envSentinelCount, given, rounds)
+		}
+	}
+}
+
+// TestTheSentinelsManifests: what a run of the comparison creates, and how Redis and Sentinel are configured in it.
+func TestTheSentinelsManifests(t *testing.T) {
+	for _, careful := range []bool{false, true} {
+		objects, err := guarding{DownAfter: 1234, Careful: careful}.objects("shop", "redis:7.0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		kinds := map[string]int{}
+		for _, object := range objects {
+			kinds[object.GetObjectKind().GroupVersionKind().Kind]++
+			if object.GetNamespace() != "shop" {
+				t.Errorf("%s %s is in namespace %q", object.GetObjectKind().GroupVersionKind().Kind, object.GetName(), object.GetNamespace())
+			}
+			content := object.(*unstructured.Unstructured).Object
+			if config, found, _ := unstructured.NestedString(content, "data", "sentinel.conf"); found && !strings.Contains(config, "down-after-milliseconds cache 1234\n") {
+				t.Errorf("sentinel.conf is %s", config)
+			}
+			if config, found, _ := unstructured.NestedString(content, "data", "redis.conf"); found && strings.Contains(config, "appendonly yes\n") != careful {
+				t.Errorf("careful: %t, and redis.conf is %s", careful, config)
+			}
+		}
+		if kinds["StatefulSet"] != 2 || kinds["Service"] != 2 || kinds["ConfigMap"] != 1 || kinds["Secret"] != 1 {
+			t.Errorf("kinds %v", kinds)
+		}
+	}
+}
+
+func TestWhatSentinelsSayIsRead(t *testing.T) {
+	text := "name\n198.51.100.7:6379\nflags\nslave\nrole-reported\n\nname\nother\nflags\ns_down,slave\n"
+	got := parseSentinel(text)
+	if len(got) != 2 || got[0]["flags"] != "slave" || got[0]["name"] != "198.51.100.7:6379" || got[0]["role-reported"] != "" || got[1]["flags"] != "s_down,slave" {
+		t.Errorf("%q", got)
+	}
+	if got := parseSentinel("ERR No such master with that name\n"); len(got) != 0 {
+		t.Errorf("%q were read from an error", got)
 	}
 }
 

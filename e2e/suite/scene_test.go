@@ -19,14 +19,32 @@ import (
 	"github.com/redisha/redisha/redisclient"
 )
 
-// scene is a RedisHA in a namespace of its own, to which something is about to happen.
-type scene struct {
+// site is a namespace with a Redis in it, to which something is about to happen, and with a client that writes to it.
+type site struct {
 	clients
-	key    client.ObjectKey
+	key client.ObjectKey // the namespace, and what the Redis is called there
+	at  time.Time        // when it happened
+	row row
+}
+
+// newSite makes the namespace.
+func newSite(ctx context.Context, title string) site {
+	GinkgoHelper()
+	return site{key: client.ObjectKey{Namespace: newNamespace(ctx), Name: "cache"}, row: row{Scenario: title}}
+}
+
+// fault notes that it happens now. Only the first counts.
+func (s *site) fault() {
+	if s.at.IsZero() {
+		s.at = time.Now()
+	}
+}
+
+// scene is the site of a RedisHA.
+type scene struct {
+	site
 	before *v1alpha1.RedisHA // when all was well
-	at     time.Time         // when it happened
-	row    row
-	wrong  func() []string // with what was published, at any instant
+	wrong  func() []string   // with what was published, at any instant
 }
 
 // begin creates a RedisHA, waits until all is well with it, and lets the chaos client write to it. Title names its row in the
@@ -45,7 +63,7 @@ func create(ctx context.Context, title string, spec v1alpha1.RedisHASpec) *scene
 	if spec.Image == "" {
 		spec.Image = play.image()
 	}
-	s := &scene{key: client.ObjectKey{Namespace: newNamespace(ctx), Name: "cache"}, row: row{Scenario: title}}
+	s := &scene{site: newSite(ctx, title)}
 	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: s.key.Namespace, Name: s.key.Name}, Spec: spec}
 	Expect(play.client.Create(ctx, rha)).To(Succeed())
 	wrong, stop := checks.WatchInstants(context.WithoutCancel(ctx), play.client, s.key)
@@ -57,7 +75,7 @@ func create(ctx context.Context, title string, spec v1alpha1.RedisHASpec) *scene
 		}
 		stop()
 		if title != "" {
-			results.add(s.row)
+			results.Add(s.row)
 		}
 	})
 	return s
@@ -137,11 +155,4 @@ func (s *scene) master(ctx context.Context) *corev1.Pod {
 	Expect(play.client.Get(ctx, client.ObjectKey{Namespace: s.key.Namespace, Name: s.before.Status.Master.Pod}, pod)).To(Succeed())
 	Expect(string(pod.UID)).To(Equal(s.before.Status.Master.PodUID))
 	return pod
-}
-
-// fault notes that it happens now. Only the first counts.
-func (s *scene) fault() {
-	if s.at.IsZero() {
-		s.at = time.Now()
-	}
 }

@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,12 +17,13 @@ import (
 
 // What a run is told by its environment; `make e2e` sets the first two.
 const (
-	envRun       = "E2E"           // has to be set for the suite to run
-	envInstaller = "E2E_INSTALLER" // what make build-installer wrote, dist/e2e-install.yaml by default
-	envImage     = "E2E_IMAGE"     // of Redis, where a scenario does not say otherwise
-	envArtefacts = "E2E_ARTEFACTS" // folder for what is kept of failures, dist/e2e by default
-	envCount     = "COUNT"         // repetitions of the scenarios that measure
-	envKeep      = "KEEP"          // set: namespaces of failed scenarios stay
+	envRun           = "E2E"            // has to be set for the suite to run
+	envInstaller     = "E2E_INSTALLER"  // what make build-installer wrote, dist/e2e-install.yaml by default
+	envImage         = "E2E_IMAGE"      // of Redis, where a scenario does not say otherwise
+	envArtefacts     = "E2E_ARTEFACTS"  // folder for what is kept of failures, dist/e2e by default
+	envCount         = "COUNT"          // repetitions of the scenarios that measure
+	envSentinelCount = "SENTINEL_COUNT" // of them, how many with Sentinels; all by default
+	envKeep          = "KEEP"           // set: namespaces of failed scenarios stay
 )
 
 // perScenario bounds a scenario. What is waited for in it has shorter bounds, so that a failure says what did not come.
@@ -29,8 +31,9 @@ const perScenario = 8 * time.Minute
 
 // What all scenarios share.
 var (
-	play    *playground
-	results table
+	play     *playground
+	results  table
+	compared comparison
 )
 
 func TestOnACluster(t *testing.T) {
@@ -55,9 +58,8 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 }, NodeTimeout(5*time.Minute))
 
 var _ = AfterSuite(func() {
-	text := results.String()
-	fmt.Print(text)
-	if err := results.save(filepath.Join(artefacts(), "results.json")); err != nil {
+	fmt.Print(results.String(), compared.String())
+	if err := errors.Join(saveRows("results.json", results.Runs()), saveRows("compare.json", compared.Runs())); err != nil {
 		Fail(err.Error())
 	}
 })
@@ -73,11 +75,13 @@ func repeated(text string, args ...any) {
 	}
 }
 
-func count() int {
-	if n, err := strconv.Atoi(os.Getenv(envCount)); err == nil && n > 0 {
+func count() int { return number(envCount, 1) }
+
+func number(name string, fallback int) int {
+	if n, err := strconv.Atoi(os.Getenv(name)); err == nil && n > 0 {
 		return n
 	}
-	return 1
+	return fallback
 }
 
 func setting(name, fallback string) string {

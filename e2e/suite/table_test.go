@@ -5,16 +5,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
-	"sync"
-	"text/tabwriter"
 	"time"
+
+	"github.com/redisha/redisha/e2e/checks"
 )
 
 // row is what came of one run of a scenario.
 type row struct {
-	Scenario string `json:"scenario"`
+	Scenario string `json:"scenario,omitempty"`
 	// Gaps is the longest time without an acknowledged write after the fault, in milliseconds, by stream; zero when under 50.
 	Gaps         map[string]float64          `json:"gapsMs"`
 	Availability float64                     `json:"availability"` // of the stream that had the least
@@ -31,97 +29,78 @@ func (r row) String() string {
 		r.Scenario, gap(r.Gaps["service/plain"]), gap(r.Gaps["pods/plain"]), r.Acked, r.LostPlain, r.LostWait, r.Reason)
 }
 
+// listed is from how many milliseconds on the client lists a gap.
+const listed = 50
+
 // gap says that a gap is too short to be listed, for it is not known to have been none.
 func gap(milliseconds float64) string {
-	switch d := time.Duration(milliseconds * float64(time.Millisecond)); {
-	case d == 0:
-		return "<50ms"
-	case d < time.Second:
-		return d.Round(time.Millisecond).String()
-	default:
-		return d.Round(10 * time.Millisecond).String()
+	if milliseconds == 0 {
+		return fmt.Sprintf("<%dms", listed)
 	}
+	return checks.Rounded(time.Duration(milliseconds * float64(time.Millisecond))).String()
 }
 
 // table collects the rows of all runs.
-type table struct {
-	mu   sync.Mutex
-	rows []row
-}
-
-func (t *table) add(r row) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.rows = append(t.rows, r)
-}
-
-// save writes the rows as JSON, for whoever wants to reckon with them.
-func (t *table) save(path string) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	text, err := json.MarshalIndent(t.rows, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(path, text, 0o644)
-}
+type table struct{ checks.Table[row] }
 
 // String has a line for each scenario; of several runs the median and the worst.
 func (t *table) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(t.rows) == 0 {
+	lines := [][]string{{
+		"scenario", "runs", "no write for (Service)", "at worst", "(pod)", "at worst", "acknowledged", "lost", "lost, WAIT 1", "reason",
+	}}
+	for name, runs := range t.Grouped(func(r row) string { return r.Scenario }) {
+		lines = append(lines, summary(name, runs))
+	}
+	if len(lines) == 1 {
 		return ""
 	}
-	var names []string
-	runs := map[string][]row{}
-	for _, r := range t.rows {
-		if runs[r.Scenario] == nil {
-			names = append(names, r.Scenario)
-		}
-		runs[r.Scenario] = append(runs[r.Scenario], r)
-	}
-	var text strings.Builder
-	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "\nscenario\truns\tno write for (Service)\tat worst\t(pod)\tat worst\tacknowledged\tlost\tlost, WAIT 1\treason\t")
-	for _, name := range names {
-		fmt.Fprintln(w, summary(name, runs[name]))
-	}
-	w.Flush()
-	return text.String()
+	return "\n" + checks.Aligned(lines)
 }
 
-func summary(name string, runs []row) string {
+func summary(name string, runs []row) []string {
 	var acked, plain, wait int64
-	passed := fmt.Sprint(len(runs))
-	failed := 0
 	for _, r := range runs {
 		acked, plain, wait = acked+r.Acked, plain+r.LostPlain, wait+r.LostWait
-		if r.Failed {
-			failed++
-		}
 	}
-	if failed > 0 {
-		passed = fmt.Sprintf("%d, %d FAILED", len(runs), failed)
-	}
-	return fmt.Sprintf("%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\t", name, passed,
-		spread(runs, "service/plain"), spread(runs, "pods/plain"), acked, plain, wait, runs[len(runs)-1].Reason)
+	cells := []string{name, checks.Counted(runs, row.failed)}
+	cells = append(cells, spread(gapsOf(runs, "service/plain"))...)
+	cells = append(cells, spread(gapsOf(runs, "pods/plain"))...)
+	return append(cells, fmt.Sprint(acked), fmt.Sprint(plain), fmt.Sprint(wait), runs[len(runs)-1].Reason)
 }
 
-// spread is the median and the largest gap of a stream, a cell each. A run that failed before its client could tell has none.
-func spread(runs []row, stream string) string {
+func (r row) failed() bool { return r.Failed }
+
+// spread is the median and the largest gap, a cell each.
+func spread(gaps []float64) []string {
+	median, worst, known := checks.MedianAndWorst(gaps)
+	if !known {
+		return []string{"", ""}
+	}
+	return []string{gap(median), gap(worst)}
+}
+
+// gapsOf are the gaps of a stream. A run that failed before its client could tell has none.
+func gapsOf(runs []row, stream string) []float64 {
 	var gaps []float64
 	for _, r := range runs {
 		if g, known := r.Gaps[stream]; known {
 			gaps = append(gaps, g)
 		}
 	}
-	if len(gaps) == 0 {
-		return "\t"
+	return gaps
+}
+
+// saveRows writes what came of runs as JSON, for whoever wants to reckon with it.
+func saveRows[R any](name string, rows []R) error {
+	if len(rows) == 0 {
+		return nil
 	}
-	slices.Sort(gaps)
-	return gap(gaps[len(gaps)/2]) + "\t" + gap(gaps[len(gaps)-1])
+	text, err := json.MarshalIndent(rows, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(artefacts(), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(artefacts(), name), text, 0o644)
 }

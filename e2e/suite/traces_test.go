@@ -21,7 +21,7 @@ import (
 	"github.com/redisha/redisha/e2e/stage"
 )
 
-func (s *scene) keepTracesOfFailure() {
+func (s *site) keepTracesOfFailure() {
 	if CurrentSpecReport().Failed() {
 		s.keepTraces()
 	}
@@ -31,7 +31,7 @@ var unfit = regexp.MustCompile(`[^a-zA-Z0-9]+`)
 
 // keepTraces writes what a person wants to see of a scenario that failed: the objects, the Events, the logs of the operator, and
 // of each Redis its log and what it says of itself.
-func (s *scene) keepTraces() {
+func (s *site) keepTraces() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	name := unfit.ReplaceAllString(CurrentSpecReport().FullText(), "-")
@@ -90,12 +90,15 @@ func keepLogs(ctx context.Context, dir string, in client.InNamespace) {
 	}
 }
 
-func (s *scene) keepInfos(ctx context.Context, dir string) {
+func (s *site) keepInfos(ctx context.Context, dir string) {
 	pods := &corev1.PodList{}
-	if err := play.client.List(ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels(resources.SelectorLabels(s.key.Name))); err != nil {
+	if err := play.client.List(ctx, pods, client.InNamespace(s.key.Namespace)); err != nil {
 		return
 	}
 	for i := range pods.Items {
+		if pods.Items[i].Spec.Containers[0].Name != resources.RedisContainer {
+			continue
+		}
 		text, err := play.redis(ctx, &pods.Items[i], "info", "everything")
 		if err != nil {
 			text += err.Error()

@@ -9,12 +9,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/redisha/redisha/e2e/chaos"
+	"github.com/redisha/redisha/e2e/checks"
 	"github.com/redisha/redisha/e2e/sandbox"
 	"github.com/redisha/redisha/redisclient"
 )
@@ -246,16 +246,11 @@ func (s *sentinels) sick(ctx context.Context) string {
 		if err != nil || err2 != nil {
 			return fmt.Sprint(err, err2)
 		}
-		if master["flags"] != "master" || master["num-slaves"] != "2" || master["num-other-sentinels"] != "2" {
-			return fmt.Sprintf("Sentinel %d: master is %s, %s replicas, %s other Sentinels", i, master["flags"], master["num-slaves"], master["num-other-sentinels"])
+		if problem := checks.LackingInSentinel(master, replicas); problem != "" {
+			return fmt.Sprintf("Sentinel %d: %s", i, problem)
 		}
 		if s.epoch, err = strconv.ParseInt(master["config-epoch"], 10, 64); err != nil {
 			return err.Error()
-		}
-		for _, r := range replicas {
-			if r["flags"] != "slave" || !strings.EqualFold(r["master-link-status"], "ok") {
-				return fmt.Sprintf("Sentinel %d: replica %s is %s, link %s", i, r["name"], r["flags"], r["master-link-status"])
-			}
 		}
 	}
 	return ""

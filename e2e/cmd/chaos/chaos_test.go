@@ -171,7 +171,7 @@ func TestTheEndOfTheContextStopsTheClient(t *testing.T) {
 }
 
 func TestAStreamThatIsNoneIsRefused(t *testing.T) {
-	for _, name := range []string{"service", "service/twice", "dns/plain", ""} {
+	for _, name := range []string{"service", "service/twice", "dns/plain", "sentinel/plain", ""} {
 		o := options4(t)
 		o.streams = name
 		if s, err := open(t.Context(), published(master(t)), o, ""); err == nil {

@@ -2,7 +2,7 @@
 // until it is told to stop; then it looks up every write that was acknowledged, prints one JSON document, and ends.
 //
 // It writes in four streams at once: through the master's Service and to the address in its EndpointSlice, plain and with
-// WAIT 1. It is told to stop by SIGTERM or by a request of /stop. /readyz answers 200 once every stream has had a write
+// WAIT 1. Streams that ask Redis Sentinel for the master are for a Redis that has no RedisHA. It is told to stop by SIGTERM or by a request of /stop. /readyz answers 200 once every stream has had a write
 // acknowledged, /progress tells how far each of them is.
 //
 // A request of /stay makes one more client connect to the present master and stay with it whatever happens; /stay/write?writes=50
@@ -29,6 +29,7 @@ import (
 // options are the flags.
 type options struct {
 	namespace, service string
+	sentinels, master  string
 	client             string
 	passwordFile       string
 	streams            string
@@ -52,9 +53,12 @@ func parse(args []string) (options, error) {
 	flags := flag.NewFlagSet("chaos", flag.ContinueOnError)
 	flags.StringVar(&o.namespace, "namespace", os.Getenv("POD_NAMESPACE"), "Namespace of the RedisHA; the pod's own by default.")
 	flags.StringVar(&o.service, "service", "cache-master", "Service that leads to the master.")
+	flags.StringVar(&o.sentinels, "sentinels", "", "Comma-separated addresses of Redis Sentinels, for streams that ask them.")
+	flags.StringVar(&o.master, "sentinel-master", "cache", "Name under which the Sentinels know the master.")
 	flags.StringVar(&o.client, "client", os.Getenv("HOSTNAME"), "Begins every key, so that two clients do not write each other's; the pod's name by default.")
 	flags.StringVar(&o.passwordFile, "password-file", "", "File that holds the password of Redis; none when empty.")
-	flags.StringVar(&o.streams, "streams", "service/plain,service/wait,pods/plain,pods/wait", "Comma-separated streams to write.")
+	flags.StringVar(&o.streams, "streams", "service/plain,service/wait,pods/plain,pods/wait",
+		"Comma-separated streams to write: service, pods or sentinel, a slash, and plain or wait.")
 	flags.IntVar(&o.writers, "writers", 2, "Writers of each stream.")
 	flags.DurationVar(&o.interval, "interval", 10*time.Millisecond, "Time from one write of a writer to its next.")
 	flags.DurationVar(&o.timeout, "timeout", 250*time.Millisecond, "How long a write or a dial may take.")

@@ -40,7 +40,7 @@ func openOne(ctx context.Context, kube kubernetes.Interface, o options, password
 	path, kind, _ := strings.Cut(name, "/")
 	wait, known := map[string]int{"plain": 0, "wait": 1}[kind]
 	if !known {
-		return stream{}, fmt.Errorf("stream %q: say service or pods, a slash, and plain or wait", name)
+		return stream{}, fmt.Errorf("stream %q: say service, pods or sentinel, a slash, and plain or wait", name)
 	}
 	finder, done, err := find(ctx, kube, o, path)
 	if err != nil {
@@ -70,8 +70,14 @@ func find(ctx context.Context, kube kubernetes.Interface, o options, path string
 			return nil, nil, err
 		}
 		return finder, finder.Close, nil
+	case "sentinel":
+		if o.sentinels == "" {
+			return nil, nil, errors.New("give --sentinels")
+		}
+		finder := chaos.NewSentinel(o.master, strings.Split(o.sentinels, ","), nil)
+		return finder, func() { _ = finder.Close() }, nil
 	default:
-		return nil, nil, errors.New("the master is found by service or pods")
+		return nil, nil, errors.New("the master is found by service, pods or sentinel")
 	}
 }
 
