@@ -49,14 +49,14 @@ type WorkloadReconciler struct {
 }
 
 // +kubebuilder:rbac:groups=redisha.io,resources=redishas,verbs=get;list;watch
-// +kubebuilder:rbac:groups=redisha.io,resources=redishas/status,verbs=get;patch
+// +kubebuilder:rbac:groups=redisha.io,resources=redishas/status,verbs=patch
 // +kubebuilder:rbac:groups=redisha.io,resources=redishas/finalizers,verbs=update
 // +kubebuilder:rbac:groups=apps,resources=statefulsets,verbs=get;list;watch;create;patch
 // +kubebuilder:rbac:groups="",resources=services;configmaps,verbs=get;list;watch;create;patch
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;delete
-// +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=list;watch;patch
 // +kubebuilder:rbac:groups="",resources=events,verbs=create;patch
 
 // SetupWithManager registers the controller under the name "workload" and fills

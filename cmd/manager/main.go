@@ -39,6 +39,9 @@ const leaseName = "redisha-operator"
 // namespaceFile is where Kubernetes tells a pod its namespace.
 const namespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
+// version is what the operator calls itself when it starts: go build -ldflags "-X main.version=…" sets it.
+var version = "dev"
+
 func main() {
 	if err := run(ctrl.SetupSignalHandler()); err != nil {
 		fmt.Fprintln(os.Stderr, "redisha:", err)
@@ -52,6 +55,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&o.zap)))
+	ctrl.Log.Info("starting", "version", version)
 	config, err := ctrl.GetConfig()
 	if err != nil {
 		return fmt.Errorf("finding the cluster (give --kubeconfig, or run in a pod): %w", err)

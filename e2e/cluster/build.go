@@ -107,14 +107,15 @@ func (b *builder) operator(ctx context.Context) (string, error) {
 	return b.static(ctx, operatorImage, "./cmd/manager", "/manager", "65532:65532")
 }
 
-// static builds a command of this repository and returns the archive of an image that holds nothing else.
-func (b *builder) static(ctx context.Context, name, pkg, path, user string) (string, error) {
+// static builds a command of this repository and returns the archive of an image that holds nothing else. Values are set as by
+// [gobuild.Static].
+func (b *builder) static(ctx context.Context, name, pkg, path, user string, values ...string) (string, error) {
 	binaries := filepath.Join(b.dir, "bin")
 	if err := os.MkdirAll(binaries, 0o755); err != nil {
 		return "", err
 	}
 	file := filepath.Join(binaries, fileName(name))
-	if err := gobuild.Static(ctx, b.log, file, pkg); err != nil {
+	if err := gobuild.Static(ctx, b.log, file, pkg, values...); err != nil {
 		return "", err
 	}
 	return b.binary(name, file, path, user)

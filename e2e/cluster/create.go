@@ -30,13 +30,18 @@ func create(ctx context.Context, out *steps, dir string, p *plan, keep bool) (*C
 	if err := os.Setenv("KIND_EXPERIMENTAL_DOCKER_NETWORK", networkName); err != nil {
 		return nil, err
 	}
+	audit, err := auditMount(dir)
+	if err != nil {
+		return nil, err
+	}
+	config := p.config(audit)
 	provider := kind.NewProvider(kind.ProviderWithDocker(), kind.ProviderWithLogger(logger{out}))
 	began := time.Now()
 	var failure error
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		failure = provider.Create(Name, kind.CreateWithV1Alpha4Config(p.config()), kind.CreateWithKubeconfigPath(kubeconfigFile(dir)),
+		failure = provider.Create(Name, kind.CreateWithV1Alpha4Config(config), kind.CreateWithKubeconfigPath(kubeconfigFile(dir)),
 			kind.CreateWithRetain(keep), kind.CreateWithDisplayUsage(false))
 	}()
 	select {
@@ -82,13 +87,14 @@ func deleteNodes() error {
 	return provider.Delete(Name, os.DevNull) // kubeconfig is removed by itself
 }
 
-// config describes the nodes: what they are, and which archives they import.
-func (p *plan) config() *v1alpha4.Cluster {
-	config := &v1alpha4.Cluster{}
+// config describes the nodes: what they are, which archives they import, and what else the control plane has mounted.
+func (p *plan) config(control ...v1alpha4.Mount) *v1alpha4.Cluster {
+	config := &v1alpha4.Cluster{KubeadmConfigPatches: []string{kubeadmPatch}}
 	for i := range 1 + workers {
 		node := v1alpha4.Node{Role: v1alpha4.WorkerRole, Image: p.nodeImage}
 		if i == 0 {
 			node.Role = v1alpha4.ControlPlaneRole
+			node.ExtraMounts = control
 		}
 		for _, archive := range p.mounts[i == 0] {
 			node.ExtraMounts = append(node.ExtraMounts, v1alpha4.Mount{HostPath: archive, Readonly: true,
@@ -120,7 +126,7 @@ func running(ctx context.Context, dir string, p *plan) (*Cluster, error) {
 	return c, c.writeState()
 }
 
-// asPlanned looks whether the nodes run, from the image of the plan.
+// asPlanned looks whether the nodes run, from the image of the plan, and with an audit log.
 func (c *Cluster) asPlanned(ctx context.Context, p *plan) error {
 	image, err := run(ctx, "docker", "image", "inspect", "--format", "{{.Id}}", p.nodeImage)
 	if err != nil {
@@ -139,7 +145,7 @@ func (c *Cluster) asPlanned(ctx context.Context, p *plan) error {
 			return fmt.Errorf("node %s was made from another image than %s is now", node, p.nodeImage)
 		}
 	}
-	return nil
+	return hasAuditLog(ctx)
 }
 
 // logger passes on what kind tells.

@@ -5,7 +5,7 @@
 //	func Open() (*Cluster, error)
 //	func Down(ctx context.Context, progress io.Writer) error
 //	func (*Cluster) Config() (*rest.Config, error)
-//	func (*Cluster) LoadBinary(ctx context.Context, progress io.Writer, image, pkg string) error
+//	func (*Cluster) LoadBinary(ctx context.Context, progress io.Writer, image, pkg string, values ...string) error
 //	func (*Cluster) Load(ctx context.Context, archive string) error
 //
 // # Where images come from

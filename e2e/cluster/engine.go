@@ -6,12 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/redisha/redisha/e2e/gobuild"
 )
@@ -71,6 +74,7 @@ func launch(ctx context.Context, progress io.Writer, dir string) error {
 		"--add-runtime", "redisha="+runtime, "--default-runtime", "redisha", "--log-level", "warn")
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // it outlives us, and ctrl-C
+	keepFilesToOurselves()
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start dockerd: %w", err)
 	}
@@ -93,6 +97,13 @@ func launch(ctx context.Context, progress io.Writer, dir string) error {
 		}
 	}
 	return nil
+}
+
+// keepFilesToOurselves lets no process that is started from now on have the files that whoever called us has left open: an engine
+// would have them open for as long as it runs, and hold the lock of a flock(1) that the call was made under. Kernels before 5.11
+// cannot do it.
+func keepFilesToOurselves() {
+	_ = unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
 }
 
 func engineFile(dir string) string { return filepath.Join(dir, "engine.json") }

@@ -59,11 +59,12 @@ func importInto(ctx context.Context, node, archive string) error {
 }
 
 // LoadBinary builds a command of this repository into an image that holds nothing but that binary, as its entrypoint, and has it on
-// all nodes. A pod that uses it needs imagePullPolicy IfNotPresent or Never. Its user is not root.
-func (c *Cluster) LoadBinary(ctx context.Context, progress io.Writer, image, pkg string) error {
+// all nodes. A pod that uses it needs imagePullPolicy IfNotPresent or Never. Its user is not root. Values are set as by
+// [gobuild.Static].
+func (c *Cluster) LoadBinary(ctx context.Context, progress io.Writer, image, pkg string, values ...string) error {
 	b := newBuilder(newSteps(progress), c.dir)
 	return b.log.step("image "+image, func() error {
-		archive, err := b.static(ctx, image, pkg, "/"+filepath.Base(pkg), "65532:65532")
+		archive, err := b.static(ctx, image, pkg, "/"+filepath.Base(pkg), "65532:65532", values...)
 		if err != nil {
 			return err
 		}

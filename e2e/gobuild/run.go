@@ -55,14 +55,18 @@ func Ticker(tell func(elapsed time.Duration)) (stop func()) {
 	return func() { close(done); <-ended }
 }
 
-// Static builds a command of this repository into the file at path, without cgo. It leaves it to go build whether there is
-// anything to do.
-func Static(ctx context.Context, progress io.Writer, path, pkg string) error {
+// Static builds a command of this repository into the file at path, without cgo, and with values for string variables of its, as in
+// main.version=2. It leaves it to go build whether there is anything to do.
+func Static(ctx context.Context, progress io.Writer, path, pkg string, values ...string) error {
 	root, err := Root()
 	if err != nil {
 		return err
 	}
-	return goBuild(ctx, progress, filepath.Base(pkg), root, "-ldflags", "-s -w", "-o", path, pkg)
+	flags := "-s -w"
+	for _, value := range values {
+		flags += " -X " + value
+	}
+	return goBuild(ctx, progress, filepath.Base(pkg), root, "-ldflags", flags, "-o", path, pkg)
 }
 
 // buildOutput counts what go build -v prints, a line for each module it downloads and each package it compiles, and keeps the text

@@ -55,7 +55,7 @@ var _ = Describe("A RedisHA", Label("core", "lifecycle"), func() {
 	})
 
 	It("of the full sample has a disk for each pod", SpecTimeout(perScenario), func(ctx SpecContext) {
-		ns := newNamespace(ctx)
+		ns := newNamespaces(ctx, 1)[0]
 		rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "cache"}, Spec: sample("redisha_full.yaml")}
 		rha.Spec.Image = play.image()
 		Expect(play.client.Create(ctx, &corev1.Secret{

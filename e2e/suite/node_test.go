@@ -8,6 +8,7 @@ import (
 	"io"
 	"os/exec"
 	"strings"
+	"sync"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -63,22 +64,28 @@ const (
 	operatorProcess = "manager"
 )
 
+// pids are the ids of the pod's processes of that name on its node, separated by spaces.
+func pids(ctx context.Context, pod *corev1.Pod, process string) string {
+	GinkgoHelper()
+	found, err := onNode(ctx, pod.Spec.NodeName, pidScript, uidPattern(pod), process)
+	Expect(err).NotTo(HaveOccurred(), "%s in pod %s", process, pod.Name)
+	return strings.TrimSpace(found)
+}
+
+func uidPattern(pod *corev1.Pod) string { return strings.ReplaceAll(string(pod.UID), "-", "[-_]") }
+
 // signal sends a signal to the pod's process, on its node, so that neither Kubernetes nor the pod is asked.
 func signal(ctx context.Context, pod *corev1.Pod, process, name string) {
 	GinkgoHelper()
-	uid := strings.ReplaceAll(string(pod.UID), "-", "[-_]")
-	_, err := onNode(ctx, pod.Spec.NodeName, signalScript, name, uid, process)
+	_, err := onNode(ctx, pod.Spec.NodeName, signalScript, name, uidPattern(pod), process)
 	Expect(err).NotTo(HaveOccurred(), "SIG%s for %s in pod %s", name, process, pod.Name)
 }
 
-// armed prepares a SIGKILL for the pod's process, and returns what fires it. To look for the process takes longer than a
-// failover; to kill it when it is known does not.
-func armed(ctx context.Context, pod *corev1.Pod, process string) (fire func()) {
+// armed prepares a SIGKILL for processes on a node, and returns what fires it. To look for a process takes longer than a failover;
+// to kill it when it is known does not.
+func armed(ctx context.Context, node string, pids ...string) (fire func() error) {
 	GinkgoHelper()
-	uid := strings.ReplaceAll(string(pod.UID), "-", "[-_]")
-	pid, err := onNode(ctx, pod.Spec.NodeName, pidScript, uid, process)
-	Expect(err).NotTo(HaveOccurred())
-	cmd := exec.CommandContext(ctx, "docker", "exec", "-i", pod.Spec.NodeName, "sh", "-c", "echo armed; read -r go && kill -KILL "+strings.TrimSpace(pid))
+	cmd := exec.CommandContext(ctx, "docker", "exec", "-i", node, "sh", "-c", "echo armed; read -r go && kill -KILL "+strings.Join(pids, " "))
 	trigger, err := cmd.StdinPipe()
 	Expect(err).NotTo(HaveOccurred())
 	output, err := cmd.StdoutPipe()
@@ -86,10 +93,30 @@ func armed(ctx context.Context, pod *corev1.Pod, process string) (fire func()) {
 	Expect(cmd.Start()).To(Succeed())
 	_, err = bufio.NewReader(output).ReadString('\n')
 	Expect(err).NotTo(HaveOccurred())
-	return func() {
-		GinkgoHelper()
-		_, err := io.WriteString(trigger, "go\n")
-		Expect(err).NotTo(HaveOccurred())
-		Expect(cmd.Wait()).To(Succeed())
+	return func() error {
+		if _, err := io.WriteString(trigger, "go\n"); err != nil {
+			return err
+		}
+		return cmd.Wait()
 	}
+}
+
+// forwardScript adds rules to what a node forwards to and from its pods, or removes them (-I or -D, then the rules).
+const forwardScript = `what=$1
+shift
+for rule; do
+	iptables "$what" FORWARD $rule -j DROP || exit 1
+done`
+
+// drop has a node forward no packet to or from its pods that one of the rules speaks of, and returns what ends that.
+func drop(ctx context.Context, node string, rules ...string) (heal func()) {
+	GinkgoHelper()
+	heal = sync.OnceFunc(func() {
+		_, err := onNode(context.WithoutCancel(ctx), node, forwardScript, append([]string{"-D"}, rules...)...)
+		Expect(err).NotTo(HaveOccurred())
+	})
+	DeferCleanup(func() { heal() })
+	_, err := onNode(ctx, node, forwardScript, append([]string{"-I"}, rules...)...)
+	Expect(err).NotTo(HaveOccurred())
+	return heal
 }

@@ -32,12 +32,19 @@ func (p *playground) install(ctx context.Context, installer string) {
 	manifests, err := os.ReadFile(installer)
 	Expect(err).NotTo(HaveOccurred(), "make e2e writes it")
 	there := p.client.Get(ctx, client.ObjectKey{Namespace: stage.Namespace, Name: deployment}, &appsv1.Deployment{}) == nil
-	p.kubectl(ctx, bytes.NewReader(manifests), "apply", "--server-side", "-f", "-")
+	p.apply(ctx, manifests)
 	if there { // it may run what its image was before
 		p.restartOperator(ctx)
 	}
 	p.operatorReady(ctx)
 	Eventually(func() error { return p.client.List(ctx, &v1alpha1.RedisHAList{}) }).WithContext(ctx).Should(Succeed())
+}
+
+// apply is kubectl apply, followed by a wait for the operator to be rolled out.
+func (p *playground) apply(ctx context.Context, manifests []byte) {
+	GinkgoHelper()
+	p.kubectl(ctx, bytes.NewReader(manifests), "apply", "--server-side", "-f", "-")
+	p.kubectl(ctx, nil, "-n", stage.Namespace, "rollout", "status", "deployment/"+deployment, "--timeout=180s")
 }
 
 // restartOperator replaces the operator's pods, one after the other, as an upgrade does.

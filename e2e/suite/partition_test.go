@@ -8,6 +8,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/redisha/redisha/api/v1alpha1"
@@ -51,19 +52,40 @@ func partition(ctx context.Context, name string) (heal func()) {
 	GinkgoHelper()
 	node := &corev1.Node{}
 	Expect(play.client.Get(ctx, client.ObjectKey{Name: name}, node)).To(Succeed())
-	Expect(node.Spec.PodCIDR).NotTo(BeEmpty())
-	const script = `iptables "$1" FORWARD -s "$2" ! -d "$2" -j DROP && iptables "$1" FORWARD ! -s "$2" -d "$2" -j DROP`
-	healed := false
-	heal = func() {
-		if healed {
-			return
-		}
-		_, err := onNode(context.WithoutCancel(ctx), name, script, "-D", node.Spec.PodCIDR)
-		Expect(err).NotTo(HaveOccurred())
-		healed = true
-	}
-	DeferCleanup(func() { heal() })
-	_, err := onNode(ctx, name, script, "-I", node.Spec.PodCIDR)
-	Expect(err).NotTo(HaveOccurred())
-	return heal
+	pods := node.Spec.PodCIDR
+	Expect(pods).NotTo(BeEmpty())
+	return drop(ctx, name, "-s "+pods+" ! -d "+pods, "! -s "+pods+" -d "+pods)
 }
+
+var _ = Describe("When the operator alone does not reach the master", Label("chaos", "veto"), func() {
+	const cutFor = 15 * time.Second // five times down-after
+	repeated("it does nothing, and says why", func(ctx SpecContext) {
+		s := begin(ctx, "operator cut off from the master only", v1alpha1.RedisHASpec{})
+		was := s.before.Status.Master.NodeRef
+		epoch := s.before.Status.Failover.Epoch
+		victim := s.master(ctx)
+		operators, err := play.operators(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		var between []string
+		for _, operator := range operators {
+			between = append(between, "-s "+operator.Status.PodIP+" -d "+victim.Status.PodIP, "-s "+victim.Status.PodIP+" -d "+operator.Status.PodIP)
+		}
+		heal := drop(ctx, victim.Spec.NodeName, between...)
+		s.fault()
+		since := time.Now()
+		vetoed := func(g Gomega) {
+			status := s.get(ctx).Status
+			g.Expect(status.Failover.State).To(Equal(v1alpha1.StateSuspected))
+			g.Expect(status.Failover.Epoch).To(Equal(epoch))
+			g.Expect(status.Conditions).To(ContainElement(And(HaveField("Type", v1alpha1.ConditionBlocked),
+				HaveField("Status", metav1.ConditionTrue), HaveField("Reason", string(failover.ReasonVetoed)))))
+		}
+		Eventually(vetoed).WithContext(ctx).WithTimeout(cutFor).Should(Succeed())
+		Consistently(vetoed).WithContext(ctx).WithTimeout(time.Until(since.Add(cutFor))).WithPolling(500 * time.Millisecond).Should(Succeed())
+		heal()
+		s.row.Reason = string(failover.ReasonVetoed)
+		s.end(ctx, 0)
+		Expect(s.before.Status.Master.NodeRef).To(Equal(was))
+		Expect(s.before.Status.Failover.Epoch).To(Equal(epoch))
+	})
+})

@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/redisha/redisha/e2e/chaos"
+	"github.com/redisha/redisha/e2e/cluster"
 	"github.com/redisha/redisha/e2e/stage"
 )
 
@@ -168,4 +170,74 @@ func TestTheClientsManifestTakesArguments(t *testing.T) {
 		return
 	}
 	t.Error("no pod in chaos.yaml")
+}
+
+const someRoles = `
+kind: ClusterRole
+apiVersion: rbac.authorization.k8s.io/v1
+metadata: {name: manager}
+rules:
+- {apiGroups: [""], resources: [pods, events], verbs: [create, patch]}
+- {apiGroups: [apps], resources: [statefulsets/scale], verbs: [update]}
+---
+kind: ClusterRoleBinding
+apiVersion: rbac.authorization.k8s.io/v1
+metadata: {name: manager}
+roleRef: {kind: ClusterRole, name: manager}
+subjects: [{kind: ServiceAccount, name: operator}]
+---
+kind: Role
+apiVersion: rbac.authorization.k8s.io/v1
+metadata: {name: home, namespace: home}
+rules:
+- {apiGroups: [""], resources: [events], verbs: [create]}
+- {apiGroups: [""], resources: [secrets], verbs: [get]}
+---
+kind: RoleBinding
+apiVersion: rbac.authorization.k8s.io/v1
+metadata: {name: home, namespace: home}
+roleRef: {kind: Role, name: home}
+subjects: [{kind: ServiceAccount, name: operator}]
+---
+kind: ClusterRole
+apiVersion: rbac.authorization.k8s.io/v1
+metadata: {name: viewer}
+rules:
+- {apiGroups: [""], resources: [pods], verbs: [get]}
+`
+
+func TestRightsThatNoRequestNeededAreNamed(t *testing.T) {
+	objects, err := decode([]byte(someRoles))
+	if err != nil {
+		t.Fatal(err)
+	}
+	granted, err := grantedTo(objects, "operator")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := 7; len(granted) != want {
+		t.Fatalf("%d rights, want %d: %v", len(granted), want, granted)
+	}
+	request := func(verb, group, resource, sub, namespace string, code int) (e cluster.AuditEvent) {
+		e.Verb, e.ResponseStatus.Code = verb, code
+		e.ObjectRef.APIGroup, e.ObjectRef.Resource, e.ObjectRef.Subresource, e.ObjectRef.Namespace = group, resource, sub, namespace
+		return e
+	}
+	events := []cluster.AuditEvent{
+		request("get", "", "", "", "", 200),
+		request("patch", "", "pods", "", "a", 201), // applied, and created by it
+		request("create", "", "events", "", "home", 201),
+		request("patch", "", "events", "", "a", 200),
+		request("update", "apps", "statefulsets", "scale", "a", 200),
+		request("get", "", "secrets", "", "elsewhere", 403),
+	}
+	got := fmt.Sprint(unused(granted, events))
+	if want := "[create events in home get secrets in home]"; got != want {
+		t.Errorf("unused: %s, want %s", got, want)
+	}
+	ending := request("create", "", "pods", "", "a", 403)
+	ending.ResponseStatus.Message = `unable to create new content in namespace a because it is being terminated`
+	if got := refused(append(events, ending)); len(got) != 1 {
+		t.Errorf("refused: %q, want that of the Secret", got)
+	}
 }

@@ -27,10 +27,8 @@ type site struct {
 	row row
 }
 
-// newSite makes the namespace.
-func newSite(ctx context.Context, title string) site {
-	GinkgoHelper()
-	return site{key: client.ObjectKey{Namespace: newNamespace(ctx), Name: "cache"}, row: row{Scenario: title}}
+func newSite(namespace, title string) site {
+	return site{key: client.ObjectKey{Namespace: namespace, Name: "cache"}, row: row{Scenario: title}}
 }
 
 // fault notes that it happens now. Only the first counts.
@@ -45,6 +43,7 @@ type scene struct {
 	site
 	before *v1alpha1.RedisHA // when all was well
 	wrong  func() []string   // with what was published, at any instant
+	fine   bool              // all that was to be seen of it was as it should be, whatever may be wrong elsewhere
 }
 
 // begin creates a RedisHA, waits until all is well with it, and lets the chaos client write to it. Title names its row in the
@@ -60,16 +59,21 @@ func begin(ctx context.Context, title string, spec v1alpha1.RedisHASpec) *scene 
 // create makes the RedisHA in a new namespace and waits for nothing. Without a title there will be no row.
 func create(ctx context.Context, title string, spec v1alpha1.RedisHASpec) *scene {
 	GinkgoHelper()
+	return createIn(ctx, newNamespaces(ctx, 1)[0], title, spec)
+}
+
+func createIn(ctx context.Context, namespace, title string, spec v1alpha1.RedisHASpec) *scene {
+	GinkgoHelper()
 	if spec.Image == "" {
 		spec.Image = play.image()
 	}
-	s := &scene{site: newSite(ctx, title)}
+	s := &scene{site: newSite(namespace, title)}
 	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: s.key.Namespace, Name: s.key.Name}, Spec: spec}
 	Expect(play.client.Create(ctx, rha)).To(Succeed())
 	wrong, stop := checks.WatchInstants(context.WithoutCancel(ctx), play.client, s.key)
 	s.wrong = wrong
 	DeferCleanup(func() {
-		if CurrentSpecReport().Failed() {
+		if CurrentSpecReport().Failed() && !s.fine {
 			s.keepTraces()
 			s.row.Failed = true
 		}
@@ -81,27 +85,41 @@ func create(ctx context.Context, title string, spec v1alpha1.RedisHASpec) *scene
 	return s
 }
 
-// newNamespace makes a namespace that admits nothing but what the Restricted Pod Security standard allows. It goes with all that
-// is in it when the scenario ends, and that is waited for, so that the next one has the machine to itself.
-func newNamespace(ctx context.Context) string {
+// newNamespaces makes namespaces that admit nothing but what the Restricted Pod Security standard allows. They go with all that
+// is in them when the scenario ends, and that is waited for, so that the next one has the machine to itself.
+func newNamespaces(ctx context.Context, n int) []string {
 	GinkgoHelper()
-	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
-		GenerateName: "e2e-", Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"},
-	}}
-	Expect(play.client.Create(ctx, ns)).To(Succeed())
+	var names []string
 	DeferCleanup(func(ctx SpecContext) {
-		if os.Getenv(envKeep) != "" && CurrentSpecReport().Failed() {
-			return
+		if os.Getenv(envKeep) == "" || !CurrentSpecReport().Failed() {
+			removeNamespaces(ctx, names)
 		}
+	}, NodeTimeout(4*time.Minute))
+	for range n {
+		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+			GenerateName: "e2e-", Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"},
+		}}
+		Expect(play.client.Create(ctx, ns)).To(Succeed())
+		names = append(names, ns.Name)
+	}
+	return names
+}
+
+func removeNamespaces(ctx context.Context, names []string) {
+	GinkgoHelper()
+	for _, name := range names {
+		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
 		Expect(client.IgnoreNotFound(play.client.Delete(ctx, ns))).To(Succeed())
-		// A Redis that is told to go waits for its successor, who will not come.
-		Eventually(func(g Gomega) {
-			g.Expect(play.client.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(ns.Name), client.GracePeriodSeconds(1))).To(Succeed())
-			err := play.client.Get(ctx, client.ObjectKeyFromObject(ns), ns)
-			g.Expect(apierrors.IsNotFound(err)).To(BeTrue(), "the namespace has gone")
-		}).WithContext(ctx).WithPolling(2 * time.Second).Should(Succeed())
-	}, NodeTimeout(2*time.Minute))
-	return ns.Name
+	}
+	Eventually(func(g Gomega) {
+		for _, name := range names { // a Redis that is told to go waits for its successor, who will not come
+			g.Expect(play.client.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(name), client.GracePeriodSeconds(1))).To(Succeed())
+		}
+		for _, name := range names {
+			err := play.client.Get(ctx, client.ObjectKey{Name: name}, &corev1.Namespace{})
+			g.Expect(apierrors.IsNotFound(err)).To(BeTrue(), "namespace %s has gone", name)
+		}
+	}).WithContext(ctx).WithTimeout(4 * time.Minute).WithPolling(2 * time.Second).Should(Succeed())
 }
 
 // settle waits until all is well, remembers that as how it was before, and returns it.

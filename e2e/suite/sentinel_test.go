@@ -41,7 +41,7 @@ const sentinelPatience = 7 * time.Minute
 // guard makes a Redis and its Sentinels in a new namespace, and waits until all is well with them.
 func guard(ctx context.Context, how guarding) *guarded {
 	GinkgoHelper()
-	s := &guarded{site: newSite(ctx, "")}
+	s := &guarded{site: newSite(newNamespaces(ctx, 1)[0], "")}
 	DeferCleanup(s.keepTracesOfFailure)
 	objects, err := how.objects(s.key.Namespace, play.image())
 	Expect(err).NotTo(HaveOccurred())

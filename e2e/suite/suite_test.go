@@ -54,6 +54,7 @@ func TestOnACluster(t *testing.T) {
 
 var _ = BeforeSuite(func(ctx SpecContext) {
 	Expect(play.LoadBinary(ctx, GinkgoWriter, chaosImage, "./e2e/cmd/chaos")).To(Succeed())
+	rememberFormer(ctx)
 	play.install(ctx, fromRoot(envInstaller, "dist/e2e-install.yaml"))
 }, NodeTimeout(5*time.Minute))
 

@@ -1,24 +1,46 @@
 package suite
 
 import (
+	"bytes"
+	"os"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/e2e/stage"
+)
+
+// nextVersion is an operator that is the same but for its name, and nextImage its image.
+const (
+	nextVersion = "e2e-next"
+	nextImage   = "localhost/redisha/operator:" + nextVersion
 )
 
 var _ = Describe("When the operator", Label("chaos", "upgrade"), func() {
-	repeated("is rolled out anew under load, nobody is promoted and no acknowledged write is lost", func(ctx SpecContext) {
-		s := begin(ctx, "operator rolled out anew", v1alpha1.RedisHASpec{})
-		was := *s.before.Status.Master
-		former, err := play.leader(ctx)
+	repeated("is upgraded under load, and back, nobody is promoted and no acknowledged write is lost", func(ctx SpecContext) {
+		Expect(play.LoadBinary(ctx, GinkgoWriter, nextImage, "./cmd/manager", "main.version="+nextVersion)).To(Succeed())
+		installer, err := os.ReadFile(fromRoot(envInstaller, "dist/e2e-install.yaml"))
 		Expect(err).NotTo(HaveOccurred())
+		next := bytes.ReplaceAll(installer, []byte(play.Images.Operator), []byte(nextImage))
+		Expect(next).NotTo(Equal(installer))
+		s := begin(ctx, "operator upgraded, and back", v1alpha1.RedisHASpec{})
+		was := *s.before.Status.Master
+		DeferCleanup(func(ctx SpecContext) { play.apply(ctx, installer) }, NodeTimeout(perScenario))
 		s.fault()
-		play.restartOperator(ctx)
+		play.apply(ctx, next)
 		play.operatorReady(ctx)
 		leader, err := play.leader(ctx)
 		Expect(err).NotTo(HaveOccurred())
-		Expect(leader.UID).NotTo(Equal(former.UID))
+		log, err := play.kube.CoreV1().Pods(stage.Namespace).GetLogs(leader.Name, &corev1.PodLogOptions{}).DoRaw(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(string(log)).To(ContainSubstring(nextVersion), "what the leader calls itself")
+		play.apply(ctx, installer)
+		play.operatorReady(ctx)
+		back, err := play.leader(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(back.Spec.Containers[0].Image).To(Equal(play.Images.Operator))
 		s.row.Reason = "none"
 		s.end(ctx, 0)
 		Expect(s.before.Status.Master.NodeRef).To(Equal(was.NodeRef))
