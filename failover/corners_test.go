@@ -105,6 +105,33 @@ func TestTheElectionAfterAnOutage(t *testing.T) {
 			w.node("r-2").Replication.Priority = 0
 			w.die("r-0")
 		}, "", ReasonNoCandidate},
+		"the last master's disk, though it does not know its history, wins over a restarted replica that was behind": {func(w *world) {
+			w.policy.Persistent = true
+			w.withKeys()
+			w.remove("r-2")
+			w.reboot("r-1", 800)
+			w.node("r-1").Replication.Keys = 4
+			w.restart("r-0", true)
+			w.node("r-0").Replication.Lineage = Lineage{ReplID: "anew", ReplID2: noReplID, SecondOffset: -1}
+		}, "r-0", ReasonNone},
+		"but not if that one holds more": {func(w *world) {
+			w.policy.Persistent = true
+			w.withKeys()
+			w.remove("r-2")
+			w.reboot("r-1", 800)
+			w.restart("r-0", true)
+			w.node("r-0").Replication.Lineage = Lineage{ReplID: "anew", ReplID2: noReplID, SecondOffset: -1}
+			w.node("r-0").Replication.Keys = 4
+		}, "r-1", ReasonNone},
+		"Strict leaves that to a person": {func(w *world) {
+			w.policy.Consistency, w.policy.Persistent = ConsistencyStrict, true
+			w.withKeys()
+			w.remove("r-2")
+			w.reboot("r-1", 800)
+			w.node("r-1").Replication.Keys = 4
+			w.restart("r-0", true)
+			w.node("r-0").Replication.Lineage = Lineage{ReplID: "anew", ReplID2: noReplID, SecondOffset: -1}
+		}, "", ReasonNoCandidate},
 		"Strict does not prefer the old master's disk to one with more": {func(w *world) {
 			w.policy.Consistency, w.policy.Persistent = ConsistencyStrict, true
 			for i, name := range []string{"r-0", "r-1", "r-2"} {

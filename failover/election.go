@@ -114,9 +114,8 @@ func elect(p Progress, policy Policy, obs Observation) election {
 	if wait, ok := mayComeWithMore(p, policy, obs, best); ok && len(known) == 0 {
 		return election{reason: ReasonWaitingForData, sentence: wait}
 	}
-	if i := slices.IndexFunc(obs.Nodes, func(n Node) bool { return policy.Persistent && p.emptyBeside(best, n) }); i >= 0 {
-		return election{reason: ReasonNoCandidate, sentence: fmt.Sprintf("%s is empty and had not caught up with the master, and %s has found %d key(s) on "+
-			"its volume that nobody can compare with that; a person has to choose", best.Name, obs.Nodes[i].Name, obs.Nodes[i].Replication.Keys)}
+	if disk, ok := besideDisks(p, policy, obs, best, len(known) > 0); ok {
+		return disk
 	}
 	if i := slices.IndexFunc(obs.Nodes, func(n Node) bool { return p.heldBack(n, best) }); i >= 0 && len(known) == 0 {
 		return election{reason: ReasonNoCandidate, sentence: fmt.Sprintf(
@@ -231,6 +230,46 @@ func (p Progress) emptyBeside(best, n Node) bool {
 	ours := n.Answers() && !p.isStray(n) && !p.isForeign(n)
 	behind := best.Replication.Keys == 0 && p.Lineage.Shared(best.Replication.Lineage) < p.Lineage.Offset
 	return behind && ours && n.Replication.Keys > 0 && p.Lineage.Shared(n.Replication.Lineage) < 0
+}
+
+// besideDisks looks at what others have found on their volumes, of a history that their volumes did not keep the name of.
+func besideDisks(p Progress, policy Policy, obs Observation, best Node, lived bool) (election, bool) {
+	if !policy.Persistent {
+		return election{}, false
+	}
+	if disk, ok := lastMastersDisk(p, policy, obs, best); ok && !lived {
+		return disk, true
+	}
+	i := slices.IndexFunc(obs.Nodes, func(n Node) bool { return p.emptyBeside(best, n) })
+	if i < 0 {
+		return election{}, false
+	}
+	return election{reason: ReasonNoCandidate, sentence: fmt.Sprintf("%s is empty and had not caught up with the master, and %s has found %d key(s) on "+
+		"its volume that nobody can compare with that; a person has to choose", best.Name, obs.Nodes[i].Name, obs.Nodes[i].Replication.Keys)}, true
+}
+
+// lastMastersDisk prefers what the last master has found on its volume to a restarted process that has less and is known to be
+// behind. A master that never had a replica saves no name of its history with its data (RDB's repl-id needs a backlog).
+func lastMastersDisk(p Progress, policy Policy, obs Observation, best Node) (election, bool) {
+	behind := p.Lineage.Shared(best.Replication.Lineage) < p.Lineage.Offset
+	i := slices.IndexFunc(obs.Nodes, func(n Node) bool { return p.unnamedDisk(n) && n.Replication.Keys > best.Replication.Keys })
+	if i < 0 || len(p.Led) > 0 || !behind {
+		return election{}, false
+	}
+	n := obs.Nodes[i]
+	if n.Replication.Priority == 0 || policy.Consistency == ConsistencyStrict {
+		return election{reason: ReasonNoCandidate, sentence: fmt.Sprintf("%s was restarted and is behind what the master had, and %s, the last "+
+			"master, has found %d key(s) on its volume that nobody can compare with that; a person has to choose", best.Name, n.Name, n.Replication.Keys)}, true
+	}
+	return election{candidate: &n, anew: true, sentence: fmt.Sprintf("%s was the last master and has found %d key(s) on its volume; %s was "+
+		"restarted, is behind, and has %d", n.Name, n.Replication.Keys, best.Name, best.Replication.Keys)}, true
+}
+
+// unnamedDisk reports the last master's pod, whose process has found data of a history without a name that we know.
+func (p Progress) unnamedDisk(n Node) bool {
+	r := n.Replication
+	usable := n.Answers() && r.Fenced() && !r.Loading && !r.Syncing && !n.Terminating
+	return usable && p.Old != nil && n.Name == p.Old.Pod && !p.isForeign(n) && p.Lineage.Shared(r.Lineage) < 0
 }
 
 // leavingWithMore names a node whose pod is being deleted and whose volume will come back with more than best holds.
