@@ -64,12 +64,19 @@ func (r *FailoverReconciler) SetupWithManager(mgr ctrl.Manager) error {
 			MaxConcurrentReconciles: max(r.Concurrent, 1),
 			// A standby keeps its caches warm: listing everything first would delay the failover it takes over.
 			EnableWarmup: ptr.To(true),
+			RateLimiter:  retries(),
 		}).
 		Complete(r)
 	if err != nil {
 		return fmt.Errorf("building the failover controller: %w", err)
 	}
 	return nil
+}
+
+// retries is after how long what has failed is tried again. Every wake counts as a failure while the API server refuses: the default,
+// which doubles up to 1000 s, could leave a failover waiting for minutes after the API server is well again.
+func retries() workqueue.TypedRateLimiter[reconcile.Request] {
+	return workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](5*time.Millisecond, time.Second)
 }
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]

@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/failover"
@@ -205,5 +206,17 @@ func TestConditionsSayWhatIsRefusedAndWhatIsOnlyWaitedFor(t *testing.T) {
 				t.Errorf("%s is %s because of %s: %s", c.Type, c.Status, c.Reason, c.Message)
 			}
 		})
+	}
+}
+
+func TestAfterAnOutageOfTheAPIServerAFailoverGoesOnWithinASecond(t *testing.T) {
+	limiter, request := retries(), reconcile.Request{}
+	for range 100 {
+		if wait := limiter.When(request); wait > time.Second {
+			t.Fatalf("the next attempt is %s away", wait)
+		}
+	}
+	if limiter.Forget(request); limiter.When(request) > 10*time.Millisecond {
+		t.Error("what worked meanwhile is not forgotten")
 	}
 }

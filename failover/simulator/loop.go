@@ -16,7 +16,7 @@ const (
 	retryPause     = 50 * time.Millisecond
 	requestTimeout = 5 * time.Second
 	firstBackoff   = 5 * time.Millisecond
-	mostBackoff    = 1000 * time.Second // of controller-runtime's default rate limiter
+	mostBackoff    = time.Second
 )
 
 // loop is the controller's queue with its one worker: observe, decide, persist, act, observe.
