@@ -20,7 +20,7 @@ GOLANGCI_LINT  := $(BIN)/golangci-lint
 .PHONY: help
 help: ## Show this list.
 	@awk 'BEGIN {FS = ":.*##"; printf "Usage: make TARGET [VARIABLE=value]\n"} \
-	/^[a-zA-Z_-]+:.*##/ {printf "  %-16s %s\n", $$1, $$2} \
+	/^[a-zA-Z0-9_-]+:.*##/ {printf "  %-16s %s\n", $$1, $$2} \
 	/^##@/ {printf "\n%s\n", substr($$0, 5)}' $(MAKEFILE_LIST)
 
 .PHONY: deps
