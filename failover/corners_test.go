@@ -35,6 +35,17 @@ func (w *world) unknown(name string) {
 	n.Replication.RunID, n.Replication.Lineage = "run-unseen", Lineage{ReplID: "unseen", ReplID2: noReplID, SecondOffset: -1, Offset: 900}
 }
 
+// twoDisksLeft leaves the master, with keys of a history without a name, and a replica that has come back with an old disk.
+func (w *world) twoDisksLeft(masters, replicas int64) {
+	w.policy.Persistent = true
+	w.withKeys()
+	w.remove("r-2")
+	w.reboot("r-1", 800)
+	w.restart("r-0", true)
+	w.node("r-0").Replication.Lineage = Lineage{ReplID: "anew", ReplID2: noReplID, SecondOffset: -1}
+	w.node("r-0").Replication.Keys, w.node("r-1").Replication.Keys = masters, replicas
+}
+
 func TestTheElectionAfterAnOutage(t *testing.T) {
 	tests := map[string]struct {
 		happen func(w *world)
@@ -106,31 +117,14 @@ func TestTheElectionAfterAnOutage(t *testing.T) {
 			w.die("r-0")
 		}, "", ReasonNoCandidate},
 		"the last master's disk, though it does not know its history, wins over a restarted replica that was behind": {func(w *world) {
-			w.policy.Persistent = true
-			w.withKeys()
-			w.remove("r-2")
-			w.reboot("r-1", 800)
-			w.node("r-1").Replication.Keys = 4
-			w.restart("r-0", true)
-			w.node("r-0").Replication.Lineage = Lineage{ReplID: "anew", ReplID2: noReplID, SecondOffset: -1}
+			w.twoDisksLeft(5, 4)
 		}, "r-0", ReasonNone},
 		"but not if that one holds more": {func(w *world) {
-			w.policy.Persistent = true
-			w.withKeys()
-			w.remove("r-2")
-			w.reboot("r-1", 800)
-			w.restart("r-0", true)
-			w.node("r-0").Replication.Lineage = Lineage{ReplID: "anew", ReplID2: noReplID, SecondOffset: -1}
-			w.node("r-0").Replication.Keys = 4
+			w.twoDisksLeft(4, 5)
 		}, "r-1", ReasonNone},
 		"Strict leaves that to a person": {func(w *world) {
-			w.policy.Consistency, w.policy.Persistent = ConsistencyStrict, true
-			w.withKeys()
-			w.remove("r-2")
-			w.reboot("r-1", 800)
-			w.node("r-1").Replication.Keys = 4
-			w.restart("r-0", true)
-			w.node("r-0").Replication.Lineage = Lineage{ReplID: "anew", ReplID2: noReplID, SecondOffset: -1}
+			w.policy.Consistency = ConsistencyStrict
+			w.twoDisksLeft(5, 4)
 		}, "", ReasonNoCandidate},
 		"Strict does not prefer the old master's disk to one with more": {func(w *world) {
 			w.policy.Consistency, w.policy.Persistent = ConsistencyStrict, true

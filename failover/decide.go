@@ -87,6 +87,11 @@ func (d *decider) view() view {
 	if d.next.Master != nil {
 		ref = d.next.Master.NodeRef
 	}
+	return d.viewOf(ref)
+}
+
+// viewOf looks at the observation from ref as the master.
+func (d *decider) viewOf(ref NodeRef) view {
 	v := newView(d.now, d.policy, d.obs, ref)
 	v.known = d.next.Known
 	return v
@@ -117,6 +122,11 @@ func (d *decider) failOver(f finding) Decision {
 
 // forced reports a request that overrules refusals.
 func (d *decider) forced() bool { return d.asked() && d.request.Verb == VerbForce }
+
+// takeUpForce writes down whom a person forces, in the middle of a failover.
+func (d *decider) takeUpForce() {
+	d.next.Forced, d.next.Request, d.next.Cause = d.request.Target, d.request.ID, CauseForced
+}
 
 // begin raises the epoch and writes down whom the failover or handover leaves, and why.
 func (d *decider) begin(cause Cause, v view) {

@@ -154,7 +154,7 @@ func (d *decider) block(actions []Action, reason Reason, sentence string) Decisi
 // blocked looks whether what was missing has come.
 func (d *decider) blocked() Decision {
 	if d.forced() {
-		d.next.Forced, d.next.Request, d.next.Cause = d.request.Target, d.request.ID, CauseForced
+		d.takeUpForce()
 	}
 	d.recognise()
 	d.acquaintFollowers()
@@ -227,11 +227,9 @@ func (d *decider) candidacy(ref NodeRef, n Node, found bool) Decision {
 // serving judges a candidate that was published and does not answer. It is the master, though the status does not name it yet:
 // clients may write to it, so that it is given up for what a master is given up for, and for nothing less.
 func (d *decider) serving(ref NodeRef) Decision {
-	v := newView(d.now, d.policy, d.obs, ref)
-	v.known = d.next.Known
-	f := diagnose(v)
+	f := diagnose(d.viewOf(ref))
 	if d.forced() {
-		d.next.Forced, d.next.Request, d.next.Cause = d.request.Target, d.request.ID, CauseForced
+		d.takeUpForce()
 		return d.anotherCandidate(fmt.Sprintf("a person forces a failover to %s (%s)", d.request.Target, f.sentence))
 	}
 	decision := d.hold(f.reason, "waiting for "+ref.Pod+", which is published", lookAgainSoon)
