@@ -193,7 +193,7 @@ func (d *decider) promoting() Decision {
 	}
 	ref := *d.next.Candidate
 	n, found := d.obs.Node(ref)
-	if !n.Answers() && d.obs.Published.Is(ref, d.next.Epoch) {
+	if !n.Answers() && d.obs.Published.LeadsTo(ref) {
 		return d.serving(ref)
 	}
 	return d.candidacy(ref, n, found)
@@ -224,8 +224,8 @@ func (d *decider) candidacy(ref NodeRef, n Node, found bool) Decision {
 	return d.published(n)
 }
 
-// serving judges a candidate that was published and does not answer. It is the master, though the status does not name it yet:
-// clients may write to it, so that it is given up for what a master is given up for, and for nothing less.
+// serving judges a candidate that clients are led to and that does not answer. It may be master, though the status does not name it
+// yet, and take writes without a replica: it is given up for what a master is given up for, and for nothing less.
 func (d *decider) serving(ref NodeRef) Decision {
 	f := diagnose(d.viewOf(ref))
 	if d.forced() {

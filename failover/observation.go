@@ -24,9 +24,15 @@ type Published struct {
 	Epoch int64
 }
 
-// Is reports whether the Service leads to ref, under epoch or a later one.
+// Is reports whether the Service leads to ref, by the word of epoch.
 func (p Published) Is(ref NodeRef, epoch int64) bool {
-	return p.Pod == ref.Pod && p.UID == ref.UID && p.IP == ref.IP && p.Epoch == epoch
+	return p.LeadsTo(ref) && p.Epoch == epoch
+}
+
+// LeadsTo reports whether the Service leads to ref, whoever said so: a process that was restarted in the pod of a master is still
+// where clients look for one.
+func (p Published) LeadsTo(ref NodeRef) bool {
+	return p.Pod == ref.Pod && p.UID == ref.UID && p.IP == ref.IP
 }
 
 // Node finds the pod of ref: same name and same UID. A re-created pod is another node.

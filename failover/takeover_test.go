@@ -169,6 +169,41 @@ func TestAPublishedCandidateIsGivenUpOnlyForWhatAMasterIsGivenUpFor(t *testing.T
 	}
 }
 
+func TestASilentCandidateIsKeptWhileClientsAreStillLedToItFromBefore(t *testing.T) {
+	for name, test := range map[string]struct {
+		published bool
+		keeps     bool
+	}{
+		"its pod was the master's, and is still published": {true, true},
+		"nobody is led to it": {false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := settled(t, 2) // both lose their memory: whoever is promoted has nobody to follow it, and accepts writes alone
+			w.die("r-1")
+			w.restart("r-0", false)
+			w.onAction = func(a Action) bool { _, publishes := a.(Publish); return !publishes }
+			for range 20 {
+				w.once()
+			}
+			w.onAction = nil
+			if w.progress.State != StatePromoting || w.progress.Candidate.Pod != "r-0" || w.node("r-0").Replication.MinReplicas != 0 {
+				t.Fatalf("state %s\n%s", w.progress.State, strings.Join(w.log, "\n"))
+			}
+			if !test.published {
+				w.pub = Published{}
+			}
+			epoch := w.progress.Epoch
+			w.hang("r-0")
+			w.restart("r-1", false)
+			w.sleep(10 * time.Second)
+			w.run()
+			if keeps := w.progress.Epoch == epoch; keeps != test.keeps {
+				t.Errorf("epoch %d after %d: master %q\n%s", w.progress.Epoch, epoch, w.master(), strings.Join(w.log, "\n"))
+			}
+		})
+	}
+}
+
 func TestNothingIsDoneOnEvidenceThatHasGrownOldWhileItWasPersisted(t *testing.T) {
 	w := settled(t, 2)
 	w.restart("r-0", true)
