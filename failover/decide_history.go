@@ -80,10 +80,11 @@ func (d *decider) disown() {
 	}
 }
 
-// elsewhere reports a replica that is in sync with an address that is none of our nodes', now or before.
+// elsewhere reports a replica that is in sync with an address that is none of our nodes', now or before, and got a history from there
+// that is not ours.
 func (d *decider) elsewhere(n Node) bool {
 	r := n.Replication
-	return n.Answers() && r.Role == RoleReplica && r.LinkUp && !r.Syncing && !d.ours(r.MasterHost)
+	return n.Answers() && r.Role == RoleReplica && r.LinkUp && !r.Syncing && !d.ours(r.MasterHost) && !d.next.descends(r.Lineage)
 }
 
 // ours reports an address that is one of our nodes', was one, or is the fence.

@@ -17,9 +17,15 @@ func (p Progress) knows(n Node) bool {
 // one in the same pod that has found data on its volume.
 func (p Progress) isForeign(n Node) bool {
 	r := n.Replication
-	return p.Lineage.Shared(r.Lineage) < 0 && slices.ContainsFunc(p.Known, func(k KnownNode) bool {
+	return !p.descends(r.Lineage) && slices.ContainsFunc(p.Known, func(k KnownNode) bool {
 		return k.Limitation == LimitForeign && k.Pod == n.Name && (k.RunID == r.RunID && k.UID == n.UID || r.Keys > 0)
 	})
+}
+
+// descends reports a history that is the lost one, or was a former master's of ours, whatever address it was got from: of where they
+// were, nobody keeps more than the last.
+func (p Progress) descends(l Lineage) bool {
+	return p.Lineage.Shared(l) >= 0 || slices.Contains(p.Retired, l.ReplID)
 }
 
 // led reports a process that we made a master in the running failover, or were about to, or the one that has loaded what such a

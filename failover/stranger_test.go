@@ -75,6 +75,20 @@ func TestTheDataOfAnotherRedisHAIsNeverPromoted(t *testing.T) {
 	}
 }
 
+func TestAReplicaThatFollowsWhereAFormerMasterWasHoldsOurData(t *testing.T) {
+	w := settled(t, 3)
+	w.write(1000, nil)
+	w.followStranger("r-1") // the address of a pod that two failovers have made us forget
+	w.node("r-1").Replication.Lineage.ReplID = "former"
+	w.progress.retire("former")
+	w.reboot("r-0", 0)
+	w.reboot("r-2", 0)
+	w.run()
+	if w.progress.State != StateBlocked || w.node("r-0").Replication.Role == RoleMaster || w.node("r-2").Replication.Role == RoleMaster {
+		t.Errorf("master %s in state %s: an empty node replaces the only one with data\n%s", w.master(), w.progress.State, w.story())
+	}
+}
+
 func TestAHandoverDoesNotHandOverTheDataOfAnotherRedisHA(t *testing.T) {
 	// The operator dies in the middle of a handover; meanwhile a person points the demoted master elsewhere, and it drags its
 	// replicas along.
