@@ -57,12 +57,16 @@ func podSpec(rha *v1alpha1.RedisHA, extra v1alpha1.PodTemplateSpec) corev1.PodSp
 	return spec
 }
 
+// startCommand forbids core dumps. A Redis that cannot persist what it replicates panics, and where the kernel's core_pattern is a
+// plain name, its memory would go into its working directory: the volume that was full, and then stays so.
+const startCommand = "ulimit -c 0; exec redis-server " + configDir + "/redis.conf"
+
 func redisContainer(rha *v1alpha1.RedisHA, extra v1alpha1.PodTemplateSpec) corev1.Container {
 	return corev1.Container{
 		Name:            RedisContainer,
 		Image:           orDefault(rha.Spec.Image, v1alpha1.DefaultImage),
 		ImagePullPolicy: rha.Spec.ImagePullPolicy,
-		Command:         []string{"redis-server", configDir + "/redis.conf"},
+		Command:         []string{"sh", "-c", startCommand},
 		Ports: []corev1.ContainerPort{{
 			Name: RedisPortName, ContainerPort: RedisPort, Protocol: corev1.ProtocolTCP,
 		}},

@@ -2,10 +2,12 @@ package resources_test
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -42,7 +44,8 @@ func startRedis(t *testing.T, rha *v1alpha1.RedisHA) *server {
 		"dir /data", "dir "+s.dir,
 		"/etc/redisha-auth", s.dir,
 	).Replace(data["redis.conf"]))
-	s.process = exec.Command("redis-server", filepath.Join(s.dir, "redis.conf"))
+	command := resources.StatefulSet(rha, 3).Spec.Template.Spec.Containers[0].Command
+	s.process = exec.Command(command[0], command[1], strings.ReplaceAll(command[2], "/etc/redisha/redis.conf", filepath.Join(s.dir, "redis.conf")))
 	var output strings.Builder
 	s.process.Stdout, s.process.Stderr = &output, &output
 	if err := s.process.Start(); err != nil {
@@ -125,6 +128,17 @@ func TestRedisBootsFencedWithThePasswordOfTheSecret(t *testing.T) {
 				t.Errorf("save is %q, want %q", out, wantSave)
 			}
 		})
+	}
+}
+
+func TestACrashLeavesNoCoreOnTheVolume(t *testing.T) {
+	s := startRedis(t, full())
+	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", s.process.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !regexp.MustCompile(`Max core file size +0 +0 `).Match(limits) {
+		t.Errorf("it may dump its memory:\n%s", limits)
 	}
 }
 

@@ -45,9 +45,7 @@ var _ = Describe("When the master needs more memory than it may have", Label("ch
 
 var _ = Describe("When the master's disk is full", Label("chaos", "disk"), func() {
 	const watched = 10 * time.Second // more than three times down-after
-	// Pending: in one of two runs the disk was full again, or still, after the filler had been removed, and the demoted master, which
-	// had crashed, began a full sync ten times a second. Why is not known yet.
-	repeated("it stays master and takes no writes, a person hands over, and no acknowledged write is lost", Pending, func(ctx SpecContext) {
+	repeated("it stays master and takes no writes, a person hands over, and no acknowledged write is lost", func(ctx SpecContext) {
 		s := create(ctx, "master's disk full, handed over by hand", stored(v1alpha1.RetentionDelete))
 		s.settle(ctx)
 		former := s.before.Status.Master.Pod
