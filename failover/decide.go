@@ -87,14 +87,7 @@ func (d *decider) view() view {
 	if d.next.Master != nil {
 		ref = d.next.Master.NodeRef
 	}
-	return d.viewOf(ref)
-}
-
-// viewOf looks at the observation from ref as the master.
-func (d *decider) viewOf(ref NodeRef) view {
-	v := newView(d.now, d.policy, d.obs, ref)
-	v.known = d.next.Known
-	return v
+	return newView(d.now, d.policy, d.obs, ref)
 }
 
 // failOver begins a failover away from the present master: the intent. Nothing was touched yet.

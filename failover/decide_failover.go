@@ -227,7 +227,7 @@ func (d *decider) candidacy(ref NodeRef, n Node, found bool) Decision {
 // serving judges a candidate that clients are led to and that does not answer. It may be master, though the status does not name it
 // yet, and take writes without a replica: it is given up for what a master is given up for, and for nothing less.
 func (d *decider) serving(ref NodeRef) Decision {
-	f := diagnose(d.viewOf(ref))
+	f := diagnose(newView(d.now, d.policy, d.obs, ref))
 	if d.forced() {
 		d.takeUpForce()
 		return d.anotherCandidate(fmt.Sprintf("a person forces a failover to %s (%s)", d.request.Target, f.sentence))

@@ -147,6 +147,11 @@ func TestAMasterOutOfReachTogetherWithAReplicaIsLeftAlone(t *testing.T) {
 			w.hang("r-2")
 			w.node("r-2").Sampled = false
 		}, "r-0"},
+		"one that was attached after the last picture, by a predecessor": {func(w *world) {
+			w.hang("r-2")
+			w.node("r-2").Sampled = false
+			w.progress.Known[2].Attached, w.progress.Known[2].LinkUp = false, false
+		}, "r-0"},
 		"one that is proven dead is no company": {func(w *world) {
 			w.hang("r-2")
 			w.node("r-2").Exited = true

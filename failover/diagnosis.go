@@ -175,7 +175,7 @@ func matchAccompanied(v view) (string, bool) {
 	if !v.outOfReach() || len(v.witnesses) == 0 || len(company) < max(1, v.master.Replication.MinReplicas) {
 		return "", false
 	}
-	return fmt.Sprintf("master %s is out of our reach, and so is %s, which replicates from it: together they may go on without us",
+	return fmt.Sprintf("master %s is out of our reach, and so is %s, which may replicate from it: together they may go on without us",
 		v.ref.Pod, strings.Join(company, ", ")), true
 }
 

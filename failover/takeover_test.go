@@ -175,7 +175,7 @@ func TestASilentCandidateIsKeptWhileClientsAreStillLedToItFromBefore(t *testing.
 		keeps     bool
 	}{
 		"its pod was the master's, and is still published": {true, true},
-		"nobody is led to it": {false, false},
+		"nobody is led to it":                              {false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := settled(t, 2) // both lose their memory: whoever is promoted has nobody to follow it, and accepts writes alone

@@ -1,9 +1,6 @@
 package failover
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // view is the observation as seen from the present master; what the diagnosis table looks at.
 type view struct {
@@ -15,7 +12,6 @@ type view struct {
 	master    Node
 	others    []Node
 	witnesses []witness
-	known     []KnownNode // the last settled picture
 }
 
 // witness is a reachable replica's testimony about the master.
@@ -91,12 +87,10 @@ func (v view) company() []string {
 	return names
 }
 
-// wasAttached reports that n had its link to the master up when it was last heard; for one that was never heard, by the picture.
+// wasAttached reports that n had its link to the master up when it was last heard. Of one that was never heard it has to be supposed:
+// a predecessor of ours may have attached it after the last picture was written down.
 func (v view) wasAttached(n Node) bool {
-	if n.Sampled {
-		return n.Follows(v.ref.IP) && n.Replication.LinkUp
-	}
-	return slices.ContainsFunc(v.known, func(k KnownNode) bool { return k.UID == n.UID && (k.Attached || k.Goal > 0) })
+	return !n.Sampled || n.Follows(v.ref.IP) && n.Replication.LinkUp
 }
 
 // attached reports whether n replicates from the master, with its link up and no sync running.
