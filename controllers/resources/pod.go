@@ -78,11 +78,12 @@ func redisContainer(rha *v1alpha1.RedisHA, extra v1alpha1.PodTemplateSpec) corev
 			{Name: authVolume, MountPath: authDir, ReadOnly: true},
 			{Name: tmpVolume, MountPath: "/tmp"},
 		}, extra.ExtraVolumeMounts...),
+		// Each exec costs a node some 50 ms of CPU (containerd, runc and a shell), so that they are not asked often.
 		// A minute: a hung Redis is the failover controller's business at once, and
 		// the kubelet's only if it stays hung.
-		LivenessProbe: probe("live", 10, 5, 6),
-		// Short: a rollout waits for it after every pod.
-		ReadinessProbe: probe("ready", 2, 3, 3),
+		LivenessProbe: probe("live", 20, 5, 3),
+		// Short all the same: a rollout waits for it after every pod.
+		ReadinessProbe: probe("ready", 5, 3, 2),
 		Lifecycle: &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{
 			Exec: &corev1.ExecAction{Command: []string{"sh", configDir + "/prestop.sh"}},
 		}},

@@ -29,8 +29,7 @@ var _ = Describe("When many masters", Label("chaos", "many"), func() {
 		}
 		return ptr.To[int32](2)
 	}
-	// Pending: 20 sets and their clients were more than 2 cores could do (load average 138), and it ran out of its time.
-	repeated("die in the same second, a replica takes over for each of them", Pending, func(ctx SpecContext) {
+	repeated("die in the same second, a replica takes over for each of them", func(ctx SpecContext) {
 		var scenes []*scene
 		for i, namespace := range newNamespaces(ctx, many) {
 			scenes = append(scenes, createIn(ctx, namespace, "20 masters killed in the same second", v1alpha1.RedisHASpec{Replicas: size(i)}))
