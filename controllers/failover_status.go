@@ -30,7 +30,7 @@ func applyDecision(rha *v1alpha1.RedisHA, d failover.Decision) {
 
 func conditionsOf(rha *v1alpha1.RedisHA, d failover.Decision, obs failover.Observation) []metav1.Condition {
 	return []metav1.Condition{
-		availableCondition(d, obs), readyCondition(rha, d, obs), initializedCondition(d),
+		availableCondition(rha, d, obs), readyCondition(rha, d, obs), initializedCondition(d),
 		possibleCondition(rha, d), pausedCondition(d), blockedCondition(d),
 	}
 }
@@ -43,7 +43,7 @@ func condition(kind string, is bool, reason, message string) metav1.Condition {
 	return c
 }
 
-func availableCondition(d failover.Decision, obs failover.Observation) metav1.Condition {
+func availableCondition(rha *v1alpha1.RedisHA, d failover.Decision, obs failover.Observation) metav1.Condition {
 	m := d.Next.Master
 	switch {
 	case m == nil:
@@ -55,7 +55,7 @@ func availableCondition(d failover.Decision, obs failover.Observation) metav1.Co
 	}
 	n, ok := obs.Node(m.NodeRef)
 	if ok && (n.Contact == failover.ContactAnswering || n.Contact == failover.ContactNone) {
-		return servingCondition(n)
+		return servingCondition(rha, n)
 	}
 	lives := []failover.Reason{failover.ReasonVetoed, failover.ReasonDenied, failover.ReasonAccompanied, failover.ReasonUnfenced}
 	if slices.Contains(lives, d.Reason) { // or may live, and others may well reach it
@@ -68,10 +68,16 @@ func availableCondition(d failover.Decision, obs failover.Observation) metav1.Co
 
 // servingCondition is about a master that answers. One whose replicas have all gone silent refuses writes, because nobody can tell
 // whether it is not the one that is cut off.
-func servingCondition(master failover.Node) metav1.Condition {
-	if r := master.Replication; master.Answers() && r.Followers < r.MinReplicas {
+func servingCondition(rha *v1alpha1.RedisHA, master failover.Node) metav1.Condition {
+	r := master.Replication
+	switch {
+	case !master.Answers():
+	case r.Followers < r.MinReplicas:
 		return condition(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonTooFewReplicas, fmt.Sprintf(
 			"master %s refuses writes until %d replica(s) follow it (min-replicas-to-write); %d do", master.Name, r.MinReplicas, r.Followers))
+	case r.AOFFailed || r.SaveFailed && resources.RefusesWritesUnsaved(rha):
+		return condition(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonMasterCannotPersist, fmt.Sprintf(
+			"master %s refuses writes because it cannot persist them (MISCONF): is its volume full? Make room, or hand over to a pod that has some", master.Name))
 	}
 	return condition(v1alpha1.ConditionAvailable, true, v1alpha1.ReasonMasterServing, "master "+master.Name+" serves")
 }
@@ -90,7 +96,7 @@ func attachedReplicas(p failover.Progress) int {
 func readyCondition(rha *v1alpha1.RedisHA, d failover.Decision, obs failover.Observation) metav1.Condition {
 	want := int(resources.Replicas(rha))
 	attached := attachedReplicas(d.Next)
-	available := availableCondition(d, obs)
+	available := availableCondition(rha, d, obs)
 	switch {
 	case available.Status != metav1.ConditionTrue:
 		return condition(v1alpha1.ConditionReady, false, available.Reason, available.Message)

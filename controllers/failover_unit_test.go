@@ -176,6 +176,9 @@ func TestConditionsSayWhatIsRefusedAndWhatIsOnlyWaitedFor(t *testing.T) {
 	rha := &v1alpha1.RedisHA{}
 	served := failover.Progress{Initialized: true, State: failover.StateStable, Master: &failover.Master{NodeRef: failover.NodeRef{Pod: "r-0", UID: "u"}}}
 	silent := failover.Observation{Nodes: []failover.Node{{Name: "r-0", UID: "u", Contact: failover.ContactSilent}}}
+	answering := func(r failover.Replication) failover.Observation {
+		return failover.Observation{Nodes: []failover.Node{{Name: "r-0", UID: "u", Contact: failover.ContactAnswering, Sampled: true, Replication: r}}}
+	}
 	for name, tc := range map[string]struct {
 		decision  failover.Decision
 		obs       failover.Observation
@@ -192,9 +195,12 @@ func TestConditionsSayWhatIsRefusedAndWhatIsOnlyWaitedFor(t *testing.T) {
 			v1alpha1.ConditionBlocked, metav1.ConditionTrue, string(failover.ReasonSplitBrain), "2 nodes are master"},
 		"nobody can tell": {failover.Decision{Next: served, Reason: failover.ReasonNoWitness}, silent,
 			v1alpha1.ConditionAvailable, metav1.ConditionFalse, v1alpha1.ReasonMasterUnreachable, "r-0"},
-		"no replica is left": {failover.Decision{Next: served}, failover.Observation{Nodes: []failover.Node{{Name: "r-0", UID: "u",
-			Contact: failover.ContactAnswering, Sampled: true, Replication: failover.Replication{Role: failover.RoleMaster, MinReplicas: 1}}}},
+		"no replica is left": {failover.Decision{Next: served}, answering(failover.Replication{Role: failover.RoleMaster, MinReplicas: 1}),
 			v1alpha1.ConditionAvailable, metav1.ConditionFalse, v1alpha1.ReasonTooFewReplicas, "refuses writes"},
+		"its volume is full": {failover.Decision{Next: served}, answering(failover.Replication{Role: failover.RoleMaster, AOFFailed: true}),
+			v1alpha1.ConditionAvailable, metav1.ConditionFalse, v1alpha1.ReasonMasterCannotPersist, "MISCONF"},
+		"a snapshot failed that nobody asked for": {failover.Decision{Next: served}, answering(failover.Replication{Role: failover.RoleMaster, SaveFailed: true}),
+			v1alpha1.ConditionAvailable, metav1.ConditionTrue, v1alpha1.ReasonMasterServing, ""},
 		"a replica may be with it": {failover.Decision{Next: served, Reason: failover.ReasonAccompanied, Verdict: "so is r-1"}, silent,
 			v1alpha1.ConditionAvailable, metav1.ConditionUnknown, v1alpha1.ReasonMasterUnreachable, "so is r-1"},
 		"a replica can tell": {failover.Decision{Next: served, Reason: failover.ReasonVetoed, Verdict: "r-1 still replicates"}, silent,

@@ -101,6 +101,8 @@ type Replication struct {
 	Keys        int64         // over all databases
 	Followers   int           // replicas that are connected and online
 	MinReplicas int           // min-replicas-to-write; negative when unknown
+	AOFFailed   bool          // it could not write its append-only file, and refuses writes until it can (MISCONF)
+	SaveFailed  bool          // its last snapshot failed; most refuse writes then as well (stop-writes-on-bgsave-error)
 }
 
 // Fenced reports whether the node replicates from the fence address.

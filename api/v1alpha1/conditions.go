@@ -30,6 +30,8 @@ const (
 	ReasonMasterUnreachable = "MasterUnreachable"
 	// ReasonTooFewReplicas: the master refuses writes until a replica follows it.
 	ReasonTooFewReplicas = "TooFewReplicas"
+	// ReasonMasterCannotPersist: the master refuses writes since it failed to write its append-only file or a snapshot (MISCONF).
+	ReasonMasterCannotPersist = "MasterCannotPersist"
 	// ReasonFailoverInProgress: a replica is being promoted.
 	ReasonFailoverInProgress = "FailoverInProgress"
 )

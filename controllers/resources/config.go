@@ -80,6 +80,21 @@ func defaultSettings(persistent bool) map[string]string {
 	return settings
 }
 
+// RefusesWritesUnsaved reports whether its Redis refuses writes while its last snapshot has failed: where it takes snapshots, unless
+// stop-writes-on-bgsave-error is off.
+func RefusesWritesUnsaved(rha *v1alpha1.RedisHA) bool {
+	settings := effectiveSettings(rha)
+	return strings.Trim(settings["save"], `"' `) != "" && settings["stop-writes-on-bgsave-error"] != "no"
+}
+
+func effectiveSettings(rha *v1alpha1.RedisHA) map[string]string {
+	settings := defaultSettings(rha.Spec.Storage != nil)
+	for name, value := range rha.Spec.Config {
+		settings[name] = string(value)
+	}
+	return settings
+}
+
 // repeated settings take that many words a line; Redis before 7.0 knows no
 // longer lines.
 var repeated = map[string]int{"save": 2, "client-output-buffer-limit": 4}
@@ -87,10 +102,7 @@ var repeated = map[string]int{"save": 2, "client-output-buffer-limit": 4}
 // RedisConf is the text of redis.conf, with one setting a line and no password.
 // It is valid for Redis 6.2 and later and for Valkey.
 func RedisConf(rha *v1alpha1.RedisHA) string {
-	settings := defaultSettings(rha.Spec.Storage != nil)
-	for name, value := range rha.Spec.Config {
-		settings[name] = string(value)
-	}
+	settings := effectiveSettings(rha)
 	var b strings.Builder
 	b.WriteString("# Written by redisha; change it in spec.config of the RedisHA.\n")
 	for _, name := range slices.Sorted(maps.Keys(settings)) {

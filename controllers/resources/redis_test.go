@@ -131,6 +131,27 @@ func TestRedisBootsFencedWithThePasswordOfTheSecret(t *testing.T) {
 	}
 }
 
+func TestWritesAreRefusedAfterAFailedSnapshotWhereSnapshotsAreWanted(t *testing.T) {
+	stored := func(config map[string]v1alpha1.ConfigValue) *v1alpha1.RedisHA {
+		rha := full()
+		rha.Spec.Config = config
+		return rha
+	}
+	for name, test := range map[string]struct {
+		rha  *v1alpha1.RedisHA
+		want bool
+	}{
+		"without storage":          {minimal(), false},
+		"with storage":             {stored(nil), true},
+		"without snapshots":        {stored(map[string]v1alpha1.ConfigValue{"save": `""`}), false},
+		"and Redis is told not to": {stored(map[string]v1alpha1.ConfigValue{"stop-writes-on-bgsave-error": "no"}), false},
+	} {
+		if got := resources.RefusesWritesUnsaved(test.rha); got != test.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}
+
 func TestACrashLeavesNoCoreOnTheVolume(t *testing.T) {
 	s := startRedis(t, full())
 	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", s.process.Process.Pid))

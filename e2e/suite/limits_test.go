@@ -7,6 +7,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -59,6 +60,9 @@ var _ = Describe("When the master's disk is full", Label("chaos", "disk"), func(
 		full.fill(ctx)
 		Eventually(func() (string, error) { return play.redis(ctx, victim, "set", "one", "more") }).WithContext(ctx).
 			Should(ContainSubstring("MISCONF"))
+		Eventually(func() string {
+			return meta.FindStatusCondition(s.get(ctx).Status.Conditions, v1alpha1.ConditionAvailable).Reason
+		}).WithContext(ctx).Should(Equal(v1alpha1.ReasonMasterCannotPersist))
 		Consistently(func(g Gomega) {
 			status := s.get(ctx).Status
 			g.Expect(status.Failover.State).To(Equal(v1alpha1.StateStable))

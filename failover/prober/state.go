@@ -147,6 +147,8 @@ func replication(i redisclient.Info) failover.Replication {
 		Keys:        i.Keys,
 		Followers:   followers,
 		MinReplicas: i.MinReplicas,
+		AOFFailed:   i.AOFEnabled && !i.AOFLastWriteOK,
+		SaveFailed:  !i.RDBLastSaveOK,
 	}
 }
 
@@ -158,6 +160,7 @@ type kind struct {
 	role                             failover.Role
 	masterPort                       int
 	linkUp, syncing, loading         bool
+	aofFailed, saveFailed            bool
 	replID, replID2                  string
 	priority, followers, minReplicas int
 }
@@ -167,7 +170,7 @@ func (s *state) kind() kind {
 	return kind{
 		contact: s.node.Contact, sampled: s.node.Sampled, stale: s.node.Stale,
 		runID: r.RunID, masterHost: r.MasterHost, role: r.Role, masterPort: r.MasterPort,
-		linkUp: r.LinkUp, syncing: r.Syncing, loading: r.Loading,
+		linkUp: r.LinkUp, syncing: r.Syncing, loading: r.Loading, aofFailed: r.AOFFailed, saveFailed: r.SaveFailed,
 		replID: r.Lineage.ReplID, replID2: r.Lineage.ReplID2,
 		priority: r.Priority, followers: r.Followers, minReplicas: r.MinReplicas,
 	}

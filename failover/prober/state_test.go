@@ -19,7 +19,7 @@ func replica() redisclient.Info {
 	return redisclient.Info{
 		RunID: "run-1", Role: redisclient.RoleReplica, MasterHost: "10.0.0.1", MasterPort: 6379, LinkUp: true, LinkDownFor: redisclient.Unknown,
 		LastIO: time.Second, ReplID: "a", ReplID2: "0", SecondOffset: -1, Offset: 120, AppliedOffset: 100,
-		Priority: 100, Keys: 7,
+		Priority: 100, Keys: 7, RDBLastSaveOK: true, AOFLastWriteOK: true,
 		ConnectedReplicas: []redisclient.ConnectedReplica{{State: "online"}, {State: "wait_bgsave"}},
 	}
 }
@@ -39,6 +39,30 @@ func TestASampleIsWhatTheCoreNeedsOfInfo(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, sampled().node.Replication); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestARedisThatCannotPersistIsSeen(t *testing.T) {
+	for name, test := range map[string]struct {
+		spoil     func(i *redisclient.Info)
+		aof, save bool
+	}{
+		"its append-only file":            {func(i *redisclient.Info) { i.AOFEnabled, i.AOFLastWriteOK = true, false }, true, false},
+		"one that is off since it failed": {func(i *redisclient.Info) { i.AOFLastWriteOK = false }, false, false},
+		"a snapshot":                      {func(i *redisclient.Info) { i.RDBLastSaveOK = false }, false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, info := sampled(), replica()
+			before := s.kind()
+			test.spoil(&info)
+			s.record(outcome{began: start, ended: start, info: info})
+			if r := s.node.Replication; r.AOFFailed != test.aof || r.SaveFailed != test.save {
+				t.Errorf("AOF failed: %t, snapshot failed: %t", r.AOFFailed, r.SaveFailed)
+			}
+			if wakes := s.kind() != before; wakes != (test.aof || test.save) {
+				t.Errorf("it wakes the controller: %t", wakes)
+			}
+		})
 	}
 }
 
