@@ -152,6 +152,17 @@ func TestAMasterOutOfReachTogetherWithAReplicaIsLeftAlone(t *testing.T) {
 			w.node("r-2").Sampled = false
 			w.progress.Known[2].Attached, w.progress.Known[2].LinkUp = false, false
 		}, "r-0"},
+		"one that was told to follow, and was not heard since": {func(w *world) {
+			w.link(w.node("r-2"), false, -1)
+			w.node("r-2").Replication.MasterHost = FenceHost
+			w.hang("r-2")
+			w.node("r-2").Stale = true
+		}, "r-0"},
+		"one in the middle of a full sync": {func(w *world) {
+			w.link(w.node("r-2"), false, -1)
+			w.node("r-2").Replication.Syncing = true
+			w.hang("r-2")
+		}, "r-0"},
 		"one that is proven dead is no company": {func(w *world) {
 			w.hang("r-2")
 			w.node("r-2").Exited = true

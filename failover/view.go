@@ -87,10 +87,12 @@ func (v view) company() []string {
 	return names
 }
 
-// wasAttached reports that n had its link to the master up when it was last heard. Of one that was never heard it has to be supposed:
-// a predecessor of ours may have attached it after the last picture was written down.
+// wasAttached reports that n had its link to the master up when it was last heard, or was about to. Of one that was never heard it has
+// to be supposed, for a predecessor of ours may have attached it after the last picture was written down; and of one that was told to
+// do something, and not heard since.
 func (v view) wasAttached(n Node) bool {
-	return !n.Sampled || n.Follows(v.ref.IP) && n.Replication.LinkUp
+	r := n.Replication
+	return !n.Sampled || n.Stale || n.Follows(v.ref.IP) && (r.LinkUp || r.Syncing)
 }
 
 // attached reports whether n replicates from the master, with its link up and no sync running.
