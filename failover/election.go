@@ -289,22 +289,22 @@ func reseed(p Progress, policy Policy, obs Observation, limits []string) electio
 	if wait, ok := awaited(p, obs); ok {
 		return election{reason: ReasonWaitingForData, sentence: wait}
 	}
-	fit, most, lived := seeds(p, obs)
+	fit, unfit, lived := seeds(p, obs)
 	slices.SortFunc(fit, func(a, b Node) int { return bySeed(a, b, p, policy) })
 	if i := slices.IndexFunc(obs.Nodes, p.isStray); i >= 0 && !lived {
 		return election{reason: ReasonSplitBrain, sentence: fmt.Sprintf("%s is a master with data of its own (%d keys), and nobody holds the "+
 			"history that was lost; a person has to choose", obs.Nodes[i].Name, obs.Nodes[i].Replication.Keys)}
 	}
-	if lived || len(fit) == 0 || fit[0].Replication.Keys == 0 && most > 0 || guesses(policy, fit) {
+	if lived || len(fit) == 0 || outweighed(p, policy, fit[0], unfit) || guesses(policy, fit) {
 		return election{reason: ReasonNoCandidate, sentence: fmt.Sprint("no node may be promoted: ", limits)}
 	}
 	return election{candidate: &fit[0], anew: true, sentence: fmt.Sprintf(
 		"every process was restarted and no lineage survived; %s starts a new one with %d key(s)", fit[0].Name, fit[0].Replication.Keys)}
 }
 
-// seeds returns the nodes that a new lineage may begin with, and how many keys the others hold at most. If one lived through it and
-// may not be promoted, its data is not ours to overrule by an empty or an older one.
-func seeds(p Progress, obs Observation) (fit []Node, most int64, lived bool) {
+// seeds returns the nodes that a new lineage may begin with, and those that may not be promoted. If one holds the lost history, its
+// data is not ours to overrule by an empty or an older one.
+func seeds(p Progress, obs Observation) (fit, unfit []Node, lived bool) {
 	for _, n := range obs.Nodes {
 		switch {
 		case !n.Answers() || p.isForeign(n):
@@ -313,10 +313,19 @@ func seeds(p Progress, obs Observation) (fit []Node, most int64, lived bool) {
 		case !n.Terminating && !n.Replication.Syncing && n.Replication.Priority != 0:
 			fit = append(fit, n)
 		default:
-			most = max(most, n.Replication.Keys)
+			unfit = append(unfit, n)
 		}
 	}
-	return fit, most, lived
+	return fit, unfit, lived
+}
+
+// outweighed reports that one who may not be promoted holds more than best, and that it is not for us to prefer best all the same:
+// because best is empty, because what the other holds is no leftover of a volume, or because it would be a guess under Strict.
+func outweighed(p Progress, policy Policy, best Node, unfit []Node) bool {
+	return slices.ContainsFunc(unfit, func(n Node) bool {
+		weighs := best.Replication.Keys == 0 || p.lived(n) || policy.Consistency == ConsistencyStrict
+		return weighs && n.Replication.Keys > best.Replication.Keys
+	})
 }
 
 // guesses reports that to choose the first means to prefer it to one with more data, which Strict leaves to a person.
