@@ -85,16 +85,15 @@ func TestTheElectionAfterAnOutage(t *testing.T) {
 			w.reboot("r-1", 0)
 			w.reboot("r-0", 0)
 		}, "r-2", ReasonNone},
-		"a disk is not preferred to more that lives on where it may not be promoted, though by a name that nobody knows": {func(w *world) {
-			w.policy.Persistent = true
-			n := w.node("r-2")
-			n.Replication.Keys, n.Replication.Priority, n.Replication.Lineage.ReplID = 5, 0, "unseen"
-			for i := range w.progress.Known {
-				w.progress.Known[i].Attached = false
-			}
+		"Strict does not prefer a disk to more that lives on where it may not be promoted": {func(w *world) {
+			w.policy.Consistency, w.policy.Persistent = ConsistencyStrict, true
 			w.reboot("r-1", 0)
 			w.reboot("r-0", 0)
-			w.node("r-0").Replication.Keys, w.node("r-1").Replication.Keys = 3, 4
+			w.unknown("r-2")
+			w.node("r-2").Replication.Priority = 0
+			for i, keys := range []int64{3, 4, 5} {
+				w.nodes[i].Replication.Keys = keys
+			}
 		}, "", ReasonNoCandidate},
 		"who follows somebody and was not in the picture holds no leftover of a volume": {func(w *world) {
 			w.reboot("r-1", 0)

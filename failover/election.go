@@ -295,7 +295,7 @@ func reseed(p Progress, policy Policy, obs Observation, limits []string) electio
 		return election{reason: ReasonSplitBrain, sentence: fmt.Sprintf("%s is a master with data of its own (%d keys), and nobody holds the "+
 			"history that was lost; a person has to choose", obs.Nodes[i].Name, obs.Nodes[i].Replication.Keys)}
 	}
-	if lived || len(fit) == 0 || outweighed(p, policy, fit[0], unfit) || guesses(policy, fit) {
+	if lived || len(fit) == 0 || outweighed(policy, fit[0], unfit) || guesses(policy, fit) {
 		return election{reason: ReasonNoCandidate, sentence: fmt.Sprint("no node may be promoted: ", limits)}
 	}
 	return election{candidate: &fit[0], anew: true, sentence: fmt.Sprintf(
@@ -320,11 +320,10 @@ func seeds(p Progress, obs Observation) (fit, unfit []Node, lived bool) {
 }
 
 // outweighed reports that one who may not be promoted holds more than best, and that it is not for us to prefer best all the same:
-// because best is empty, because what the other holds is no leftover of a volume, or because it would be a guess under Strict.
-func outweighed(p Progress, policy Policy, best Node, unfit []Node) bool {
+// because best is empty, or because it would be a guess under Strict.
+func outweighed(policy Policy, best Node, unfit []Node) bool {
 	return slices.ContainsFunc(unfit, func(n Node) bool {
-		weighs := best.Replication.Keys == 0 || p.lived(n) || policy.Consistency == ConsistencyStrict
-		return weighs && n.Replication.Keys > best.Replication.Keys
+		return n.Replication.Keys > best.Replication.Keys && (best.Replication.Keys == 0 || policy.Consistency == ConsistencyStrict)
 	})
 }
 
