@@ -2,6 +2,7 @@ package resources
 
 import (
 	"maps"
+	"math"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -78,11 +79,13 @@ func redisContainer(rha *v1alpha1.RedisHA, extra v1alpha1.PodTemplateSpec) corev
 			{Name: authVolume, MountPath: authDir, ReadOnly: true},
 			{Name: tmpVolume, MountPath: "/tmp"},
 		}, extra.ExtraVolumeMounts...),
-		// Each exec costs a node some 50 ms of CPU (containerd, runc and a shell), so that they are not asked often.
+		// Each exec costs a node some 50 ms of CPU (containerd, runc and a shell), so that they are not asked often, but
+		// until it is ready for the first time: a rollout waits for that after every pod. It is never killed for not being
+		// ready; who waits for a master may wait for long.
+		StartupProbe: probe("ready", 2, 3, math.MaxInt32),
 		// A minute: a hung Redis is the failover controller's business at once, and
 		// the kubelet's only if it stays hung.
 		LivenessProbe: probe("live", 20, 5, 3),
-		// Short all the same: a rollout waits for it after every pod.
 		ReadinessProbe: probe("ready", 5, 3, 2),
 		Lifecycle: &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{
 			Exec: &corev1.ExecAction{Command: []string{"sh", configDir + "/prestop.sh"}},
