@@ -85,7 +85,7 @@ func redisContainer(rha *v1alpha1.RedisHA, extra v1alpha1.PodTemplateSpec) corev
 		StartupProbe: probe("ready", 2, 3, math.MaxInt32),
 		// A minute: a hung Redis is the failover controller's business at once, and
 		// the kubelet's only if it stays hung.
-		LivenessProbe: probe("live", 20, 5, 3),
+		LivenessProbe:  probe("live", 20, 5, 3),
 		ReadinessProbe: probe("ready", 5, 3, 2),
 		Lifecycle: &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{
 			Exec: &corev1.ExecAction{Command: []string{"sh", configDir + "/prestop.sh"}},
