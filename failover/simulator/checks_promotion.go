@@ -3,9 +3,9 @@ package simulator
 import "github.com/redisha/redisha/failover"
 
 // onPromoteSent: the intent is persisted before (S5). That it has been replaced since, by what a former leader had under way, nobody
-// can know before a watch brings it.
+// can know who has decided before a watch brings it.
 func (c *checks) onPromoteSent(o *operator, m *monitor, intent failover.Progress) {
-	if known := o.progress(); known.State == failover.StatePromoting && c.chosen[known.Epoch].UID == m.target.UID {
+	if decided := o.last.Next; decided.State == failover.StatePromoting && c.chosen[decided.Epoch].UID == m.target.UID {
 		return
 	}
 	if intent.State != failover.StatePromoting || intent.Candidate == nil || intent.Candidate.UID != m.target.UID {
