@@ -73,11 +73,24 @@ func (d *decider) acquaint(k KnownNode) {
 // disown remembers who is linked to a Redis that is none of our nodes, now or before: what it holds is that one's data, and once it
 // is detached nothing tells any more.
 func (d *decider) disown() {
-	for _, n := range d.obs.Nodes {
-		if d.elsewhere(n) && !d.next.isForeign(n) {
-			d.acquaint(KnownNode{NodeRef: n.Ref(), Role: RoleReplica, LinkUp: true, Limitation: LimitForeign})
+	for _, strayed := range []func(Node) bool{d.elsewhere, d.draggedAlong} {
+		for _, n := range d.obs.Nodes {
+			if strayed(n) && !d.next.isForeign(n) {
+				d.acquaint(KnownNode{NodeRef: n.Ref(), Role: RoleReplica, LinkUp: true, Limitation: LimitForeign})
+			}
 		}
 	}
+}
+
+// draggedAlong reports a replica that got the data of another Redis by way of one of our nodes, whose history it goes by.
+func (d *decider) draggedAlong(n Node) bool {
+	r := n.Replication
+	if !n.Answers() || r.Role != RoleReplica || r.Syncing || d.next.descends(r.Lineage) {
+		return false
+	}
+	return slices.ContainsFunc(d.obs.Nodes, func(o Node) bool {
+		return o.UID != n.UID && o.Sampled && o.Replication.Lineage.ReplID == r.Lineage.ReplID && d.next.isForeign(o)
+	})
 }
 
 // elsewhere reports a replica that is in sync with an address that is none of our nodes', now or before, and got a history from there

@@ -50,6 +50,14 @@ func TestTheDataOfAnotherRedisHAIsNeverPromoted(t *testing.T) {
 			w.node("r-1").Replication.Keys, w.node("r-2").Replication.Keys = 100000, 5
 			w.remove("r-0")
 		}, "r-2"},
+		"replicas of a master that was restarted and led astray while no operator was there": {func(w *world) {
+			w.reboot("r-0", 0)
+			w.followStranger("r-0")
+			for i, name := range []string{"r-1", "r-2"} {
+				w.progress.Known[i+1].Attached = false // the picture is from before they were
+				w.node(name).Replication.Lineage, w.node(name).Replication.Keys = w.node("r-0").Replication.Lineage, 100000
+			}
+		}, ""},
 		"nobody else left": {func(w *world) {
 			w.followStranger("r-0")
 			w.remove("r-1")
