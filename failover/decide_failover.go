@@ -88,7 +88,7 @@ func (d *decider) recognise() {
 		return
 	}
 	l := old.Replication.Lineage
-	if d.next.Lineage.Shared(l) < 0 && l.ReplID != d.next.Lineage.ReplID2 && !slices.Contains(d.next.Retired, l.ReplID) {
+	if !d.next.descends(l) && l.ReplID != d.next.Lineage.ReplID2 {
 		d.next.retire(l.ReplID)
 		d.next.lead(old.Replication.RunID)
 	}
