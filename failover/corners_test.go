@@ -264,6 +264,40 @@ func TestAnInterruptedPromotionIsNotResumedOverAnOldMasterThatServes(t *testing.
 	}
 }
 
+func TestAnEmptyCandidateIsNotPromotedOverDataThatHasCome(t *testing.T) {
+	for came, want := range map[string]string{"": "r-0", "lost": "r-2", "other": "r-0"} {
+		w := settled(t, 2)
+		w.policy.Persistent = true
+		w.write(1000, nil)
+		lost := w.node("r-0").Replication.Lineage
+		w.reboot("r-0", 0)
+		w.reboot("r-1", 0)
+		w.onAction = func(a Action) bool { _, promotes := a.(Promote); return !promotes }
+		for w.progress.State != StatePromoting {
+			w.once()
+		}
+		w.onAction = nil
+		// No operator was there for a while. The set was scaled up, and the pod that came has a volume from before.
+		w.policy.Replicas = 3
+		if came != "" {
+			late := w.boot(2)
+			late.Replication.Keys, late.Replication.Lineage = 4, lost
+			if came == "other" {
+				late.Replication.Lineage.ReplID = "of nobody"
+			}
+			w.nodes = append(w.nodes, late)
+		}
+		w.takeOver(time.Second)
+		for _, n := range w.nodes {
+			w.heard(n.Name, ContactAnswering)
+		}
+		w.run()
+		if w.master() != want || w.progress.State != StateStable {
+			t.Errorf("data %q came: master %s in state %s, want %s\n%s", came, w.master(), w.progress.State, want, w.story())
+		}
+	}
+}
+
 func TestALostCandidateHandsOnWhatItWrote(t *testing.T) {
 	w, candidate, other := promoting(t)
 	fork := candidate.Replication.Lineage

@@ -209,6 +209,10 @@ func (d *decider) candidacy(ref NodeRef, n Node, found bool) Decision {
 		// It came back, and has served since, for as long as no operator was there to go on.
 		return d.anotherCandidate(old.Name + " answers as master again")
 	}
+	if survivor, came := d.survivor(n); came && unpromoted {
+		d.next.Lineage = survivor.Replication.Lineage
+		return d.anotherCandidate(fmt.Sprintf("%s has come with %d key(s) of what was lost", survivor.Name, survivor.Replication.Keys))
+	}
 	if !n.Answers() {
 		return d.hold(ReasonNone, "waiting for candidate "+ref.Pod, lookAgainSoon)
 	}
@@ -274,6 +278,22 @@ func (d *decider) exchanged(n Node) bool {
 	chosenForHistory := d.next.Old != nil && d.next.Forced == "" && d.next.Lineage.ReplID != "" && !d.next.led(n)
 	unpromoted := n.Answers() && n.Replication.Role == RoleReplica && n.Replication.RunID == d.next.Candidate.RunID
 	return chosenForHistory && unpromoted && d.next.Lineage.Shared(n.Replication.Lineage) < 0
+}
+
+// survivor returns who answers by now with data of the history that was lost, when it was decided to begin a new one with an empty
+// candidate, as nobody had any: its pod, or its place in the spec, has come since.
+func (d *decider) survivor(candidate Node) (Node, bool) {
+	if len(d.next.Retired) == 0 || d.next.Forced != "" || candidate.Replication.Keys > 0 {
+		return Node{}, false
+	}
+	lost, begun := d.next.Retired[0], d.next.Lineage
+	for _, n := range d.obs.Others(*d.next.Candidate) {
+		r := n.Replication
+		if n.Answers() && r.Lineage.ReplID == lost && begun.Shared(r.Lineage) < 0 && r.Keys > 0 && !d.next.isForeign(n) {
+			return n, true
+		}
+	}
+	return Node{}, false
 }
 
 // giveUp starts over without the candidate, once everybody was heard: after a takeover, only its follower may know what it has written.
