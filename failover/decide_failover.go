@@ -3,6 +3,7 @@ package failover
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -65,8 +66,8 @@ func (d *decider) fencing() Decision {
 	if waiting {
 		return Decision{Next: d.next, Actions: actions, Verdict: "detaching " + fmt.Sprint(len(actions)) + " node(s)", RequeueAfter: lookAgainSoon}
 	}
-	if old, ok := d.oldStillMaster(); ok {
-		return d.block(actions, ReasonOldMasterLives, fmt.Sprintf("%s answers as master and does not let itself be demoted", old.Name))
+	if reason, sentence := d.obstacle(); reason != ReasonNone {
+		return d.block(actions, reason, sentence)
 	}
 	chosen := elect(d.next, d.policy, d.obs)
 	if chosen.candidate == nil {
@@ -144,6 +145,34 @@ func (d *decider) oldStillMaster() (Node, bool) {
 	return n, ok && n.Contact == ContactAnswering && n.Sampled && n.Replication.Role == RoleMaster
 }
 
+// obstacle says why nobody may be promoted yet, however good a candidate there is: the old master serves, or may go on without us.
+func (d *decider) obstacle() (Reason, string) {
+	if old, lives := d.oldStillMaster(); lives {
+		return ReasonOldMasterLives, old.Name + " answers as master and does not let itself be demoted"
+	}
+	if company := d.rejoined(); len(company) > 0 {
+		return ReasonAccompanied, fmt.Sprintf("%s is out of our reach again, before it could be detached, and so is master %s: together they may go on without us",
+			strings.Join(company, ", "), d.next.Old.Pod)
+	}
+	return ReasonNone, ""
+}
+
+// rejoined names the replicas that may follow the old master, for all that is known, though it was given up on the word of all that
+// could be reached then: some of those are beyond our reach by now, and may have reached it since.
+func (d *decider) rejoined() []string {
+	guessed := d.next.Cause == Cause(DiagnosisDown) && d.next.Old != nil && d.next.Forced == "" && len(d.next.Led) == 0
+	if !guessed {
+		return nil
+	}
+	v := newView(d.now, d.policy, d.obs, *d.next.Old)
+	m := v.master
+	dead := !v.found || m.Exited || m.NodeGone || m.Contact == ContactAnswering || m.Contact == ContactRefused
+	if company := v.company(); !dead && len(company) >= max(1, m.Replication.MinReplicas) {
+		return company
+	}
+	return nil
+}
+
 // block gives up for now, says why, and goes on trying to fence.
 func (d *decider) block(actions []Action, reason Reason, sentence string) Decision {
 	d.move(EventBlock, sentence)
@@ -159,18 +188,18 @@ func (d *decider) blocked() Decision {
 	d.recognise()
 	d.acquaintFollowers()
 	actions, _ := d.detach()
-	_, lives := d.oldStillMaster()
+	obstacle, sentence := d.obstacle()
 	chosen := elect(d.next, d.policy, d.obs)
-	if chosen.candidate != nil && !lives {
+	if chosen.candidate != nil && obstacle == ReasonNone {
 		d.move(EventUnblock, chosen.sentence)
 		return Decision{Next: d.next, Actions: actions, Verdict: chosen.sentence, RequeueAfter: time.Nanosecond}
 	}
-	if d.now.Sub(d.next.Since) >= WithdrawAfter && d.obs.Published.Pod != "" && !lives {
+	if d.now.Sub(d.next.Since) >= WithdrawAfter && d.obs.Published.Pod != "" && obstacle == ReasonNone {
 		actions = append(actions, Withdraw{Epoch: d.next.Epoch})
 	}
-	reason, sentence := chosen.reason, chosen.sentence
-	if lives {
-		reason, sentence = ReasonOldMasterLives, d.next.Old.Pod+" answers as master and does not let itself be demoted"
+	reason := obstacle
+	if obstacle == ReasonNone {
+		reason, sentence = chosen.reason, chosen.sentence
 	}
 	d.next.Reason = reason
 	return Decision{Next: d.next, Actions: actions, Verdict: sentence, Reason: reason, RequeueAfter: lookAgain}

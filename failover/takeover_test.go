@@ -219,3 +219,46 @@ func TestNothingIsDoneOnEvidenceThatHasGrownOldWhileItWasPersisted(t *testing.T)
 		t.Errorf("made anew it asks for %v, not for %v: %s", again.Actions, d.Actions, again.Verdict)
 	}
 }
+
+func TestASuccessorDoesNotFinishAFailoverOnAGuessWhoseWitnessMayHaveGoneBack(t *testing.T) {
+	tests := map[string]struct {
+		happen func(w *world)
+		master string
+		reason Reason
+	}{
+		"the master and a replica are out of reach": {func(*world) {}, "", ReasonAccompanied},
+		"and the replica is heard again": {func(w *world) {
+			w.sleep(time.Second)
+			w.heard("r-2", ContactAnswering)
+		}, "r-1", ReasonNone},
+		"and the replica's pod is gone": {func(w *world) { w.remove("r-2") }, "r-1", ReasonNone},
+		"and nobody listens at the master any more": {func(w *world) { w.heard("r-0", ContactRefused) }, "r-1", ReasonNone},
+		"and a person accepts the loss": {func(w *world) {
+			w.request = &Request{ID: "1", Verb: VerbForce, Target: "r-1"}
+		}, "r-1", ReasonNone},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			w := settled(t, 3)
+			w.write(1000, map[string]int64{"r-2": 10})
+			w.hang("r-0")
+			w.sleep(4 * time.Second)
+			w.onAction = func(Action) bool { return false }
+			w.until(StateFencing)
+			w.onAction = nil
+			w.takeOver(7 * time.Second)
+			w.heard("r-1", ContactAnswering)
+			w.heard("r-0", ContactSilent)
+			w.heard("r-2", ContactSilent)
+			w.until(StateBlocked)
+			if w.progress.Reason != ReasonAccompanied {
+				t.Fatalf("blocked for %s\n%s", w.progress.Reason, w.story())
+			}
+			test.happen(w)
+			w.run()
+			if test.master == "" && w.pub.Pod != "r-0" || test.master != "" && (w.master() != test.master || w.progress.State != StateStable) || w.progress.Reason != test.reason {
+				t.Errorf("master %q, state %s (%s)\n%s", w.master(), w.progress.State, w.progress.Reason, w.story())
+			}
+		})
+	}
+}
