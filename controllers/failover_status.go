@@ -48,7 +48,7 @@ func availableCondition(rha *v1alpha1.RedisHA, d failover.Decision, obs failover
 	switch {
 	case m == nil:
 		return condition(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonNoMaster, d.Verdict)
-	case d.Next.State == failover.StateBlocked:
+	case d.Next.State == failover.StateBlocked && d.Reason != failover.ReasonAccompanied:
 		return condition(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonNoMaster, d.Verdict)
 	case d.Next.State == failover.StateFencing || d.Next.State == failover.StatePromoting:
 		return condition(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonFailoverInProgress, "replacing master "+m.Pod)

@@ -175,6 +175,8 @@ func TestAnEditedSliceIsNotTakenForPublished(t *testing.T) {
 func TestConditionsSayWhatIsRefusedAndWhatIsOnlyWaitedFor(t *testing.T) {
 	rha := &v1alpha1.RedisHA{}
 	served := failover.Progress{Initialized: true, State: failover.StateStable, Master: &failover.Master{NodeRef: failover.NodeRef{Pod: "r-0", UID: "u"}}}
+	blocked := served
+	blocked.State = failover.StateBlocked
 	silent := failover.Observation{Nodes: []failover.Node{{Name: "r-0", UID: "u", Contact: failover.ContactSilent}}}
 	answering := func(r failover.Replication) failover.Observation {
 		return failover.Observation{Nodes: []failover.Node{{Name: "r-0", UID: "u", Contact: failover.ContactAnswering, Sampled: true, Replication: r}}}
@@ -203,6 +205,10 @@ func TestConditionsSayWhatIsRefusedAndWhatIsOnlyWaitedFor(t *testing.T) {
 			v1alpha1.ConditionAvailable, metav1.ConditionTrue, v1alpha1.ReasonMasterServing, ""},
 		"a replica may be with it": {failover.Decision{Next: served, Reason: failover.ReasonAccompanied, Verdict: "so is r-1"}, silent,
 			v1alpha1.ConditionAvailable, metav1.ConditionUnknown, v1alpha1.ReasonMasterUnreachable, "so is r-1"},
+		"a replica may be with it again": {failover.Decision{Next: blocked, Reason: failover.ReasonAccompanied, Verdict: "r-1 is out of our reach again"}, silent,
+			v1alpha1.ConditionAvailable, metav1.ConditionUnknown, v1alpha1.ReasonMasterUnreachable, "r-1 is out of our reach again"},
+		"nobody may be promoted": {failover.Decision{Next: blocked, Reason: failover.ReasonNoCandidate, Verdict: "no node may be promoted"}, silent,
+			v1alpha1.ConditionAvailable, metav1.ConditionFalse, v1alpha1.ReasonNoMaster, "no node may be promoted"},
 		"a replica can tell": {failover.Decision{Next: served, Reason: failover.ReasonVetoed, Verdict: "r-1 still replicates"}, silent,
 			v1alpha1.ConditionAvailable, metav1.ConditionUnknown, v1alpha1.ReasonMasterUnreachable, "r-1 still replicates"},
 	} {
