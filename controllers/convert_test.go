@@ -27,7 +27,7 @@ func wholeProgress() failover.Progress {
 		Known: []failover.KnownNode{
 			{NodeRef: ref("1"), Role: failover.RoleMaster, Attached: true},
 			{NodeRef: ref("2"), Role: failover.RoleReplica, LinkUp: true, Attached: true},
-			{NodeRef: ref("3"), Role: failover.RoleUnknown, Goal: 56, Limitation: failover.LimitUnreachable},
+			{NodeRef: ref("3"), Role: failover.RoleUnknown, Goal: 56, Limitation: failover.LimitForeign, Foreign: "ee"},
 		},
 	}
 }

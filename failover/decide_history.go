@@ -64,8 +64,11 @@ func continuation(lost, shown Lineage) Lineage {
 
 // acquaint remembers a process, in place of what was known of the pod of that name; but for data from elsewhere, which stays.
 func (d *decider) acquaint(k KnownNode) {
-	if d.strayData(k.Pod).Pod != "" {
+	if before := d.strayData(k.Pod); before.Pod != "" && k.Limitation != LimitForeign {
 		k.Limitation = LimitForeign
+		if before.UID == k.UID && before.RunID == k.RunID {
+			k.Foreign = before.Foreign
+		}
 	}
 	d.next.Known = append(slices.DeleteFunc(d.next.Known, func(o KnownNode) bool { return o.Pod == k.Pod }), k)
 }
@@ -76,7 +79,7 @@ func (d *decider) disown() {
 	for _, strayed := range []func(Node) bool{d.elsewhere, d.draggedAlong} {
 		for _, n := range d.obs.Nodes {
 			if strayed(n) && !d.next.isForeign(n) {
-				d.acquaint(KnownNode{NodeRef: n.Ref(), Role: RoleReplica, LinkUp: true, Limitation: LimitForeign})
+				d.acquaint(KnownNode{NodeRef: n.Ref(), Role: RoleReplica, LinkUp: true, Limitation: LimitForeign, Foreign: n.Replication.Lineage.ReplID})
 			}
 		}
 	}

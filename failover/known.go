@@ -13,12 +13,19 @@ func (p Progress) knows(n Node) bool {
 	return false
 }
 
-// isForeign reports a process that was seen in sync with a Redis that is none of our nodes, and has not got our history since; or
-// one in the same pod that has found data on its volume.
+// isForeign reports a process that was seen in sync with a Redis that is none of our nodes, and has not got another history since; or
+// one in the same pod that has found data on its volume. A master may name its history anew for its first replica, when nobody watches
+// (Redis does when it creates its backlog), so the name that tells is that of what came from elsewhere, and not only ours.
 func (p Progress) isForeign(n Node) bool {
 	r := n.Replication
 	return !p.descends(r.Lineage) && slices.ContainsFunc(p.Known, func(k KnownNode) bool {
-		return k.Limitation == LimitForeign && k.Pod == n.Name && (k.RunID == r.RunID && k.UID == n.UID || r.Keys > 0)
+		switch {
+		case k.Limitation != LimitForeign || k.Pod != n.Name:
+			return false
+		case k.RunID == r.RunID && k.UID == n.UID:
+			return k.Foreign == "" || k.Foreign == r.Lineage.ReplID || k.Foreign == r.Lineage.ReplID2
+		}
+		return r.Keys > 0
 	})
 }
 

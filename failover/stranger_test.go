@@ -41,6 +41,22 @@ func TestTheDataOfAnotherRedisHAIsNeverPromoted(t *testing.T) {
 			w.reboot("r-0", 0)
 			w.reboot("r-2", 0)
 		}, "r-0"},
+		"one that has been ordered back and has got what we have, by a name that its master gave it unseen": {func(w *world) {
+			w.followStranger("r-1")
+			w.once()
+			w.node("r-1").Replication.Lineage = Lineage{ReplID: "of our master", ReplID2: noReplID, SecondOffset: -1, Offset: 700}
+			w.node("r-1").Replication.Keys = 5
+			w.reboot("r-0", 0)
+			w.reboot("r-2", 0)
+		}, "r-1"},
+		"one whose other master was replaced by its replica": {func(w *world) {
+			w.followStranger("r-1")
+			w.once()
+			w.node("r-1").Replication.Lineage = Lineage{ReplID: "replaced", ReplID2: "foreign", SecondOffset: 9_000_001, Offset: 9_000_100}
+			w.node("r-1").Replication.Keys = 100000
+			w.reboot("r-0", 0)
+			w.reboot("r-2", 0)
+		}, "r-0"},
 		"one that has found what it got from there on its volume": {func(w *world) {
 			w.policy.Persistent = true
 			w.followStranger("r-1")

@@ -309,7 +309,9 @@ func portray(v view, n Node, before KnownNode) KnownNode {
 	if !now.Attached && v.attached(n) && v.master.Sampled {
 		now.Attached, now.Goal = caughtUp(v, n, before)
 	}
-	now.Limitation = portrayedLimitation(v, n, before)
+	if now.Limitation = portrayedLimitation(v, n, before); now.Limitation == LimitForeign && sameProcess {
+		now.Foreign = before.Foreign
+	}
 	if n.Contact == ContactAnswering {
 		now.Role = n.Replication.Role
 		now.LinkUp = n.Replication.LinkUp && now.Role == RoleReplica

@@ -182,6 +182,10 @@ type NodeStatus struct {
 	// limitation says why the node may not be promoted; empty when it may.
 	// +optional
 	Limitation string `json:"limitation,omitempty"`
+	// foreign is the replication ID of the history that this process got from a Redis of another
+	// RedisHA, where that is its limitation.
+	// +optional
+	Foreign string `json:"foreign,omitempty"`
 }
 
 // HistoryKind says what a history entry is about.
