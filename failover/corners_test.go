@@ -46,6 +46,22 @@ func (w *world) twoDisksLeft(masters, replicas int64) {
 	w.node("r-0").Replication.Keys, w.node("r-1").Replication.Keys = masters, replicas
 }
 
+// disksNamed leaves three processes that have each found data on a disk, by these names of its history, and each more than the one before.
+func (w *world) disksNamed(names ...string) {
+	w.policy.Persistent = true
+	w.progress.retire("older")
+	w.progress.retire("newer")
+	for i, name := range names {
+		pod := w.nodes[i].Name
+		w.reboot(pod, 0)
+		r := &w.node(pod).Replication
+		r.Keys = int64(5 + i)
+		if name != "" {
+			r.Lineage = Lineage{ReplID: name, ReplID2: noReplID, SecondOffset: -1, Offset: 5000}
+		}
+	}
+}
+
 func TestTheElectionAfterAnOutage(t *testing.T) {
 	tests := map[string]struct {
 		happen func(w *world)
@@ -143,6 +159,16 @@ func TestTheElectionAfterAnOutage(t *testing.T) {
 				w.node(name).Replication.Keys = int64(5 + i)
 			}
 		}, "", ReasonNoCandidate},
+		"of disks that only former masters' names are known of, the one of the last retired history wins, whoever was master": {func(w *world) {
+			w.disksNamed("older", "newer", "")
+		}, "r-1", ReasonNone},
+		"nothing is newer than what the last master has found, if no name tells that it is old": {func(w *world) {
+			w.disksNamed("", "newer", "older")
+		}, "r-0", ReasonNone},
+		"the last master's disk that goes by an older name does not win over a restarted replica of the lost history": {func(w *world) {
+			w.twoDisksLeft(5, 4)
+			w.progress.retire("anew")
+		}, "r-1", ReasonNone},
 		"nobody empty is promoted beside a master with data of its own": {func(w *world) {
 			w.remove("r-1")
 			w.unknown("r-2")

@@ -269,7 +269,7 @@ func lastMastersDisk(p Progress, policy Policy, obs Observation, best Node) (ele
 func (p Progress) unnamedDisk(n Node) bool {
 	r := n.Replication
 	usable := n.Answers() && r.Fenced() && !r.Loading && !r.Syncing && !n.Terminating
-	return usable && p.Old != nil && n.Name == p.Old.Pod && !p.isForeign(n) && p.Lineage.Shared(r.Lineage) < 0
+	return usable && p.Old != nil && n.Name == p.Old.Pod && !p.isForeign(n) && !p.descends(r.Lineage)
 }
 
 // leavingWithMore names a node whose pod is being deleted and whose volume will come back with more than best holds.
@@ -283,8 +283,8 @@ func leavingWithMore(p Progress, obs Observation, best Node) (string, bool) {
 }
 
 // reseed chooses when nobody holds a part of the lost lineage. As long as somebody may come back
-// with it, nobody is chosen. Otherwise the data that exists wins: the last master's disk first,
-// then the node with the most keys; and where no disks are, the lowest ordinal, empty as all are.
+// with it, nobody is chosen. Otherwise the data that exists wins: the newest as far as names
+// tell (age), then the node with the most keys; and where no disks are, the lowest ordinal, empty as all are.
 func reseed(p Progress, policy Policy, obs Observation, limits []string) election {
 	if wait, ok := awaited(p, obs); ok {
 		return election{reason: ReasonWaitingForData, sentence: wait}
@@ -343,18 +343,30 @@ func bySeed(a, b Node, p Progress, policy Policy) int {
 			cmp.Compare(a.Ordinal, b.Ordinal),
 		)
 	}
-	wasMaster := func(n Node) bool {
-		return p.Old != nil && n.Name == p.Old.Pod && n.Replication.Keys > 0
-	}
 	if a.Replication.Lineage.ReplID == b.Replication.Lineage.ReplID {
 		return byData(a, b)
 	}
 	return cmp.Or(
-		compareTrue(wasMaster(a), wasMaster(b)),
+		cmp.Compare(p.age(a), p.age(b)),
 		cmp.Compare(b.Replication.Keys, a.Replication.Keys),
 		compareTrue(a.Replication.Priority != 0, b.Replication.Priority != 0),
 		byData(a, b),
 	)
+}
+
+// age orders what disks held after a full outage, newest first: what the last master has found, unless it goes by an older name; what
+// goes by the name of a former master's history, the last retired first; what goes by no name that we know; and nothing at all.
+func (p Progress) age(n Node) int {
+	retired := slices.Index(p.Retired, n.Replication.Lineage.ReplID)
+	switch {
+	case n.Replication.Keys == 0:
+		return maxRetired + 1
+	case retired >= 0:
+		return retired
+	case p.Old != nil && n.Name == p.Old.Pod:
+		return -1
+	}
+	return maxRetired
 }
 
 // successor chooses the candidate of a handover; target restricts it to one pod.
