@@ -346,20 +346,21 @@ func TestALostCandidateHandsOnWhatItWrote(t *testing.T) {
 }
 
 func TestWhatAPublishedCandidateLeftOnItsVolumeWinsOverAnOlderOne(t *testing.T) {
-	for _, published := range []bool{true, false} {
+	const never = 0
+	for _, published := range []int64{1, 2, never} { // by which epoch; from before, or by the one that was given up
 		w, candidate, _ := promoting(t)
 		w.policy.Persistent = true
 		fork := candidate.Replication.Lineage
-		if published {
-			w.pub = Published{Pod: candidate.Name, UID: candidate.UID, IP: candidate.IP, Epoch: w.progress.Epoch}
+		if published != never {
+			w.pub = Published{Pod: candidate.Name, UID: candidate.UID, IP: candidate.IP, Epoch: published}
 		}
 		// Nobody saw by which name it went on. Its process is another one by now, which has loaded what it wrote.
 		w.reboot("r-1", 1)
 		w.reboot("r-2", fork.Offset-500)
 		w.node("r-1").Replication.Lineage = Lineage{ReplID: "unseen", ReplID2: noReplID, SecondOffset: -1, Offset: 800}
 		w.run()
-		if want := map[bool]string{true: "r-1", false: "r-2"}[published]; w.master() != want || w.progress.State != StateStable {
-			t.Errorf("published %t: master %s in state %s, want %s\n%s", published, w.master(), w.progress.State, want, w.story())
+		if want := map[bool]string{true: "r-1", false: "r-2"}[published != never]; w.master() != want || w.progress.State != StateStable {
+			t.Errorf("published by epoch %d: master %s in state %s, want %s\n%s", published, w.master(), w.progress.State, want, w.story())
 		}
 		if len(w.progress.Led) > 0 {
 			t.Errorf("%v led in a failover that is over", w.progress.Led)

@@ -12,7 +12,7 @@ func (d *decider) inherit() {
 	}
 	d.next.lead(ref.RunID)
 	continued, found := d.continued(ref)
-	wrote := d.obs.Published.Is(ref, d.next.Epoch) || continued.beyondFork(lost)
+	wrote := d.obs.Published.LeadsTo(ref) || continued.beyondFork(lost)
 	if wrote && d.policy.Persistent {
 		d.next.rememberLed(ref.UID)
 	}
