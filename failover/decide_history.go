@@ -47,7 +47,7 @@ func (d *decider) continued(ref NodeRef) (Lineage, bool) {
 func (d *decider) continuedByFollower(ref NodeRef) (Lineage, bool) {
 	for _, n := range d.obs.Others(ref) {
 		r := n.Replication
-		if n.Answers() && n.Follows(ref.IP) && r.Linked && !r.Syncing && r.Lineage.ReplID != d.next.Lineage.ReplID {
+		if n.Answers() && n.Follows(ref.IP) && r.Linked && !r.Syncing && r.Lineage.ReplID != d.next.Lineage.ReplID && !d.next.isForeign(n) {
 			return continuation(d.next.Lineage, r.Lineage), true
 		}
 	}

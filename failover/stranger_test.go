@@ -141,6 +141,27 @@ func TestAHandoverDoesNotHandOverTheDataOfAnotherRedisHA(t *testing.T) {
 	}
 }
 
+func TestWhatAFollowerOfALostCandidateGotElsewhereIsNotWhatTheCandidateWrote(t *testing.T) {
+	w := settled(t, 3)
+	w.write(1000, nil)
+	w.onAction = func(a Action) bool { _, follows := a.(Follow); return !follows } // it has not synced from anybody since
+	w.followStranger("r-2")
+	w.once()
+	w.die("r-0")
+	w.until(StatePromoting)
+	if w.progress.Candidate.Pod != "r-1" {
+		t.Fatalf("candidate %s\n%s", w.progress.Candidate.Pod, w.story())
+	}
+	w.onAction = nil
+	other := w.node("r-2") // has been ordered to follow the candidate, and begun to
+	other.Replication.MasterHost, other.Replication.MasterPort, other.Replication.Linked = w.node("r-1").IP, 6379, true
+	w.remove("r-1")
+	w.run()
+	if w.master() == "r-2" || w.progress.Lineage.ReplID == "foreign" {
+		t.Errorf("master %s, state %s, the lost history is %s\n%s", w.master(), w.progress.State, w.progress.Lineage.ReplID, w.story())
+	}
+}
+
 func TestAForeignNodeIsItselfAgainOnceItIsAttached(t *testing.T) {
 	w := settled(t, 3)
 	w.write(1000, nil)
