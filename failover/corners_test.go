@@ -368,6 +368,30 @@ func TestWhatAPublishedCandidateLeftOnItsVolumeWinsOverAnOlderOne(t *testing.T) 
 	}
 }
 
+func TestTheVolumeOfAPublishedCandidateIsComparedWithItsFollowerThoughItsPodIsAnother(t *testing.T) {
+	for followed, want := range map[int64]string{300: "r-1", 700: "r-2"} { // bytes that the follower has of what the candidate wrote
+		w, candidate, follower := promoting(t)
+		w.policy.Persistent = true
+		fork := candidate.Replication.Lineage
+		w.pub = Published{Pod: candidate.Name, UID: candidate.UID, IP: candidate.IP, Epoch: w.progress.Epoch}
+		follower.Contact = ContactSilent
+		again := w.boot(1)
+		again.UID, again.IP, again.Replication.Keys = "uid-again", "10.0.0.9", 9
+		again.Replication.Lineage = Lineage{ReplID: "unseen", ReplID2: noReplID, SecondOffset: -1, Offset: fork.Offset + 500}
+		w.remove("r-1")
+		w.sleep(DetachWithin)
+		w.until(StateBlocked)
+		w.nodes = append(w.nodes, again)
+		w.node("r-2").Replication.Keys = 8
+		w.node("r-2").Replication.Lineage = Lineage{ReplID: "unseen", ReplID2: fork.ReplID, SecondOffset: fork.Offset + 1, Offset: fork.Offset + followed}
+		w.heard("r-2", ContactAnswering)
+		w.run()
+		if w.master() != want || w.progress.State != StateStable {
+			t.Errorf("%d bytes: master %s in state %s, want %s\n%s", followed, w.master(), w.progress.State, want, w.story())
+		}
+	}
+}
+
 func TestACandidateThatHasWrittenIsFollowedThoughNobodyKnowsThatItWasPublished(t *testing.T) {
 	// The answer to the publication was lost. The candidate was killed after it had written, and has restarted; who followed it has
 	// what it wrote by a name that only they and the last sample of it know.

@@ -233,19 +233,13 @@ func (d *decider) candidacy(ref NodeRef, n Node, found bool) Decision {
 	if sentence, lost := d.candidateLost(n, found); lost {
 		return d.giveUp(sentence)
 	}
-	unpromoted := n.Answers() && n.Replication.Role == RoleReplica
-	if old, lives := d.oldStillMaster(); lives && unpromoted && old.Answers() && old.UID != ref.UID {
-		// It came back, and has served since, for as long as no operator was there to go on.
-		return d.anotherCandidate(old.Name + " answers as master again")
-	}
-	if survivor, came := d.survivor(n); came && unpromoted {
-		d.next.Lineage = survivor.Replication.Lineage
-		return d.anotherCandidate(fmt.Sprintf("%s has come with %d key(s) of what was lost", survivor.Name, survivor.Replication.Keys))
-	}
 	if !n.Answers() {
 		return d.hold(ReasonNone, "waiting for candidate "+ref.Pod, lookAgainSoon)
 	}
 	if n.Replication.Role != RoleMaster {
+		if sentence, came := d.overtaken(n); came {
+			return d.anotherCandidate(sentence)
+		}
 		return Decision{Next: d.next, Verdict: "promoting " + ref.Pod, RequeueAfter: lookAgainSoon,
 			Actions: []Action{Promote{Node: ref, MinReplicas: d.firstMinReplicas(n)}}}
 	}
@@ -307,6 +301,19 @@ func (d *decider) exchanged(n Node) bool {
 	chosenForHistory := d.next.Old != nil && d.next.Forced == "" && d.next.Lineage.ReplID != "" && !d.next.led(n)
 	unpromoted := n.Answers() && n.Replication.Role == RoleReplica && n.Replication.RunID == d.next.Candidate.RunID
 	return chosenForHistory && unpromoted && d.next.Lineage.Shared(n.Replication.Lineage) < 0
+}
+
+// overtaken reports that somebody has come who is to be preferred to a candidate that is not promoted yet, for as long as no operator
+// was there to go on.
+func (d *decider) overtaken(candidate Node) (string, bool) {
+	if old, lives := d.oldStillMaster(); lives && old.Answers() && old.UID != candidate.UID {
+		return old.Name + " answers as master again, and has served since", true
+	}
+	survivor, came := d.survivor(candidate)
+	if came {
+		d.next.Lineage = survivor.Replication.Lineage
+	}
+	return fmt.Sprintf("%s has come with %d key(s) of what was lost", survivor.Name, survivor.Replication.Keys), came
 }
 
 // survivor returns who answers by now with data of the history that was lost, when it was decided to begin a new one with an empty

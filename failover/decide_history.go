@@ -14,7 +14,7 @@ func (d *decider) inherit() {
 	continued, found := d.continued(ref)
 	wrote := d.obs.Published.LeadsTo(ref) || continued.beyondFork(lost)
 	if wrote && d.policy.Persistent {
-		d.next.rememberLed(ref.UID)
+		d.next.rememberLed(ref.Pod) // a volume is that of whatever pod comes by that name
 	}
 	if !found {
 		return

@@ -3,6 +3,7 @@ package failover
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -106,9 +107,7 @@ func elect(p Progress, policy Policy, obs Observation) election {
 	if len(fit) == 0 {
 		return reseed(p, policy, obs, limits)
 	}
-	slices.SortFunc(fit, func(a, b Node) int {
-		return cmp.Or(compareTrue(p.ledUnseen(a), p.ledUnseen(b)), cmp.Compare(p.Lineage.Shared(b.Replication.Lineage), p.Lineage.Shared(a.Replication.Lineage)), byData(a, b))
-	})
+	slices.SortFunc(fit, p.byHistory(fit))
 	best := fit[0]
 	known := slices.DeleteFunc(slices.Clone(fit), func(n Node) bool { return !p.knows(n) })
 	if wait, ok := mayComeWithMore(p, policy, obs, best); ok && len(known) == 0 {
@@ -128,6 +127,24 @@ func elect(p Progress, policy Policy, obs Observation) election {
 	}
 	return election{candidate: &best, sentence: fmt.Sprintf("%s has the most data (offset %d) of %d candidate(s)",
 		best.Name, best.Replication.Lineage.Offset, len(fit))}
+}
+
+// byHistory orders candidates: first who has what somebody wrote who led unseen since the history was lost, by a name that tells at
+// one of them at least; then who holds most of the lost history.
+func (p Progress) byHistory(fit []Node) func(a, b Node) int {
+	var names []string
+	for _, n := range fit {
+		if p.ledUnseen(n) {
+			names = append(names, n.Replication.Lineage.ReplID)
+		}
+	}
+	held := func(n Node) int64 {
+		if slices.Contains(names, n.Replication.Lineage.ReplID) {
+			return math.MaxInt64
+		}
+		return p.Lineage.Shared(n.Replication.Lineage)
+	}
+	return func(a, b Node) int { return cmp.Or(cmp.Compare(held(b), held(a)), byData(a, b)) }
 }
 
 // candidates returns the nodes that may be promoted, and why each of the others may not.

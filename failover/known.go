@@ -40,7 +40,7 @@ func (p Progress) descends(l Lineage) bool {
 func (p Progress) led(n Node) bool {
 	r := n.Replication
 	process := r.RunID != "" && slices.Contains(p.Led, r.RunID)
-	volume := slices.Contains(p.Led, n.UID) && r.Keys > 0 && !slices.Contains(p.Retired, r.Lineage.ReplID)
+	volume := slices.Contains(p.Led, n.Name) && r.Keys > 0 && !slices.Contains(p.Retired, r.Lineage.ReplID)
 	return process || volume
 }
 

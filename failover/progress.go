@@ -119,7 +119,7 @@ type Progress struct {
 	Candidate   *NodeRef
 	Lineage     Lineage  // of the master that was lost, as last seen
 	Retired     []string // replids of former masters, and run IDs of those whose replid was never seen, newest first
-	Led         []string // run IDs of those who led in the running failover and were lost, and UIDs of pods whose volume has what they wrote
+	Led         []string // run IDs of those who led in the running failover and were lost, and names of pods whose volume has what they wrote
 	Forced      string   // pod that a person wants promoted, whatever is lost by it
 	Request     string   // ID of the request that is being carried out, or was last refused or done
 	Steps       []Step

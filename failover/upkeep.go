@@ -309,9 +309,8 @@ func portray(v view, n Node, before KnownNode) KnownNode {
 	if !now.Attached && v.attached(n) && v.master.Sampled {
 		now.Attached, now.Goal = caughtUp(v, n, before)
 	}
-	if now.Limitation = portrayedLimitation(v, n, before); now.Limitation == LimitForeign && sameProcess {
-		now.Foreign = before.Foreign
-	}
+	now.Limitation = portrayedLimitation(v, n, before)
+	now.Foreign = portrayedForeign(now, before)
 	if n.Contact == ContactAnswering {
 		now.Role = n.Replication.Role
 		now.LinkUp = n.Replication.LinkUp && now.Role == RoleReplica
@@ -340,6 +339,14 @@ func portrayedLimitation(v view, n Node, before KnownNode) Limitation {
 		return LimitForeign
 	}
 	return plannedLimitation(v, n)
+}
+
+// portrayedForeign is the name of what a process got elsewhere. Another process in its pod may have found that by any name.
+func portrayedForeign(now, before KnownNode) string {
+	if now.Limitation != LimitForeign || now.UID != before.UID || now.RunID != before.RunID {
+		return ""
+	}
+	return before.Foreign
 }
 
 // startedEmpty reports that n is another process than the one before, and has no data.

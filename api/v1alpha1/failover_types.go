@@ -133,7 +133,7 @@ type FailoverStatus struct {
 	// +kubebuilder:validation:MaxItems=16
 	// +optional
 	RetiredReplIDs []string `json:"retiredReplIDs,omitempty"`
-	// led are the run IDs of those who led in the running failover and were lost, and the UIDs
+	// led are the run IDs of those who led in the running failover and were lost, and the names
 	// of pods whose volume has what they wrote: whatever their history is called, it is the newest.
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
