@@ -362,6 +362,23 @@ func TestAStrangersDataIsNeverOverwritten(t *testing.T) {
 	}
 }
 
+func TestAStrangerIsWhatAPersonIsToldOfThoughTheMasterIsToLeave(t *testing.T) {
+	w := settled(t, 2)
+	w.request = &Request{ID: "to r-1", Target: "r-1"}
+	w.run()
+	w.policy.Replicas = 1 // r-1 is surplus, and nobody can take over
+	w.promoteByHand("r-0", 10)
+	d := w.run()
+	if w.master() != "r-1" || d.Reason != ReasonStrayMaster || !strings.Contains(d.Verdict, "scaled away") {
+		t.Fatalf("master %s, reason %q: %s\n%s", w.master(), d.Reason, d.Verdict, w.story())
+	}
+	w.request = &Request{ID: "discard r-0", Verb: VerbDiscard, Target: "r-0"}
+	w.run()
+	if w.master() != "r-0" || w.progress.State != StateStable {
+		t.Errorf("master %s in state %s\n%s", w.master(), w.progress.State, w.story())
+	}
+}
+
 func TestAMasterThatReturnsAfterTwoFailoversIsTakenBack(t *testing.T) {
 	w := settled(t, 3)
 	lost := *w.node("r-0")

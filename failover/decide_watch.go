@@ -132,8 +132,13 @@ func (d *decider) handOver(v view, cause Cause, why, target string) Decision {
 			d.next.Request = d.request.ID
 			decision.Next = d.next
 		}
-		decision.Reason, decision.RequeueAfter = reason, lookAgain
-		decision.Verdict = why + "; " + sentence
+		decision.RequeueAfter = lookAgain
+		if decision.Reason == ReasonStrayMaster && cause != CauseRequested {
+			// That is what a person has to see to, and may be why nobody can take over.
+			decision.Verdict = why + "; " + sentence + "; " + decision.Verdict
+			return decision
+		}
+		decision.Reason, decision.Verdict = reason, why+"; "+sentence
 		return decision
 	}
 	if !v.master.Answers() {

@@ -20,9 +20,19 @@ import (
 // right; which of them it is depends on whose word comes first.
 func (s *scene) promotion(kind v1alpha1.HistoryKind, causes ...string) v1alpha1.HistoryEntry {
 	s.t.Helper()
+	entry := s.promoted()
+	if entry.Kind != kind || !slices.Contains(causes, entry.Cause) {
+		s.t.Errorf("%s because of %s, want %s because of %s: %s", entry.Kind, entry.Cause, kind, strings.Join(causes, " or "), entry.Message)
+	}
+	return entry
+}
+
+// promoted waits until somebody was promoted, whatever for.
+func (s *scene) promoted() v1alpha1.HistoryEntry {
+	s.t.Helper()
 	var entry *v1alpha1.HistoryEntry
 	since := s.before.Status.Failover.Epoch
-	s.eventually(fmt.Sprintf("a %s after epoch %d", kind, since), func(rha *v1alpha1.RedisHA) bool {
+	s.eventually(fmt.Sprintf("a promotion after epoch %d", since), func(rha *v1alpha1.RedisHA) bool {
 		for i := range rha.Status.History {
 			if h := &rha.Status.History[i]; h.Epoch > since && h.Outcome == v1alpha1.OutcomeSucceeded {
 				entry = h
@@ -31,9 +41,6 @@ func (s *scene) promotion(kind v1alpha1.HistoryKind, causes ...string) v1alpha1.
 		}
 		return false
 	})
-	if entry.Kind != kind || !slices.Contains(causes, entry.Cause) {
-		s.t.Errorf("%s because of %s, want %s because of %s: %s", entry.Kind, entry.Cause, kind, strings.Join(causes, " or "), entry.Message)
-	}
 	s.row.reason = entry.Cause
 	return *entry
 }
