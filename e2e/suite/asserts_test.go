@@ -31,6 +31,15 @@ const unreplicated = 100
 // promotion waits for a promotion after what was before, and checks what the history says of it.
 func (s *scene) promotion(ctx context.Context, kind v1alpha1.HistoryKind, causes ...string) v1alpha1.HistoryEntry {
 	GinkgoHelper()
+	entry := s.promoted(ctx)
+	Expect(entry.Kind).To(Equal(kind), entry.Message)
+	Expect(causes).To(ContainElement(entry.Cause), entry.Message)
+	return entry
+}
+
+// promoted waits until somebody was promoted, whatever for.
+func (s *scene) promoted(ctx context.Context) v1alpha1.HistoryEntry {
+	GinkgoHelper()
 	var entry v1alpha1.HistoryEntry
 	since := s.before.Status.Failover.Epoch
 	Eventually(func() bool {
@@ -42,10 +51,8 @@ func (s *scene) promotion(ctx context.Context, kind v1alpha1.HistoryKind, causes
 		}
 		return false
 	}).WithContext(ctx).Should(BeTrue(), func() string {
-		return fmt.Sprintf("a %s after epoch %d; history: %s", kind, since, s.history(ctx))
+		return fmt.Sprintf("a promotion after epoch %d; history: %s", since, s.history(ctx))
 	})
-	Expect(entry.Kind).To(Equal(kind), entry.Message)
-	Expect(causes).To(ContainElement(entry.Cause), entry.Message)
 	s.row.Reason = entry.Cause
 	return entry
 }

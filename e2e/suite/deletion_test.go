@@ -20,14 +20,19 @@ var _ = Describe("When the master's pod", Label("core"), func() {
 		begin(ctx, deletion.name, v1alpha1.RedisHASpec{}).suffer(ctx, deletion)
 	})
 
-	// It begins as a handover when the operator sees the kubelet's notice before the pod's end.
+	// It begins as a handover when the operator sees the kubelet's notice before the pod's end, and may even end as one.
 	repeated("is deleted by force, a replica takes over and nothing that a replica confirmed is lost", Label("force-delete"), func(ctx SpecContext) {
 		s := begin(ctx, "master's pod deleted by force", v1alpha1.RedisHASpec{})
 		victim := s.master(ctx)
 		s.fault()
 		Expect(play.client.Delete(ctx, victim, client.GracePeriodSeconds(0))).To(Succeed())
-		entry := s.promotion(ctx, v1alpha1.HistoryFailover, append(deadProcess, string(failover.DiagnosisPodGone))...)
-		s.end(ctx, unreplicated)
+		entry, mayLose := s.promoted(ctx), int64(0)
+		if entry.Kind == v1alpha1.HistoryHandover {
+			Expect(entry.Cause).To(Equal(planned), entry.Message)
+		} else {
+			entry, mayLose = s.promotion(ctx, v1alpha1.HistoryFailover, append(deadProcess, string(failover.DiagnosisPodGone))...), unreplicated
+		}
+		s.end(ctx, mayLose)
 		s.movedFrom(victim, entry)
 	})
 })
