@@ -362,6 +362,30 @@ func TestAStrangersDataIsNeverOverwritten(t *testing.T) {
 	}
 }
 
+func TestAMasterThatRunsOnWithoutItsNodeHandsOver(t *testing.T) {
+	for _, replicas := range []int{3, 1} {
+		w := settled(t, replicas)
+		w.write(1000, nil)
+		w.node("r-0").NodeGone = true
+		if replicas > 1 {
+			w.node("r-1").NodeGone = true
+		}
+		w.run()
+		if w.progress.State != StateStable || w.progress.Epoch > 2 {
+			t.Fatalf("%d pods: state %s, epoch %d\n%s", replicas, w.progress.State, w.progress.Epoch, w.story())
+		}
+		if replicas == 1 {
+			if w.master() != "r-0" {
+				t.Errorf("master %q\n%s", w.master(), w.story())
+			}
+			continue
+		}
+		if h := w.history[len(w.history)-1]; h.Kind != KindHandover || h.Cause != Cause(DiagnosisDraining) || w.master() != "r-2" {
+			t.Errorf("%s because of %s, master %s; want it handed over to r-2, whose node is there\n%s", h.Kind, h.Cause, w.master(), w.story())
+		}
+	}
+}
+
 func TestAStrangerIsWhatAPersonIsToldOfThoughTheMasterIsToLeave(t *testing.T) {
 	w := settled(t, 2)
 	w.request = &Request{ID: "to r-1", Target: "r-1"}

@@ -106,7 +106,9 @@ func matchPodGone(v view) (string, bool) {
 }
 
 func matchNodeGone(v view) (string, bool) {
-	return fmt.Sprintf("the Kubernetes node of master %s was deleted", v.ref.Pod), v.master.NodeGone
+	// The machine may run on for a while without its Node object; a master that answers can hand over what it has.
+	return fmt.Sprintf("the Kubernetes node of master %s was deleted", v.ref.Pod),
+		v.master.NodeGone && v.master.Contact != ContactAnswering
 }
 
 func matchRestarted(v view) (string, bool) {
@@ -201,6 +203,9 @@ func matchScaledAway(v view) (string, bool) {
 }
 
 func matchDraining(v view) (string, bool) {
+	if v.master.NodeGone {
+		return fmt.Sprintf("the Kubernetes node of master %s was deleted", v.ref.Pod), true
+	}
 	return fmt.Sprintf("the Kubernetes node of master %s is cordoned", v.ref.Pod), v.master.Cordoned
 }
 

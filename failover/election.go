@@ -424,7 +424,7 @@ func plannedLimitation(v view, n Node) Limitation {
 		return LimitNotLinked
 	case n.Ordinal >= v.policy.Replicas:
 		return LimitSurplus
-	case n.Cordoned:
+	case n.Cordoned || n.NodeGone:
 		return LimitLeaving
 	}
 	return LimitNone

@@ -62,7 +62,7 @@ func TestEveryDiagnosisIsMadeAndActedOn(t *testing.T) {
 		state  State // after one decision
 	}{
 		DiagnosisPodGone:     {func(w *world) { w.remove("r-0") }, StateFencing},
-		DiagnosisNodeGone:    {func(w *world) { w.node("r-0").NodeGone = true }, StateFencing},
+		DiagnosisNodeGone:    {func(w *world) { w.node("r-0").NodeGone = true; w.hang("r-0") }, StateFencing},
 		DiagnosisRestarted:   {func(w *world) { w.restart("r-0", true) }, StateFencing},
 		DiagnosisExited:      {func(w *world) { w.hang("r-0"); w.node("r-0").Exited = true }, StateFencing},
 		DiagnosisRefused:     {func(w *world) { w.die("r-0") }, StateFencing},
