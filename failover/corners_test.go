@@ -415,6 +415,32 @@ func TestACandidateThatHasWrittenIsFollowedThoughNobodyKnowsThatItWasPublished(t
 	}
 }
 
+func TestWhatACandidateHadFromTheMasterIsNotTakenForItsOwnWriting(t *testing.T) {
+	w, candidate, follower := promoting(t)
+	w.progress.Lineage.Offset -= 100 // as it was when the master was last seen
+	w.progress.State, w.progress.Candidate = StateFencing, nil
+	w.onAction = func(a Action) bool { _, promotes := a.(Promote); return !promotes }
+	w.until(StatePromoting)
+	w.onAction = nil
+	// Promoted and never published; its follower has got all of it anew, by its new name. The old master wakes, and has served.
+	w.takeOver(time.Second)
+	candidate.Contact = ContactSilent
+	held := candidate.Replication.Lineage
+	follower.Replication.MasterHost, follower.Replication.MasterPort, follower.Replication.Linked, follower.Replication.Priority = candidate.IP, 6379, true, 0
+	follower.Replication.Lineage = Lineage{ReplID: "new", ReplID2: noReplID, SecondOffset: -1, Offset: held.Offset}
+	w.node("r-0").Replication.Lineage.Offset = held.Offset + 500
+	w.heard("r-0", ContactAnswering)
+	w.heard("r-2", ContactAnswering)
+	w.heard("r-1", ContactSilent)
+	w.sleep(PromoteWithin)
+	w.run()
+	w.heard("r-1", ContactAnswering)
+	w.run()
+	if w.master() != "r-0" || w.progress.State != StateStable {
+		t.Errorf("master %s in state %s\n%s", w.master(), w.progress.State, w.story())
+	}
+}
+
 func TestACandidateThatLedUnseenIsNoStranger(t *testing.T) {
 	w, candidate, other := promoting(t)
 	candidate.Contact = ContactSilent

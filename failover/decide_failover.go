@@ -209,6 +209,8 @@ func (d *decider) blocked() Decision {
 func (d *decider) choose(candidate Node, sentence string) Decision {
 	ref := candidate.Ref()
 	d.next.Candidate = &ref
+	// The lost history reaches as far as the candidate holds it, though the master was not seen there: what lies beyond is the candidate's own.
+	d.next.Lineage.Offset = max(d.next.Lineage.Offset, d.next.Lineage.Shared(candidate.Replication.Lineage))
 	d.move(EventChoose, sentence)
 	decision := d.promoting()
 	decision.Verdict = sentence + "; promoting"
