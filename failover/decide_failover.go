@@ -165,12 +165,11 @@ func (d *decider) rejoined() []string {
 		return nil
 	}
 	v := newView(d.now, d.policy, d.obs, *d.next.Old)
-	m := v.master
-	dead := !v.found || m.Exited || m.NodeGone || m.Contact == ContactAnswering || m.Contact == ContactRefused
-	if company := v.company(); !dead && len(company) >= max(1, m.Replication.MinReplicas) {
-		return company
+	company := v.company()
+	if !v.found || !mayRunUnseen(v.master) || len(company) < max(1, v.master.Replication.MinReplicas) {
+		return nil
 	}
-	return nil
+	return company
 }
 
 // block gives up for now, says why, and goes on trying to fence.
@@ -305,17 +304,18 @@ func (d *decider) exchanged(n Node) bool {
 	return chosenForHistory && unpromoted && d.next.Lineage.Shared(n.Replication.Lineage) < 0
 }
 
-// overtaken reports that somebody has come who is to be preferred to a candidate that is not promoted yet, for as long as no operator
-// was there to go on.
+// overtaken says who has come, for as long as no operator was there to go on, and is to be preferred to a candidate that is not promoted
+// yet. Where that is data of what was lost, the failover is about that history again.
 func (d *decider) overtaken(candidate Node) (string, bool) {
 	if old, lives := d.oldStillMaster(); lives && old.Answers() && old.UID != candidate.UID {
 		return old.Name + " answers as master again, and has served since", true
 	}
 	survivor, came := d.survivor(candidate)
-	if came {
-		d.next.Lineage = survivor.Replication.Lineage
+	if !came {
+		return "", false
 	}
-	return fmt.Sprintf("%s has come with %d key(s) of what was lost", survivor.Name, survivor.Replication.Keys), came
+	d.next.Lineage = survivor.Replication.Lineage // what was lost is to be continued after all
+	return fmt.Sprintf("%s has come with %d key(s) of what was lost", survivor.Name, survivor.Replication.Keys), true
 }
 
 // survivor returns who answers by now with data of the history that was lost, when it was decided to begin a new one with an empty

@@ -79,12 +79,16 @@ const refusedSettles = 500 * time.Millisecond
 func (v view) company() []string {
 	var names []string
 	for _, n := range v.others {
-		gone := n.IP == "" || n.Exited || n.NodeGone || n.Contact == ContactAnswering || n.Contact == ContactRefused
-		if !gone && v.wasAttached(n) {
+		if n.IP != "" && mayRunUnseen(n) && v.wasAttached(n) {
 			names = append(names, n.Name)
 		}
 	}
 	return names
+}
+
+// mayRunUnseen reports a process that is out of our reach and that nothing says has ended.
+func mayRunUnseen(n Node) bool {
+	return !n.Exited && !n.NodeGone && n.Contact != ContactAnswering && n.Contact != ContactRefused
 }
 
 // wasAttached reports that n had its link to the master up when it was last heard, or was about to. Of one that was never heard it has
