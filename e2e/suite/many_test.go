@@ -23,8 +23,7 @@ var _ = Describe("When many masters", Label("chaos", "many"), func() {
 	// So many of them are prepared and looked at at the same time, and one in so many has clients that write all the while: sixty
 	// streams of writes are more than two cores can carry beside forty pods. The others hold a write that is on the replica as well.
 	const many, atOnce, writing = 20, 3, 5
-	// Pending: with clients at all of them two cores could not do it, and in this form it has not run yet.
-	repeated("die in the same second, a replica takes over for each of them", Pending, func(ctx SpecContext) {
+	repeated("die in the same second, a replica takes over for each of them", func(ctx SpecContext) {
 		var scenes []*scene
 		for i, namespace := range newNamespaces(ctx, many) {
 			title, size := "", int32(2)
