@@ -542,3 +542,50 @@ func TestEverybodyIsHeardBeforeALostCandidateIsGivenUp(t *testing.T) {
 		t.Errorf("master %s by epoch %d\n%s", w.master(), w.progress.Epoch, w.story())
 	}
 }
+
+func TestTwoThatWentOnWithTheSameHistoryShareItUpToTheFirstFork(t *testing.T) {
+	ours := Lineage{ReplID: "a", ReplID2: "lost", SecondOffset: 101, Offset: 150}
+	for name, tc := range map[string]struct {
+		other Lineage
+		want  int64
+	}{
+		"it forked before":          {Lineage{ReplID: "b", ReplID2: "lost", SecondOffset: 51, Offset: 80}, 50},
+		"it forked at once":         {Lineage{ReplID: "b", ReplID2: "lost", SecondOffset: 101, Offset: 300}, 100},
+		"it forked after":           {Lineage{ReplID: "b", ReplID2: "lost", SecondOffset: 121, Offset: 300}, 100},
+		"neither continues another": {Lineage{ReplID: "b", ReplID2: noReplID, SecondOffset: -1, Offset: 80}, -1},
+		"it continues another":      {Lineage{ReplID: "b", ReplID2: "other", SecondOffset: 51, Offset: 80}, -1},
+	} {
+		if got := ours.Shared(tc.other); got != tc.want {
+			t.Errorf("%s: %d bytes are shared, want %d", name, got, tc.want)
+		}
+	}
+	if got := (Lineage{ReplID: "a", ReplID2: noReplID, SecondOffset: -1, Offset: 9}).Shared(Lineage{ReplID: "b", ReplID2: noReplID, SecondOffset: -1}); got != -1 {
+		t.Errorf("two histories that continue none share %d bytes", got)
+	}
+}
+
+// Seed 713021273: a candidate was given up, its promotion came late, and it has followed its successor's master only by halves since.
+func TestWhoWasPromotedLateIsPreferredToAnOlderDiskOfTheSameHistory(t *testing.T) {
+	w := settled(t, 3)
+	w.policy.Persistent = true
+	w.write(1000, nil)
+	lost := w.node("r-0").Replication.Lineage
+	w.die("r-0")
+	w.run()
+	if w.master() != "r-1" {
+		t.Fatalf("master %s, want r-1", w.master())
+	}
+	w.sleep(2 * time.Second)
+	w.run()
+	late := w.node("r-2")
+	late.Replication.Keys = 371
+	w.restart("r-1", false)
+	late.Replication.Lineage = Lineage{ReplID: "late", ReplID2: lost.ReplID, SecondOffset: lost.Offset + 1, Offset: lost.Offset}
+	late.Replication.LinkUp, late.Replication.MasterHost = false, FenceHost
+	disk := w.node("r-1")
+	disk.Replication.Lineage, disk.Replication.Keys = Lineage{ReplID: lost.ReplID, ReplID2: noReplID, SecondOffset: -1, Offset: 600}, 315
+	w.run()
+	if w.master() != "r-2" {
+		t.Errorf("master %s, want r-2, which holds more\n%s", w.master(), strings.Join(w.log, "\n"))
+	}
+}

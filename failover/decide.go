@@ -87,7 +87,14 @@ func (d *decider) view() view {
 	if d.next.Master != nil {
 		ref = d.next.Master.NodeRef
 	}
-	return newView(d.now, d.policy, d.obs, ref)
+	return d.viewFrom(ref)
+}
+
+// viewFrom looks at the observation from one who is master, or may be.
+func (d *decider) viewFrom(ref NodeRef) view {
+	v := newView(d.now, d.policy, d.obs, ref)
+	v.unfenced = d.next.unfenced(ref)
+	return v
 }
 
 // failOver begins a failover away from the present master: the intent. Nothing was touched yet.

@@ -164,7 +164,7 @@ func (d *decider) rejoined() []string {
 	if !guessed {
 		return nil
 	}
-	v := newView(d.now, d.policy, d.obs, *d.next.Old)
+	v := d.viewFrom(*d.next.Old)
 	company := v.company()
 	if !v.found || !mayRunUnseen(v.master) || len(company) < max(1, v.master.Replication.MinReplicas) {
 		return nil
@@ -246,7 +246,7 @@ func (d *decider) candidacy(ref NodeRef, n Node, found bool) Decision {
 	}
 	if !d.obs.Published.Is(ref, d.next.Epoch) {
 		// Its siblings may follow at the same time: with min-replicas-to-write 1 it needs one to accept writes.
-		actions := append(d.follow(newView(d.now, d.policy, d.obs, ref)), Publish{Node: ref, Epoch: d.next.Epoch})
+		actions := append(d.follow(d.viewFrom(ref)), Publish{Node: ref, Epoch: d.next.Epoch})
 		return Decision{Next: d.next, Verdict: ref.Pod + " is master; publishing it", RequeueAfter: lookAgainSoon, Actions: actions}
 	}
 	return d.published(n)
@@ -255,7 +255,7 @@ func (d *decider) candidacy(ref NodeRef, n Node, found bool) Decision {
 // serving judges a candidate that clients are led to and that does not answer. It may be master, though the status does not name it
 // yet, and take writes without a replica: it is given up for what a master is given up for, and for nothing less.
 func (d *decider) serving(ref NodeRef) Decision {
-	f := diagnose(newView(d.now, d.policy, d.obs, ref))
+	f := diagnose(d.viewFrom(ref))
 	if d.forced() {
 		d.takeUpForce()
 		return d.anotherCandidate(fmt.Sprintf("a person forces a failover to %s (%s)", d.request.Target, f.sentence))

@@ -28,7 +28,7 @@ const (
 	DiagnosisVetoed Diagnosis = "MasterUnreachableButReplicating"
 	// DiagnosisAccompanied: the master is out of reach together with replicas of its: they may go on without us.
 	DiagnosisAccompanied Diagnosis = "MasterUnreachableWithReplicas"
-	// DiagnosisUnfenced: the master is out of reach, and was last heard with min-replicas-to-write 0: cut off, it does not stop by itself.
+	// DiagnosisUnfenced: the master is out of reach, and was last heard, or is written down, with min-replicas-to-write 0: cut off, it does not stop by itself.
 	DiagnosisUnfenced Diagnosis = "MasterUnreachableUnfenced"
 	// DiagnosisUnwitnessed: the master is out of reach, and so is everybody who could testify.
 	DiagnosisUnwitnessed Diagnosis = "MasterUnreachableNoWitness"
@@ -183,8 +183,10 @@ func matchAccompanied(v view) (string, bool) {
 
 // matchUnfenced: between the moment a replica has attached and the one its master's min-replicas-to-write is raised.
 func matchUnfenced(v view) (string, bool) {
-	r := v.master.Replication
-	unfenced := v.master.Sampled && r.RunID == v.ref.RunID && r.Role == RoleMaster && r.MinReplicas == 0
+	r, unfenced := v.master.Replication, v.unfenced
+	if v.master.Sampled && r.RunID == v.ref.RunID && r.Role == RoleMaster {
+		unfenced = r.MinReplicas == 0
+	}
 	return fmt.Sprintf("master %s is out of our reach, and accepts writes without a replica (min-replicas-to-write is 0): it may go on without us",
 		v.ref.Pod), v.outOfReach() && len(v.witnesses) > 0 && unfenced
 }

@@ -13,6 +13,15 @@ func (p Progress) knows(n Node) bool {
 	return false
 }
 
+// unfenced reports a process that may be a master which accepts writes without a replica, for all that was written down. How one was
+// promoted that is not written down as master yet, only its promoter knew.
+func (p Progress) unfenced(ref NodeRef) bool {
+	if p.Master == nil || p.Master.UID != ref.UID || p.Master.RunID != ref.RunID {
+		return true
+	}
+	return slices.ContainsFunc(p.Known, func(k KnownNode) bool { return k.UID == ref.UID && k.RunID == ref.RunID && k.Unfenced })
+}
+
 // isForeign reports a process that was seen in sync with a Redis that is none of our nodes, and has not got another history since; or
 // one in the same pod that has found data on its volume. A master may name its history anew for its first replica, when nobody watches
 // (Redis does when it creates its backlog), so the name that tells is that of what came from elsewhere, and not only ours.

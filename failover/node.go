@@ -76,6 +76,8 @@ func (l Lineage) Shared(other Lineage) int64 {
 		return other.Offset
 	case l.ReplID != "" && l.ReplID != noReplID && other.ReplID2 == l.ReplID:
 		return min(other.Offset, other.SecondOffset-1)
+	case l.ReplID2 != "" && l.ReplID2 != noReplID && other.ReplID2 == l.ReplID2: // both went on with the same one
+		return min(other.Offset, other.SecondOffset-1, l.SecondOffset-1)
 	}
 	return -1
 }

@@ -262,3 +262,81 @@ func TestASuccessorDoesNotFinishAFailoverOnAGuessWhoseWitnessMayHaveGoneBack(t *
 		})
 	}
 }
+
+func TestASuccessorThatNeverHeardTheMasterKnowsWhetherItStopsByItself(t *testing.T) {
+	refuses := func(a Action) bool { _, set := a.(SetMinReplicas); return !set }
+	for name, tc := range map[string]struct {
+		happen func(w *world)
+		master string
+	}{
+		"its min-replicas-to-write was raised": {func(*world) {}, "r-1"},
+		"it was not raised yet":                {func(w *world) { w.node("r-0").Replication.MinReplicas = 0 }, "r-0"},
+		"it was about to be lowered": {func(w *world) {
+			w.die("r-1")
+			w.die("r-2")
+		}, "r-0"},
+		"it has been raised since": {func(w *world) {
+			w.node("r-0").Replication.MinReplicas = 0
+			w.once()
+			w.node("r-0").Replication.MinReplicas = 1
+		}, "r-1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := settled(t, 3)
+			w.write(1000, nil)
+			w.onAction = refuses
+			tc.happen(w)
+			w.once()
+			w.onAction = nil
+			for _, replica := range []string{"r-1", "r-2"} { // a process that comes back comes with its memory here; what is asked is what it can do
+				n := w.node(replica)
+				n.Contact = ContactAnswering
+			}
+			w.sample(0)
+			w.takeOver(time.Second)
+			w.heard("r-0", ContactSilent)
+			w.heard("r-1", ContactAnswering)
+			w.heard("r-2", ContactAnswering)
+			w.sleep(time.Minute)
+			w.run()
+			if w.master() != tc.master || tc.master == "r-0" && w.progress.Reason != ReasonUnfenced {
+				t.Errorf("master %s in state %s, reason %s; want %s\n%s", w.master(), w.progress.State, w.progress.Reason, tc.master, strings.Join(w.log, "\n"))
+			}
+		})
+	}
+}
+
+// Seed 713143508: of a handover, only the promotion and its publication were done when the operator died.
+func TestASuccessorDoesNotReplaceAMasterOnAGuessThatWasJustPromoted(t *testing.T) {
+	w := settled(t, 3)
+	w.node("r-0").Terminating = true
+	w.onAction = func(a Action) bool {
+		_, set := a.(SetMinReplicas)
+		if p, ok := a.(Promote); ok {
+			w.apply(Promote{Node: p.Node}) // nobody else was seen at that moment
+			return false
+		}
+		return !set && w.progress.State != StateReattaching
+	}
+	for w.progress.State != StateReattaching {
+		w.once()
+	}
+	w.onAction = nil
+	promoted := w.master()
+	w.remove("r-0")
+	w.takeOver(7 * time.Second)
+	w.heard(promoted, ContactSilent)
+	for _, n := range w.nodes {
+		if n.Name != promoted {
+			w.heard(n.Name, ContactAnswering)
+			n.Replication.MasterHost, n.Replication.Linked, n.Replication.LinkUp = w.node(promoted).IP, true, false
+		}
+	}
+	w.sleep(4 * time.Second)
+	for range 5 {
+		w.once()
+	}
+	if w.master() != promoted || w.progress.State != StateReattaching && w.progress.State != StateStable && w.progress.State != StateSuspected {
+		t.Errorf("master %s in state %s, want %s kept\n%s", w.master(), w.progress.State, promoted, strings.Join(w.log, "\n"))
+	}
+}

@@ -147,6 +147,9 @@ func (d *decider) serve(v view) []Action {
 	}
 	actions := append(d.follow(v), d.labels(v)...)
 	if want := minReplicas(v); want != v.master.Replication.MinReplicas && v.master.Replication.MinReplicas >= 0 {
+		if want == 0 {
+			d.expose(v.ref)
+		}
 		actions = append(actions, SetMinReplicas{Node: v.ref, MinReplicas: want})
 	}
 	return actions
@@ -262,6 +265,22 @@ func minReplicas(v view) int {
 	return 0
 }
 
+// opens reports that the master accepts writes without a replica, or is about to.
+func opens(v view) bool {
+	now := v.master.Replication.MinReplicas
+	return now == 0 || now > 0 && minReplicas(v) == 0
+}
+
+// expose writes down that the master is about to accept writes without a replica: should it be cut off, a successor that never hears it
+// has to know.
+func (d *decider) expose(master NodeRef) {
+	for i, k := range d.next.Known {
+		if k.UID == master.UID && k.RunID == master.RunID {
+			d.next.Known[i].Unfenced = true
+		}
+	}
+}
+
 // pictureSettles is how long a change must stand before it is written to the status: a failover
 // moves every link within milliseconds, and must not pay for writing that down.
 const pictureSettles = time.Second
@@ -272,6 +291,7 @@ func (d *decider) picture(v view, atOnce bool) []KnownNode {
 	for _, n := range d.obs.Nodes {
 		before, known := d.lastKnown(n)
 		if known && !atOnce && !d.changeSettled(n) {
+			before.Unfenced = before.Unfenced || n.UID == v.ref.UID && v.master.Answers() && opens(v)
 			picture = append(picture, before)
 			continue
 		}
@@ -309,6 +329,7 @@ func portray(v view, n Node, before KnownNode) KnownNode {
 	if !now.Attached && v.attached(n) && v.master.Sampled {
 		now.Attached, now.Goal = caughtUp(v, n, before)
 	}
+	now.Unfenced = n.UID == v.ref.UID && (!n.Answers() && sameProcess && before.Unfenced || n.Answers() && opens(v))
 	now.Limitation = portrayedLimitation(v, n, before)
 	now.Foreign = portrayedForeign(now, before)
 	if n.Contact == ContactAnswering {

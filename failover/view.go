@@ -12,6 +12,7 @@ type view struct {
 	master    Node
 	others    []Node
 	witnesses []witness
+	unfenced  bool // the master may accept writes without a replica, for all that was written down before it was heard
 }
 
 // witness is a reachable replica's testimony about the master.

@@ -193,13 +193,15 @@ func TestEveryLimitationIsFound(t *testing.T) {
 		LimitSyncing:      func(_ *world, n *Node) { n.Replication.Syncing = true },
 		LimitPriorityZero: func(_ *world, n *Node) { n.Replication.Priority = 0 },
 		LimitSurplus:      func(w *world, _ *Node) { w.policy.Replicas = 2 },
-		LimitNoLineage:    func(_ *world, n *Node) { n.Replication.Lineage.ReplID = "other" },
-		LimitLagging:      func(w *world, n *Node) { n.Replication.Lineage.Offset -= w.policy.MaxLagBytes + 1 },
-		LimitNotLinked:    func(_ *world, n *Node) { n.Replication.LinkUp = false },
-		LimitLeaving:      func(_ *world, n *Node) { n.Cordoned = true },
-		LimitForeign:      nil, // of a failover, in corners_test.go
-		LimitAttached:     nil, // of a failover, below
-		LimitStray:        nil,
+		LimitNoLineage: func(_ *world, n *Node) {
+			n.Replication.Lineage = Lineage{ReplID: "other", Offset: n.Replication.Lineage.Offset}
+		},
+		LimitLagging:   func(w *world, n *Node) { n.Replication.Lineage.Offset -= w.policy.MaxLagBytes + 1 },
+		LimitNotLinked: func(_ *world, n *Node) { n.Replication.LinkUp = false },
+		LimitLeaving:   func(_ *world, n *Node) { n.Cordoned = true },
+		LimitForeign:   nil, // of a failover, in corners_test.go
+		LimitAttached:  nil, // of a failover, below
+		LimitStray:     nil,
 	}
 	everyOne(t, "Limitation", tests)
 	for limit, happen := range tests {

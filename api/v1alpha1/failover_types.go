@@ -186,6 +186,10 @@ type NodeStatus struct {
 	// RedisHA, where that is its limitation.
 	// +optional
 	Foreign string `json:"foreign,omitempty"`
+	// unfenced says of the master that it may accept writes without a replica: its
+	// min-replicas-to-write is 0, or about to become it.
+	// +optional
+	Unfenced bool `json:"unfenced,omitempty"`
 }
 
 // HistoryKind says what a history entry is about.
