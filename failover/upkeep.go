@@ -265,12 +265,6 @@ func minReplicas(v view) int {
 	return 0
 }
 
-// opens reports that the master accepts writes without a replica, or is about to.
-func opens(v view) bool {
-	now := v.master.Replication.MinReplicas
-	return now == 0 || now > 0 && minReplicas(v) == 0
-}
-
 // expose writes down that the master is about to accept writes without a replica: should it be cut off, a successor that never hears it
 // has to know.
 func (d *decider) expose(master NodeRef) {
@@ -291,7 +285,7 @@ func (d *decider) picture(v view, atOnce bool) []KnownNode {
 	for _, n := range d.obs.Nodes {
 		before, known := d.lastKnown(n)
 		if known && !atOnce && !d.changeSettled(n) {
-			before.Unfenced = before.Unfenced || n.UID == v.ref.UID && v.master.Answers() && opens(v)
+			before.Unfenced = before.Unfenced || portrayedUnfenced(v, n, before) // this has to be known before it is so
 			picture = append(picture, before)
 			continue
 		}
@@ -329,7 +323,7 @@ func portray(v view, n Node, before KnownNode) KnownNode {
 	if !now.Attached && v.attached(n) && v.master.Sampled {
 		now.Attached, now.Goal = caughtUp(v, n, before)
 	}
-	now.Unfenced = n.UID == v.ref.UID && (!n.Answers() && sameProcess && before.Unfenced || n.Answers() && opens(v))
+	now.Unfenced = portrayedUnfenced(v, n, before)
 	now.Limitation = portrayedLimitation(v, n, before)
 	now.Foreign = portrayedForeign(now, before)
 	if n.Contact == ContactAnswering {
@@ -360,6 +354,19 @@ func portrayedLimitation(v view, n Node, before KnownNode) Limitation {
 		return LimitForeign
 	}
 	return plannedLimitation(v, n)
+}
+
+// portrayedUnfenced reports a master that accepts writes without a replica, or is about to. Of one that does not answer, what was known
+// stays.
+func portrayedUnfenced(v view, n Node, before KnownNode) bool {
+	switch value := n.Replication.MinReplicas; {
+	case n.UID != v.ref.UID:
+		return false
+	case !n.Answers():
+		return before.Unfenced && before.UID == n.UID
+	default:
+		return value == 0 || value > 0 && minReplicas(v) == 0
+	}
 }
 
 // portrayedForeign is the name of what a process got elsewhere. Another process in its pod may have found that by any name.
