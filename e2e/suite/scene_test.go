@@ -67,6 +67,9 @@ func createIn(ctx context.Context, namespace, title string, spec v1alpha1.RedisH
 	if spec.Image == "" {
 		spec.Image = play.image()
 	}
+	if spec.Failover.Consistency == "" {
+		spec.Failover.Consistency = v1alpha1.Consistency(os.Getenv(envConsistency)) // empty: the default
+	}
 	s := &scene{site: newSite(namespace, title)}
 	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: s.key.Namespace, Name: s.key.Name}, Spec: spec}
 	Expect(play.client.Create(ctx, rha)).To(Succeed())

@@ -17,13 +17,14 @@ import (
 
 // What a run is told by its environment; `make e2e` sets the first two.
 const (
-	envRun           = "E2E"            // has to be set for the suite to run
-	envInstaller     = "E2E_INSTALLER"  // what make build-installer wrote, dist/e2e-install.yaml by default
-	envImage         = "E2E_IMAGE"      // of Redis, where a scenario does not say otherwise
-	envArtefacts     = "E2E_ARTEFACTS"  // folder for what is kept of failures, dist/e2e by default
-	envCount         = "COUNT"          // repetitions of the scenarios that measure
-	envSentinelCount = "SENTINEL_COUNT" // of them, how many with Sentinels; all by default
-	envKeep          = "KEEP"           // set: namespaces of failed scenarios stay
+	envRun           = "E2E"             // has to be set for the suite to run
+	envInstaller     = "E2E_INSTALLER"   // what make build-installer wrote, dist/e2e-install.yaml by default
+	envImage         = "E2E_IMAGE"       // of Redis, where a scenario does not say otherwise
+	envConsistency   = "E2E_CONSISTENCY" // of a RedisHA, where a scenario does not say otherwise
+	envArtefacts     = "E2E_ARTEFACTS"   // folder for what is kept of failures, dist/e2e by default
+	envCount         = "COUNT"           // repetitions of the scenarios that measure
+	envSentinelCount = "SENTINEL_COUNT"  // of them, how many with Sentinels; all by default
+	envKeep          = "KEEP"            // set: namespaces of failed scenarios stay
 )
 
 // perScenario bounds a scenario. What is waited for in it has shorter bounds, so that a failure says what did not come.
