@@ -8,6 +8,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/redisha/redisha/api/v1alpha1"
@@ -62,10 +63,11 @@ func (g *gatherer) observe(ctx context.Context, rha *v1alpha1.RedisHA, pods []co
 	for _, n := range g.prober.Observe(key.String()) {
 		probed[n.UID] = n
 	}
-	revision, err := g.updateRevision(ctx, key)
+	sts, err := g.statefulSet(ctx, key)
 	if err != nil {
 		return failover.Observation{}, err
 	}
+	revision := updateRevision(sts)
 	obs := failover.Observation{}
 	present := map[int]bool{}
 	for i := range pods {
@@ -82,15 +84,8 @@ func (g *gatherer) observe(ctx context.Context, rha *v1alpha1.RedisHA, pods []co
 		}
 		obs.Nodes = append(obs.Nodes, n)
 	}
-	for ordinal := range int(resources.Replicas(rha)) {
-		if present[ordinal] {
-			continue
-		}
-		holds, err := g.mayHoldData(ctx, rha, ordinal)
-		if err != nil {
-			return obs, err
-		}
-		obs.Absent = append(obs.Absent, failover.AbsentNode{Name: resources.PodName(rha.Name, ordinal), MayHoldData: holds})
+	if obs.Absent, err = g.absent(ctx, rha, sts, present); err != nil {
+		return obs, err
 	}
 	slice, found, err := g.cluster.masterSlice(ctx, key)
 	if err != nil {
@@ -102,21 +97,40 @@ func (g *gatherer) observe(ctx context.Context, rha *v1alpha1.RedisHA, pods []co
 	return obs, nil
 }
 
+// absent are the pods that are to come. One that is to be scaled away comes again for as long as the StatefulSet has a place for it,
+// with what is on its volume.
+func (g *gatherer) absent(ctx context.Context, rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, present map[int]bool) ([]failover.AbsentNode, error) {
+	var absent []failover.AbsentNode
+	for ordinal := range int(max(resources.Replicas(rha), ptr.Deref(sts.Spec.Replicas, 0))) {
+		if present[ordinal] {
+			continue
+		}
+		holds, err := g.mayHoldData(ctx, rha, ordinal)
+		if err != nil {
+			return nil, err
+		}
+		absent = append(absent, failover.AbsentNode{Name: resources.PodName(rha.Name, ordinal), MayHoldData: holds})
+	}
+	return absent, nil
+}
+
+// statefulSet is the StatefulSet of the Redis pods; an empty one where there is none.
+func (g *gatherer) statefulSet(ctx context.Context, key client.ObjectKey) (*appsv1.StatefulSet, error) {
+	sts := &appsv1.StatefulSet{}
+	err := g.client.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: resources.StatefulSetName(key.Name)}, sts)
+	if client.IgnoreNotFound(err) != nil {
+		return nil, fmt.Errorf("reading the StatefulSet: %w", err)
+	}
+	return sts, nil
+}
+
 // updateRevision is the revision that pods should have; empty while the StatefulSet controller
 // has not caught up with the StatefulSet.
-func (g *gatherer) updateRevision(ctx context.Context, key client.ObjectKey) (string, error) {
-	var sts appsv1.StatefulSet
-	err := g.client.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: resources.StatefulSetName(key.Name)}, &sts)
-	if apierrors.IsNotFound(err) {
-		return "", nil
-	}
-	if err != nil {
-		return "", fmt.Errorf("reading the StatefulSet: %w", err)
-	}
+func updateRevision(sts *appsv1.StatefulSet) string {
 	if sts.Status.ObservedGeneration != sts.Generation {
-		return "", nil
+		return ""
 	}
-	return sts.Status.UpdateRevision, nil
+	return sts.Status.UpdateRevision
 }
 
 // podFacts fills in what the pod object says.

@@ -9,15 +9,22 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	clocktesting "k8s.io/utils/clock/testing"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/resources"
 	"github.com/redisha/redisha/failover"
 )
 
@@ -148,6 +155,35 @@ func TestWhatWasWrittenIsSeenBeforeTheCacheShowsIt(t *testing.T) {
 		got, ok := e.newest(key, slice(tc.cached), tc.found)
 		if !ok || got.ResourceVersion != tc.want {
 			t.Errorf("cached %q (%t): got %q, %t", tc.cached, tc.found, got.ResourceVersion, ok)
+		}
+	}
+}
+
+func TestAPodThatIsToBeScaledAwayIsAwaitedForAsLongAsTheStatefulSetHasAPlaceForIt(t *testing.T) {
+	scheme := runtime.NewScheme()
+	if err := corev1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "shop"}}
+	rha.Spec.Replicas, rha.Spec.Storage = ptr.To[int32](1), &v1alpha1.StorageSpec{}
+	rha.Status.Failover = &v1alpha1.FailoverStatus{Initialized: true}
+	claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: resources.ClaimName("shop", 1)}}
+	g := &gatherer{client: fake.NewClientBuilder().WithScheme(scheme).WithObjects(claim).Build()}
+	for name, tc := range map[string]struct {
+		sts  *appsv1.StatefulSet
+		want []failover.AbsentNode
+	}{
+		"it has a place for two": {&appsv1.StatefulSet{Spec: appsv1.StatefulSetSpec{Replicas: ptr.To[int32](2)}},
+			[]failover.AbsentNode{{Name: resources.PodName("shop", 1), MayHoldData: true}}},
+		"it has been scaled down": {&appsv1.StatefulSet{Spec: appsv1.StatefulSetSpec{Replicas: ptr.To[int32](1)}}, nil},
+		"there is none":           {&appsv1.StatefulSet{}, nil},
+	} {
+		got, err := g.absent(t.Context(), rha, tc.sts, map[int]bool{0: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(tc.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
 }

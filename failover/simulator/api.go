@@ -37,6 +37,7 @@ type objects struct {
 	request  *failover.Request
 	progress *failover.Progress
 	pods     []podView
+	wanted   int // pods, by the StatefulSet
 
 	published failover.Published
 	slice     int64 // version of the slice

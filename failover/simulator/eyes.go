@@ -286,7 +286,7 @@ func (o *operator) observe() failover.Observation {
 		present[v.ordinal] = true
 		obs.Nodes = append(obs.Nodes, n)
 	}
-	for ordinal := range o.cache.policy.Replicas {
+	for ordinal := range max(o.cache.policy.Replicas, o.cache.wanted) {
 		if !present[ordinal] {
 			obs.Absent = append(obs.Absent, failover.AbsentNode{Name: fmt.Sprintf("r-%d", ordinal), MayHoldData: holds})
 		}

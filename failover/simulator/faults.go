@@ -263,7 +263,7 @@ func (w *world) scaleTo(replicas int) {
 func (w *world) rescale() {
 	wanted := w.api.now.policy.Replicas
 	if wanted > w.wanted {
-		w.wanted = wanted
+		w.want(wanted)
 		w.refill()
 		return
 	}
@@ -273,7 +273,7 @@ func (w *world) rescale() {
 	p := w.api.now.progress
 	m := w.master()
 	if p.State == failover.StateStable && m != nil && m.ordinal < wanted && p.Master.UID == m.uid && w.attachedBelow(wanted) {
-		w.wanted = wanted
+		w.want(wanted)
 		for _, q := range append([]*pod(nil), w.pods...) {
 			if q.ordinal >= wanted {
 				q.terminate(30 * time.Second)
@@ -282,6 +282,13 @@ func (w *world) rescale() {
 		return
 	}
 	w.after(200*time.Millisecond, w.rescale)
+}
+
+// want changes the StatefulSet.
+func (w *world) want(pods int) {
+	w.wanted = pods
+	w.api.now.wanted = pods
+	w.api.changed()
 }
 
 // attachedBelow reports that one replica that stays is attached: who goes may be the only one with a write.
