@@ -28,7 +28,8 @@ const (
 	DiagnosisVetoed Diagnosis = "MasterUnreachableButReplicating"
 	// DiagnosisAccompanied: the master is out of reach together with replicas of its: they may go on without us.
 	DiagnosisAccompanied Diagnosis = "MasterUnreachableWithReplicas"
-	// DiagnosisUnfenced: the master is out of reach, and was last heard, or is written down, with min-replicas-to-write 0: cut off, it does not stop by itself.
+	// DiagnosisUnfenced: the master is out of reach, and was last heard with min-replicas-to-write 0, or is written down with it and was
+	// not heard yet: cut off, it does not stop by itself.
 	DiagnosisUnfenced Diagnosis = "MasterUnreachableUnfenced"
 	// DiagnosisUnwitnessed: the master is out of reach, and so is everybody who could testify.
 	DiagnosisUnwitnessed Diagnosis = "MasterUnreachableNoWitness"

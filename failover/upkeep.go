@@ -285,7 +285,7 @@ func (d *decider) picture(v view, atOnce bool) []KnownNode {
 	for _, n := range d.obs.Nodes {
 		before, known := d.lastKnown(n)
 		if known && !atOnce && !d.changeSettled(n) {
-			before.Unfenced = before.Unfenced || portrayedUnfenced(v, n, before) // this has to be known before it is so
+			before.Unfenced = before.Unfenced || portrayedUnfenced(v, n, before) // only the good news waits
 			picture = append(picture, before)
 			continue
 		}
