@@ -47,8 +47,9 @@ func (s *Sandbox) ApplyYAML(ctx context.Context, paths ...string) error {
 	return nil
 }
 
-// Apply applies the documents one after the other. A document of a kind that the API server is still being told of (a custom
-// resource after its definition) is tried again for some seconds.
+// Apply applies the documents one after the other. What the cluster is not ready for yet is tried again for some seconds: a
+// document of a kind that the API server is still being told of (a custom resource after its definition), and a pod in a
+// namespace so new that it has no ServiceAccount.
 func (s *Sandbox) Apply(ctx context.Context, manifests []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -81,7 +82,7 @@ func applyObject(ctx context.Context, c client.Client, object *unstructured.Unst
 			return err
 		}
 		err := c.Patch(ctx, attempt, client.Apply, client.FieldOwner("sandbox"), client.ForceOwnership)
-		if err == nil || !meta.IsNoMatchError(err) && !apierrors.IsNotFound(err) {
+		if err == nil || !notYet(err) {
 			return err
 		}
 		select {
@@ -90,6 +91,13 @@ func applyObject(ctx context.Context, c client.Client, object *unstructured.Unst
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
+}
+
+// notYet tells whether what was refused may be taken in a moment. A pod whose ServiceAccount does not exist is refused by the
+// admission plugin of that name, by its message alone; a namespace's default one is made by the controller manager.
+func notYet(err error) bool {
+	return meta.IsNoMatchError(err) || apierrors.IsNotFound(err) ||
+		apierrors.IsForbidden(err) && strings.Contains(err.Error(), "error looking up service account")
 }
 
 // defaultNamespace does as kubectl does.

@@ -61,3 +61,11 @@ func TestNoPodGoesToACordonedNode(t *testing.T) {
 	cordon("false")
 	ready(t, namespace, "bound")
 }
+
+// The default ServiceAccount, without which no pod is admitted, comes a moment after its namespace.
+func TestAPodCanBeAppliedTogetherWithItsNamespace(t *testing.T) {
+	const namespace = "together"
+	t.Cleanup(func() { removeNamespace(namespace) })
+	apply(t, namespace, "{apiVersion: v1, kind: Namespace, metadata: { name: "+namespace+" }}\n---"+redisPod("one"))
+	ready(t, namespace, "one")
+}
