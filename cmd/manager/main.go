@@ -3,15 +3,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"net/http"
 	"os"
 	"strings"
 
-	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
-	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/selection"
@@ -43,7 +42,12 @@ const namespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 var version = "dev"
 
 func main() {
-	if err := run(ctrl.SetupSignalHandler()); err != nil {
+	err := run(ctrl.SetupSignalHandler())
+	if errors.Is(err, errLeaseLost) {
+		fmt.Fprintf(os.Stderr, "redisha: %v; beginning anew\n", err)
+		err = again()
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "redisha:", err)
 		os.Exit(1)
 	}
@@ -84,7 +88,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	if err := mgr.Start(ctx); err != nil {
-		return fmt.Errorf("running: %w", err)
+		return fmt.Errorf("running: %w", leaseLost(err))
 	}
 	return nil
 }
@@ -96,16 +100,17 @@ func managerOptions(o options) (ctrl.Options, error) {
 			return ctrl.Options{}, fmt.Errorf("building the scheme: %w", err)
 		}
 	}
+	mapper, err := newMapper(scheme)
+	if err != nil {
+		return ctrl.Options{}, err
+	}
 	cacheOptions := cache.Options{ByObject: map[client.Object]cache.ByObject{}}
 	// Of the kinds that a cluster is full of, only what belongs to a RedisHA is kept in memory.
 	ours := labels.NewSelector()
 	if r, err := labels.NewRequirement(v1alpha1.LabelName, selection.Exists, nil); err == nil {
 		ours = ours.Add(*r)
 	}
-	for _, kind := range []client.Object{
-		&corev1.Pod{}, &corev1.Secret{}, &corev1.ConfigMap{}, &corev1.Service{}, &corev1.PersistentVolumeClaim{},
-		&appsv1.StatefulSet{}, &discoveryv1.EndpointSlice{}, &policyv1.PodDisruptionBudget{},
-	} {
+	for _, kind := range owned() {
 		cacheOptions.ByObject[kind] = cache.ByObject{Label: ours}
 	}
 	for _, ns := range o.watched() {
@@ -116,6 +121,7 @@ func managerOptions(o options) (ctrl.Options, error) {
 	}
 	return ctrl.Options{
 		Scheme:                 scheme,
+		MapperProvider:         func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return mapper, nil },
 		Cache:                  cacheOptions,
 		Metrics:                metricsserver.Options{BindAddress: o.metricsAddress},
 		HealthProbeBindAddress: o.probeAddress,

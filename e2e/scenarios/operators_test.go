@@ -25,7 +25,6 @@ type operators struct {
 	mu       sync.Mutex
 	running  []*stage.Operator
 	doomed   map[string]bool // expected to end
-	anyMay   bool            // any may end
 	surprise []string
 }
 
@@ -55,7 +54,7 @@ func (o *operators) replace() {
 	o.running = slices.DeleteFunc(o.running, func(p *stage.Operator) bool {
 		select {
 		case <-p.Exited():
-			if !o.doomed[p.Name] && !o.anyMay {
+			if !o.doomed[p.Name] {
 				o.surprise = append(o.surprise, p.Name+":\n"+p.LogTail())
 			}
 			return true
@@ -71,19 +70,6 @@ func (o *operators) replace() {
 		}
 		o.running = append(o.running, p)
 	}
-}
-
-// mayEnd says that operators end by themselves while the test goes on, for instance because they cannot renew their lease.
-func (o *operators) mayEnd(t *testing.T) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.anyMay = true
-	t.Cleanup(func() {
-		o.replace()
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		o.anyMay = false
-	})
 }
 
 // surprises returns which operators ended unexpectedly since it was last asked.
