@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -62,10 +63,18 @@ func TestNoPodGoesToACordonedNode(t *testing.T) {
 	ready(t, namespace, "bound")
 }
 
-// The default ServiceAccount, without which no pod is admitted, comes a moment after its namespace.
-func TestAPodCanBeAppliedTogetherWithItsNamespace(t *testing.T) {
-	const namespace = "together"
-	t.Cleanup(func() { removeNamespace(namespace) })
-	apply(t, namespace, "{apiVersion: v1, kind: Namespace, metadata: { name: "+namespace+" }}\n---"+redisPod("one"))
+// As it is for a pod in a new namespace: the default ServiceAccount, without which no pod is admitted, comes a moment later.
+func TestAPodCanBeAppliedBeforeItsServiceAccountIsThere(t *testing.T) {
+	namespace := newNamespace(t)
+	late := time.AfterFunc(time.Second, func() {
+		account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "late"}}
+		if _, err := client.CoreV1().ServiceAccounts(namespace).Create(context.Background(), account, metav1.CreateOptions{}); err != nil {
+			t.Error(err)
+		}
+	})
+	apply(t, namespace, strings.Replace(redisPod("one"), "spec:", "spec:\n  serviceAccountName: late", 1))
+	if late.Stop() {
+		t.Error("the pod was admitted without its ServiceAccount")
+	}
 	ready(t, namespace, "one")
 }

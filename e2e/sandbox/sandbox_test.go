@@ -68,15 +68,13 @@ func newNamespace(t *testing.T) string {
 	t.Helper()
 	namespace, err := client.CoreV1().Namespaces().Create(within(t), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}, metav1.CreateOptions{})
 	check(t, err)
-	t.Cleanup(func() { removeNamespace(namespace.Name) })
+	t.Cleanup(func() {
+		ctx := context.Background()
+		zero := int64(0)
+		_ = client.CoreV1().Pods(namespace.Name).DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: &zero}, metav1.ListOptions{})
+		_ = client.CoreV1().Namespaces().Delete(ctx, namespace.Name, metav1.DeleteOptions{})
+	})
 	return namespace.Name
-}
-
-func removeNamespace(name string) {
-	ctx := context.Background()
-	zero := int64(0)
-	_ = client.CoreV1().Pods(name).DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: &zero}, metav1.ListOptions{})
-	_ = client.CoreV1().Namespaces().Delete(ctx, name, metav1.DeleteOptions{})
 }
 
 // apply applies manifests that name no namespace to the test's.
