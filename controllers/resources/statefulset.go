@@ -44,13 +44,14 @@ func retention(policy v1alpha1.RetentionPolicy) appsv1.PersistentVolumeClaimRete
 	return appsv1.RetainPersistentVolumeClaimRetentionPolicyType
 }
 
+// claimTemplate does not say what kind it is, though the API server shows it (v1, PersistentVolumeClaim): protobuf, by which the
+// operator reads, has no place for the kind of an object within another, and so it would be missing at every look.
 func claimTemplate(name string, storage *v1alpha1.StorageSpec) corev1.PersistentVolumeClaim {
 	modes := storage.AccessModes
 	if len(modes) == 0 {
 		modes = []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}
 	}
 	return corev1.PersistentVolumeClaim{
-		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "PersistentVolumeClaim"},
 		ObjectMeta: metav1.ObjectMeta{Name: dataVolume, Labels: Labels(name)},
 		Spec: corev1.PersistentVolumeClaimSpec{
 			AccessModes:      modes,

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,11 +18,13 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/resources"
+	"github.com/redisha/redisha/e2e/sandbox"
 )
 
 // inventory lists what belongs to a RedisHA by its label, as kubectl get -l does.
@@ -200,11 +204,11 @@ func TestDeletingARedisHALeavesWhatRetentionSays(t *testing.T) {
 			eventually(t, fmt.Sprintf("nothing but %d claims is left", left), time.Minute, func(ctx context.Context) (bool, error) {
 				pods := &corev1.PodList{}
 				err := play.Client.List(ctx, pods, client.InNamespace(key.Namespace))
-				slices := &discoveryv1.EndpointSliceList{}
+				endpoints := &discoveryv1.EndpointSliceList{}
 				if err == nil {
-					err = play.Client.List(ctx, slices, client.InNamespace(key.Namespace))
+					err = play.Client.List(ctx, endpoints, client.InNamespace(key.Namespace))
 				}
-				return len(inventory(ctx, t, key)) == left && len(pods.Items) == 0 && len(slices.Items) == 0, err
+				return len(inventory(ctx, t, key)) == left && len(pods.Items) == 0 && len(endpoints.Items) == 0, err
 			})
 		})
 	}
@@ -260,4 +264,44 @@ func TestAnOrphaningDeletionLeavesTheMasterServing(t *testing.T) {
 	if left := len(inventory(t.Context(), t, key)); left != len(owned) {
 		t.Errorf("%d objects are left of %d", left, len(owned))
 	}
+}
+
+// What the API server fills in, and what a client of it does not tell, must not be taken for a difference.
+func TestAPassThatFindsNothingToChangeWritesNothing(t *testing.T) {
+	ns := namespace(t)
+	key := create(t, ns, v1alpha1.RedisHASpec{
+		Replicas: ptr.To[int32](2),
+		Storage:  &v1alpha1.StorageSpec{Size: resource.MustParse("0.0625Gi")}, // not as the API server writes it
+		Resources: corev1.ResourceRequirements{
+			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("0.05"), corev1.ResourceMemory: resource.MustParse("0.03125Gi")},
+		},
+		Config: map[string]v1alpha1.ConfigValue{"maxmemory": "16mb"},
+		PodTemplate: &v1alpha1.PodTemplateSpec{
+			Labels:       map[string]string{"team": "shop"},
+			Tolerations:  []corev1.Toleration{{Key: "spot", Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute}},
+			ExtraVolumes: []corev1.Volume{{Name: "more", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}},
+		},
+		PodDisruptionBudget: v1alpha1.PodDisruptionBudgetSpec{Enabled: ptr.To(true), MaxUnavailable: ptr.To(intstr.FromInt32(1))},
+	})
+	time.Sleep(3 * time.Second) // well is not yet at rest
+	before := len(operatorWrites(t, ns))
+	if before == 0 {
+		t.Fatal("the audit log has no write of the operator, which has created a RedisHA's objects: it proves nothing")
+	}
+	for i := range 3 { // each is a pass of both controllers
+		change(t, key, func(rha *v1alpha1.RedisHA) { rha.Annotations = map[string]string{"touched": strconv.Itoa(i)} })
+		time.Sleep(time.Second)
+	}
+	for _, w := range operatorWrites(t, ns)[before:] {
+		t.Errorf("a write though nothing differs: %s", w)
+	}
+}
+
+func operatorWrites(t *testing.T, ns string) []sandbox.AuditWrite {
+	t.Helper()
+	all, err := play.Sandbox.AuditWrites(sandbox.OperatorUser)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.DeleteFunc(all, func(w sandbox.AuditWrite) bool { return w.Namespace != ns })
 }
