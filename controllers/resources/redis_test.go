@@ -189,16 +189,18 @@ func TestHealthIsAliveWhenFencedAndReadyOnlyAsMasterOrAttached(t *testing.T) {
 	expect(master, "live", false)
 }
 
-func TestPreStopHoldsAMasterWithReplicasUntilItIsDemoted(t *testing.T) {
+func TestPreStopHoldsAMasterWithReplicasUntilAMomentAfterItIsDemoted(t *testing.T) {
 	master, replica := startRedis(t, minimal()), startRedis(t, minimal())
 	master.cli("replicaof", "no", "one")
 	replica.cli("replicaof", "127.0.0.1", master.port)
 	replica.eventually("the replica is attached", func() bool {
 		return strings.Contains(replica.cli("info", "replication"), "master_link_status:up")
 	})
+	began := time.Now()
 	if out, err := replica.script("prestop.sh"); err != nil {
 		t.Errorf("preStop of a replica failed: %v %s", err, out)
 	}
+	atOnce := time.Since(began)
 	returned := make(chan error, 1)
 	go func() {
 		_, err := master.script("prestop.sh")
@@ -210,8 +212,12 @@ func TestPreStopHoldsAMasterWithReplicasUntilItIsDemoted(t *testing.T) {
 	case <-time.After(1500 * time.Millisecond):
 	}
 	master.cli("replicaof", "127.0.0.1", "1")
+	demoted := time.Now()
 	if err := <-returned; err != nil {
 		t.Errorf("preStop failed after the demotion: %v", err)
+	}
+	if lingered := time.Since(demoted); lingered < time.Second || atOnce > lingered {
+		t.Errorf("preStop returned %s after the demotion, for those who have not heard of it; that of a replica took %s", lingered, atOnce)
 	}
 }
 
