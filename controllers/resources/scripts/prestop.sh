@@ -1,10 +1,10 @@
 #!/bin/sh
 # Holds the process while it is master, so that the operator can hand over before
-# Redis is told to stop, and for another second when it was handed over: until every
-# kube-proxy has heard of the new master, new connections come here, and taking a
+# Redis is told to stop, and a replica for a second, which a former master is by
+# then: until every kube-proxy has heard, new connections come here, and taking a
 # container down costs a node the processor time that its kube-proxy needs.
-# Returns at once when it is not master or does not answer, after 3 s without any
-# replica (nobody could take over), and after 20 s anyway.
+# Returns at once when it does not answer, after 3 s without any replica (nobody
+# could take over), and after 20 s anyway.
 # POSIX sh; works with busybox and coreutils, redis-cli and valkey-cli.
 port=${REDISHA_PORT:-6379}
 hold=${REDISHA_HOLD_SECONDS:-20}
@@ -19,14 +19,12 @@ command -v redis-cli >/dev/null 2>&1 || cli=valkey-cli
 now=$(date +%s)
 end=$((now + hold))
 accompanied=$now
-was=
 while [ "$now" -lt "$end" ]; do
 	# Lines of ROLE: master, its offset, then three for each replica.
 	role=$(timeout 1 "$cli" -h 127.0.0.1 -p "$port" role 2>/dev/null)
 	case $role in
 	*BUSY*) accompanied=$now ;;
 	master*)
-		was=master
 		# shellcheck disable=SC2086 # splitting counts the words
 		set -- $role
 		if [ $# -gt 2 ]; then
@@ -36,7 +34,7 @@ while [ "$now" -lt "$end" ]; do
 		fi
 		;;
 	slave*)
-		[ -z "$was" ] || sleep "$linger"
+		sleep "$linger"
 		exit 0
 		;;
 	*) exit 0 ;;
