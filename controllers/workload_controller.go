@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/record"
+	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -44,8 +45,14 @@ type WorkloadReconciler struct {
 	APIReader client.Reader
 	// Recorder takes Events about the RedisHA.
 	Recorder record.EventRecorder
+	// StatusDelay is for how long the status may lag behind the pods. What changes with them is written then, in one go: when
+	// they change, a failover may be under way that needs the API server more. Not at all when zero.
+	StatusDelay time.Duration
+	// Clock measures it; the real one when nil.
+	Clock clock.PassiveClock
 
 	passwords passwordMemory
+	differing differenceMemory
 }
 
 // +kubebuilder:rbac:groups=redisha.io,resources=redishas,verbs=get;list;watch
@@ -72,6 +79,9 @@ func (r *WorkloadReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.Recorder == nil {
 		r.Recorder = mgr.GetEventRecorderFor("redisha-workload")
 	}
+	if r.Clock == nil {
+		r.Clock = clock.RealClock{}
+	}
 	byLabel := handler.EnqueueRequestsFromMapFunc(byName)
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("workload").
@@ -96,6 +106,7 @@ func (r *WorkloadReconciler) Reconcile(ctx context.Context, req ctrl.Request) (c
 	if err := r.Client.Get(ctx, req.NamespacedName, rha); err != nil {
 		if apierrors.IsNotFound(err) {
 			r.passwords.forget(req.NamespacedName)
+			r.differing.forget(req.NamespacedName)
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
@@ -134,8 +145,9 @@ func (w *workloadPass) run(ctx context.Context) (ctrl.Result, error) {
 	if apierrors.IsConflict(failure) {
 		return ctrl.Result{RequeueAfter: 100 * time.Millisecond}, nil
 	}
-	if err := w.writeStatus(ctx, failure); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+	later, err := w.writeStatus(ctx, failure)
+	if err != nil || later > 0 {
+		return ctrl.Result{RequeueAfter: later}, client.IgnoreNotFound(err)
 	}
 	var refused *refusal
 	if errors.As(failure, &refused) {

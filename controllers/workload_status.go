@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -12,30 +14,65 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/resources"
 )
 
-// writeStatus applies this controller's part of the status if it differs. The
-// failover controller's part and conditions are not touched.
-func (w *workloadPass) writeStatus(ctx context.Context, failure error) error {
+// writeStatus applies this controller's part of the status if it differs, or says
+// after how long it would (StatusDelay). The failover controller's part and
+// conditions are not touched.
+func (w *workloadPass) writeStatus(ctx context.Context, failure error) (later time.Duration, err error) {
+	key := client.ObjectKeyFromObject(w.rha)
 	status := w.rha.Status.DeepCopy()
 	w.fillStatus(status, failure)
 	if equality.Semantic.DeepEqual(status, &w.rha.Status) {
-		return nil
+		w.differing.forget(key)
+		return 0, nil
+	}
+	if w.StatusDelay > 0 && failure == nil && w.rha.Status.ObservedGeneration == w.rha.Generation {
+		if left := w.StatusDelay - w.differing.lasted(key, w.Clock.Now()); left > 0 {
+			return left, nil
+		}
 	}
 	w.reportRefusal(status)
 	patch, err := statusConfiguration(w.rha, status)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	err = w.Client.Status().Patch(ctx, patch, client.Apply, client.FieldOwner(workloadFieldOwner), client.ForceOwnership)
 	if err != nil {
-		return fmt.Errorf("writing the status: %w", err)
+		return 0, fmt.Errorf("writing the status: %w", err)
 	}
-	return nil
+	w.differing.forget(key)
+	return 0, nil
+}
+
+// differenceMemory knows since when a status has not been what it should be.
+type differenceMemory struct {
+	mu    sync.Mutex
+	since map[types.NamespacedName]time.Time
+}
+
+// lasted returns for how long a status has differed that differs now.
+func (m *differenceMemory) lasted(key types.NamespacedName, now time.Time) time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.since == nil {
+		m.since = map[types.NamespacedName]time.Time{}
+	}
+	if _, ok := m.since[key]; !ok {
+		m.since[key] = now
+	}
+	return now.Sub(m.since[key])
+}
+
+func (m *differenceMemory) forget(key types.NamespacedName) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.since, key)
 }
 
 func (w *workloadPass) fillStatus(status *v1alpha1.RedisHAStatus, failure error) {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/labels"
@@ -170,7 +171,12 @@ func addControllers(mgr ctrl.Manager, o options, lease executor.Lease, me string
 	if err := failovers.SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("setting the failover controller up: %w", err)
 	}
-	workloads := &controllers.WorkloadReconciler{Client: mgr.GetClient(), APIReader: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorderFor("redisha")}
+	workloads := &controllers.WorkloadReconciler{
+		Client:      mgr.GetClient(),
+		APIReader:   mgr.GetAPIReader(),
+		Recorder:    mgr.GetEventRecorderFor("redisha"),
+		StatusDelay: time.Second,
+	}
 	if err := workloads.SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("setting the workload controller up: %w", err)
 	}

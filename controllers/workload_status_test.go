@@ -1,0 +1,69 @@
+package controllers
+
+import (
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	clocktesting "k8s.io/utils/clock/testing"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/resources"
+)
+
+// While a master's pod ends, its failover needs the API server more than a count of ready pods does.
+func TestTheStatusFollowsThePodsAMomentLaterAndASpecAtOnce(t *testing.T) {
+	w := newWorld(t, shop(nil))
+	clock := clocktesting.NewFakeClock(time.Now())
+	w.reconciler.StatusDelay, w.reconciler.Clock = time.Second, clock
+	w.reconcile()
+	if got := w.condition(v1alpha1.ConditionReconciled).ObservedGeneration; got != 1 {
+		t.Fatalf("the status is of generation %d after the first pass", got)
+	}
+
+	pod := aPod(resources.PodName("shop", 0), "")
+	pod.Namespace, pod.Labels = "store", resources.Labels("shop")
+	if err := w.client.Create(t.Context(), &pod); err != nil {
+		t.Fatal(err)
+	}
+	for _, passed := range []time.Duration{0, 300 * time.Millisecond, 600 * time.Millisecond} {
+		clock.Step(passed)
+		w.writes = nil
+		result, err := w.reconciler.Reconcile(t.Context(), ctrl.Request{NamespacedName: shopKey("shop")})
+		if err != nil || len(w.writes) > 0 {
+			t.Fatalf("%v and writes %q, %s later", err, w.writes, passed)
+		}
+		if left := result.RequeueAfter; left <= 0 || left > time.Second {
+			t.Errorf("to be looked at again after %s", left)
+		}
+	}
+	clock.Step(200 * time.Millisecond)
+	if writes := w.reconcile(); len(writes) != 1 {
+		t.Errorf("writes %q, want one of the status", writes)
+	}
+	if got := w.replicas(); got != 1 {
+		t.Errorf("the status counts %d pods, want 1", got)
+	}
+
+	if err := w.client.Delete(t.Context(), &corev1.Pod{ObjectMeta: pod.ObjectMeta}); err != nil {
+		t.Fatal(err)
+	}
+	rha := &v1alpha1.RedisHA{}
+	w.get("shop", rha)
+	rha.Generation = 2 // the fake API server does not count
+	if err := w.client.Update(t.Context(), rha); err != nil {
+		t.Fatal(err)
+	}
+	w.reconcile()
+	if got := w.condition(v1alpha1.ConditionReconciled).ObservedGeneration; got != 2 || w.replicas() != 0 {
+		t.Errorf("a new spec waits for its status: generation %d, %d pods", got, w.replicas())
+	}
+}
+
+func (w *world) replicas() int32 {
+	w.t.Helper()
+	rha := &v1alpha1.RedisHA{}
+	w.get("shop", rha)
+	return rha.Status.Replicas
+}
