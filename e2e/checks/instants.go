@@ -54,6 +54,7 @@ func (w *instants) follow(ctx context.Context, list client.ObjectList, forget fu
 	for ctx.Err() == nil {
 		forget()
 		if watching, err := w.client.Watch(ctx, list, client.InNamespace(w.namespace)); err == nil {
+			context.AfterFunc(ctx, watching.Stop)
 			for event := range watching.ResultChan() {
 				see(event)
 			}
