@@ -29,7 +29,7 @@ var errOvertaken = errors.New("the progress was changed by somebody else")
 var errLeaseLost = errors.New("the leader lease is not certainly ours any more")
 
 // persist writes the decision's progress, if it moved, by compare-and-swap, and the conditions
-// if they changed. It reports whether the progress moved. While a failover runs, conditions wait.
+// if they changed. It reports whether the progress moved. While a failover runs, or may be about to, conditions wait.
 func (r *FailoverReconciler) persist(ctx context.Context, rha *v1alpha1.RedisHA, d failover.Decision, obs failover.Observation) (*v1alpha1.RedisHA, bool, error) {
 	next := rha.DeepCopy()
 	applyDecision(next, d)
@@ -47,7 +47,7 @@ func (r *FailoverReconciler) persist(ctx context.Context, rha *v1alpha1.RedisHA,
 			r.OnPersisted(d.Next.State)
 		}
 	}
-	if d.Next.Running() {
+	if d.Next.Running() || d.Settling {
 		return next, moved, nil
 	}
 	next, err := r.writeConditions(ctx, next, d, obs)

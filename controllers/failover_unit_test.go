@@ -257,6 +257,26 @@ func TestConditionsSayWhatIsRefusedAndWhatIsOnlyWaitedFor(t *testing.T) {
 	}
 }
 
+func TestAFailoverThatMayBeAboutToBeginDoesNotPayForConditions(t *testing.T) {
+	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "r"}}
+	w := newWorld(t, rha)
+	reconciler := &FailoverReconciler{Client: w.client, Recorder: w.events}
+	next := failover.Progress{Initialized: true, State: failover.StateStable, Master: &failover.Master{NodeRef: failover.NodeRef{Pod: "r-0", UID: "u"}}}
+	writeProgress(&rha.Status, next)
+	refused := failover.Observation{Nodes: []failover.Node{{Name: "r-0", UID: "u", Contact: failover.ContactRefused}}}
+	for _, settling := range []bool{true, false} {
+		before := len(w.writes)
+		stored, moved, err := reconciler.persist(t.Context(), rha, failover.Decision{Next: next, Diagnosis: failover.DiagnosisHealthy, Settling: settling}, refused)
+		if err != nil || moved {
+			t.Fatalf("moved %t: %v", moved, err)
+		}
+		written := meta.FindStatusCondition(stored.Status.Conditions, v1alpha1.ConditionAvailable) != nil
+		if written == settling || (len(w.writes) > before) == settling {
+			t.Errorf("settling %t: Available written %t by %v", settling, written, w.writes[before:])
+		}
+	}
+}
+
 func TestAfterAnOutageOfTheAPIServerAFailoverGoesOnWithinASecond(t *testing.T) {
 	limiter, request := retries(), reconcile.Request{}
 	for range 100 {

@@ -555,3 +555,39 @@ func TestAMasterThatWouldNotStopByItselfIsNotReplacedOnAGuess(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatPeopleAreToldWaitsUntilSomethingFollowsFromASilence(t *testing.T) {
+	for name, tt := range map[string]struct {
+		contact   Contact
+		since     time.Duration
+		cordoned  bool
+		diagnosis Diagnosis
+		settling  bool
+	}{
+		"answering":                              {ContactAnswering, 0, false, DiagnosisHealthy, false},
+		"refused just now":                       {ContactRefused, 0, false, DiagnosisHealthy, true},
+		"refused just now, its node is cordoned": {ContactRefused, 0, true, DiagnosisDraining, true},
+		"refused, and nobody can tell":           {ContactRefused, refusedSettles, false, DiagnosisVetoed, false},
+		"silent just now":                        {ContactSilent, 0, false, DiagnosisHealthy, true},
+		"silent for a while":                     {ContactSilent, pictureSettles, false, DiagnosisHealthy, false},
+		"silent for long":                        {ContactSilent, 3 * time.Second, false, DiagnosisVetoed, false},
+		"its password is refused":                {ContactDenied, 0, false, DiagnosisDenied, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := settled(t, 3)
+			m := w.node("r-0")
+			m.Contact, m.ContactSince, m.LastAnswer, m.Cordoned = tt.contact, w.now, w.now, tt.cordoned
+			w.now = w.now.Add(tt.since)
+			for _, n := range []*Node{w.node("r-1"), w.node("r-2")} { // their links are fine, as far as they know
+				n.SampledAt, n.LastAnswer = w.now, w.now
+			}
+			d := Decide(w.now, w.policy, w.observe(), w.progress, nil)
+			if d.Diagnosis != tt.diagnosis || d.Settling != tt.settling {
+				t.Fatalf("%s, settling %t: %s", d.Diagnosis, d.Settling, d.Verdict)
+			}
+			if d.Settling && (d.RequeueAfter <= 0 || d.RequeueAfter > lookAgain) {
+				t.Errorf("looked at again after %s", d.RequeueAfter)
+			}
+		})
+	}
+}

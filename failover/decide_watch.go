@@ -33,8 +33,15 @@ func (d *decider) watching() Decision {
 	case classNone:
 		decision = d.healthy(v, f)
 	}
-	decision.Diagnosis = f.diagnosis
+	decision.Diagnosis, decision.Settling = f.diagnosis, d.settling(v, f)
 	return decision
+}
+
+// settling reports a master that fell out of contact a moment ago, while those who could testify have not been heard since.
+func (d *decider) settling(v view, f finding) bool {
+	lost := v.master.Contact == ContactRefused || v.master.Contact == ContactSilent
+	nothingFollows := f.class == classNone || f.class == classPlanned
+	return lost && nothingFollows && d.now.Sub(v.master.ContactSince) < pictureSettles
 }
 
 // lost acts on a fact: at once, unless a person wants to be asked.

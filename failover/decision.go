@@ -14,6 +14,9 @@ type Decision struct {
 	Reason Reason
 	// Diagnosis is the first matching problem; Healthy when there is none.
 	Diagnosis Diagnosis
+	// Settling is set while the master has been out of contact for so short a time that nothing follows from it yet. What people are
+	// told may wait: a failover that begins in a moment must not pay for writing down that it might.
+	Settling bool
 	// Record is set when a failover or handover ended with this decision.
 	Record *Record
 	// RequeueAfter is when to decide again though nothing new was observed; zero: no need.
