@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"os"
+	"slices"
+	"strings"
 	"syscall"
 )
 
@@ -18,16 +20,34 @@ func leaseLost(err error) error {
 	return err
 }
 
+// candidateVar is the environment variable by which a process that begins anew keeps its name in the leader election.
+const candidateVar = "REDISHA_ELECTION_CANDIDATE"
+
+// candidate names this process in the Lease: by the name that it had before it began anew, if it did, or by a new one. The lease may
+// have been lost to nobody, because the API server was away. It is waited for before another may take it, but not by who holds it.
+func candidate(kept string) (string, error) {
+	fresh, err := identity()
+	if err != nil {
+		return "", err
+	}
+	host, _, _ := strings.Cut(fresh, "_")
+	if strings.HasPrefix(kept, host+"_") { // and not what somebody gave all processes alike
+		return kept, nil
+	}
+	return fresh, nil
+}
+
 // again has this process begin anew, as if it were just started: nothing of the leader that it was is left, neither a thought
-// nor a connection. It returns only if that fails.
+// nor a connection, but its name in the election. It returns only if that fails.
 //
 // To end would do as well, if nobody kept the next process waiting. But leases are lost when the API server or the node has too
 // much to do, by one leader after the other, and of a container that ends again and again the kubelet takes its time: 10 s, then
 // 20, up to 5 minutes (CrashLoopBackOff), in which nobody fails over.
-func again() error {
+func again(candidate string) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	return syscall.Exec(self, os.Args, os.Environ())
+	environment := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, candidateVar+"=") })
+	return syscall.Exec(self, os.Args, append(environment, candidateVar+"="+candidate))
 }

@@ -15,7 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/selection"
-	"k8s.io/apimachinery/pkg/util/uuid"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
@@ -43,10 +42,13 @@ const namespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 var version = "dev"
 
 func main() {
-	err := run(ctrl.SetupSignalHandler())
+	me, err := candidate(os.Getenv(candidateVar))
+	if err == nil {
+		err = run(ctrl.SetupSignalHandler(), me)
+	}
 	if errors.Is(err, errLeaseLost) {
 		fmt.Fprintf(os.Stderr, "redisha: %v; beginning anew\n", err)
-		err = again()
+		err = again(me)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "redisha:", err)
@@ -54,7 +56,8 @@ func main() {
 	}
 }
 
-func run(ctx context.Context) error {
+// run is the operator until it ends. It stands for election as candidate.
+func run(ctx context.Context, candidate string) error {
 	o, err := parseOptions(flag.CommandLine, os.Args[1:])
 	if err != nil {
 		return err
@@ -72,12 +75,11 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	me += "_" + string(uuid.NewUUID())
 	mgrOptions, err := managerOptions(o)
 	if err != nil {
 		return err
 	}
-	lease, err := elect(config, o, me, &mgrOptions)
+	lease, err := elect(config, o, candidate, &mgrOptions)
 	if err != nil {
 		return err
 	}
@@ -124,13 +126,14 @@ func managerOptions(o options) (ctrl.Options, error) {
 		Scheme:                 scheme,
 		MapperProvider:         func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return mapper, nil },
 		Cache:                  cacheOptions,
+		NewCache:               newPatientCache,
 		Metrics:                metricsserver.Options{BindAddress: o.metricsAddress},
 		HealthProbeBindAddress: o.probeAddress,
 	}, nil
 }
 
 // elect sets leader election up, with a lock that knows for how long the lease is certainly ours.
-func elect(config *rest.Config, o options, me string, mgr *ctrl.Options) (executor.Lease, error) {
+func elect(config *rest.Config, o options, candidate string, mgr *ctrl.Options) (executor.Lease, error) {
 	if !o.leaderElect {
 		return controllers.NoLease{}, nil
 	}
@@ -143,7 +146,7 @@ func elect(config *rest.Config, o options, me string, mgr *ctrl.Options) (execut
 		namespace = strings.TrimSpace(string(raw))
 	}
 	lock, err := resourcelock.NewFromKubeconfig(resourcelock.LeasesResourceLock, namespace, leaseName,
-		resourcelock.ResourceLockConfig{Identity: me}, rest.CopyConfig(config), o.renewDeadline)
+		resourcelock.ResourceLockConfig{Identity: candidate}, rest.CopyConfig(config), o.renewDeadline)
 	if err != nil {
 		return nil, fmt.Errorf("building the leader lock: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/uuid"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"github.com/redisha/redisha/failover/prober"
@@ -78,11 +79,12 @@ func (o options) watched() []string {
 	return strings.FieldsFunc(o.namespaces, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
-// identity names this process in the Lease and in Redis's CLIENT LIST.
+// identity is a name that nothing else has: the host's, with something new behind an underscore, which no host name has. It tells
+// a process in Redis's CLIENT LIST from the one that it was before it began anew, whose connections are to be cut.
 func identity() (string, error) {
 	host, err := os.Hostname()
 	if err != nil {
 		return "", fmt.Errorf("finding the host name: %w", err)
 	}
-	return host, nil
+	return host + "_" + string(uuid.NewUUID()), nil
 }

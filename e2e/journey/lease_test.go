@@ -2,6 +2,7 @@ package journey
 
 import (
 	"context"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -14,6 +15,9 @@ import (
 	"github.com/redisha/redisha/e2e/stage"
 )
 
+// anew is in the log of a process that begins anew.
+const anew = "beginning anew"
+
 // A leader that ends because it lost its lease is kept waiting by the kubelet before it may lead again.
 func TestALeaderThatLosesItsLeaseBeginsAnewInPlace(t *testing.T) {
 	ctx := bounded(t, 2*time.Minute)
@@ -22,7 +26,6 @@ func TestALeaderThatLosesItsLeaseBeginsAnewInPlace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before := holder(ctx, t)
 	signal := func(s syscall.Signal) {
 		t.Helper()
 		if err := first.Signal(s); err != nil {
@@ -46,8 +49,8 @@ func TestALeaderThatLosesItsLeaseBeginsAnewInPlace(t *testing.T) {
 		leader, err := theStage.Leader(ctx)
 		return err == nil && leader == first
 	})
-	if now := holder(ctx, t); now == before {
-		t.Errorf("%s leads as if nothing had happened", now)
+	if text := logSince(t, first.LogPath, 0); !strings.Contains(text, anew) {
+		t.Errorf("%s leads as if nothing had happened; its log ends:\n%s", first.Name, first.LogTail())
 	}
 	select {
 	case <-first.Exited():
@@ -57,13 +60,57 @@ func TestALeaderThatLosesItsLeaseBeginsAnewInPlace(t *testing.T) {
 	if _, err := theStage.StartOperator(); err != nil { // the next to stand by
 		t.Fatal(err)
 	}
+	r.failsOver(ctx)
+}
+
+// While the API server is away nobody can renew the lease, and nobody can take it.
+func TestALeaderThatLosesItsLeaseToNobodyLeadsOn(t *testing.T) {
+	ctx := bounded(t, 2*time.Minute)
+	r := apply(ctx, t, "lease-kept")
+	leader, err := theStage.Leader(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range theStage.Operators() {
+		if o != leader {
+			o.Kill() // it might be quicker
+		}
+	}
+	before := lease(ctx, t)
+	since := logSizes(t)[leader.LogPath]
+	if err := theStage.Sandbox.StopAPIServer(ctx); err != nil {
+		t.Fatal(err)
+	}
+	wait(ctx, t, "the leader to begin anew", func(context.Context) bool { return strings.Contains(logSince(t, leader.LogPath, since), anew) })
+	if err := theStage.Sandbox.StartAPIServer(ctx); err != nil {
+		t.Fatal(err)
+	}
+	wait(ctx, t, "it to lead again", func(ctx context.Context) bool {
+		leads, err := leader.Leads(ctx)
+		return err == nil && leads
+	})
+	after := lease(ctx, t)
+	if *after.HolderIdentity != *before.HolderIdentity || *after.LeaseTransitions != *before.LeaseTransitions {
+		t.Errorf("it waited for its own lease: held by %s after %d transitions, before by %s after %d",
+			*after.HolderIdentity, *after.LeaseTransitions, *before.HolderIdentity, *before.LeaseTransitions)
+	}
+	if _, err := theStage.StartOperator(); err != nil { // the next to stand by
+		t.Fatal(err)
+	}
+	r.settle(ctx)
+	r.failsOver(ctx)
+}
+
+// failsOver kills the master, and looks whether it is replaced.
+func (r *redisHA) failsOver(ctx context.Context) {
+	r.t.Helper()
 	r.write(ctx)
 	old := r.master()
 	if err := theStage.Sandbox.Signal(r.key.Namespace, old, resources.RedisContainer, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
+		r.t.Fatal(err)
 	}
 	if entry := r.promoted(ctx); entry.From != old || r.master() == old {
-		t.Errorf("master %s after %s was killed; history %+v", r.master(), old, entry)
+		r.t.Errorf("master %s after %s was killed; history %+v", r.master(), old, entry)
 	}
 }
 
@@ -74,15 +121,15 @@ func wait(ctx context.Context, t *testing.T, what string, condition func(context
 	}
 }
 
-// holder is who leads, as the Lease says.
-func holder(ctx context.Context, t *testing.T) string {
+// lease is who leads, as Kubernetes has it.
+func lease(ctx context.Context, t *testing.T) coordinationv1.LeaseSpec {
 	t.Helper()
-	lease := &coordinationv1.Lease{}
-	if err := theStage.Client.Get(ctx, client.ObjectKey{Namespace: stage.Namespace, Name: "redisha-operator"}, lease); err != nil {
+	object := &coordinationv1.Lease{}
+	if err := theStage.Client.Get(ctx, client.ObjectKey{Namespace: stage.Namespace, Name: "redisha-operator"}, object); err != nil {
 		t.Fatal(err)
 	}
-	if lease.Spec.HolderIdentity == nil {
-		return ""
+	if object.Spec.HolderIdentity == nil || object.Spec.LeaseTransitions == nil {
+		t.Fatalf("nobody holds the lease: %+v", object.Spec)
 	}
-	return *lease.Spec.HolderIdentity
+	return object.Spec
 }
