@@ -20,16 +20,22 @@ func absent(t *testing.T) string {
 	return listener.Addr().String()
 }
 
+func send(ctx context.Context, method, address string) error {
+	request, err := http.NewRequestWithContext(ctx, method, "http://"+address, nil)
+	if err != nil {
+		return err
+	}
+	response, err := (&http.Client{Transport: patient{http.DefaultTransport}}).Do(request)
+	if err != nil {
+		return err
+	}
+	return response.Body.Close()
+}
+
 func TestACacheWaitsForAnAPIServerThatIsAway(t *testing.T) {
 	address := absent(t)
 	requests := make(chan error, 1)
-	go func() {
-		response, err := (&http.Client{Transport: patient{http.DefaultTransport}}).Get("http://" + address)
-		if err == nil {
-			err = response.Body.Close()
-		}
-		requests <- err
-	}()
+	go func() { requests <- send(t.Context(), http.MethodGet, address) }()
 	select {
 	case err := <-requests:
 		t.Fatalf("it did not wait: %v", err)
@@ -53,17 +59,12 @@ func TestACacheWaitsForAnAPIServerThatIsAway(t *testing.T) {
 }
 
 func TestWhatCannotBeRepeatedIsNotAndNobodyWaitsForLongerThanHeMeant(t *testing.T) {
-	client := &http.Client{Transport: patient{http.DefaultTransport}}
-	if _, err := client.Post("http://"+absent(t), "text/plain", nil); err == nil {
+	if err := send(t.Context(), http.MethodPost, absent(t)); err == nil {
 		t.Error("a POST to nobody was answered")
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*dialAgain)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+absent(t), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := client.Do(request); err == nil || ctx.Err() == nil {
+	if err := send(ctx, http.MethodGet, absent(t)); err == nil || ctx.Err() == nil {
 		t.Errorf("a GET to nobody ended with %v before its context did", err)
 	}
 }
