@@ -82,24 +82,28 @@ func redisContainer(rha *v1alpha1.RedisHA, extra v1alpha1.PodTemplateSpec) corev
 		// Each exec costs a node some 50 ms of CPU (containerd, runc and a shell), so that they are not asked often, but
 		// until it is ready for the first time: a rollout waits for that after every pod. It is never killed for not being
 		// ready; who waits for a master may wait for long.
-		StartupProbe: probe("ready", 2, 3, math.MaxInt32),
+		StartupProbe: probe("ready", 3, math.MaxInt32),
 		// A minute: a hung Redis is the failover controller's business at once, and
 		// the kubelet's only if it stays hung.
-		LivenessProbe:  probe("live", 20, 5, 3),
-		ReadinessProbe: probe("ready", 5, 3, 2),
+		LivenessProbe:  probe("live", 30, 2),
+		ReadinessProbe: probe("ready", 10, 2),
 		Lifecycle: &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{
 			Exec: &corev1.ExecAction{Command: []string{"sh", configDir + "/prestop.sh"}},
 		}},
 	}
 }
 
-func probe(kind string, period, timeout, failures int32) *corev1.Probe {
+// probeTimeout is long, in seconds, and longer than what health.sh allows itself: a node that has too much to do is not helped by
+// processes that are begun, given up, and begun again.
+const probeTimeout = 10
+
+func probe(kind string, period, failures int32) *corev1.Probe {
 	return &corev1.Probe{
 		ProbeHandler: corev1.ProbeHandler{
 			Exec: &corev1.ExecAction{Command: []string{"sh", configDir + "/health.sh", kind}},
 		},
 		PeriodSeconds:    period,
-		TimeoutSeconds:   timeout,
+		TimeoutSeconds:   probeTimeout,
 		FailureThreshold: failures,
 	}
 }
