@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/redisha/redisha/e2e/chaos"
+	"github.com/redisha/redisha/e2e/cluster"
 	"github.com/redisha/redisha/e2e/stage"
 )
 
@@ -32,15 +33,30 @@ const (
 // clients is a pod of the chaos client.
 type clients struct{ namespace, pod string }
 
-// write starts the chaos client beside no Redis, and returns when it has had writes acknowledged in all its streams. Args are
-// added to its arguments.
-func (s *site) write(ctx context.Context, args ...string) {
+// write starts the chaos client on another worker than the master's, and returns when it has had writes acknowledged in all its
+// streams. Args are added to its arguments. Clients are on workers, as they are elsewhere: the kube-proxy of the control plane waits
+// for the processor behind the API server, most of all during a failover.
+func (s *site) write(ctx context.Context, master *corev1.Pod, args ...string) {
 	GinkgoHelper()
-	s.clients = s.writeFrom(ctx, chaosPod, "", args...)
+	s.clients = s.writeFrom(ctx, chaosPod, play.otherWorker(ctx, master.Spec.NodeName), args...)
 	time.Sleep(time.Second) // a second of writes that nothing happens to
 }
 
-// writeFrom starts one more chaos client, on a node if one is given.
+// otherWorker is a node that pods run on, but not this one.
+func (p *playground) otherWorker(ctx context.Context, node string) string {
+	GinkgoHelper()
+	nodes := &corev1.NodeList{}
+	Expect(p.client.List(ctx, nodes)).To(Succeed())
+	for i := range nodes.Items {
+		if other := &nodes.Items[i]; other.Name != node && other.Name != cluster.ControlPlane && !other.Spec.Unschedulable {
+			return other.Name
+		}
+	}
+	Fail("no worker but " + node)
+	return ""
+}
+
+// writeFrom starts a chaos client on a node.
 func (s *site) writeFrom(ctx context.Context, name, node string, args ...string) clients {
 	GinkgoHelper()
 	root, err := stage.Root()
@@ -54,11 +70,9 @@ func (s *site) writeFrom(ctx context.Context, name, node string, args ...string)
 		if object.GetKind() == "Pod" {
 			object.SetName(name)
 			addArgs(object, args)
-			if node != "" {
-				spec := object.Object["spec"].(map[string]any)
-				spec["nodeName"] = node
-				delete(spec, "nodeSelector")
-			}
+			spec := object.Object["spec"].(map[string]any)
+			spec["nodeName"] = node
+			delete(spec, "nodeSelector")
 		}
 		err := play.client.Create(ctx, object)
 		Expect(client.IgnoreAlreadyExists(err)).To(Succeed())

@@ -32,7 +32,7 @@ func sufferAsRedisHA(ctx context.Context, f fault) row {
 	GinkgoHelper()
 	s := create(ctx, "", v1alpha1.RedisHASpec{})
 	s.settle(ctx)
-	s.write(ctx, "--streams=service/plain,service/wait")
+	s.write(ctx, s.master(ctx), "--streams=service/plain,service/wait")
 	s.suffer(ctx, f)
 	return s.row
 }
@@ -41,7 +41,7 @@ func guardedBy(name string, faults []fault, how guarding) contestant {
 	return contestant{name: name, client: "asks Sentinel", route: "sentinel", faults: faults, suffer: func(ctx context.Context, f fault) row {
 		GinkgoHelper()
 		s := guard(ctx, how)
-		s.write(ctx, "--streams=sentinel/plain,sentinel/wait", "--sentinels="+s.sentinels(), "--sentinel-master="+s.key.Name)
+		s.write(ctx, s.victim, "--streams=sentinel/plain,sentinel/wait", "--sentinels="+s.sentinels(), "--sentinel-master="+s.key.Name)
 		s.suffer(ctx, f)
 		return s.row
 	}}

@@ -2,6 +2,7 @@ package suite
 
 import (
 	"context"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -13,8 +14,9 @@ import (
 
 // fault is something that happens to the pod of a master.
 type fault struct {
-	name    string
-	happens func(ctx context.Context, victim *corev1.Pod)
+	name string
+	// ready prepares it, and returns what makes it happen.
+	ready func(ctx context.Context, victim *corev1.Pod) (happen func() error)
 	// What the operator calls it, and how many plain writes of a stream it may cost.
 	kind    v1alpha1.HistoryKind
 	causes  []string
@@ -24,34 +26,56 @@ type fault struct {
 // The faults that are done to several kinds of Redis.
 var (
 	deletion = fault{
-		name:    "master's pod deleted",
-		happens: func(ctx context.Context, victim *corev1.Pod) { Expect(play.client.Delete(ctx, victim)).To(Succeed()) },
-		kind:    v1alpha1.HistoryHandover,
-		causes:  []string{planned},
+		name: "master's pod deleted",
+		ready: func(ctx context.Context, victim *corev1.Pod) func() error {
+			return func() error { return play.client.Delete(ctx, victim) }
+		},
+		kind:   v1alpha1.HistoryHandover,
+		causes: []string{planned},
 	}
 	kill = fault{
 		name:    "master killed (kill -9)",
-		happens: func(ctx context.Context, victim *corev1.Pod) { signal(ctx, victim, redisProcess, "KILL") },
+		ready:   signalled("KILL"),
 		kind:    v1alpha1.HistoryFailover,
 		causes:  deadProcess,
 		mayLose: unreplicated,
 	}
 	hang = fault{
 		name:    "master hangs (SIGSTOP)",
-		happens: func(ctx context.Context, victim *corev1.Pod) { signal(ctx, victim, redisProcess, "STOP") },
+		ready:   signalled("STOP"),
 		kind:    v1alpha1.HistoryFailover,
 		causes:  []string{string(failover.DiagnosisDown)},
 		mayLose: unreplicated,
 	}
 )
 
+// signalled is a signal to the Redis process.
+func signalled(name string) func(context.Context, *corev1.Pod) func() error {
+	return func(ctx context.Context, victim *corev1.Pod) func() error {
+		GinkgoHelper()
+		return armed(ctx, victim.Spec.NodeName, name, pids(ctx, victim, redisProcess))
+	}
+}
+
+// calm is how long a fault is waited with when all is well: kubelets, controllers and the API server go on for a while about the
+// pods that were made for it, and what is measured is a failover, not that.
+const calm = 3 * time.Second
+
+// befall lets it happen to the victim.
+func (f fault) befall(ctx context.Context, s *site, victim *corev1.Pod) {
+	GinkgoHelper()
+	happen := f.ready(ctx, victim)
+	time.Sleep(calm)
+	s.fault()
+	Expect(happen()).To(Succeed(), "%s: %s", f.name, victim.Name)
+}
+
 // suffer lets it happen to the master, and checks that the RedisHA came out of it well, with another master. It returns the pod that
 // was master.
 func (s *scene) suffer(ctx context.Context, f fault) *corev1.Pod {
 	GinkgoHelper()
 	victim := s.master(ctx)
-	s.fault()
-	f.happens(ctx, victim)
+	f.befall(ctx, &s.site, victim)
 	entry := s.promotion(ctx, f.kind, f.causes...)
 	s.end(ctx, f.mayLose)
 	s.movedFrom(victim, entry)

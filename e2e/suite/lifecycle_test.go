@@ -72,7 +72,7 @@ var _ = Describe("A RedisHA", Label("core", "lifecycle"), func() {
 	It("that is scaled from 1 to 3 to 5 to 2 loses no acknowledged write", SpecTimeout(perScenario), func(ctx SpecContext) {
 		s := create(ctx, "scaled 1, 3, 5, 2", v1alpha1.RedisHASpec{Replicas: ptr.To[int32](1)})
 		s.settle(ctx)
-		s.write(ctx, "--streams=service/plain,pods/plain") // a single pod has no replica to confirm anything
+		s.write(ctx, s.master(ctx), "--streams=service/plain,pods/plain") // a single pod has no replica to confirm anything
 		s.fault()
 		for _, replicas := range []int32{3, 5} {
 			s.scale(ctx, replicas)

@@ -53,7 +53,7 @@ var _ = Describe("When the master's disk is full", Label("chaos", "disk"), func(
 		full := s.smallDisk(ctx, s.replica(ctx))
 		s.handOver(ctx, full.pod)
 		s.settle(ctx)
-		s.write(ctx)
+		s.write(ctx, s.master(ctx))
 		epoch := s.before.Status.Failover.Epoch
 		victim := s.master(ctx)
 		s.fault()

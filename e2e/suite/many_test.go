@@ -37,7 +37,7 @@ var _ = Describe("When many masters", Label("chaos", "many"), func() {
 		together(scenes, atOnce, func(s *scene) {
 			s.settle(ctx)
 			if s.row.Scenario != "" {
-				s.clients = s.writeFrom(ctx, chaosPod, "", "--writers=1", "--interval=40ms")
+				s.clients = s.writeFrom(ctx, chaosPod, play.otherWorker(ctx, s.master(ctx).Spec.NodeName), "--writers=1", "--interval=40ms")
 				return
 			}
 			s.confirmed(ctx)
@@ -91,7 +91,7 @@ func strike(ctx context.Context, onNodes map[string][]string, scenes []*scene) t
 	GinkgoHelper()
 	var strikes []func() error
 	for node, pids := range onNodes {
-		strikes = append(strikes, armed(ctx, node, pids...))
+		strikes = append(strikes, armed(ctx, node, "KILL", pids...))
 	}
 	for _, s := range scenes {
 		s.fault()

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os/exec"
@@ -53,11 +54,6 @@ for p in /proc/[0-9]*; do
 done 2>/dev/null
 test -n "$found" && echo $found`
 
-// signalScript sends a signal to them.
-const signalScript = `signal=$1
-shift
-pids=$(` + pidScript + `) && kill "-$signal" $pids`
-
 // Names of processes.
 const (
 	redisProcess    = "redis-server valkey-server"
@@ -77,27 +73,46 @@ func uidPattern(pod *corev1.Pod) string { return strings.ReplaceAll(string(pod.U
 // signal sends a signal to the pod's process, on its node, so that neither Kubernetes nor the pod is asked.
 func signal(ctx context.Context, pod *corev1.Pod, process, name string) {
 	GinkgoHelper()
-	_, err := onNode(ctx, pod.Spec.NodeName, signalScript, name, uidPattern(pod), process)
-	Expect(err).NotTo(HaveOccurred(), "SIG%s for %s in pod %s", name, process, pod.Name)
+	send := armed(ctx, pod.Spec.NodeName, name, pids(ctx, pod, process))
+	Expect(send()).To(Succeed(), "SIG%s for %s in pod %s", name, process, pod.Name)
 }
 
-// armed prepares a SIGKILL for processes on a node, and returns what fires it. To look for a process takes longer than a failover;
-// to kill it when it is known does not.
-func armed(ctx context.Context, node string, pids ...string) (fire func() error) {
+// armedScript sends a signal to processes when it reads a line, says so or why not, and lingers until it can read no more.
+const armedScript = `signal=$1
+shift
+echo armed
+read -r go || exit 0
+kill "-$signal" $* 2>&1 && echo sent
+read -r end
+exit 0`
+
+// armed prepares a signal for processes on a node, and returns what sends it. To look for a process, and to begin and end a command
+// in a node, takes longer than a failover and processor time that the failover needs, so none of it is done meanwhile.
+func armed(ctx context.Context, node, name string, pids ...string) (send func() error) {
 	GinkgoHelper()
-	cmd := exec.CommandContext(ctx, "docker", "exec", "-i", node, "sh", "-c", "echo armed; read -r go && kill -KILL "+strings.Join(pids, " "))
-	trigger, err := cmd.StdinPipe()
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), "docker", append([]string{"exec", "-i", node, "sh", "-c", armedScript, "sh", name}, pids...)...)
+	cmd.Stderr = GinkgoWriter
+	input, err := cmd.StdinPipe()
 	Expect(err).NotTo(HaveOccurred())
 	output, err := cmd.StdoutPipe()
 	Expect(err).NotTo(HaveOccurred())
 	Expect(cmd.Start()).To(Succeed())
-	_, err = bufio.NewReader(output).ReadString('\n')
-	Expect(err).NotTo(HaveOccurred())
-	return func() error {
-		if _, err := io.WriteString(trigger, "go\n"); err != nil {
+	DeferCleanup(func() error {
+		if err := input.Close(); err != nil {
 			return err
 		}
 		return cmd.Wait()
+	})
+	says := bufio.NewReader(output)
+	Expect(says.ReadString('\n')).To(Equal("armed\n"))
+	return func() error {
+		if _, err := io.WriteString(input, "go\n"); err != nil {
+			return err
+		}
+		if answer, err := says.ReadString('\n'); err != nil || answer != "sent\n" {
+			return errors.Join(fmt.Errorf("SIG%s was not sent on %s: %s", name, node, strings.TrimSpace(answer)), err)
+		}
+		return nil
 	}
 }
 

@@ -17,10 +17,9 @@ var _ = Describe("When the operator", Label("core"), func() {
 		victim := s.master(ctx)
 		leader, err := play.leader(ctx)
 		Expect(err).NotTo(HaveOccurred())
-		strike := armed(ctx, leader.Spec.NodeName, pids(ctx, leader, operatorProcess))
+		strike := armed(ctx, leader.Spec.NodeName, "KILL", pids(ctx, leader, operatorProcess))
 		begun := s.failoverBegins(ctx)
-		s.fault()
-		signal(ctx, victim, redisProcess, "KILL")
+		kill.befall(ctx, &s.site, victim)
 		state := <-begun
 		Expect(strike()).To(Succeed())
 		Expect(play.client.Delete(ctx, leader, client.GracePeriodSeconds(0))).To(Succeed())

@@ -52,7 +52,7 @@ func begin(ctx context.Context, title string, spec v1alpha1.RedisHASpec) *scene 
 	GinkgoHelper()
 	s := create(ctx, title, spec)
 	s.settle(ctx)
-	s.write(ctx)
+	s.write(ctx, s.master(ctx))
 	return s
 }
 

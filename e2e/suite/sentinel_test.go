@@ -90,8 +90,7 @@ func (s *guarded) sentinels() string {
 func (s *guarded) suffer(ctx context.Context, f fault) {
 	GinkgoHelper()
 	was := s.victim
-	s.fault()
-	f.happens(ctx, was)
+	f.befall(ctx, &s.site, was)
 	s.acknowledgedWithin(ctx, sentinelPatience)
 	if f.name == hang.name { // nobody else sees to it
 		signal(ctx, was, redisProcess, "CONT")
