@@ -37,7 +37,7 @@ var _ = Describe("When many masters", Label("chaos", "many"), func() {
 		together(scenes, atOnce, func(s *scene) {
 			s.settle(ctx)
 			if s.row.Scenario != "" {
-				s.clients = s.writeFrom(ctx, chaosPod, play.otherWorker(ctx, s.master(ctx).Spec.NodeName), "--writers=1", "--interval=40ms")
+				s.write(ctx, s.master(ctx), "--writers=1", "--interval=40ms")
 				return
 			}
 			s.confirmed(ctx)
