@@ -297,8 +297,8 @@ func (r *redisConn) UnpauseWrites(ctx context.Context) error {
 // KillClients implements link.Redis.
 func (r *redisConn) KillClients(ctx context.Context) (int, error) {
 	killed := 0
+	r.o.world.checks.onKillClientsSent(r.o, r.m.target.UID)
 	err := r.order(ctx, "kill", func(s *server) error {
-		s.w.checks.onKillClients(r.o, s)
 		killed = len(s.clients)
 		s.held = nil
 		for _, c := range s.clients {

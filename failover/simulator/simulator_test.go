@@ -1,19 +1,37 @@
 package simulator
 
 import (
-	"math/rand/v2"
 	"reflect"
 	"strings"
 	"testing"
 )
 
+// firstSeed is that of the first schedule that a test plays.
+const firstSeed = 20261128
+
 // defectSchedules is how many schedules a defect may survive.
 const defectSchedules = 20000
 
+// foundSomething are the seeds whose schedules broke a promise once. What a seed plays changes whenever the world learns something
+// new, so that most of them are ordinary schedules by now.
+var foundSomething = []uint64{
+	500083346, 501017122, 501131001, 503034229, 504072124, 505155581, 600001029, 600267308, 685221063, 700036942, 701333723,
+	701421891, 702198153, 703024895, 704004486, 705018755, 706214051, 707690752, 708283595, 709112564, 710257530, 713021273,
+	713143508, 715584508, 49132282741,
+}
+
+// The seeds are fixed, so that a change is judged by itself and not by luck; fresh ones are played by `make simulate`.
 func TestNoScheduleBreaksAPromise(t *testing.T) {
-	seed := rand.Uint64N(1 << 40)
-	stats, finding := Run(seed, testSchedules, 2, nil)
-	t.Logf("seed %d: %s", seed, stats)
+	stats, finding := Run(firstSeed, testSchedules, 2, nil)
+	for _, seed := range foundSomething {
+		if finding != nil {
+			break
+		}
+		var more Stats
+		more, finding = Run(seed, 1, 1, nil)
+		stats.add(more)
+	}
+	t.Log(stats)
 	if finding != nil {
 		var story strings.Builder
 		finding.Write(&story)
