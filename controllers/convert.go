@@ -101,9 +101,12 @@ func progressOf(status *v1alpha1.RedisHAStatus) failover.Progress {
 	p.State = failover.State(f.State)
 	p.Since, p.StartedAt, p.CooldownUntil = timeOf(f.Since), timeOfPtr(f.StartedAt), timeOfPtr(f.CooldownUntil)
 	p.Epoch, p.Cause, p.Reason, p.Verdict = f.Epoch, failover.Cause(f.Cause), failover.Reason(f.Reason), f.Verdict
-	p.Initialized, p.Request, p.Forced, p.SoftFailovers = f.Initialized, f.Request, f.Forced, int(f.SoftFailovers)
+	p.Initialized, p.Request, p.Forced = f.Initialized, f.Request, f.Forced
 	p.Lineage, p.Retired, p.Steps = lineageOf(f.Lineage), append([]string(nil), f.RetiredReplIDs...), stepsOf(f.Steps)
 	p.Led = append([]string(nil), f.Led...)
+	for _, s := range f.RecentSoftFailovers {
+		p.SoftFailovers = append(p.SoftFailovers, failover.SoftFailover{Pod: s.Pod, At: timeOf(s.At)})
+	}
 	if f.Old != nil {
 		old := refOf(*f.Old)
 		p.Old = &old
@@ -128,9 +131,12 @@ func writeProgress(status *v1alpha1.RedisHAStatus, p failover.Progress) {
 	f := &v1alpha1.FailoverStatus{
 		State: v1alpha1.FailoverState(p.State), Since: microTime(p.Since), Epoch: p.Epoch,
 		Cause: string(p.Cause), Reason: string(p.Reason), Verdict: p.Verdict,
-		Initialized: p.Initialized, Request: p.Request, Forced: p.Forced, SoftFailovers: int32(min(p.SoftFailovers, 1<<20)),
+		Initialized: p.Initialized, Request: p.Request, Forced: p.Forced,
 		Lineage: lineageTo(p.Lineage), RetiredReplIDs: append([]string(nil), p.Retired...), Led: append([]string(nil), p.Led...), Steps: stepsTo(p.Steps),
 		StartedAt: microTimePtr(p.StartedAt), CooldownUntil: microTimePtr(p.CooldownUntil),
+	}
+	for _, s := range p.SoftFailovers {
+		f.RecentSoftFailovers = append(f.RecentSoftFailovers, v1alpha1.SoftFailover{Pod: s.Pod, At: microTime(s.At)})
 	}
 	if p.Old != nil {
 		old := refTo(*p.Old)

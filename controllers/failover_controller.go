@@ -132,7 +132,7 @@ func (r *FailoverReconciler) step(ctx context.Context, rha *v1alpha1.RedisHA) (*
 		return rha, 0, err
 	}
 	now := r.Clock.Now()
-	obs.ObserverSick = r.storm.sick(now)
+	obs.ObserverSick = r.storm.sick(key.String(), now)
 	decision := failover.Decide(now, policyOf(rha), obs, progressOf(&rha.Status), r.request(rha))
 	r.storm.note(key.String(), decision.Diagnosis, now)
 

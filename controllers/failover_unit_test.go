@@ -115,27 +115,53 @@ func TestTheSwapTestsTheProgressItReplaces(t *testing.T) {
 	}
 }
 
-func TestManySuspectsAtOnceMakeTheObserverSuspect(t *testing.T) {
+func TestMastersOfManyOwnersSuspectedAtOnceMakeTheObserverSuspect(t *testing.T) {
 	now := time.Now()
 	var s storm
-	for _, key := range []string{"a", "b", "c", "d", "e", "f"} {
+	for _, key := range []string{"a/1", "a/2", "b/1", "c/1", "d/1", "e/1", "f/1"} {
 		s.note(key, failover.DiagnosisHealthy, now)
 	}
-	s.note("a", failover.DiagnosisDown, now)
-	s.note("b", failover.DiagnosisUnwitnessed, now)
-	if s.sick(now) {
-		t.Error("two of six are taken for a storm")
+	s.note("b/1", failover.DiagnosisDown, now)
+	s.note("c/1", failover.DiagnosisUnwitnessed, now)
+	if s.sick("a/1", now) {
+		t.Error("two of seven are taken for a storm")
 	}
-	s.note("c", failover.DiagnosisVetoed, now.Add(time.Second))
-	if !s.sick(now.Add(time.Second)) {
-		t.Error("three of six within a second are not taken for a storm")
+	s.note("a/1", failover.DiagnosisVetoed, now.Add(time.Second))
+	if !s.sick("a/1", now.Add(time.Second)) {
+		t.Error("three owners' masters within a second are not taken for a storm")
 	}
-	if s.sick(now.Add(time.Minute)) {
+	if s.sick("a/1", now.Add(time.Minute)) {
 		t.Error("the storm never ends")
 	}
-	s.note("a", failover.DiagnosisHealthy, now)
-	if s.sick(now.Add(time.Second)) {
-		t.Error("who is well again still counts")
+	s.note("b/1", failover.DiagnosisHealthy, now)
+	if s.sick("a/1", now.Add(time.Second)) {
+		t.Error("a master that answers again still counts")
+	}
+}
+
+func TestTheSilenceOfOneOwnersMastersHoldsNoOtherOwnersFailoverBack(t *testing.T) {
+	now := time.Now()
+	var s storm
+	for _, key := range []string{"noisy/1", "noisy/2", "noisy/3", "noisy/4", "noisy/5", "victim/1", "quiet/1"} {
+		s.note(key, failover.DiagnosisDown, now)
+	}
+	s.note("quiet/1", failover.DiagnosisHealthy, now)
+	if s.sick("victim/1", now) {
+		t.Error("five silent masters of one owner hold another owner's failover back")
+	}
+	if s.sick("noisy/1", now) {
+		t.Error("one owner's masters are in trouble and another owner's is healthy: the observer is not to blame")
+	}
+}
+
+func TestAnObserverThatLosesSightOfItsOnlyOwnersMastersIsSuspect(t *testing.T) {
+	now := time.Now()
+	var s storm
+	for _, key := range []string{"a/1", "a/2", "a/3"} {
+		s.note(key, failover.DiagnosisUnwitnessed, now)
+	}
+	if !s.sick("a/1", now) {
+		t.Error("every master out of sight at once, and the observer is not suspect")
 	}
 }
 

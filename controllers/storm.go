@@ -1,14 +1,16 @@
 package controllers
 
 import (
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/redisha/redisha/failover"
 )
 
-// storm notices when so many RedisHA lose sight of their masters at the same moment that the
-// operator's own network is the likely cause. Soft evidence is void then; hard evidence is not.
+// storm notices when RedisHA of so many owners lose sight of their masters at the same moment that the operator's own network is the
+// likely cause. Soft evidence is void then, for stormWindow after the last of them; hard evidence is not. An owner is a namespace.
+// Whatever one owner's masters do, it holds no other owner's failover back.
 type storm struct {
 	mu    sync.Mutex
 	known map[string]bool
@@ -17,7 +19,8 @@ type storm struct {
 
 const (
 	stormWindow   = 2 * time.Second
-	stormAtLeast  = 3
+	stormAtLeast  = 3 // RedisHA
+	stormOwners   = 2 // besides the one that is decided on
 	stormFraction = 0.3
 )
 
@@ -39,17 +42,36 @@ func (s *storm) note(key string, d failover.Diagnosis, now time.Time) {
 	}
 }
 
-// sick reports whether more masters became suspect within the window than chance explains.
-func (s *storm) sick(now time.Time) bool {
+// sick reports whether more masters became suspect within the window than chance explains, for a decision on the RedisHA named key.
+// Where others own RedisHA too, they are what tells: of one owner's alone it cannot be told whether the observer or the owner's
+// machines are in trouble.
+func (s *storm) sick(key string, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	recent := 0
-	for _, t := range s.since {
-		if now.Sub(t) <= stormWindow {
+	recent, all, hit := 0, map[string]bool{}, map[string]bool{}
+	for k := range s.known {
+		all[ownerOf(k)] = true
+		if t, suspect := s.since[k]; suspect && now.Sub(t) <= stormWindow {
 			recent++
+			hit[ownerOf(k)] = true
 		}
 	}
-	return recent >= stormAtLeast && float64(recent) > stormFraction*float64(len(s.known))
+	if recent < stormAtLeast {
+		return false
+	}
+	own := ownerOf(key)
+	delete(all, own)
+	delete(hit, own)
+	if len(all) == 0 {
+		return float64(recent) > stormFraction*float64(len(s.known))
+	}
+	return len(hit) >= stormOwners && float64(len(hit)) > stormFraction*float64(len(all))
+}
+
+// ownerOf is the namespace of a RedisHA.
+func ownerOf(key string) string {
+	namespace, _, _ := strings.Cut(key, "/")
+	return namespace
 }
 
 func (s *storm) forget(key string) {

@@ -107,7 +107,7 @@ func (d *decider) failOver(f finding) Decision {
 	d.next.Steps = withStep(d.next.Steps, StepEvidence, d.evidenceAt(v, f))
 	d.next.Steps = withStep(d.next.Steps, StepIntent, d.now)
 	if f.class == classSoft {
-		d.cool()
+		d.cool(d.next.Master.Pod)
 	}
 	intent := d.next.Clone()
 	decision := d.fencing()
@@ -157,16 +157,6 @@ func (d *decider) evidenceAt(v view, f finding) time.Time {
 		return v.master.ContactSince
 	}
 	return d.now
-}
-
-// cool starts the cooldown of soft failovers; it doubles while they follow each other.
-func (d *decider) cool() {
-	cooldown := d.policy.Cooldown << min(d.next.SoftFailovers, 8)
-	if cooldown > maxCooldown {
-		cooldown = max(maxCooldown, d.policy.Cooldown)
-	}
-	d.next.SoftFailovers++
-	d.next.CooldownUntil = stamp(d.now.Add(cooldown))
 }
 
 // acknowledge removes a request that was taken up; the intent that names it is persisted by then.

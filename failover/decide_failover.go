@@ -69,7 +69,7 @@ func (d *decider) fencing() Decision {
 	if reason, sentence := d.obstacle(); reason != ReasonNone {
 		return d.block(actions, reason, sentence)
 	}
-	chosen := elect(d.next, d.policy, d.obs)
+	chosen := elect(d.next, d.policy, d.obs, d.givenUp())
 	if chosen.candidate == nil {
 		return d.block(actions, chosen.reason, chosen.sentence)
 	}
@@ -188,7 +188,7 @@ func (d *decider) blocked() Decision {
 	d.acquaintFollowers()
 	actions, _ := d.detach()
 	obstacle, sentence := d.obstacle()
-	chosen := elect(d.next, d.policy, d.obs)
+	chosen := elect(d.next, d.policy, d.obs, d.givenUp())
 	if chosen.candidate != nil && obstacle == ReasonNone {
 		d.move(EventUnblock, chosen.sentence)
 		return Decision{Next: d.next, Actions: actions, Verdict: chosen.sentence, RequeueAfter: time.Nanosecond}
@@ -267,7 +267,7 @@ func (d *decider) serving(ref NodeRef) Decision {
 	case classSoft:
 		damped, rest := d.damped(f)
 		if decision = damped; !rest {
-			d.cool()
+			d.cool(ref.Pod)
 			decision = d.giveUp(f.sentence)
 		}
 	case classHold:

@@ -470,24 +470,6 @@ func TestManualModeWaitsForARequest(t *testing.T) {
 	}
 }
 
-func TestSoftFailoversCoolDown(t *testing.T) {
-	w := settled(t, 3)
-	w.hang("r-0")
-	w.sleep(4 * time.Second)
-	w.run()
-	second := w.master()
-	w.hang(second)
-	w.sleep(4 * time.Second)
-	if d := w.run(); d.Reason != ReasonCooldown || w.master() != second {
-		t.Fatalf("reason %s, master %s", d.Reason, w.master())
-	}
-	w.sleep(time.Minute)
-	w.run()
-	if w.master() == second {
-		t.Error("the cooldown never ends")
-	}
-}
-
 func TestAPersonMayForceWhatIsRefused(t *testing.T) {
 	w := settled(t, 3)
 	w.each(func(n *Node) { n.Replication.Priority = 0 })

@@ -75,18 +75,6 @@ func (d *decider) down(f finding) Decision {
 	return d.lost(f)
 }
 
-// damped says why a guess is not acted on yet.
-func (d *decider) damped(f finding) (Decision, bool) {
-	switch {
-	case d.obs.ObserverSick:
-		return d.hold(ReasonObserverSick, f.sentence+"; but so are many others at once: the observer is suspect", lookAgainSlow), true
-	case d.now.Before(d.next.CooldownUntil):
-		return d.hold(ReasonCooldown, fmt.Sprintf("%s; cooling down until %s", f.sentence, d.next.CooldownUntil.Format(time.TimeOnly)),
-			d.next.CooldownUntil.Sub(d.now)), true
-	}
-	return Decision{}, false
-}
-
 // unsure waits, and says for what. Upkeep rests: who cannot reach the master knows too little.
 func (d *decider) unsure(v view, f finding) Decision {
 	if d.next.State == StateStable && v.outOfReach() {
@@ -151,10 +139,10 @@ func (d *decider) handOver(v view, cause Cause, why, target string) Decision {
 	if !v.master.Answers() {
 		return d.hold(ReasonNone, why+"; waiting for the master to answer", lookAgain)
 	}
-	if d.now.Before(d.next.CooldownUntil) && cause != CauseRequested && !v.master.Terminating {
-		return refuse(ReasonCooldown, "cooling down")
+	if d.resting() && cause != CauseRequested && !v.master.Terminating {
+		return refuse(ReasonCooldown, "the last attempt was given up a moment ago")
 	}
-	chosen := successor(v, target)
+	chosen := successor(v, target, d.givenUp())
 	if chosen.candidate == nil {
 		return refuse(chosen.reason, chosen.sentence)
 	}

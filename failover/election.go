@@ -98,8 +98,8 @@ type election struct {
 	sentence  string
 }
 
-// elect chooses among the frozen nodes of a failover.
-func elect(p Progress, policy Policy, obs Observation) election {
+// elect chooses among the frozen nodes of a failover; of two with as much data, not one of givenUp.
+func elect(p Progress, policy Policy, obs Observation, givenUp []string) election {
 	if p.Forced != "" {
 		return electForced(p, obs)
 	}
@@ -107,7 +107,7 @@ func elect(p Progress, policy Policy, obs Observation) election {
 	if len(fit) == 0 {
 		return reseed(p, policy, obs, limits)
 	}
-	slices.SortFunc(fit, p.byHistory(fit))
+	slices.SortFunc(fit, p.byHistory(fit, givenUp))
 	best := fit[0]
 	known := slices.DeleteFunc(slices.Clone(fit), func(n Node) bool { return !p.knows(n) })
 	if wait, ok := mayComeWithMore(p, policy, obs, best); ok && len(known) == 0 {
@@ -130,8 +130,8 @@ func elect(p Progress, policy Policy, obs Observation) election {
 }
 
 // byHistory orders candidates: first who has what somebody wrote who led unseen since the history was lost, by a name that tells at
-// one of them at least; then who holds most of the lost history.
-func (p Progress) byHistory(fit []Node) func(a, b Node) int {
+// one of them at least; then who holds most of the lost history; then who was not given up a moment ago.
+func (p Progress) byHistory(fit []Node, givenUp []string) func(a, b Node) int {
 	var names []string
 	for _, n := range fit {
 		if p.ledUnseen(n) {
@@ -144,7 +144,14 @@ func (p Progress) byHistory(fit []Node) func(a, b Node) int {
 		}
 		return p.Lineage.Shared(n.Replication.Lineage)
 	}
-	return func(a, b Node) int { return cmp.Or(cmp.Compare(held(b), held(a)), byData(a, b)) }
+	return func(a, b Node) int {
+		return cmp.Or(
+			cmp.Compare(held(b), held(a)),
+			cmp.Compare(b.Replication.Lineage.Offset, a.Replication.Lineage.Offset),
+			compareTrue(!slices.Contains(givenUp, a.Name), !slices.Contains(givenUp, b.Name)),
+			byData(a, b),
+		)
+	}
 }
 
 // candidates returns the nodes that may be promoted, and why each of the others may not.
@@ -387,7 +394,7 @@ func (p Progress) age(n Node) int {
 }
 
 // successor chooses the candidate of a handover; target restricts it to one pod.
-func successor(v view, target string) election {
+func successor(v view, target string, givenUp []string) election {
 	var fit []Node
 	limits := make([]string, 0, len(v.others))
 	for _, n := range v.others {
@@ -408,7 +415,11 @@ func successor(v view, target string) election {
 		return election{reason: reason, sentence: fmt.Sprint("no replica can take over: ", limits)}
 	}
 	slices.SortFunc(fit, func(a, b Node) int {
-		return cmp.Or(compareTrue(!a.Outdated, !b.Outdated), byData(a, b))
+		return cmp.Or(
+			compareTrue(!a.Outdated, !b.Outdated),
+			compareTrue(!slices.Contains(givenUp, a.Name), !slices.Contains(givenUp, b.Name)),
+			byData(a, b),
+		)
 	})
 	return election{candidate: &fit[0]}
 }

@@ -288,21 +288,6 @@ func TestAMasterThatDiesWhileTheOthersAreAttachedIsSuperseded(t *testing.T) {
 	}
 }
 
-func TestTheCooldownDoublesUpToABoundAndIsForgotten(t *testing.T) {
-	w := settled(t, 3)
-	w.progress.SoftFailovers = 20
-	w.hang("r-0")
-	w.sleep(4 * time.Second)
-	w.run()
-	if got := w.progress.CooldownUntil.Sub(w.now); got > maxCooldown || got < maxCooldown-time.Minute {
-		t.Errorf("cooling down for %s", got)
-	}
-	w.sleep(3 * maxCooldown)
-	if w.run(); w.progress.SoftFailovers != 0 {
-		t.Errorf("%d soft failovers are remembered", w.progress.SoftFailovers)
-	}
-}
-
 func TestAMasterThatChangesItsHistoryIsStillKnown(t *testing.T) {
 	w := settled(t, 3)
 	before := w.node("r-0").Replication.Lineage.ReplID

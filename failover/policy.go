@@ -40,15 +40,13 @@ const (
 	ReattachWithin = 30 * time.Second
 	// WithdrawAfter is how long a Blocked failover keeps publishing a master that is gone.
 	WithdrawAfter = time.Second
-	// maxCooldown caps the doubling of the time between soft failovers.
-	maxCooldown = 10 * time.Minute
 )
 
 // Policy is what the user's spec promises and permits.
 type Policy struct {
 	Mode        Mode
 	DownAfter   time.Duration // silence after which a master is suspected
-	Cooldown    time.Duration // least time between soft failovers; doubles while they repeat
+	Cooldown    time.Duration // for how long a node that was given up on soft evidence is passed over, while another one has as much data
 	MaxLagBytes int64         // a candidate further behind is refused; 0: no limit
 	Consistency Consistency
 	Replicas    int  // Redis pods in all

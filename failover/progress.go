@@ -125,8 +125,8 @@ type Progress struct {
 	Request     string   // ID of the request that is being carried out, or was last refused or done
 	Steps       []Step
 
-	CooldownUntil time.Time // no soft failover, and no second handover attempt, before
-	SoftFailovers int       // in a row; doubles the cooldown
+	CooldownUntil time.Time      // no second attempt at a planned handover before
+	SoftFailovers []SoftFailover // the last ones, newest first
 
 	Known []KnownNode
 }
@@ -215,6 +215,7 @@ func (p Progress) Clone() Progress {
 	c.Retired = append([]string(nil), p.Retired...)
 	c.Led = append([]string(nil), p.Led...)
 	c.Steps = append([]Step(nil), p.Steps...)
+	c.SoftFailovers = append([]SoftFailover(nil), p.SoftFailovers...)
 	c.Known = append([]KnownNode(nil), p.Known...)
 	return c
 }

@@ -40,7 +40,11 @@ func (d *decider) reattaching() Decision {
 	}
 	v := d.view()
 	f := diagnose(v)
-	lost := f.class == classHard || (f.class == classSoft && !d.now.Before(d.next.CooldownUntil))
+	lost := f.class == classHard
+	if f.class == classSoft {
+		_, held := d.damped(f)
+		lost = !held
+	}
 	if lost && d.policy.Mode != ModeManual {
 		record := d.record(OutcomeSuperseded, d.next.Master.Pod, f.sentence)
 		decision := d.failOver(f)
@@ -117,9 +121,6 @@ func (d *decider) upkeep(v view) Decision {
 	}
 	if v.master.Answers() {
 		d.remember(v.master.Replication.Lineage)
-	}
-	if d.next.SoftFailovers > 0 && d.now.Sub(d.next.CooldownUntil) > maxCooldown {
-		d.next.SoftFailovers = 0
 	}
 	return Decision{Next: d.next, Actions: actions, Reason: reason, Verdict: verdict, RequeueAfter: max(again, d.pending())}
 }

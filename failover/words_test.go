@@ -119,7 +119,9 @@ func TestEveryReasonIsGiven(t *testing.T) {
 			w.sleep(4 * time.Second)
 		},
 		ReasonCooldown: func(w *world) {
-			w.progress.CooldownUntil = w.now.Add(time.Hour)
+			for range SoftLimit {
+				w.progress.SoftFailovers = append(w.progress.SoftFailovers, SoftFailover{Pod: "r-1", At: w.now})
+			}
 			w.hang("r-0")
 			w.sleep(4 * time.Second)
 		},
@@ -217,7 +219,7 @@ func TestEveryLimitationIsFound(t *testing.T) {
 			if got := plannedLimitation(v, *n); got != limit {
 				t.Errorf("limitation %q, want %s", got, limit)
 			}
-			if e := successor(v, "r-2"); e.candidate != nil || !strings.Contains(e.sentence, string(limit)) {
+			if e := successor(v, "r-2", nil); e.candidate != nil || !strings.Contains(e.sentence, string(limit)) {
 				t.Errorf("it may take over: %+v", e)
 			}
 		})

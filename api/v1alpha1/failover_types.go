@@ -84,6 +84,14 @@ type StepStatus struct {
 	At metav1.MicroTime `json:"at,omitempty,omitzero"`
 }
 
+// SoftFailover is a failover that was begun on soft evidence: silence, on which every witness agreed.
+type SoftFailover struct {
+	// pod that was given up.
+	Pod string `json:"pod"`
+	// at is when, to the microsecond.
+	At metav1.MicroTime `json:"at"`
+}
+
 // FailoverStatus is the persisted progress of the failover controller.
 type FailoverStatus struct {
 	// state of the state machine.
@@ -124,7 +132,7 @@ type FailoverStatus struct {
 	// +kubebuilder:validation:MaxItems=16
 	// +optional
 	Steps []StepStatus `json:"steps,omitempty"`
-	// cooldownUntil holds soft failovers back until then.
+	// cooldownUntil holds the next attempt at a planned handover back until then.
 	// +optional
 	CooldownUntil *metav1.MicroTime `json:"cooldownUntil,omitempty"`
 	// retiredReplIDs are the replication histories of former masters, newest first: a
@@ -139,9 +147,11 @@ type FailoverStatus struct {
 	// +kubebuilder:validation:MaxItems=16
 	// +optional
 	Led []string `json:"led,omitempty"`
-	// softFailovers counts recent soft failovers; the cooldown doubles with them.
+	// recentSoftFailovers are the last failovers that were begun on soft evidence, newest first.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
 	// +optional
-	SoftFailovers int32 `json:"softFailovers,omitempty"`
+	RecentSoftFailovers []SoftFailover `json:"recentSoftFailovers,omitempty"`
 	// initialized is set by the first promotion and never unset.
 	// +optional
 	Initialized bool `json:"initialized,omitempty"`

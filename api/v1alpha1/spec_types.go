@@ -209,7 +209,8 @@ type FailoverSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self >= 500",message="spec.failover.downAfterMilliseconds must be at least 500, or a busy master is taken for a dead one: use 500 or more (a proven loss never waits for it)"
 	// +optional
 	DownAfterMilliseconds int32 `json:"downAfterMilliseconds,omitempty"`
-	// cooldownSeconds between two failovers on soft evidence; it doubles while they repeat.
+	// cooldownSeconds is for how long a node that was given up on soft evidence (silence) is not
+	// made master again, while another one has as much data.
 	// +kubebuilder:default=30
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=3600
