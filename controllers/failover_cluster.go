@@ -197,8 +197,12 @@ func (c *cluster) Label(ctx context.Context, key string, a failover.Label) error
 		return fmt.Errorf("reading the pod to label: %w", err)
 	}
 	seen, _ := c.pods.newest(podKey, cached, true)
+	role := &a.Role
+	if a.Role == failover.RoleUnknown {
+		role = nil // removes the label
+	}
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
-		"uid": a.Node.UID, "resourceVersion": seen.ResourceVersion, "labels": map[string]string{v1alpha1.LabelRole: string(a.Role)},
+		"uid": a.Node.UID, "resourceVersion": seen.ResourceVersion, "labels": map[string]any{v1alpha1.LabelRole: role},
 	}})
 	if err != nil {
 		return fmt.Errorf("building the label patch: %w", err)

@@ -49,10 +49,11 @@ type SetMinReplicas struct {
 // Unpause ends a pause of writes that a handover left behind.
 type Unpause struct{ Node NodeRef }
 
-// CutClients disconnects the clients of a demoted master, so that they look for the new one.
+// CutClients disconnects the clients of a node that is not master, so that they look for the master: all of them, or, where readers
+// are meant to be, those whose last command writes.
 type CutClients struct {
-	Node  NodeRef
-	Epoch int64
+	Node        NodeRef
+	WritersOnly bool
 }
 
 // Publish makes the master Service lead to Node, in one write.

@@ -2,6 +2,7 @@ package failover
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -28,6 +29,9 @@ type decider struct {
 	prev    Progress
 	next    Progress
 	request *Request
+
+	wait        time.Duration // until something is due that nothing announces; zero: nothing is
+	ledUntilNow []string      // UIDs of those who led in the failover that this decision ends
 }
 
 // retry intervals of decisions that wait for something that nothing announces.
@@ -42,7 +46,7 @@ func (d *decider) decide() Decision {
 		d.disown() // also while paused: later nothing tells any more
 	}
 	if d.policy.Mode == ModePaused && !d.next.Running() {
-		return d.hold(ReasonPaused, "paused: observing only", 0)
+		return d.paused()
 	}
 	switch d.next.State {
 	case StateBootstrapping:
@@ -62,6 +66,16 @@ func (d *decider) decide() Decision {
 	}
 	return d.hold(ReasonUnknownState, fmt.Sprintf(
 		"state %q is unknown to this version of the operator; nothing is done", d.next.State), 0)
+}
+
+// paused changes nothing, but that the clients which the last failover has left elsewhere are cut over: that was begun before.
+func (d *decider) paused() Decision {
+	decision := d.hold(ReasonPaused, "paused: observing only", 0)
+	if d.next.State == StateStable && d.next.Master != nil && d.obs.Published.Is(d.next.Master.NodeRef, d.next.Master.Epoch) {
+		decision.Actions = slices.DeleteFunc(d.cutOver(d.view()), func(a Action) bool { c, is := a.(CutClients); return is && c.WritersOnly })
+		decision.RequeueAfter = d.wait
+	}
+	return decision
 }
 
 // hold changes nothing and says why.

@@ -17,6 +17,7 @@ func TestAFreshSetGetsOrdinalZeroAsItsMaster(t *testing.T) {
 			t.Errorf("%s does not follow r-0", name)
 		}
 	}
+	w.pass(2 * time.Second)
 	if w.pub.Pod != "r-0" || w.node("r-0").RoleLabel != RoleMaster || w.node("r-1").RoleLabel != RoleReplica {
 		t.Errorf("published %+v, labels %q %q", w.pub, w.node("r-0").RoleLabel, w.node("r-1").RoleLabel)
 	}

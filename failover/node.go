@@ -112,6 +112,15 @@ func (r Replication) Fenced() bool {
 	return r.Role == RoleReplica && r.MasterHost == FenceHost && r.MasterPort == FencePort
 }
 
+// Cut says when the clients of a process were disconnected by us. It begins anew with the process, and with its promotion.
+type Cut struct {
+	First, Last time.Time // all clients; zero: never
+	Hit         time.Time // the last time that there was one to be disconnected
+	Writers     time.Time // when those that write were looked for last; zero: never
+	Looks       int       // for those that write, while it went on refusing writes
+	Misses      int       // looks in a row that found none
+}
+
 // Former is what was last seen of a process that has been replaced by another one in the same pod.
 type Former struct {
 	RunID   string // empty: none was seen
@@ -148,7 +157,8 @@ type Node struct {
 	Former       Former    // the process that ran in this pod before, as last seen
 	RoleSince    time.Time // since when samples show Replication.Role
 	LinkSince    time.Time // since when samples show Replication.LinkUp as it is
-	ClientsCut   int64     // the last epoch for which its clients were seen disconnected by us
+	RefusedAt    time.Time // when a sample last showed writes that this process has refused as a replica (READONLY) since the one before
+	Cut          Cut       // how its clients were disconnected since this process is a replica
 }
 
 // Ref returns the node's present incarnation.

@@ -21,6 +21,11 @@ func (d *decider) published(n Node) Decision {
 	d.next.Steps = withStep(d.next.Steps, StepPromoted, n.RoleSince)
 	d.next.Steps = withStep(d.next.Steps, StepPublished, d.now)
 	d.move(EventPublish, n.Name+" is published as master")
+	for _, o := range d.obs.Nodes {
+		if d.next.led(o) {
+			d.ledUntilNow = append(d.ledUntilNow, o.UID)
+		}
+	}
 	d.next.Known, d.next.Led = d.picture(d.view(), true), nil
 	next := d.next.Clone()
 	decision := d.reattaching()
@@ -61,7 +66,18 @@ func (d *decider) reattaching() Decision {
 	record := d.record(OutcomeSucceeded, d.next.Master.Pod, sentence)
 	d.move(EventSettle, sentence)
 	d.next.Candidate, d.next.Old, d.next.Steps, d.next.Forced = nil, nil, nil, ""
-	return Decision{Next: d.next, Actions: actions, Record: record, Verdict: sentence, Diagnosis: f.diagnosis, RequeueAfter: lookAgainSlow}
+	return Decision{Next: d.next, Actions: actions, Record: record, Verdict: sentence, Diagnosis: f.diagnosis, RequeueAfter: soonest(lookAgainSlow, d.wait)}
+}
+
+// soonest is the shortest of some times to wait, of which zero is none.
+func soonest(waits ...time.Duration) time.Duration {
+	least := time.Duration(0)
+	for _, wait := range waits {
+		if wait > 0 && (least == 0 || wait < least) {
+			least = wait
+		}
+	}
+	return least
 }
 
 // unseen reports that it is too early to say that everybody is attached: the master's state is not known, or somebody has not been
@@ -70,24 +86,13 @@ func (d *decider) unseen(v view) bool {
 	return !v.master.Answers() || slices.ContainsFunc(v.others, func(n Node) bool { return unheard(n) && d.tried(n) < DetachWithin })
 }
 
-// farewell sees to the old master: its clients are cut only now that the new one is published
-// (cut before, they race back to it), and a process that hangs without being proven dead is
-// deleted, for nothing else stops it from acknowledging what lies in its sockets when it wakes.
+// farewell sees to an old master that hangs without being proven dead: its pod is deleted, for nothing else stops it from
+// acknowledging what lies in its sockets when it wakes.
 func (d *decider) farewell(v view) []Action {
 	if d.next.Old == nil || (v.ref.UID == d.next.Old.UID && v.ref.RunID == d.next.Old.RunID) {
 		return nil
 	}
-	old, ok := d.obs.Node(*d.next.Old)
-	if !ok {
-		return nil
-	}
-	if old.Answers() {
-		if old.Replication.RunID == d.next.Old.RunID && old.ClientsCut < d.next.Epoch {
-			return []Action{CutClients{Node: old.Ref(), Epoch: d.next.Epoch}}
-		}
-		return nil
-	}
-	if d.next.Cause == Cause(DiagnosisDown) && mayWake(old) {
+	if old, ok := d.obs.Node(*d.next.Old); ok && d.next.Cause == Cause(DiagnosisDown) && mayWake(old) {
 		return []Action{DeletePod{Node: old.Ref()}}
 	}
 	return nil
@@ -122,7 +127,7 @@ func (d *decider) upkeep(v view) Decision {
 	if v.master.Answers() {
 		d.remember(v.master.Replication.Lineage)
 	}
-	return Decision{Next: d.next, Actions: actions, Reason: reason, Verdict: verdict, RequeueAfter: max(again, d.pending())}
+	return Decision{Next: d.next, Actions: actions, Reason: reason, Verdict: verdict, RequeueAfter: soonest(again, d.pending(), d.wait)}
 }
 
 // remember keeps the master's lineage; it changes when its backlog was freed for want of replicas.
@@ -147,6 +152,7 @@ func (d *decider) serve(v view) []Action {
 		return append(d.follow(v), Publish{Node: v.ref, Epoch: epoch})
 	}
 	actions := append(d.follow(v), d.labels(v)...)
+	actions = append(actions, d.cutOver(v)...)
 	if want := minReplicas(v); want != v.master.Replication.MinReplicas && v.master.Replication.MinReplicas >= 0 {
 		if want == 0 {
 			d.expose(v.ref)
@@ -227,15 +233,19 @@ func (d *decider) stranger(v view) (Node, bool) {
 
 // labels writes role labels, for people and for the replicas' Service. A former master loses its label first, so that no two
 // pods carry it at any instant; that the new one has none for a moment is to nobody's harm: the master Service does not follow labels.
+// A pod is labelled replica once the clients that were led there as to a master have left (cutover.go).
 func (d *decider) labels(v view) []Action {
 	var actions []Action
 	taken := false
 	for _, n := range v.others {
-		wrong := n.RoleLabel != RoleReplica && !n.Terminating && n.UID != ""
-		if n.RoleLabel == RoleMaster {
-			taken, wrong = true, true
-		}
-		if wrong {
+		switch {
+		case n.UID == "":
+		case n.RoleLabel == RoleMaster:
+			taken = true
+			actions = append(actions, Label{Node: n.Ref(), Role: RoleUnknown})
+		case n.RoleLabel == RoleReplica && d.ledNow(n) && !d.left(n):
+			actions = append(actions, Label{Node: n.Ref(), Role: RoleUnknown})
+		case n.RoleLabel != RoleReplica && !n.Terminating && n.Replication.Role == RoleReplica && d.left(n):
 			actions = append(actions, Label{Node: n.Ref(), Role: RoleReplica})
 		}
 	}
@@ -243,6 +253,11 @@ func (d *decider) labels(v view) []Action {
 		actions = append(actions, Label{Node: v.ref, Role: RoleMaster})
 	}
 	return actions
+}
+
+// ledNow reports a pod that was master in the running failover, perhaps for too short a time to be labelled so.
+func (d *decider) ledNow(n Node) bool {
+	return d.next.Old != nil && d.next.Old.UID == n.UID || slices.Contains(d.ledUntilNow, n.UID)
 }
 
 // minReplicas is the value that the master's min-replicas-to-write should have: 1 as soon as a

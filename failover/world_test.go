@@ -46,8 +46,7 @@ func settled(t *testing.T, replicas int) *world {
 	t.Helper()
 	w := newWorld(t, replicas)
 	w.run()
-	w.sleep(2 * time.Second)
-	w.run()
+	w.pass(2 * time.Second)
 	if w.progress.State != StateStable || w.master() != "r-0" {
 		t.Fatalf("the world did not settle: %s\n%s", w.progress.State, strings.Join(w.log, "\n"))
 	}
@@ -87,6 +86,15 @@ func (w *world) master() string {
 func (w *world) sleep(d time.Duration) {
 	w.now = w.now.Add(d)
 	w.sample(d)
+}
+
+// pass lets time pass as sleep does, and the operator act meanwhile.
+func (w *world) pass(d time.Duration) {
+	w.t.Helper()
+	for step := 200 * time.Millisecond; d > 0; d -= step {
+		w.sleep(min(d, step))
+		w.run()
+	}
 }
 
 // write appends bytes on the master; attached replicas get them but for lag.
@@ -275,7 +283,9 @@ func (w *world) apply(a Action) {
 		w.remove(n.Name)
 		return
 	}
-	n.OrderedAt = w.now
+	if _, ok := a.(CutClients); !ok {
+		n.OrderedAt = w.now
+	}
 	if n.Contact != ContactAnswering || w.deaf[n.Name] {
 		return
 	}
@@ -304,7 +314,7 @@ func (w *world) command(n *Node, a Action) {
 		if r.Role == RoleMaster {
 			return
 		}
-		r.Role, r.MinReplicas, r.LinkUp, n.RoleSince = RoleMaster, a.MinReplicas, false, w.now
+		r.Role, r.MinReplicas, r.LinkUp, n.RoleSince, n.Cut = RoleMaster, a.MinReplicas, false, w.now, Cut{}
 		r.Lineage.ReplID2, r.Lineage.SecondOffset = r.Lineage.ReplID, r.Lineage.Offset+1
 		r.Lineage.ReplID = fmt.Sprintf("lin-%s-%d", n.Name, len(w.log))
 	case Follow:
@@ -312,6 +322,13 @@ func (w *world) command(n *Node, a Action) {
 	case SetMinReplicas:
 		r.MinReplicas = a.MinReplicas
 	case CutClients:
-		n.ClientsCut = a.Epoch
+		if a.WritersOnly {
+			n.Cut.Writers = w.now
+			return
+		}
+		n.Cut.Last = w.now
+		if n.Cut.First.IsZero() {
+			n.Cut.First = w.now
+		}
 	}
 }

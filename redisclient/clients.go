@@ -2,6 +2,7 @@ package redisclient
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -25,6 +26,49 @@ func (c *Client) KillClients(ctx context.Context) (int, error) {
 	})
 	return int(killed), err
 }
+
+// KillWriters closes the connections of the clients whose last command writes, or may have written (scripts, functions and
+// transactions), and returns how many. On a replica those are clients that take it for a master: whoever reads stays connected. A
+// connection that has read since its write was refused is found another time.
+func (c *Client) KillWriters(ctx context.Context) (int, error) {
+	var killed int
+	err := c.do(ctx, "CLIENT KILL", func(ctx context.Context, r *redis.Client) error {
+		ids, err := c.writers(ctx, r)
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		killed, err = killByID(ctx, r, ids)
+		return err
+	})
+	return killed, err
+}
+
+// writers lists the connections of clients whose last command writes.
+func (c *Client) writers(ctx context.Context, r *redis.Client) ([]int64, error) {
+	var own *redis.IntCmd
+	var list *redis.StringCmd
+	var writes *redis.StringSliceCmd
+	_, err := r.Pipelined(ctx, func(p redis.Pipeliner) error {
+		own = p.ClientID(ctx)
+		list = p.ClientList(ctx)
+		writes = p.ACLCatArgs(ctx, &redis.ACLCatArgs{Category: "write"})
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	var ids []int64
+	for _, conn := range parseClientList(list.Val()) {
+		wrote := slices.Contains(writes.Val(), conn.command) || slices.Contains(mayWrite, conn.command)
+		if wrote && conn.id != own.Val() && !conn.replication {
+			ids = append(ids, conn.id)
+		}
+	}
+	return ids, nil
+}
+
+// mayWrite are the commands that no command category calls writes, and that may have been refused as such.
+var mayWrite = []string{"eval", "evalsha", "fcall", "multi", "exec"}
 
 // KillOperatorConnections closes the connections whose name starts with prefix, except those that carry exactly this
 // client's own name, and returns how many. A new leader calls it before it acts: a deposed leader's commands that still
@@ -78,8 +122,10 @@ func killByID(ctx context.Context, r *redis.Client, ids []int64) (int, error) {
 }
 
 type listedClient struct {
-	id   int64
-	name string
+	id          int64
+	name        string
+	command     string // the last one, in lower case; a subcommand follows after a |
+	replication bool   // a link to a replica or to the master
 }
 
 // parseClientList reads lines of key=value pairs, as in: id=3 addr=127.0.0.1:52555 name=x age=8 ...
@@ -96,6 +142,10 @@ func parseClientList(text string) []listedClient {
 				}
 			case "name":
 				client.name = value
+			case "cmd":
+				client.command = value
+			case "flags":
+				client.replication = strings.ContainsAny(value, "SM")
 			}
 		}
 		if client.id >= 0 {

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/redisha/redisha/redisclient"
 	"github.com/redisha/redisha/redisclient/redistest"
 )
@@ -103,6 +105,35 @@ func testKillClients(t *testing.T, start backend) {
 	}
 	if !mustInfo(t, rs[0]).LinkUp {
 		t.Error("the replication link was killed")
+	}
+}
+
+// A client that was led to a node while it was master, and one that means to read from a replica, are told apart by what they did last.
+func testKillWriters(t *testing.T, start backend) {
+	m, rs := replicated(t, start, 1)
+	must(t, user(t, m).Set(t.Context(), "k", "1", 0).Err())
+	c := rs[0]
+	if was := mustInfo(t, c).RefusedWrites; was != 0 {
+		t.Fatalf("%d refused writes before there was any", was)
+	}
+	writer, reader := user(t, c).Conn(), user(t, c).Conn()
+	if err := reader.Get(t.Context(), "k").Err(); err != nil && !errors.Is(err, redis.Nil) {
+		t.Fatal(err)
+	}
+	if err := writer.Set(t.Context(), "k", "2", 0).Err(); err == nil {
+		t.Fatal("a replica takes writes")
+	}
+	if refused := mustInfo(t, c).RefusedWrites; refused != 1 {
+		t.Errorf("%d refused writes, want 1", refused)
+	}
+	killed, err := c.KillWriters(t.Context())
+	must(t, err)
+	if killed != 1 {
+		t.Errorf("killed %d clients, want the writer", killed)
+	}
+	must(t, reader.Ping(t.Context()).Err())
+	if info := mustInfo(t, c); !info.LinkUp {
+		t.Error("the link to the master was killed")
 	}
 }
 

@@ -65,6 +65,9 @@ type Info struct {
 	// ConnectedReplicas are the replicas a node serves, as it sees them.
 	ConnectedReplicas []ConnectedReplica
 
+	// RefusedWrites is how many writes the process has refused because it is a replica (READONLY), since it was started.
+	RefusedWrites int64
+
 	// MinReplicas and MaxLag are min-replicas-to-write and -max-lag in force; Unknown when CONFIG was refused.
 	MinReplicas int
 	MaxLag      time.Duration

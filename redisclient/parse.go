@@ -82,6 +82,7 @@ var infoFields = map[string]infoField{
 	"replica_repl_offset":            integer(func(i *Info) *int64 { return &i.AppliedOffset }),
 	"slave_priority":                 small(func(i *Info) *int { return &i.Priority }),
 	"replica_priority":               small(func(i *Info) *int { return &i.Priority }),
+	"errorstat_READONLY":             errorCount(func(i *Info) *int64 { return &i.RefusedWrites }),
 	"aof_enabled":                    is("1", func(i *Info) *bool { return &i.AOFEnabled }),
 	"rdb_last_bgsave_status":         is("ok", func(i *Info) *bool { return &i.RDBLastSaveOK }),
 	"aof_last_write_status":          is("ok", func(i *Info) *bool { return &i.AOFLastWriteOK }),
@@ -105,6 +106,11 @@ func small(at func(*Info) *int) infoField {
 
 func seconds(at func(*Info) *time.Duration) infoField {
 	return func(i *Info, v string) (err error) { *at(i), err = parseSeconds(v); return err }
+}
+
+// errorCount reads count=5.
+func errorCount(at func(*Info) *int64) infoField {
+	return func(i *Info, v string) (err error) { *at(i), err = strconv.ParseInt(pairs(v)["count"], 10, 64); return err }
 }
 
 // loading collects two fields: a replica swapping in a new data set reports async_loading while loading stays 0.

@@ -15,12 +15,7 @@ func (e *Executor) Claim(ctx context.Context, key string, node failover.NodeRef,
 	if err != nil {
 		return err
 	}
-	ctx, cancel := e.opts.Runtime.WithTimeout(ctx, e.opts.Timeout)
-	defer cancel()
-	return t.link.Do(ctx, node.RunID, func(ctx context.Context, r link.Redis) error {
-		if err := e.covered(ctx); err != nil {
-			return err
-		}
+	return t.send(ctx, func(ctx context.Context, r link.Redis) error {
 		_, err := r.KillOperatorConnections(ctx, prefix)
 		return err
 	})

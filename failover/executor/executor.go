@@ -29,7 +29,7 @@ var ErrUnknownAction = errors.New("unknown action")
 type Links interface {
 	Link(key, uid string) (*link.Link, bool)
 	MarkStale(key, uid string)
-	MarkClientsCut(key, uid string, epoch int64)
+	MarkClientsCut(key, uid string, writersOnly bool, killed int)
 	Refresh(ctx context.Context, key string, uids ...string)
 }
 

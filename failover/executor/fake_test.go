@@ -76,6 +76,7 @@ func (f *fakeRedis) SetMinReplicas(_ context.Context, n int) error {
 	return f.told("MIN-REPLICAS", " ", n)
 }
 func (f *fakeRedis) KillClients(context.Context) (int, error) { return 1, f.told("KILL") }
+func (f *fakeRedis) KillWriters(context.Context) (int, error) { return 2, f.told("KILL-WRITERS") }
 func (f *fakeRedis) KillOperatorConnections(_ context.Context, prefix string) (int, error) {
 	return 1, f.told("KILL-OPERATORS", " ", prefix)
 }
@@ -91,13 +92,13 @@ type fakeWorld struct {
 	mu        sync.Mutex
 	stale     []string // UIDs, in the order of MarkStale
 	refreshed []string
-	cut       map[string]int64
+	cut       map[string]string // by UID: whether only writers, and how many
 	clusterer error
 }
 
 func newWorld() *fakeWorld {
 	w := &fakeWorld{
-		redis: map[string]*fakeRedis{}, links: map[string]*link.Link{}, cut: map[string]int64{},
+		redis: map[string]*fakeRedis{}, links: map[string]*link.Link{}, cut: map[string]string{},
 		left: func() time.Duration { return time.Minute },
 	}
 	for i, name := range []string{"cache-0", "cache-1"} {
@@ -135,10 +136,10 @@ func (w *fakeWorld) MarkStale(_, uid string) {
 	w.stale = append(w.stale, fmt.Sprint(uid, " after ", len(w.list())))
 }
 
-func (w *fakeWorld) MarkClientsCut(_, uid string, epoch int64) {
+func (w *fakeWorld) MarkClientsCut(_, uid string, writersOnly bool, killed int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.cut[uid] = epoch
+	w.cut[uid] = fmt.Sprint(writersOnly, " ", killed)
 }
 
 func (w *fakeWorld) Refresh(_ context.Context, _ string, uids ...string) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/redisha/redisha/failover"
 	"github.com/redisha/redisha/failover/link"
@@ -69,12 +68,8 @@ func (e *Executor) follow(ctx context.Context, s scope, a failover.Follow) error
 	return t.change(ctx, func(ctx context.Context, r link.Redis) error { return r.ReplicaOf(ctx, a.Master.IP, s.port) })
 }
 
-// cutAgainAfter are the pauses between the times that clients are disconnected. Those who come back through a Service
-// whose rules lag behind the EndpointSlice (0.1 s at worst) are led to the old master once more, and would stay there.
-var cutAgainAfter = []time.Duration{10 * time.Millisecond, 20 * time.Millisecond, 40 * time.Millisecond, 80 * time.Millisecond}
-
-// cutClients disconnects everybody, while their writes are still held back if they are, so that the writes go with
-// them. Whoever comes back after the last time means to read from a replica, and may.
+// cutClients disconnects everybody, while their writes are still held back if they are, so that the writes go with them; or those who
+// write. Whoever comes back while the Service's rules lag behind the EndpointSlice is met by the next one.
 func (e *Executor) cutClients(ctx context.Context, s scope, a failover.CutClients) error {
 	t, err := e.target(s, a.Node)
 	if err != nil {
@@ -82,21 +77,16 @@ func (e *Executor) cutClients(ctx context.Context, s scope, a failover.CutClient
 	}
 	ctx, cancel := e.opts.Runtime.WithTimeout(ctx, e.opts.Timeout)
 	defer cancel()
-	if err := t.killClients(ctx); err != nil {
+	killed, err := t.killClients(ctx, a.WritersOnly)
+	if err != nil {
 		return err
 	}
-	if err := t.unpauseWrites(ctx); err != nil {
-		return err
-	}
-	for _, pause := range cutAgainAfter {
-		if err := e.opts.Runtime.Sleep(ctx, pause); err != nil {
-			return err
-		}
-		if err := t.killClients(ctx); err != nil {
+	if !a.WritersOnly {
+		if err := t.unpauseWrites(ctx); err != nil {
 			return err
 		}
 	}
-	e.links.MarkClientsCut(s.key, a.Node.UID, a.Epoch)
+	e.links.MarkClientsCut(s.key, a.Node.UID, a.WritersOnly, killed)
 	return nil
 }
 

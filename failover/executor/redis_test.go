@@ -75,10 +75,21 @@ func TestANodeIsNeverMadeToFollowItselfOrNobody(t *testing.T) {
 	}
 }
 
-func TestCutClientsAreRecordedForTheEpoch(t *testing.T) {
+func TestWhomACutMetIsRecorded(t *testing.T) {
+	for writersOnly, want := range map[bool]string{false: "false 1", true: "true 2"} {
+		w := newWorld()
+		err := w.execute(t, failover.CutClients{Node: w.ref("u0"), WritersOnly: writersOnly})[0].Err
+		if err != nil || w.cut["u0"] != want {
+			t.Errorf("got %v, recorded %q, want %q", err, w.cut["u0"], want)
+		}
+	}
+}
+
+func TestACutLeavesTheSampleInForce(t *testing.T) {
 	w := newWorld()
-	if err := w.execute(t, failover.CutClients{Node: w.ref("u0"), Epoch: 7})[0].Err; err != nil || w.cut["u0"] != 7 {
-		t.Errorf("got %v, clients cut for epoch %d", err, w.cut["u0"])
+	w.execute(t, failover.CutClients{Node: w.ref("u0")})
+	if len(w.stale) != 0 {
+		t.Errorf("stale: %v", w.stale)
 	}
 }
 
@@ -86,8 +97,8 @@ func TestClientsThatCouldNotBeCutAreNotSaidToBe(t *testing.T) {
 	for _, command := range []string{"KILL", "UNPAUSE"} {
 		w := newWorld()
 		w.redis["u0"].fail[command] = syscall.ECONNRESET
-		if err := w.execute(t, failover.CutClients{Node: w.ref("u0"), Epoch: 7})[0].Err; err == nil || w.cut["u0"] != 0 {
-			t.Errorf("%s failed: got %v, clients cut for epoch %d", command, err, w.cut["u0"])
+		if err := w.execute(t, failover.CutClients{Node: w.ref("u0")})[0].Err; err == nil || w.cut["u0"] != "" {
+			t.Errorf("%s failed: got %v, recorded %q", command, err, w.cut["u0"])
 		}
 	}
 }

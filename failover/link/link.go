@@ -30,6 +30,7 @@ type Redis interface {
 	PauseAndInfo(ctx context.Context, d time.Duration) (redisclient.Info, error)
 	UnpauseWrites(ctx context.Context) error
 	KillClients(ctx context.Context) (int, error)
+	KillWriters(ctx context.Context) (int, error)
 	KillOperatorConnections(ctx context.Context, namePrefix string) (int, error)
 	SetMinReplicas(ctx context.Context, n int) error
 	Close()

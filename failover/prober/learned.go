@@ -40,8 +40,10 @@ func (l *Learned) EOF(now time.Time) { l.state.eofAt = now }
 // MarkStale says that a command is sent, or was sent, that may change the pod.
 func (l *Learned) MarkStale(now time.Time) { l.state.markStale(now) }
 
-// MarkClientsCut says that the pod's clients were disconnected, for the master of epoch.
-func (l *Learned) MarkClientsCut(epoch int64) { l.state.markClientsCut(epoch) }
+// MarkClientsCut says that the pod's clients, or those of them that write, were disconnected, and how many there were.
+func (l *Learned) MarkClientsCut(now time.Time, writersOnly bool, killed int) {
+	l.state.markClientsCut(now, writersOnly, killed)
+}
 
 // VoidSilence makes silence be counted from now on.
 func (l *Learned) VoidSilence(now time.Time) { l.state.voidSilence(now) }

@@ -85,6 +85,7 @@ func (q *pod) report(before, after kind, now time.Time) {
 	switch {
 	case before == after:
 		return
+	case before.hasty() == after.hasty():
 	case before.contact != after.contact || before.runID != after.runID:
 		q.watch.hurry(now)
 	default:

@@ -242,13 +242,67 @@ func TestAMutationMakesASampleStaleUntilTheNextProbe(t *testing.T) {
 	eventually(t, "the controller hears of it", func() bool { return w.timesWoken() > woken })
 }
 
-func TestCutClientsAreRememberedForTheHighestEpoch(t *testing.T) {
-	w := settled(t, false)
-	w.MarkClientsCut(key, "u0", 7)
-	w.MarkClientsCut(key, "u0", 6)
-	w.MarkClientsCut(key, "nobody", 9)
-	if got := w.node(t, "u0").ClientsCut; got != 7 {
-		t.Errorf("clients cut for epoch %d, want 7", got)
+func TestCutsAreRememberedUntilTheProcessIsAnotherOneOrAMaster(t *testing.T) {
+	at := func(second int) time.Time { return time.Date(2026, 1, 1, 0, 0, second, 0, time.UTC) }
+	info := redisclient.Info{RunID: "a", Role: redisclient.RoleReplica}
+	l := Learn(Target{Pod: "r-0", UID: "u0"}, at(0))
+	sample := func(second int) failover.Node {
+		l.End(l.Begin(at(second)), at(second), info, nil)
+		return l.Node()
+	}
+	sample(1)
+	l.MarkClientsCut(at(2), false, 1)
+	l.MarkClientsCut(at(3), false, 0)
+	l.MarkClientsCut(at(4), true, 0)
+	l.MarkClientsCut(at(5), true, 0)
+	want := failover.Cut{First: at(2), Last: at(3), Hit: at(2), Writers: at(5), Looks: 2, Misses: 2}
+	if got := sample(6).Cut; got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	l.MarkClientsCut(at(7), true, 1)
+	l.MarkClientsCut(at(30), true, 0)
+	if got := sample(31).Cut; got.Looks != 1 || got.Misses != 1 {
+		t.Errorf("after a calm, %+v", got)
+	}
+	info.Role = redisclient.RoleMaster
+	if got := sample(32).Cut; got != (failover.Cut{}) {
+		t.Errorf("a master's clients were cut: %+v", got)
+	}
+	info.Role = redisclient.RoleReplica
+	l.MarkClientsCut(at(33), false, 0)
+	info.RunID = "b"
+	if got := sample(34).Cut; got != (failover.Cut{}) {
+		t.Errorf("another process inherits %+v", got)
+	}
+}
+
+func TestWritesThatAReplicaRefusedAreDated(t *testing.T) {
+	at := func(second int) time.Time { return time.Date(2026, 1, 1, 0, 0, second, 0, time.UTC) }
+	info := redisclient.Info{RunID: "a", Role: redisclient.RoleReplica, RefusedWrites: 3}
+	l := Learn(Target{Pod: "r-0", UID: "u0"}, at(0))
+	sample := func(second int) (time.Time, bool) {
+		differs, _ := l.End(l.Begin(at(second)), at(second), info, nil)
+		return l.Node().RefusedAt, differs
+	}
+	if got, _ := sample(1); !got.Equal(at(1)) {
+		t.Errorf("a process that is met with refused writes: %s", got)
+	}
+	if got, differs := sample(2); !got.Equal(at(1)) || differs {
+		t.Errorf("no more of them: %s, wakes the controller %t", got, differs)
+	}
+	l.MarkClientsCut(at(3), true, 1)
+	sample(4)
+	info.RefusedWrites++
+	if got, differs := sample(5); !got.Equal(at(5)) || !differs {
+		t.Errorf("one more: %s, wakes the controller %t", got, differs)
+	}
+	info.RefusedWrites++
+	if _, differs := sample(6); differs {
+		t.Error("each refused write wakes the controller")
+	}
+	info.Role, info.RefusedWrites = redisclient.RoleMaster, 9
+	if got, _ := sample(7); !got.Equal(at(6)) {
+		t.Errorf("of a master: %s", got)
 	}
 }
 
@@ -260,12 +314,12 @@ func TestAPodWithAnotherUIDOrAddressIsAnotherPod(t *testing.T) {
 	for name, alter := range change {
 		t.Run(name, func(t *testing.T) {
 			w := settled(t, false)
-			w.MarkClientsCut(key, "u0", 7)
+			w.MarkClientsCut(key, "u0", false, 1)
 			old, kept := w.at("10.0.0.1:6379"), w.at("10.0.0.2:6379")
 			targets := three()
 			alter(&targets[0])
 			w.Ensure(key, targets, nil)
-			if n := w.node(t, targets[0].UID); n.ClientsCut != 0 {
+			if n := w.node(t, targets[0].UID); n.Cut != (failover.Cut{}) {
 				t.Errorf("the new pod inherited %+v", n)
 			}
 			eventually(t, "the old connection is closed", old.isClosed)
@@ -374,7 +428,7 @@ func TestEverythingMayBeCalledAtOnce(t *testing.T) {
 		func() { w.Remove("default/other"); w.Ensure("default/other", three(), nil) },
 		func() { w.Observe(key) },
 		func() { w.Refresh(ctx, key, "u0", "u1") },
-		func() { w.MarkStale(key, "u1"); w.MarkClientsCut(key, "u1", 1) },
+		func() { w.MarkStale(key, "u1"); w.MarkClientsCut(key, "u1", false, 1) },
 		func() {
 			if l, ok := w.Link(key, "u0"); ok {
 				_, _ = l.Info(ctx)

@@ -12,6 +12,8 @@ type state struct {
 	node  failover.Node
 	marks uint64    // how often the sample was marked stale
 	eofAt time.Time // when the connection ended; zero when the pod has answered since
+
+	refused int64 // writes that the process had refused as a replica, as of the last sample
 }
 
 func newState(t Target, now time.Time) state {
@@ -70,6 +72,7 @@ func (s *state) sample(o outcome) {
 		r.Linked = last.Linked && sameMaster(r, last)
 	}
 	s.date(first, last, r, o.began)
+	s.noteRefusals(first, r, o.info.RefusedWrites, o.began)
 	s.node.Sampled, s.node.SampledAt, s.node.Replication = true, o.began, r
 	if o.marks == s.marks {
 		s.node.Stale = false
@@ -97,7 +100,46 @@ func (s *state) markStale(now time.Time) {
 	s.marks++
 }
 
-func (s *state) markClientsCut(epoch int64) { s.node.ClientsCut = max(s.node.ClientsCut, epoch) }
+// calmAfter is how long a process must have refused no write before looks for clients that write are counted anew.
+const calmAfter = 10 * time.Second
+
+func (s *state) markClientsCut(now time.Time, writersOnly bool, killed int) {
+	c := &s.node.Cut
+	if !writersOnly {
+		if c.First.IsZero() {
+			c.First = now
+		}
+		if killed > 0 {
+			c.Hit = now
+		}
+		c.Last, c.Misses = now, 0
+		return
+	}
+	if now.Sub(c.Writers) > calmAfter {
+		c.Looks, c.Misses = 0, 0
+	}
+	c.Writers = now
+	c.Looks++
+	if c.Misses++; killed > 0 {
+		c.Misses = 0
+	}
+}
+
+// noteRefusals dates the writes that a replica has refused. A process that is met for the first time may have refused its before:
+// where they came from, more will come.
+func (s *state) noteRefusals(first bool, r failover.Replication, refused int64, at time.Time) {
+	switch {
+	case first:
+		s.node.Cut, s.node.RefusedAt = failover.Cut{}, time.Time{}
+		s.refused = 0
+	case r.Role == failover.RoleMaster:
+		s.node.Cut = failover.Cut{}
+	}
+	if r.Role == failover.RoleReplica && refused > s.refused {
+		s.node.RefusedAt = at
+	}
+	s.refused = refused
+}
 
 // voidSilence makes silence be counted from now on, and what was learnt before be looked at again before anybody acts on it: we
 // were away, and the world was not.
@@ -163,6 +205,13 @@ type kind struct {
 	aofFailed, saveFailed            bool
 	replID, replID2                  string
 	priority, followers, minReplicas int
+	misled                           bool
+}
+
+// hasty leaves out what the other pods need not be asked about at once.
+func (k kind) hasty() kind {
+	k.misled = false
+	return k
 }
 
 func (s *state) kind() kind {
@@ -173,5 +222,6 @@ func (s *state) kind() kind {
 		linkUp: r.LinkUp, syncing: r.Syncing, loading: r.Loading, aofFailed: r.AOFFailed, saveFailed: r.SaveFailed,
 		replID: r.Lineage.ReplID, replID2: r.Lineage.ReplID2,
 		priority: r.Priority, followers: r.Followers, minReplicas: r.MinReplicas,
+		misled: s.node.RefusedAt.After(s.node.Cut.Writers) && s.node.RefusedAt.After(s.node.Cut.Last),
 	}
 }

@@ -3,6 +3,8 @@ package simulator
 import (
 	"slices"
 	"time"
+
+	"github.com/redisha/redisha/failover"
 )
 
 // write is a client's numbered write, and what became of it.
@@ -20,10 +22,13 @@ type write struct {
 
 // client writes number after number, to the master that the Service leads to.
 type client struct {
-	w    *world
-	conn *clientConn
-	busy *write
-	wait bool
+	w     *world
+	conn  *clientConn
+	busy  *write
+	wait  bool
+	stays bool               // on a connection whatever it answers, as most libraries do: a reply is no reason to connect anew
+	route failover.Published // where the kube-proxy of its machine leads it
+	led   instant            // since when it is led there
 }
 
 // clientConn is a client's connection to a Redis process.
@@ -31,6 +36,8 @@ type clientConn struct {
 	client *client
 	server *server
 	ended  bool
+
+	refusedSince instant // that it is no master; zero: it was not, on this connection
 }
 
 // Habits of clients.
@@ -65,7 +72,7 @@ func (c *client) next() {
 
 // dial connects to where the Service leads the client by now.
 func (c *client) dial() bool {
-	s := c.w.serverAt(c.w.route.IP)
+	s := c.w.serverAt(c.route.IP)
 	if s == nil || c.w.cut(clients, s.pod.slot) || c.w.cut(s.pod.slot, clients) {
 		return false
 	}
@@ -99,8 +106,9 @@ func (cc *clientConn) serverEnded() {
 // execute is the write in Redis.
 func (w *world) execute(conn *clientConn, wr *write) {
 	s := conn.server
-	if !slices.Contains(s.clients, conn) && conn.ended && s.paused() {
-		return // the client was disconnected while its write was held back
+	if !slices.Contains(s.clients, conn) {
+		conn.serverEnded() // the process has closed the connection: what still comes is answered by a reset
+		return
 	}
 	if s.paused() && s.role == "master" {
 		s.held = append(s.held, func() { w.execute(conn, wr) })
@@ -108,9 +116,10 @@ func (w *world) execute(conn *clientConn, wr *write) {
 	}
 	good := max(s.good(), s.staleGood)
 	if wr.refused = s.refuses(good); wr.refused != "" {
-		w.reply(conn, wr, func() { conn.client.drop() })
+		w.refuse(conn, wr)
 		return
 	}
+	conn.refusedSince = 0
 	s.append(wr.number, writeBytes)
 	wr.entry, wr.by = s.head, s
 	w.checks.onWrite(s)
@@ -119,6 +128,30 @@ func (w *world) execute(conn *clientConn, wr *write) {
 		return
 	}
 	w.waitFor(conn, wr, w.now+waitTimeout)
+}
+
+// refuse answers a write with an error.
+func (w *world) refuse(conn *clientConn, wr *write) {
+	if wr.refused == "READONLY" {
+		conn.server.refused++
+		if conn.refusedSince == 0 {
+			conn.refusedSince = w.now
+		}
+		w.checks.onRefusal(conn)
+	}
+	w.reply(conn, wr, func() {
+		if !conn.client.stays {
+			conn.client.drop()
+			return
+		}
+		conn.client.again()
+	})
+}
+
+// again sends the next write, a while later.
+func (c *client) again() {
+	c.busy = nil
+	c.w.after(c.w.cfg.think/2+c.w.between(0, c.w.cfg.think), c.next)
 }
 
 // waitFor is WAIT 1: the replicas acknowledge as soon as they have the write.
@@ -161,12 +194,17 @@ func (c *client) acknowledged(wr *write, waited bool) {
 	wr.acked, wr.waited = max(c.w.now, 1), waited
 	wr.epoch = c.w.api.now.progress.Epoch
 	c.w.stats.acked++
-	c.busy = nil
-	c.w.after(c.w.cfg.think/2+c.w.between(0, c.w.cfg.think), c.next)
+	c.again()
 }
 
-// routeClients is kube-proxy: the Service leads new connections elsewhere, some time after the slice was written.
+// routeClients is kube-proxy, one on each client's machine: the Service leads new connections elsewhere, some time after the slice was
+// written.
 func (w *world) routeClients() {
-	to := w.api.now.published
-	w.after(w.between(5*time.Millisecond, w.cfg.proxyDelay), func() { w.route = to })
+	for _, c := range w.clients {
+		w.after(w.between(5*time.Millisecond, w.cfg.proxyDelay), func() {
+			if c.route != w.api.now.published {
+				c.route, c.led = w.api.now.published, w.now
+			}
+		})
+	}
 }

@@ -55,6 +55,9 @@ func defects() []*defect {
 		{name: "silence is taken for death", decide: seeing(silentIsDead, nil)},
 		{name: "a former master that returns is left alone", decide: seeing(nil, without[failover.Follow])},
 		{name: "disks that may hold more are not waited for", decide: seeing(noDisks, nil)},
+		{name: "clients of the old master's next process are not cut", decide: cuttingOnlyTheOldProcess},
+		{name: "clients are cut once only", decide: cuttingOnce},
+		{name: "clients that write to a replica are not cut", decide: seeing(nil, noWriters)},
 	}
 }
 
@@ -224,9 +227,35 @@ func hearingOneWitness(_ *operator, now time.Time, policy failover.Policy, obs f
 func cuttingEarly(_ *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress, r *failover.Request) failover.Decision {
 	d := failover.Decide(now, policy, obs, p, r)
 	if d.Next.State == failover.StatePromoting && d.Next.Old != nil {
-		d.Actions = append(d.Actions, failover.CutClients{Node: *d.Next.Old, Epoch: d.Next.Epoch})
+		d.Actions = append(d.Actions, failover.CutClients{Node: *d.Next.Old})
 	}
 	return d
+}
+
+// cuttingOnlyTheOldProcess takes the process that was master for the only one that clients may be connected to.
+func cuttingOnlyTheOldProcess(_ *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress, r *failover.Request) failover.Decision {
+	d := failover.Decide(now, policy, obs, p, r)
+	d.Actions = slices.DeleteFunc(d.Actions, func(a failover.Action) bool {
+		c, is := a.(failover.CutClients)
+		return is && (p.Old == nil || c.Node.RunID != p.Old.RunID)
+	})
+	return d
+}
+
+// cuttingOnce takes it for done when the clients of a process were cut.
+func cuttingOnce(_ *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress, r *failover.Request) failover.Decision {
+	d := failover.Decide(now, policy, obs, p, r)
+	d.Actions = slices.DeleteFunc(d.Actions, func(a failover.Action) bool {
+		c, is := a.(failover.CutClients)
+		n, found := obs.Node(a.Target())
+		return is && found && (c.WritersOnly || !n.Cut.First.IsZero())
+	})
+	return d
+}
+
+// noWriters drops what meets clients that come when a node has long been labelled replica.
+func noWriters(actions []failover.Action) []failover.Action {
+	return slices.DeleteFunc(actions, func(a failover.Action) bool { c, is := a.(failover.CutClients); return is && c.WritersOnly })
 }
 
 func loweringEarly(_ *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress, r *failover.Request) failover.Decision {

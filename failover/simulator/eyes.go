@@ -234,9 +234,9 @@ func (e eyes) MarkStale(_, uid string) {
 	}
 }
 
-func (e eyes) MarkClientsCut(_, uid string, epoch int64) {
+func (e eyes) MarkClientsCut(_, uid string, writersOnly bool, killed int) {
 	if m := e.monitor(uid); m != nil {
-		m.learned.MarkClientsCut(epoch)
+		m.learned.MarkClientsCut(e.o.now(), writersOnly, killed)
 	}
 }
 

@@ -108,6 +108,9 @@ func randomFault(r *rand.Rand, kind string, pods int, at instant) fault {
 		f.b = 1 + r.IntN(14)
 	case "kill", "kill all":
 		f.dur = min(f.dur, 4*time.Second)
+		if r.IntN(2) == 0 { // the container's start command has it back
+			f.dur = time.Duration(10+r.IntN(50)) * time.Millisecond
+		}
 	}
 	return f
 }

@@ -310,6 +310,26 @@ func (r *redisConn) KillClients(ctx context.Context) (int, error) {
 	return killed, err
 }
 
+// KillWriters implements link.Redis. Whoever was refused a write has written last.
+func (r *redisConn) KillWriters(ctx context.Context) (int, error) {
+	killed := 0
+	r.o.world.checks.onKillClientsSent(r.o, r.m.target.UID)
+	err := r.order(ctx, "kill writers", func(s *server) error {
+		var kept []*clientConn
+		for _, c := range s.clients {
+			if c.refusedSince == 0 {
+				kept = append(kept, c)
+				continue
+			}
+			killed++
+			c.serverEnded()
+		}
+		s.clients = kept
+		return nil
+	})
+	return killed, err
+}
+
 // KillOperatorConnections implements link.Redis.
 func (r *redisConn) KillOperatorConnections(ctx context.Context, _ string) (int, error) {
 	killed := 0

@@ -68,6 +68,7 @@ func (w *world) play(faults []fault) {
 		w.checks.fail("convergence", "does not stay settled: %s", w.settled())
 	}
 	if !w.violated() {
+		w.checks.onClientsAtEnd()
 		w.checks.atEnd()
 	}
 }

@@ -58,6 +58,7 @@ type server struct {
 	conns     []*operatorConn
 	clients   []*clientConn
 
+	refused        int64  // writes, as a replica
 	writable       string // who made it a master: an operator, or a person
 	deposedAt      instant
 	booted         instant
@@ -140,7 +141,7 @@ func (s *server) info() redisclient.Info {
 	i := redisclient.Info{
 		RunID: s.runID, Role: redisclient.Role(s.role), MasterHost: s.masterIP, MasterPort: s.masterPort, LastIO: redisclient.Unknown, LinkDownFor: redisclient.Unknown,
 		Loading: s.loading(), SyncInProgress: s.syncing, ReplID: s.replid, ReplID2: s.replid2, SecondOffset: s.second,
-		Offset: s.offset, AppliedOffset: s.offset, Priority: s.priority, Keys: s.head.keyCount(), MinReplicas: s.minReplicas,
+		Offset: s.offset, AppliedOffset: s.offset, Priority: s.priority, Keys: s.head.keyCount(), MinReplicas: s.minReplicas, RefusedWrites: s.refused,
 	}
 	if s.role == failover.RoleMaster {
 		i.Priority = redisclient.Unknown

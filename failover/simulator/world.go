@@ -31,6 +31,7 @@ type config struct {
 	rates                   [2]float64
 	skews                   [2]time.Duration
 	crashAfter              failover.State // an operator dies soon after it has persisted this
+	stays                   [2]bool        // the clients stay on a connection whatever it answers
 }
 
 func pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
@@ -51,7 +52,7 @@ func randomConfig(r *rand.Rand) config {
 		backlogSize: pick[int64](r, 1<<30, 1<<30, 1500),
 		period:      pick(r, 200*ms, 300*ms),
 		watchDelay:  pick(r, 5*ms, 20*ms, 150*ms), apiLatency: pick(r, 2*ms, 10*ms, 60*ms),
-		proxyDelay: pick(r, 50*ms, 1000*ms), recreate: pick(r, 100*ms, 1500*ms),
+		proxyDelay: pick(r, 50*ms, 1000*ms, 2500*ms), recreate: pick(r, 100*ms, 1500*ms),
 		think:    pick(r, 30*ms, 60*ms, 120*ms),
 		freshIPs: r.IntN(3) > 0,
 		rates:    [2]float64{1 + (r.Float64()-0.5)*0.06, 1 + (r.Float64()-0.5)*0.06},
@@ -69,6 +70,7 @@ func randomConfig(r *rand.Rand) config {
 	if r.IntN(5) == 0 {
 		c.crashAfter = pick(r, failover.StateFencing, failover.StatePromoting, failover.StateReattaching, failover.StateHandingOver, failover.StateStable)
 	}
+	c.stays = [2]bool{r.IntN(4) > 0, r.IntN(2) > 0}
 	return c
 }
 
@@ -88,8 +90,7 @@ type world struct {
 	wanted    int // pods, by the StatefulSet
 	clients   []*client
 	writes    []*write
-	route     failover.Published // where the Service leads new connections
-	quiet     bool               // no more writes
+	quiet     bool // no more writes
 	sickTill  instant
 	ids       int
 
@@ -132,7 +133,7 @@ func newWorld(seed uint64, cfg config, d *defect, tracing bool) *world {
 	}
 	w.createStranger()
 	for i := range 2 {
-		w.clients = append(w.clients, &client{w: w, wait: i == 1})
+		w.clients = append(w.clients, &client{w: w, wait: i == 1, stays: cfg.stays[i]})
 	}
 	for _, c := range w.clients {
 		c.start()

@@ -199,8 +199,8 @@ func (n *Node) clientList() string {
 	slices.SortFunc(sessions, func(a, b *session) int { return int(a.id - b.id) })
 	var list strings.Builder
 	for _, s := range sessions {
-		fmt.Fprintf(&list, "id=%d addr=%s laddr=%s name=%s age=%d db=%d\n",
-			s.id, s.conn.RemoteAddr(), n.addr, s.name, int(time.Since(s.since).Seconds()), s.db)
+		fmt.Fprintf(&list, "id=%d addr=%s laddr=%s name=%s age=%d flags=N db=%d cmd=%s\n",
+			s.id, s.conn.RemoteAddr(), n.addr, s.name, int(time.Since(s.since).Seconds()), s.db, s.lastCommand)
 	}
 	return list.String()
 }

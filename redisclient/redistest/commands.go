@@ -2,6 +2,7 @@ package redistest
 
 import (
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strconv"
@@ -15,7 +16,7 @@ var handlers map[string]func(s *session, args []string)
 func init() {
 	handlers = map[string]func(*session, []string){
 		"AUTH": (*session).auth, "HELLO": (*session).hello, "QUIT": (*session).quit,
-		"CLIENT": (*session).client, "CONFIG": (*session).config,
+		"ACL": (*session).acl, "CLIENT": (*session).client, "CONFIG": (*session).config,
 		"INFO": (*session).info, "ROLE": (*session).role,
 		"REPLICAOF": (*session).replicaOf, "SLAVEOF": (*session).replicaOf,
 		"MULTI": (*session).multi, "EXEC": (*session).exec, "DISCARD": (*session).discard,
@@ -25,16 +26,17 @@ func init() {
 
 var (
 	withoutAuth  = wordSet("AUTH HELLO QUIT")
-	whileLoading = wordSet("AUTH HELLO QUIT CLIENT CONFIG INFO ROLE MULTI EXEC DISCARD SELECT")
-	whileStale   = wordSet("AUTH HELLO QUIT CLIENT CONFIG INFO ROLE MULTI EXEC DISCARD SELECT REPLICAOF SLAVEOF PUBLISH")
+	whileLoading = wordSet("AUTH HELLO QUIT ACL CLIENT CONFIG INFO ROLE MULTI EXEC DISCARD SELECT")
+	whileStale   = wordSet("AUTH HELLO QUIT ACL CLIENT CONFIG INFO ROLE MULTI EXEC DISCARD SELECT REPLICAOF SLAVEOF PUBLISH")
 	unqueued     = wordSet("MULTI EXEC DISCARD QUIT")
 )
 
 // run executes one command or queues it. The caller holds the network's lock.
 func (s *session) run(cmd string, args []string) {
+	s.lastCommand = strings.ToLower(cmd)
 	if refusal := s.refusal(cmd, args); refusal != "" {
 		s.dirty = s.queue != nil
-		s.peer.WriteError(refusal)
+		s.refuse(refusal)
 		return
 	}
 	if s.queue != nil && !unqueued[cmd] {
@@ -44,7 +46,7 @@ func (s *session) run(cmd string, args []string) {
 	}
 	if s.changesData(cmd) && s.waitForPause() {
 		if refusal := s.refusal(cmd, args); refusal != "" {
-			s.peer.WriteError(refusal) // the node changed its role meanwhile
+			s.refuse(refusal) // the node changed its role meanwhile
 			return
 		}
 	}
@@ -75,6 +77,26 @@ func (s *session) perform(cmd string, args []string) {
 		s.db, _ = strconv.Atoi(args[1])
 	case cmd == "SUBSCRIBE" || cmd == "PSUBSCRIBE":
 		s.subscriber = true
+	}
+}
+
+// refuse says why, and counts the refusals of a replica to be written to.
+func (s *session) refuse(refusal string) {
+	if strings.HasPrefix(refusal, "READONLY ") {
+		s.node.refusedWrites++
+	}
+	s.peer.WriteError(refusal)
+}
+
+// acl is ACL CAT write, the only use of it.
+func (s *session) acl(args []string) {
+	if sub(args) != "CAT" || len(args) != 3 || !strings.EqualFold(args[2], "write") {
+		s.peer.WriteError("ERR Unknown ACL cat category")
+		return
+	}
+	s.peer.WriteLen(len(writes))
+	for _, cmd := range slices.Sorted(maps.Keys(writes)) {
+		s.peer.WriteBulk(strings.ToLower(cmd))
 	}
 }
 
@@ -223,7 +245,7 @@ func (s *session) exec([]string) {
 	for _, args := range queue {
 		cmd := strings.ToUpper(args[0])
 		if refusal := s.refusal(cmd, args); refusal != "" {
-			s.peer.WriteError(refusal)
+			s.refuse(refusal)
 			continue
 		}
 		s.perform(cmd, args)

@@ -17,7 +17,7 @@ func (s *session) info(args []string) {
 		text func() string
 	}{
 		{"server", s.node.infoServer}, {"clients", s.node.infoClients}, {"persistence", s.node.infoPersistence},
-		{"replication", s.node.infoReplication}, {"keyspace", s.node.infoKeyspace},
+		{"replication", s.node.infoReplication}, {"errorstats", s.node.infoErrors}, {"keyspace", s.node.infoKeyspace},
 	}
 	var text strings.Builder
 	for _, section := range sections {
@@ -46,6 +46,13 @@ func (n *Node) infoClients() string {
 func (n *Node) infoPersistence() string {
 	return fields("loading", bit(n.loading), "async_loading", 0, "rdb_last_bgsave_status", "ok",
 		"aof_enabled", bit(n.params["appendonly"] == "yes"), "aof_last_write_status", "ok")
+}
+
+func (n *Node) infoErrors() string {
+	if n.refusedWrites == 0 {
+		return ""
+	}
+	return fields("errorstat_READONLY", fmt.Sprintf("count=%d", n.refusedWrites))
 }
 
 func (n *Node) infoReplication() string {

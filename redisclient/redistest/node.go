@@ -44,16 +44,17 @@ type Node struct {
 	addr string
 
 	// The process. Guarded by net.mu, like everything below.
-	params   map[string]string // CONFIG GET and SET
-	listener net.Listener      // nil: not running
-	sessions map[int64]*session
-	lastID   int64
-	runID    string
-	started  time.Time
-	hungAt   time.Time // zero: not hung
-	frozen   bool
-	loading  bool
-	paused   time.Time // writes wait until then
+	params        map[string]string // CONFIG GET and SET
+	listener      net.Listener      // nil: not running
+	sessions      map[int64]*session
+	lastID        int64
+	runID         string
+	started       time.Time
+	hungAt        time.Time // zero: not hung
+	frozen        bool
+	loading       bool
+	paused        time.Time // writes wait until then
+	refusedWrites int       // READONLY
 
 	repl replication
 	data store
@@ -91,7 +92,7 @@ func (n *Node) boot(keep Keep) error {
 	}
 	n.listener, n.sessions, n.params = listener, map[int64]*session{}, defaultParams(n.cfg)
 	n.runID, n.started, n.hungAt = randomID(), time.Now(), time.Time{}
-	n.frozen, n.loading, n.paused = false, false, time.Time{}
+	n.frozen, n.loading, n.paused, n.refusedWrites = false, false, time.Time{}, 0
 	n.repl = replication{id: randomID(), id2: noID, secondOffset: -1}
 	n.data = newStore()
 	if keep != KeepNothing {

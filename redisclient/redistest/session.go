@@ -33,6 +33,8 @@ type session struct {
 
 	queue [][]string // nil: not in MULTI
 	dirty bool
+
+	lastCommand string // as CLIENT LIST shows it
 }
 
 func newSession(n *Node, conn net.Conn, id int64) *session {
