@@ -108,6 +108,9 @@ func (d *decider) view() view {
 func (d *decider) viewFrom(ref NodeRef) view {
 	v := newView(d.now, d.policy, d.obs, ref)
 	v.unfenced = d.next.unfenced(ref)
+	if i := slices.IndexFunc(d.next.Known, func(k KnownNode) bool { return k.UID == ref.UID && k.RunID == ref.RunID }); i >= 0 {
+		v.record = d.next.Known[i]
+	}
 	return v
 }
 

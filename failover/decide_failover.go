@@ -166,7 +166,7 @@ func (d *decider) rejoined() []string {
 	}
 	v := d.viewFrom(*d.next.Old)
 	company := v.company()
-	if !v.found || !mayRunUnseen(v.master) || len(company) < max(1, v.master.Replication.MinReplicas) {
+	if !v.found || !mayRunUnseen(v.master) || len(company) < v.guarded() {
 		return nil
 	}
 	return company

@@ -179,6 +179,7 @@ func TestAMasterOutOfReachTogetherWithAReplicaIsLeftAlone(t *testing.T) {
 		"too little company for a master that asks for two": {func(w *world) {
 			w.hang("r-2")
 			w.node("r-0").Replication.MinReplicas = 2
+			w.progress.Known[0].Guard = 2
 		}, "r-1"},
 		"unless a person forces it": {func(w *world) {
 			w.hang("r-2")
@@ -420,24 +421,6 @@ func TestAMasterThatReturnsAfterTwoFailoversIsTakenBack(t *testing.T) {
 	w.run()
 	if !w.node("r-0").Follows(w.node(w.master()).IP) {
 		t.Errorf("the old master was not taken back\n%s", strings.Join(w.log[len(w.log)-10:], "\n"))
-	}
-}
-
-func TestMinReplicasIsLoweredOnHardEvidenceOnly(t *testing.T) {
-	w := settled(t, 2)
-	if got := w.node("r-0").Replication.MinReplicas; got != 1 {
-		t.Fatalf("min-replicas %d with a replica attached", got)
-	}
-	w.hang("r-1")
-	w.sleep(time.Minute)
-	w.run()
-	if got := w.node("r-0").Replication.MinReplicas; got != 1 {
-		t.Errorf("lowered to %d because a replica is silent", got)
-	}
-	w.remove("r-1")
-	w.run()
-	if got := w.node("r-0").Replication.MinReplicas; got != 0 {
-		t.Errorf("still %d though no replica is left", got)
 	}
 }
 

@@ -2,6 +2,7 @@ package failover
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -31,6 +32,9 @@ const (
 	// DiagnosisUnfenced: the master is out of reach, and was last heard with min-replicas-to-write 0, or is written down with it and was
 	// not heard yet: cut off, it does not stop by itself.
 	DiagnosisUnfenced Diagnosis = "MasterUnreachableUnfenced"
+	// DiagnosisMayWrite: the master is silent for down-after, every reachable replica agrees, and it may be isolated: it may accept
+	// writes for a moment longer, until its write guard stops it.
+	DiagnosisMayWrite Diagnosis = "MasterMayStillWrite"
 	// DiagnosisUnwitnessed: the master is out of reach, and so is everybody who could testify.
 	DiagnosisUnwitnessed Diagnosis = "MasterUnreachableNoWitness"
 	// DiagnosisDenied: the master lives but refuses our password or certificate.
@@ -79,6 +83,7 @@ var problems = []problem{
 	{DiagnosisAccompanied, classHold, ReasonAccompanied, matchAccompanied},
 	{DiagnosisUnfenced, classHold, ReasonUnfenced, matchUnfenced},
 	{DiagnosisDown, classSoft, ReasonNone, matchDown},
+	{DiagnosisMayWrite, classHold, ReasonMayWrite, matchMayWrite},
 	{DiagnosisUnwitnessed, classHold, ReasonNoWitness, matchUnwitnessed},
 	{DiagnosisTerminating, classPlanned, ReasonNone, matchTerminating},
 	{DiagnosisScaledAway, classPlanned, ReasonNone, matchScaledAway},
@@ -161,21 +166,26 @@ func matchRefused(v view) (string, bool) {
 }
 
 func matchDown(v view) (string, bool) {
-	if !v.outOfReach() || len(v.witnesses) == 0 {
+	if !v.allAgree() || v.master.SilentFor(v.now) < v.downAfter() {
 		return "", false
-	}
-	for _, w := range v.witnesses {
-		if !w.agrees {
-			return "", false
-		}
 	}
 	return fmt.Sprintf("master %s is silent for down-after (%s), and every reachable replica agrees",
 		v.ref.Pod, v.policy.DownAfter), true
 }
 
+// allAgree reports a master that is out of reach, for us and for every replica that can testify.
+func (v view) allAgree() bool {
+	return v.outOfReach() && len(v.witnesses) > 0 && !slices.ContainsFunc(v.witnesses, func(w witness) bool { return !w.agrees })
+}
+
+func matchMayWrite(v view) (string, bool) {
+	return fmt.Sprintf("master %s is silent for down-after (%s), and every reachable replica agrees; its machine does not answer either, so "+
+		"that it may accept writes until its write guard stops it", v.ref.Pod, v.policy.DownAfter), v.allAgree()
+}
+
 func matchAccompanied(v view) (string, bool) {
 	company := v.company()
-	if !v.outOfReach() || len(v.witnesses) == 0 || len(company) < max(1, v.master.Replication.MinReplicas) {
+	if !v.outOfReach() || len(v.witnesses) == 0 || len(company) < v.guarded() {
 		return "", false
 	}
 	return fmt.Sprintf("master %s is out of our reach, and so is %s, which may replicate from it: together they may go on without us",
@@ -184,12 +194,8 @@ func matchAccompanied(v view) (string, bool) {
 
 // matchUnfenced: between the moment a replica has attached and the one its master's min-replicas-to-write is raised.
 func matchUnfenced(v view) (string, bool) {
-	r, unfenced := v.master.Replication, v.unfenced
-	if v.master.Sampled && r.RunID == v.ref.RunID && r.Role == RoleMaster {
-		unfenced = r.MinReplicas == 0
-	}
 	return fmt.Sprintf("master %s is out of our reach, and accepts writes without a replica (min-replicas-to-write is 0): it may go on without us",
-		v.ref.Pod), v.outOfReach() && len(v.witnesses) > 0 && unfenced
+		v.ref.Pod), v.outOfReach() && len(v.witnesses) > 0 && v.unguarded()
 }
 
 func matchUnwitnessed(v view) (string, bool) {

@@ -102,6 +102,7 @@ type Replication struct {
 	Priority    int           // replica-priority; 0 means: never promote
 	Keys        int64         // over all databases
 	Followers   int           // replicas that are connected and online
+	Fresh       int           // those of them that a master has heard within min-replicas-max-lag, and will count a second from now
 	MinReplicas int           // min-replicas-to-write; negative when unknown
 	AOFFailed   bool          // it could not write its append-only file, and refuses writes until it can (MISCONF)
 	SaveFailed  bool          // its last snapshot failed; most refuse writes then as well (stop-writes-on-bgsave-error)
@@ -136,12 +137,14 @@ type Node struct {
 
 	// What Kubernetes says.
 	Ready       bool
-	Terminating bool // deletionTimestamp is set
-	Outdated    bool // its pod template is not the current one; a rollout wants it replaced
-	Cordoned    bool // its Kubernetes node is unschedulable: a drain is under way or near
-	NodeGone    bool // its Kubernetes node object was deleted
-	Exited      bool // the kubelet reports the Redis container as terminated or waiting to restart
-	MayHoldData bool // its volume existed before; it may hold data that nobody else has
+	Terminating bool   // deletionTimestamp is set
+	Outdated    bool   // its pod template is not the current one; a rollout wants it replaced
+	Cordoned    bool   // its Kubernetes node is unschedulable: a drain is under way or near
+	NodeGone    bool   // its Kubernetes node object was deleted
+	Exited      bool   // the kubelet reports the Redis container as terminated or waiting to restart
+	Machine     string // the Kubernetes node under it; empty while it has none
+	Zone        string // of that node; empty where it names none
+	MayHoldData bool   // its volume existed before; it may hold data that nobody else has
 	RoleLabel   Role
 
 	// What Redis says.
@@ -155,6 +158,8 @@ type Node struct {
 	Stale        bool      // a command was sent since the sample that may have changed it, or we were away
 	Replication  Replication
 	Former       Former    // the process that ran in this pod before, as last seen
+	FreshSince   time.Time // since when samples show Replication.Fresh
+	ConnectedAt  time.Time // when a TCP connection to it was last made, whoever answers on it; the machine does, for a process that hangs
 	RoleSince    time.Time // since when samples show Replication.Role
 	LinkSince    time.Time // since when samples show Replication.LinkUp as it is
 	RefusedAt    time.Time // when a sample last showed writes that this process has refused as a replica (READONLY) since the one before

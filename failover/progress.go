@@ -48,6 +48,7 @@ const (
 	ReasonVetoed          Reason = "VetoedByWitness"
 	ReasonNoWitness       Reason = "NoWitness"
 	ReasonAccompanied     Reason = "ReplicasOutOfReachToo"
+	ReasonMayWrite        Reason = "MasterMayStillWrite"
 	ReasonUnfenced        Reason = "MasterUnfenced"
 	ReasonCooldown        Reason = "Cooldown"
 	ReasonObserverSick    Reason = "ObserverSick"
@@ -100,6 +101,7 @@ type KnownNode struct {
 	Attached   bool       // this incarnation has been in sync with the master of this epoch, or is it
 	Goal       int64      // offset that it has to reach before it counts as attached: where the master was when its link came up; 0: none
 	Limitation Limitation // why it may not be promoted now; empty: it may
+	Guard      int        // min-replicas-to-write of this master, where it is certain to be more than 1; else 0
 	Unfenced   bool       // this master may accept writes without a replica: its min-replicas-to-write is 0, or about to become it
 	Foreign    string     // replid of the history that this incarnation got elsewhere, where Limitation is LimitForeign; empty: not known
 }

@@ -153,13 +153,7 @@ func (d *decider) serve(v view) []Action {
 	}
 	actions := append(d.follow(v), d.labels(v)...)
 	actions = append(actions, d.cutOver(v)...)
-	if want := minReplicas(v); want != v.master.Replication.MinReplicas && v.master.Replication.MinReplicas >= 0 {
-		if want == 0 {
-			d.expose(v.ref)
-		}
-		actions = append(actions, SetMinReplicas{Node: v.ref, MinReplicas: want})
-	}
-	return actions
+	return append(actions, d.guard(v)...)
 }
 
 // maxFullSyncs bounds the full syncs in flight: each forks the master.
@@ -260,37 +254,6 @@ func (d *decider) ledNow(n Node) bool {
 	return d.next.Old != nil && d.next.Old.UID == n.UID || slices.Contains(d.ledUntilNow, n.UID)
 }
 
-// minReplicas is the value that the master's min-replicas-to-write should have: 1 as soon as a
-// replica is attached, 0 only when it is known of every other node that it cannot be one.
-func minReplicas(v view) int {
-	r := v.master.Replication
-	switch {
-	case v.policy.Replicas < 2 && len(v.others) == 0:
-		return 0
-	case r.Followers > 0:
-		return 1
-	case r.MinReplicas == 0:
-		return 0
-	}
-	for _, n := range v.others {
-		known := n.IP == "" || n.Exited || n.Contact == ContactRefused || (n.Answers() && !v.attached(n))
-		if !known {
-			return r.MinReplicas
-		}
-	}
-	return 0
-}
-
-// expose writes down that the master is about to accept writes without a replica: should it be cut off, a successor that never hears it
-// has to know.
-func (d *decider) expose(master NodeRef) {
-	for i, k := range d.next.Known {
-		if k.UID == master.UID && k.RunID == master.RunID {
-			d.next.Known[i].Unfenced = true
-		}
-	}
-}
-
 // pictureSettles is how long a change must stand before it is written to the status: a failover
 // moves every link within milliseconds, and must not pay for writing that down.
 const pictureSettles = time.Second
@@ -301,7 +264,7 @@ func (d *decider) picture(v view, atOnce bool) []KnownNode {
 	for _, n := range d.obs.Nodes {
 		before, known := d.lastKnown(n)
 		if known && !atOnce && !d.changeSettled(n) {
-			before.Unfenced = before.Unfenced || portrayedUnfenced(v, n, before) // only the good news waits
+			before.Guard, before.Unfenced = portrayedGuard(v, n, before) // what is certain of it does not wait
 			picture = append(picture, before)
 			continue
 		}
@@ -339,7 +302,7 @@ func portray(v view, n Node, before KnownNode) KnownNode {
 	if !now.Attached && v.attached(n) && v.master.Sampled {
 		now.Attached, now.Goal = caughtUp(v, n, before)
 	}
-	now.Unfenced = portrayedUnfenced(v, n, before)
+	now.Guard, now.Unfenced = portrayedGuard(v, n, before)
 	now.Limitation = portrayedLimitation(v, n, before)
 	now.Foreign = portrayedForeign(now, before)
 	if n.Contact == ContactAnswering {
@@ -370,19 +333,6 @@ func portrayedLimitation(v view, n Node, before KnownNode) Limitation {
 		return LimitForeign
 	}
 	return plannedLimitation(v, n)
-}
-
-// portrayedUnfenced reports a master that accepts writes without a replica, or is about to. Of one that does not answer, what was known
-// stays.
-func portrayedUnfenced(v view, n Node, before KnownNode) bool {
-	switch value := n.Replication.MinReplicas; {
-	case n.UID != v.ref.UID:
-		return false
-	case !n.Answers():
-		return before.Unfenced && before.UID == n.UID
-	default:
-		return value == 0 || value > 0 && minReplicas(v) == 0
-	}
 }
 
 // portrayedForeign is the name of what a process got elsewhere. Another process in its pod may have found that by any name.

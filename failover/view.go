@@ -12,7 +12,8 @@ type view struct {
 	master    Node
 	others    []Node
 	witnesses []witness
-	unfenced  bool // the master may accept writes without a replica, for all that was written down before it was heard
+	record    KnownNode // the master's process, as written down
+	unfenced  bool      // the master may accept writes without a replica, for all that was written down before it was heard
 }
 
 // witness is a reachable replica's testimony about the master.

@@ -68,6 +68,7 @@ func TestEveryDiagnosisIsMadeAndActedOn(t *testing.T) {
 		DiagnosisRefused:     {func(w *world) { w.die("r-0") }, StateFencing},
 		DiagnosisDemoted:     {func(w *world) { w.command(w.node("r-0"), Follow{Master: w.node("r-1").Ref()}) }, StateFencing},
 		DiagnosisDown:        {func(w *world) { w.hang("r-0"); w.sleep(4 * time.Second) }, StateSuspected},
+		DiagnosisMayWrite:    {func(w *world) { w.hang("r-0"); w.sleep(3500 * time.Millisecond) }, StateSuspected},
 		DiagnosisDenied:      {func(w *world) { w.node("r-0").Contact = ContactDenied; w.sleep(time.Minute) }, StateStable},
 		DiagnosisVetoed:      {func(w *world) { w.hang("r-0"); w.sleep(4 * time.Second); w.replicate() }, StateSuspected},
 		DiagnosisAccompanied: {func(w *world) { w.hang("r-0"); w.hang("r-2"); w.sleep(4 * time.Second) }, StateSuspected},
@@ -113,6 +114,7 @@ func TestEveryReasonIsGiven(t *testing.T) {
 		ReasonVetoed:      func(w *world) { w.hang("r-0"); w.sleep(4 * time.Second); w.replicate() },
 		ReasonNoWitness:   func(w *world) { w.remove("r-1"); w.remove("r-2"); w.hang("r-0"); w.sleep(4 * time.Second) },
 		ReasonAccompanied: func(w *world) { w.hang("r-0"); w.hang("r-2"); w.sleep(4 * time.Second) },
+		ReasonMayWrite:    func(w *world) { w.hang("r-0"); w.sleep(3500 * time.Millisecond) },
 		ReasonUnfenced: func(w *world) {
 			w.node("r-0").Replication.MinReplicas = 0
 			w.hang("r-0")

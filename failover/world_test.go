@@ -117,11 +117,18 @@ func (w *world) sample(passed time.Duration) {
 		n.SampledAt, n.LastAnswer, n.Stale, n.Sampled = w.now, w.now, false, true
 		r := &n.Replication
 		if r.Role != RoleReplica {
-			r.Followers = 0
+			was := r.Fresh
+			r.Followers, r.Fresh = 0, 0
 			for _, o := range w.nodes {
-				if o.Contact == ContactAnswering && o.Follows(n.IP) {
+				if o.Contact != ContactRefused && o.Contact != ContactNone && !o.Exited && o.Follows(n.IP) {
 					r.Followers++
 				}
+				if o.Contact == ContactAnswering && o.Follows(n.IP) {
+					r.Fresh++
+				}
+			}
+			if r.Fresh != was {
+				n.FreshSince = w.now
 			}
 			continue
 		}

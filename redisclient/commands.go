@@ -122,13 +122,19 @@ func pauseArgs(d time.Duration) []any {
 	return []any{"CLIENT", "PAUSE", int64(ms), "WRITE"}
 }
 
-// SetMinReplicas sets min-replicas-to-write at run time, if the process has just answered on this connection.
-func (c *Client) SetMinReplicas(ctx context.Context, n int) error {
+// SetMinReplicas sets min-replicas-to-write at run time, and before it min-replicas-max-lag, in whole seconds, if the process has just
+// answered on this connection.
+func (c *Client) SetMinReplicas(ctx context.Context, n int, maxLag time.Duration) error {
 	return c.do(ctx, "CONFIG SET min-replicas-to-write", func(ctx context.Context, r *redis.Client) error {
 		if err := awake(ctx, r); err != nil {
 			return err
 		}
-		return r.ConfigSet(ctx, "min-replicas-to-write", strconv.Itoa(n)).Err()
+		_, err := r.Pipelined(ctx, func(p redis.Pipeliner) error {
+			p.ConfigSet(ctx, "min-replicas-max-lag", strconv.Itoa(int(maxLag/time.Second)))
+			p.ConfigSet(ctx, "min-replicas-to-write", strconv.Itoa(n))
+			return nil
+		})
+		return err
 	})
 }
 

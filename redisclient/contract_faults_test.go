@@ -290,7 +290,7 @@ func testOneConnection(t *testing.T, start backend) {
 			if _, err := c.Info(t.Context()); err != nil {
 				t.Error(err)
 			}
-			if err := c.SetMinReplicas(t.Context(), 0); err != nil {
+			if err := c.SetMinReplicas(t.Context(), 0, 2*time.Second); err != nil {
 				t.Error(err)
 			}
 		})

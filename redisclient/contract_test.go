@@ -292,7 +292,7 @@ func testLinkDown(t *testing.T, start backend) {
 
 func testMinReplicas(t *testing.T, start backend) {
 	m, rs := replicated(t, start, 1)
-	must(t, m.SetMinReplicas(t.Context(), 1))
+	must(t, m.SetMinReplicas(t.Context(), 1, 2*time.Second))
 	if got := mustInfo(t, m).MinReplicas; got != 1 {
 		t.Errorf("MinReplicas is %d", got)
 	}
@@ -302,7 +302,7 @@ func testMinReplicas(t *testing.T, start backend) {
 	eventually(t, "NOREPLICAS", func() bool {
 		return redisclient.Classify(u.Set(t.Context(), "k", "v", 0).Err()) == redisclient.ClassNoReplicas
 	})
-	must(t, m.SetMinReplicas(t.Context(), 0))
+	must(t, m.SetMinReplicas(t.Context(), 0, 2*time.Second))
 	write(t, m, "k", "v")
 }
 

@@ -54,6 +54,7 @@ func openLink(ctx context.Context, o Options) (*link, error) {
 	if err != nil {
 		return nil, err
 	}
+	o.OnConnect()
 	if o.TLS != nil {
 		if conn, err = handshake(ctx, conn, o); err != nil {
 			return nil, err

@@ -40,6 +40,9 @@ type Options struct {
 	// LocalAddr is the source IP to dial from; empty leaves it to the kernel.
 	LocalAddr string
 
+	// OnConnect is called when a TCP connection was made, before a word was said on it.
+	OnConnect func()
+
 	// OnEOF is called, on a goroutine of its own, when the connection is closed or reset by the other side after
 	// an answer, or while one is overdue (the death of a hung process). It is not called for silence itself, for a
 	// connection turned away at once, nor for one this client closed.
@@ -58,6 +61,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Password == nil {
 		o.Password = func() string { return "" }
+	}
+	if o.OnConnect == nil {
+		o.OnConnect = func() {}
 	}
 	if o.Dialer == nil {
 		o.Dialer = tcpDialer(o.LocalAddr)

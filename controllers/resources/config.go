@@ -57,7 +57,7 @@ var ownedSettings = []string{
 	"rdb-del-sync-files yes",
 	"# Raised by the operator while the set is whole.",
 	"min-replicas-to-write 0",
-	"min-replicas-max-lag 3",
+	"min-replicas-max-lag 2",
 	"# Requirepass and masterauth, kept in a Secret.",
 	"include " + authDir + "/auth.conf",
 }

@@ -72,7 +72,7 @@ func (f *fakeRedis) PauseAndInfo(ctx context.Context, d time.Duration) (rediscli
 	return f.Info(ctx)
 }
 func (f *fakeRedis) UnpauseWrites(context.Context) error { return f.told("UNPAUSE") }
-func (f *fakeRedis) SetMinReplicas(_ context.Context, n int) error {
+func (f *fakeRedis) SetMinReplicas(_ context.Context, n int, _ time.Duration) error {
 	return f.told("MIN-REPLICAS", " ", n)
 }
 func (f *fakeRedis) KillClients(context.Context) (int, error) { return 1, f.told("KILL") }

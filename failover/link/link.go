@@ -32,7 +32,7 @@ type Redis interface {
 	KillClients(ctx context.Context) (int, error)
 	KillWriters(ctx context.Context) (int, error)
 	KillOperatorConnections(ctx context.Context, namePrefix string) (int, error)
-	SetMinReplicas(ctx context.Context, n int) error
+	SetMinReplicas(ctx context.Context, n int, maxLag time.Duration) error
 	Close()
 }
 

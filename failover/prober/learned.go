@@ -37,6 +37,9 @@ func (l *Learned) End(p Probe, now time.Time, info redisclient.Info, err error) 
 // EOF is called the moment the connection ends.
 func (l *Learned) EOF(now time.Time) { l.state.eofAt = now }
 
+// Connected is called when a connection was made, whoever answers on it.
+func (l *Learned) Connected(now time.Time) { l.state.connected(now) }
+
 // MarkStale says that a command is sent, or was sent, that may change the pod.
 func (l *Learned) MarkStale(now time.Time) { l.state.markStale(now) }
 

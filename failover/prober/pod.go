@@ -103,6 +103,12 @@ func (q *pod) onEOF(error) {
 	}
 }
 
+// onConnect is called when a connection was made. The kernel of its machine sees to that for a process that hangs.
+func (q *pod) onConnect() {
+	now := q.opts.Clock.Now()
+	q.update(func(s *state) { s.connected(now) })
+}
+
 // rest waits until the next probe is due or asked for.
 func (q *pod) rest() {
 	interval := q.watch.interval(q.opts.Clock.Now())

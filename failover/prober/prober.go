@@ -72,6 +72,7 @@ func (p *Prober) newPod(w *watch, t Target) *pod {
 		Password:    w.currentPassword,
 		DialTimeout: p.opts.ProbeTimeout,
 		Name:        p.opts.Name,
+		OnConnect:   q.onConnect,
 		OnEOF:       q.onEOF,
 	}, p.opts.Dial)
 	return q

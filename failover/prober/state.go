@@ -87,6 +87,9 @@ func (s *state) date(first bool, last, now failover.Replication, at time.Time) {
 	if first || now.LinkUp != last.LinkUp {
 		s.node.LinkSince = at
 	}
+	if first || now.Fresh != last.Fresh {
+		s.node.FreshSince = at
+	}
 }
 
 // sameMaster reports that two samples of a process show it in the same role, under the same master.
@@ -141,6 +144,8 @@ func (s *state) noteRefusals(first bool, r failover.Replication, refused int64, 
 	s.refused = refused
 }
 
+func (s *state) connected(now time.Time) { s.node.ConnectedAt = now }
+
 // voidSilence makes silence be counted from now on, and what was learnt before be looked at again before anybody acts on it: we
 // were away, and the world was not.
 func (s *state) voidSilence(now time.Time) {
@@ -166,10 +171,14 @@ func contactOf(c redisclient.Class) failover.Contact {
 
 // replication is the part of an Info that the core looks at.
 func replication(i redisclient.Info) failover.Replication {
-	followers := 0
+	followers, fresh := 0, 0
 	for _, r := range i.ConnectedReplicas {
-		if r.State == "online" {
-			followers++
+		if r.State != "online" {
+			continue
+		}
+		followers++
+		if r.Lag < i.MaxLag || i.MaxLag < 0 {
+			fresh++
 		}
 	}
 	return failover.Replication{
@@ -188,6 +197,7 @@ func replication(i redisclient.Info) failover.Replication {
 		Priority:    i.Priority,
 		Keys:        i.Keys,
 		Followers:   followers,
+		Fresh:       fresh,
 		MinReplicas: i.MinReplicas,
 		AOFFailed:   i.AOFEnabled && !i.AOFLastWriteOK,
 		SaveFailed:  !i.RDBLastSaveOK,
@@ -204,7 +214,8 @@ type kind struct {
 	linkUp, syncing, loading         bool
 	aofFailed, saveFailed            bool
 	replID, replID2                  string
-	priority, followers, minReplicas int
+	priority, minReplicas            int
+	followers, fresh                 int
 	misled                           bool
 }
 
@@ -221,7 +232,7 @@ func (s *state) kind() kind {
 		runID: r.RunID, masterHost: r.MasterHost, role: r.Role, masterPort: r.MasterPort,
 		linkUp: r.LinkUp, syncing: r.Syncing, loading: r.Loading, aofFailed: r.AOFFailed, saveFailed: r.SaveFailed,
 		replID: r.Lineage.ReplID, replID2: r.Lineage.ReplID2,
-		priority: r.Priority, followers: r.Followers, minReplicas: r.MinReplicas,
+		priority: r.Priority, followers: r.Followers, fresh: r.Fresh, minReplicas: r.MinReplicas,
 		misled: s.node.RefusedAt.After(s.node.Cut.Writers) && s.node.RefusedAt.After(s.node.Cut.Last),
 	}
 }
