@@ -44,7 +44,9 @@ func (e *Executor) promote(ctx context.Context, s scope, a failover.Promote) err
 	ctx, cancel := e.opts.Runtime.WithTimeout(ctx, e.opts.Timeout)
 	defer cancel()
 	for _, command := range []func(context.Context, link.Redis) error{
-		func(ctx context.Context, r link.Redis) error { return r.SetMinReplicas(ctx, a.MinReplicas, failover.GuardMaxLag) },
+		func(ctx context.Context, r link.Redis) error {
+			return r.SetMinReplicas(ctx, a.MinReplicas, failover.GuardMaxLag)
+		},
 		func(ctx context.Context, r link.Redis) error { return r.Promote(ctx) },
 		func(ctx context.Context, r link.Redis) error { return r.UnpauseWrites(ctx) },
 	} {
@@ -95,7 +97,9 @@ func (e *Executor) setMinReplicas(ctx context.Context, s scope, a failover.SetMi
 	if err != nil {
 		return err
 	}
-	return t.change(ctx, func(ctx context.Context, r link.Redis) error { return r.SetMinReplicas(ctx, a.MinReplicas, failover.GuardMaxLag) })
+	return t.change(ctx, func(ctx context.Context, r link.Redis) error {
+		return r.SetMinReplicas(ctx, a.MinReplicas, failover.GuardMaxLag)
+	})
 }
 
 func (e *Executor) unpause(ctx context.Context, s scope, a failover.Unpause) error {

@@ -206,17 +206,17 @@ func replication(i redisclient.Info) failover.Replication {
 
 // kind is what of a state is worth waking the controller for when it changes.
 type kind struct {
-	contact                          failover.Contact
-	sampled, stale                   bool
-	runID, masterHost                string
-	role                             failover.Role
-	masterPort                       int
-	linkUp, syncing, loading         bool
-	aofFailed, saveFailed            bool
-	replID, replID2                  string
-	priority, minReplicas            int
-	followers, fresh                 int
-	misled                           bool
+	contact                  failover.Contact
+	sampled, stale           bool
+	runID, masterHost        string
+	role                     failover.Role
+	masterPort               int
+	linkUp, syncing, loading bool
+	aofFailed, saveFailed    bool
+	replID, replID2          string
+	priority, minReplicas    int
+	followers, fresh         int
+	misled                   bool
 }
 
 // hasty leaves out what the other pods need not be asked about at once.

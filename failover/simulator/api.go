@@ -19,6 +19,7 @@ var (
 // podView is what a pod object says.
 type podView struct {
 	name, uid, ip string
+	machine       string
 	ordinal       int
 	ready         bool
 	terminating   bool
@@ -60,6 +61,9 @@ type api struct {
 	failing instant // errors until then
 	mute    instant // succeeds without an answer until then
 	slow    instant // stale caches until then
+
+	stateSince instant // since when the progress has its state
+	modeSince  instant // since when the policy has its mode
 }
 
 func (a *api) changed() {
@@ -89,9 +93,10 @@ func (a *api) publishTo(o *operator) {
 
 func (a *api) podsChanged() {
 	pods := make([]podView, 0, len(a.w.pods))
-	for _, p := range a.w.pods {
+	w := a.w
+	for _, p := range w.pods {
 		pods = append(pods, podView{
-			name: p.name, uid: p.uid, ip: p.ip, ordinal: p.ordinal, ready: p.ready, terminating: p.terminating,
+			name: p.name, uid: p.uid, ip: p.ip, machine: w.machineOf(p), ordinal: p.ordinal, ready: p.ready, terminating: p.terminating,
 			outdated: p.outdated, cordoned: p.cordoned, nodeGone: p.nodeGone, exited: p.exited, label: p.label, labelled: p.labelled,
 		})
 	}
@@ -110,6 +115,7 @@ func (a *api) swap(o *operator, expected int64, next failover.Progress) (int64, 
 	a.now.progress = &p
 	a.now.swaps++
 	if p.State != before.State {
+		a.stateSince = a.w.now
 		a.w.note("%s persists %s (epoch %d): %s", o.name, p.State, p.Epoch, p.Verdict)
 	}
 	a.changed()
@@ -190,7 +196,10 @@ func (a *api) ask(verb failover.Verb, target string) {
 }
 
 func (a *api) setPolicy(change func(*failover.Policy)) {
-	change(&a.now.policy)
+	mode := a.now.policy.Mode
+	if change(&a.now.policy); mode != a.now.policy.Mode {
+		a.modeSince = a.w.now
+	}
 	a.changed()
 }
 

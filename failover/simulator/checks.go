@@ -28,6 +28,7 @@ type checks struct {
 	byHand   bool                       // a person has meddled: what follows may not be the operator's fault
 	excused  []bool                     // by write: how it was lost is known and permitted
 	lost     int
+	strikes  int          // faults so far
 	fenced   int64        // the last epoch of a failover
 	astray   map[int]bool // by ordinal: an operator has seen it in sync with another RedisHA, and it has not been in sync with ours since
 }
@@ -35,7 +36,7 @@ type checks struct {
 // Bounds that the checks grant.
 const (
 	reachable   = 2500 * time.Millisecond // after which a node cannot be overlooked any more
-	isolatedFor = 6 * time.Second         // min-replicas-max-lag, Redis's cron, and a margin
+	isolatedFor = 4 * time.Second         // min-replicas-max-lag, Redis's cron, and a margin
 )
 
 func (c *checks) fail(invariant, format string, args ...any) {

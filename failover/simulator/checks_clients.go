@@ -21,17 +21,13 @@ func (c *checks) onRefusal(conn *clientConn) {
 		return
 	case cl.route != c.w.api.now.published:
 		return // a kube-proxy lags
-	case c.w.now < max(c.w.api.mute, c.w.api.failing, c.w.api.slow)+requestTimeout:
+	case !c.apiServes():
 		return // the leader waits for an answer of the API server, or does not see the pod
 	}
 	for _, o := range c.w.operators {
 		// The leader has to reach both: who does not hear the master does nothing.
 		calm := min(c.w.reachableFor(o, s), c.w.reachableFor(o, m.server), c.w.now-m.server.roleSince, c.w.now-cl.led, c.w.now-conn.refusedSince)
-		if c.w.cut(o.party, apiServer) || c.w.cut(apiServer, o.party) {
-			continue
-		}
-		calm = min(calm, c.w.now-c.w.net.mended[o.party][apiServer]-requestTimeout, c.w.now-c.w.net.mended[apiServer][o.party]-requestTimeout)
-		if o.leading && calm > cutOverWithin && c.w.now-s.roleSince > cutOverWithin {
+		if o.leading && c.leaderServes(o) && calm > cutOverWithin && c.w.now-s.roleSince > cutOverWithin {
 			c.fail("clients", "a client has been on %s, which is no master, since %s, and %s is published", s.pod.name, conn.refusedSince, m.name)
 		}
 	}

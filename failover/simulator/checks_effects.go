@@ -52,11 +52,12 @@ func (c *checks) onLabel(labelled *pod) {
 	}
 }
 
-// onMinReplicasSent: the master's own fence is not taken away while it has replicas (S1).
-func (c *checks) onMinReplicasSent(s *server, n int) {
+// onMinReplicasSent: the master's own fence is not taken away while it hears a replica (S1).
+func (c *checks) onMinReplicasSent(o *operator, s *server, n int) {
 	for _, l := range s.followers {
-		if s.role == failover.RoleMaster && n < s.minReplicas && l.counted && l.replica.alive && c.w.now-l.since > time.Second {
-			c.fail("S1", "min-replicas-to-write of %s is lowered although %s is attached", s.pod.name, l.replica.pod.name)
+		heard := l.counted && l.replica.alive && l.silentAt < 0 && c.w.now-max(l.since, l.heardAgain) > time.Second
+		if s.role == failover.RoleMaster && n < min(1, s.minReplicas) && heard && c.w.reachableFor(o, s) > time.Second {
+			c.fail("S1", "min-replicas-to-write of %s is lowered to %d although it hears %s", s.pod.name, n, l.replica.pod.name)
 		}
 	}
 }
@@ -77,6 +78,9 @@ func (c *checks) onWrite(s *server) {
 	woke := c.w.now-s.wokeAt < 200*time.Millisecond
 	if s.deposedAt > 0 && c.w.now-s.deposedAt > isolatedFor && !woke && !c.byHand {
 		c.fail("S1", "%s still takes writes %s after another node was promoted", s.pod.name, c.w.now-s.deposedAt)
+	}
+	if s.deposedAt > 0 && s.givenUp && c.w.cfg.downAfter >= 3*time.Second && !woke && !c.byHand {
+		c.fail("S1", "%s, which was silent and may have been isolated, takes writes %s after another node was promoted", s.pod.name, c.w.now-s.deposedAt)
 	}
 	if c.w.api.now.published.UID == s.pod.uid {
 		c.official = s.head

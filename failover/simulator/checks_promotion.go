@@ -22,9 +22,10 @@ func (c *checks) onPromote(s *server, intent failover.Progress) {
 	for _, other := range c.w.servers {
 		if other != s && other.role == failover.RoleMaster && other.deposedAt == 0 {
 			other.deposedAt = c.w.now
+			other.givenUp = intent.Cause == failover.Cause(failover.DiagnosisDown)
 		}
 	}
-	s.deposedAt = 0
+	s.deposedAt, s.givenUp = 0, false
 	c.onLoss(s, intent)
 }
 

@@ -119,7 +119,7 @@ func (w *world) execute(conn *clientConn, wr *write) {
 		w.refuse(conn, wr)
 		return
 	}
-	conn.refusedSince = 0
+	conn.refusedSince, s.withoutSince = 0, 0
 	s.append(wr.number, writeBytes)
 	wr.entry, wr.by = s.head, s
 	w.checks.onWrite(s)
@@ -138,6 +138,9 @@ func (w *world) refuse(conn *clientConn, wr *write) {
 			conn.refusedSince = w.now
 		}
 		w.checks.onRefusal(conn)
+	}
+	if wr.refused == "NOREPLICAS" {
+		w.checks.onNoReplicas(conn.server)
 	}
 	w.reply(conn, wr, func() {
 		if !conn.client.stays {

@@ -57,6 +57,11 @@ func defects() []*defect {
 		{name: "disks that may hold more are not waited for", decide: seeing(noDisks, nil)},
 		{name: "clients of the old master's next process are not cut", decide: cuttingOnlyTheOldProcess},
 		{name: "clients are cut once only", decide: cuttingOnce},
+		{name: "the guard does not know machines", decide: seeing(oneMachine, nil)},
+		{name: "a replica that the master does not hear is counted", decide: seeing(silentIsHeard, nil)},
+		{name: "a new master is damped", decide: dampingTheNew},
+		{name: "a master that may be isolated is not waited for", decide: seeing(alwaysConnected, nil)},
+		{name: "the guard is lowered and that is not written down", decide: loweringUnrecorded},
 		{name: "clients that write to a replica are not cut", decide: seeing(nil, noWriters)},
 	}
 }
@@ -256,6 +261,47 @@ func cuttingOnce(_ *operator, now time.Time, policy failover.Policy, obs failove
 // noWriters drops what meets clients that come when a node has long been labelled replica.
 func noWriters(actions []failover.Action) []failover.Action {
 	return slices.DeleteFunc(actions, func(a failover.Action) bool { c, is := a.(failover.CutClients); return is && c.WritersOnly })
+}
+
+func oneMachine(obs *failover.Observation, _ failover.Progress) {
+	for i := range obs.Nodes {
+		obs.Nodes[i].Machine = ""
+	}
+}
+
+func silentIsHeard(obs *failover.Observation, _ failover.Progress) {
+	for i := range obs.Nodes {
+		obs.Nodes[i].Replication.Fresh = obs.Nodes[i].Replication.Followers
+	}
+}
+
+func alwaysConnected(obs *failover.Observation, _ failover.Progress) {
+	for i := range obs.Nodes {
+		n := &obs.Nodes[i]
+		n.ConnectedAt = n.ContactSince.Add(time.Hour)
+	}
+}
+
+// dampingTheNew sits a master's silence out when another one was given up less than a minute before.
+func dampingTheNew(_ *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress, r *failover.Request) failover.Decision {
+	d := failover.Decide(now, policy, obs, p, r)
+	recent := len(p.SoftFailovers) > 0 && now.Sub(p.SoftFailovers[0].At) < time.Minute
+	if recent && len(d.Next.SoftFailovers) > len(p.SoftFailovers) {
+		return failover.Decision{Next: p, Reason: failover.ReasonCooldown, Verdict: "cooling down", RequeueAfter: time.Second}
+	}
+	return d
+}
+
+func loweringUnrecorded(_ *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress, r *failover.Request) failover.Decision {
+	d := failover.Decide(now, policy, obs, p, r)
+	d.Next.Known = slices.Clone(d.Next.Known)
+	for i := range d.Next.Known {
+		k := &d.Next.Known[i]
+		if k.Unfenced = false; k.Role == failover.RoleMaster {
+			k.Guard = 2
+		}
+	}
+	return d
 }
 
 func loweringEarly(_ *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress, r *failover.Request) failover.Decision {

@@ -94,7 +94,12 @@ func (o *operator) watch(target prober.Target) *monitor {
 		return m.redis
 	}
 	m.link = link.NewWithTurn(redisclient.Options{
-		Addr:   target.IP,
+		Addr: target.IP,
+		OnConnect: func() {
+			if !m.ended {
+				m.learned.Connected(o.now())
+			}
+		},
 		OnEOF:  func(error) { m.onEOF() },
 		Dialer: func(context.Context, string, string) (net.Conn, error) { return nil, nil },
 	}, dial, m.turn)
@@ -280,6 +285,7 @@ func (o *operator) observe() failover.Observation {
 		n.Name, n.UID, n.IP, n.Ordinal = v.name, v.uid, v.ip, v.ordinal
 		n.Ready, n.Terminating, n.Outdated, n.Cordoned = v.ready, v.terminating, v.outdated, v.cordoned
 		n.NodeGone, n.Exited, n.RoleLabel, n.MayHoldData = v.nodeGone, v.exited, v.label, holds
+		n.Machine = v.machine
 		if own := o.own.labels[v.uid]; own.version > o.cache.version {
 			n.RoleLabel = own.role
 		}

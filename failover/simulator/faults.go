@@ -34,6 +34,9 @@ var faultKinds = []struct {
 	{"hang", 10, (*world).hang},
 	{"delete pod", 8, func(w *world, f fault) { w.onPod(f.a, func(p *pod) { p.terminate(30 * time.Second) }) }},
 	{"lose node", 3, (*world).loseNode},
+	{"freeze machine", 5, (*world).freezeMachine},
+	{"machine dies", 4, (*world).killMachine},
+	{"isolate machine", 4, (*world).isolateMachine},
 	{"cut one way", 9, func(w *world, f fault) { w.sever(w.partyOf(f.a), w.partyOf(f.b), f.dur) }},
 	{"cut", 9, func(w *world, f fault) { w.severBoth(w.partyOf(f.a), w.partyOf(f.b), f.dur) }},
 	{"isolate", 6, func(w *world, f fault) { w.isolate(f.a, f.dur, nil) }},
@@ -65,7 +68,7 @@ func randomFaults(r *rand.Rand, pods int) []fault {
 	var faults []fault
 	start := time.Duration(0)
 	for range 1 + r.IntN(3) {
-		start += time.Duration(r.IntN(4000)) * time.Millisecond
+		start += time.Duration(r.IntN(pick(r, 4000, 4000, 4000, 25000))) * time.Millisecond
 		for range 1 + r.IntN(4) {
 			n := r.IntN(total)
 			for _, k := range faultKinds {
@@ -119,7 +122,9 @@ func (w *world) strike(f fault) {
 	for _, k := range faultKinds {
 		if k.kind == f.kind {
 			w.note("--- %s (%d, %d) for %s", f.kind, f.a, f.b, f.dur)
+			w.checks.beforeFault(f)
 			k.strike(w, f)
+			w.busyTill = max(w.busyTill, w.now+f.dur)
 		}
 	}
 }

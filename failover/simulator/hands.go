@@ -184,6 +184,7 @@ func (r *redisConn) dial(ctx context.Context) error {
 	if !to.alive {
 		return syscall.ECONNRESET
 	}
+	r.opts.OnConnect()
 	r.conn = &operatorConn{client: r, server: to, opened: w.now}
 	to.conns = append(to.conns, r.conn)
 	return nil
@@ -353,9 +354,9 @@ func (r *redisConn) KillOperatorConnections(ctx context.Context, _ string) (int,
 }
 
 // SetMinReplicas implements link.Redis.
-func (r *redisConn) SetMinReplicas(ctx context.Context, n int) error {
+func (r *redisConn) SetMinReplicas(ctx context.Context, n int, _ time.Duration) error {
 	if p := r.o.world.podOf(r.m.target.IP); p != nil && p.server != nil {
-		r.o.world.checks.onMinReplicasSent(p.server, n)
+		r.o.world.checks.onMinReplicasSent(r.o, p.server, n)
 	}
 	return r.order(ctx, "min-replicas", func(s *server) error { s.minReplicas = n; return nil })
 }

@@ -127,6 +127,9 @@ func (l *upstream) flowAcks(flow bool) {
 	w := l.replica.w
 	switch {
 	case flow:
+		if l.silentAt >= 0 {
+			l.heardAgain = w.now
+		}
 		l.silentAt = -1
 	case l.silentAt < 0:
 		l.silentAt = w.now

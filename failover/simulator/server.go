@@ -11,9 +11,9 @@ import (
 // Facts of Redis and of the configuration that the operator gives it.
 const (
 	noReplID     = "0000000000000000000000000000000000000000"
-	cronPeriod   = time.Second      // replicationCron: retries, acknowledgements, pings
-	maxLag       = 3 * time.Second  // min-replicas-max-lag
-	replTimeout  = 15 * time.Second // repl-timeout
+	cronPeriod   = time.Second          // replicationCron: retries, acknowledgements, pings
+	maxLag       = failover.GuardMaxLag // min-replicas-max-lag
+	replTimeout  = 15 * time.Second     // repl-timeout
 	writeBytes   = 100
 	pingBytes    = 14
 	redisPort    = 6379
@@ -58,9 +58,11 @@ type server struct {
 	conns     []*operatorConn
 	clients   []*clientConn
 
-	refused        int64  // writes, as a replica
-	writable       string // who made it a master: an operator, or a person
+	refused        int64   // writes, as a replica
+	withoutSince   instant // it refuses writes for want of replicas; zero: it does not
+	writable       string  // who made it a master: an operator, or a person
 	deposedAt      instant
+	givenUp        bool // it was replaced because it was silent
 	booted         instant
 	roleSince      instant
 	wokeAt         instant
@@ -77,6 +79,7 @@ type upstream struct {
 	stalledAt       instant // since when no data flows; negative: it does
 	silentAt        instant // since when no acknowledgement flows; negative: it does
 	flowing         instant // since when data flows again
+	heardAgain      instant // since when acknowledgements flow again
 	visiting        bool
 }
 
@@ -141,7 +144,7 @@ func (s *server) info() redisclient.Info {
 	i := redisclient.Info{
 		RunID: s.runID, Role: redisclient.Role(s.role), MasterHost: s.masterIP, MasterPort: s.masterPort, LastIO: redisclient.Unknown, LinkDownFor: redisclient.Unknown,
 		Loading: s.loading(), SyncInProgress: s.syncing, ReplID: s.replid, ReplID2: s.replid2, SecondOffset: s.second,
-		Offset: s.offset, AppliedOffset: s.offset, Priority: s.priority, Keys: s.head.keyCount(), MinReplicas: s.minReplicas, RefusedWrites: s.refused,
+		Offset: s.offset, AppliedOffset: s.offset, Priority: s.priority, Keys: s.head.keyCount(), MinReplicas: s.minReplicas, MaxLag: maxLag, RefusedWrites: s.refused,
 	}
 	if s.role == failover.RoleMaster {
 		i.Priority = redisclient.Unknown
@@ -158,8 +161,8 @@ func (s *server) info() redisclient.Info {
 	if s.linked() {
 		i.LinkUp, i.LastIO = true, s.up.lastIO()
 	}
-	for range s.followers {
-		i.ConnectedReplicas = append(i.ConnectedReplicas, redisclient.ConnectedReplica{State: "online"})
+	for _, l := range s.followers {
+		i.ConnectedReplicas = append(i.ConnectedReplicas, redisclient.ConnectedReplica{State: "online", Lag: l.ackLag()})
 	}
 	return i
 }
@@ -176,6 +179,14 @@ func (l *upstream) lastIO() time.Duration {
 		last = max(last, l.replica.w.now-cronPeriod)
 	}
 	return (l.replica.w.now - last).Truncate(time.Second)
+}
+
+// ackLag is since when the master has heard nothing of a replica, in whole seconds.
+func (l *upstream) ackLag() time.Duration {
+	if l.silentAt < 0 {
+		return 0
+	}
+	return (l.replica.w.now - l.silentAt).Truncate(time.Second)
 }
 
 // catchUp applies what has arrived by now.

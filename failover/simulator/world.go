@@ -31,6 +31,7 @@ type config struct {
 	rates                   [2]float64
 	skews                   [2]time.Duration
 	crashAfter              failover.State // an operator dies soon after it has persisted this
+	machines                [maxPods]int   // by ordinal: the machine that the pod runs on
 	stays                   [2]bool        // the clients stay on a connection whatever it answers
 }
 
@@ -70,6 +71,8 @@ func randomConfig(r *rand.Rand) config {
 	if r.IntN(5) == 0 {
 		c.crashAfter = pick(r, failover.StateFencing, failover.StatePromoting, failover.StateReattaching, failover.StateHandingOver, failover.StateStable)
 	}
+	layout := pick(r, [maxPods]int{0, 1, 2, 3, 4}, [maxPods]int{0, 1, 2, 3, 4}, [maxPods]int{0, 0, 1, 2, 3}, [maxPods]int{0, 1, 0, 1, 0}, [maxPods]int{0, 1, 1, 0, 2}, [maxPods]int{})
+	c.machines = layout
 	c.stays = [2]bool{r.IntN(4) > 0, r.IntN(2) > 0}
 	return c
 }
@@ -92,6 +95,7 @@ type world struct {
 	writes    []*write
 	quiet     bool // no more writes
 	sickTill  instant
+	busyTill  instant // when the last fault that has struck ends
 	ids       int
 
 	defect *defect
@@ -219,7 +223,7 @@ func (w *world) missingInMaster() string {
 	switch s := m.server; {
 	case s.role != failover.RoleMaster:
 		return m.name + " is published and no master"
-	case w.wanted > 1 && s.minReplicas != 1:
+	case w.wanted > 1 && s.minReplicas != w.fittingGuard(m):
 		return "min-replicas-to-write is " + itoa(s.minReplicas)
 	case s.paused():
 		return m.name + " holds writes back"
