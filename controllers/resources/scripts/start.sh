@@ -16,7 +16,7 @@ code=0
 # is lost. The wait for it lasts as long as an exec takes.
 terminate() {
 	[ -n "$child" ] || return 0
-	while state_of "$child" && [ "$comm" = "$shell" ] && [ "$state" != Z ]; do :; done
+	while state_of "$child" && [ "$parent $comm" = "$self $shell" ] && [ "$state" != Z ]; do :; done
 	kill -TERM "$child" 2>/dev/null
 }
 
