@@ -91,13 +91,12 @@ func (r rollout) pick(outdated []corev1.Pod) corev1.Pod {
 	return best
 }
 
-// outdated are the pods of an older revision that are not being deleted yet.
+// outdated are the outdated pods that are not being deleted yet.
 func (r rollout) outdated() []corev1.Pod {
 	var outdated []corev1.Pod
-	for _, pod := range r.pods {
-		revision := pod.Labels[appsv1.ControllerRevisionHashLabelKey]
-		if pod.DeletionTimestamp.IsZero() && r.sts.Status.UpdateRevision != "" && revision != r.sts.Status.UpdateRevision {
-			outdated = append(outdated, pod)
+	for i := range r.pods {
+		if pod := &r.pods[i]; pod.DeletionTimestamp.IsZero() && isOutdated(r.rha, r.sts, pod) {
+			outdated = append(outdated, *pod)
 		}
 	}
 	return outdated

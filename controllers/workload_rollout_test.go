@@ -27,8 +27,10 @@ func aRollout(change func(*rollout)) rollout {
 		},
 		sts: &appsv1.StatefulSet{
 			ObjectMeta: metav1.ObjectMeta{Generation: 2},
-			Spec:       appsv1.StatefulSetSpec{Replicas: ptr.To[int32](3)},
-			Status:     appsv1.StatefulSetStatus{ObservedGeneration: 2, UpdateRevision: "new"},
+			Spec: appsv1.StatefulSetSpec{Replicas: ptr.To[int32](3), Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{v1alpha1.AnnotationSpecHash: "new"}},
+			}},
+			Status: appsv1.StatefulSetStatus{ObservedGeneration: 2, UpdateRevision: "new"},
 		},
 	}
 	for ordinal := range 3 {
@@ -42,7 +44,11 @@ func aRollout(change func(*rollout)) rollout {
 
 func aPod(name, revision string) corev1.Pod {
 	return corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{appsv1.ControllerRevisionHashLabelKey: revision}},
+		ObjectMeta: metav1.ObjectMeta{
+			Name:        name,
+			Labels:      map[string]string{appsv1.ControllerRevisionHashLabelKey: revision},
+			Annotations: map[string]string{v1alpha1.AnnotationSpecHash: revision},
+		},
 		Status: corev1.PodStatus{
 			Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}},
 			ContainerStatuses: []corev1.ContainerStatus{{
@@ -61,7 +67,7 @@ func pullingBadImage(pod *corev1.Pod) {
 	}
 }
 
-func current(pod *corev1.Pod) { pod.Labels[appsv1.ControllerRevisionHashLabelKey] = "new" }
+func current(pod *corev1.Pod) { *pod = aPod(pod.Name, "new") }
 
 func TestRolloutReplacesOnePodAtATimeAndTheMasterLast(t *testing.T) {
 	tests := map[string]struct {

@@ -31,7 +31,7 @@ func podTemplate(rha *v1alpha1.RedisHA) corev1.PodTemplateSpec {
 	if annotations == nil {
 		annotations = map[string]string{}
 	}
-	annotations[v1alpha1.AnnotationConfigHash] = ConfigHash(rha)
+	annotations[v1alpha1.AnnotationSpecHash] = SpecHash(rha)
 	return corev1.PodTemplateSpec{
 		ObjectMeta: metav1.ObjectMeta{Labels: labels, Annotations: annotations},
 		Spec:       podSpec(rha, extra),
