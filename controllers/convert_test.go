@@ -26,7 +26,7 @@ func wholeProgress() failover.Progress {
 		Steps: []failover.Step{{Name: failover.StepIntent, At: at(4)}}, CooldownUntil: at(5), SoftFailovers: 2,
 		Known: []failover.KnownNode{
 			{NodeRef: ref("1"), Role: failover.RoleMaster, Attached: true, Unfenced: true},
-			{NodeRef: ref("2"), Role: failover.RoleReplica, LinkUp: true, Attached: true},
+			{NodeRef: ref("2"), Role: failover.RoleReplica, LinkUp: true, Attached: true, Restarts: 3},
 			{NodeRef: ref("3"), Role: failover.RoleUnknown, Goal: 56, Limitation: failover.LimitForeign, Foreign: "ee"},
 		},
 	}

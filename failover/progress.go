@@ -101,6 +101,7 @@ type KnownNode struct {
 	Goal       int64      // offset that it has to reach before it counts as attached: where the master was when its link came up; 0: none
 	Limitation Limitation // why it may not be promoted now; empty: it may
 	Unfenced   bool       // this master may accept writes without a replica: its min-replicas-to-write is 0, or about to become it
+	Restarts   int        // how often another process was met in its pod
 	Foreign    string     // replid of the history that this incarnation got elsewhere, where Limitation is LimitForeign; empty: not known
 }
 

@@ -190,6 +190,12 @@ type NodeStatus struct {
 	// min-replicas-to-write is 0, or about to become it.
 	// +optional
 	Unfenced bool `json:"unfenced,omitempty"`
+	// processRestarts counts the Redis processes that were met in this pod in the place of
+	// another: started anew inside its container, which its restart count does not show,
+	// or with it.
+	// +kubebuilder:validation:Minimum=0
+	// +optional
+	ProcessRestarts int32 `json:"processRestarts,omitempty"`
 }
 
 // HistoryKind says what a history entry is about.
