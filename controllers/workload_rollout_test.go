@@ -207,11 +207,11 @@ func TestScaleDownWaitsForTheMasterToStay(t *testing.T) {
 		change func(*rollout)
 		want   int32
 	}{
-		"up at once":                                   {wanted: 5, want: 5},
-		"down when the master stays":                   {wanted: 1, want: 1},
-		"not while the master would go":                {wanted: 2, change: func(r *rollout) { r.rha.Status.Master.Pod = "shop-2" }, want: 3},
-		"not during a failover":                        {wanted: 2, change: func(r *rollout) { r.rha.Status.Failover.State = v1alpha1.StatePromoting }, want: 3},
-		"not before one of those that stay is in sync": {wanted: 2, change: func(r *rollout) { unready(&r.pods[1]) }, want: 3},
+		"up at once":                                    {wanted: 5, want: 5},
+		"down when the master stays":                    {wanted: 1, want: 1},
+		"not while the master would go":                 {wanted: 2, change: func(r *rollout) { r.rha.Status.Master.Pod = "shop-2" }, want: 3},
+		"not during a failover":                         {wanted: 2, change: func(r *rollout) { r.rha.Status.Failover.State = v1alpha1.StatePromoting }, want: 3},
+		"not before one of those that stay is in sync":  {wanted: 2, change: func(r *rollout) { unready(&r.pods[1]) }, want: 3},
 		"not before its process, started anew, follows": {wanted: 2, change: func(r *rollout) { known(r, 1, v1alpha1.RoleReplica, linkDown) }, want: 3},
 		"though another one that stays never starts": {wanted: 3, change: func(r *rollout) {
 			r.sts.Spec.Replicas = ptr.To[int32](4)

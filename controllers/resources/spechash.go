@@ -45,8 +45,8 @@ func SpecHash(rha *v1alpha1.RedisHA) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// dropUnsaid removes what Go's types of the Kubernetes API write though the spec does not say it: nulls and empty resources. Another version of
-// these types may not. Other empty objects are meant: an empty affinity replaces the default one.
+// dropUnsaid removes what Go's types of the Kubernetes API write though the spec does not say it: nulls and empty resources. Another
+// version of these types may not. Other empty objects are meant: an empty affinity replaces the default one.
 func dropUnsaid(content map[string]any) {
 	for key, value := range content {
 		switch value := value.(type) {
