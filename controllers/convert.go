@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -193,7 +194,7 @@ func knownOf(n v1alpha1.NodeStatus) failover.KnownNode {
 	k := failover.KnownNode{
 		NodeRef:  failover.NodeRef{Pod: n.Pod, UID: n.PodUID, RunID: n.RunID, IP: n.IP},
 		Attached: n.Attached, Goal: n.Goal, Limitation: failover.Limitation(n.Limitation), Foreign: n.Foreign,
-		Unfenced: n.Unfenced,
+		Guard: int(n.Guard), Unfenced: n.Unfenced, Restarts: int(n.ProcessRestarts),
 	}
 	if n.Role != v1alpha1.RoleUnknown && n.Role != "" {
 		k.Role, k.LinkUp = failover.Role(n.Role), n.Link == linkUp
@@ -204,7 +205,8 @@ func knownOf(n v1alpha1.NodeStatus) failover.KnownNode {
 func knownTo(k failover.KnownNode) v1alpha1.NodeStatus {
 	n := v1alpha1.NodeStatus{
 		Pod: k.Pod, PodUID: k.UID, IP: k.IP, RunID: k.RunID, Attached: k.Attached, Goal: k.Goal,
-		Role: string(k.Role), Limitation: string(k.Limitation), Foreign: k.Foreign, Unfenced: k.Unfenced,
+		Role: string(k.Role), Limitation: string(k.Limitation), Foreign: k.Foreign, Guard: int32(min(k.Guard, math.MaxInt32)), Unfenced: k.Unfenced,
+		ProcessRestarts: int32(k.Restarts), //nolint:gosec // it came from one, and the core keeps it within
 	}
 	switch {
 	case k.Role == failover.RoleUnknown:

@@ -25,8 +25,8 @@ func wholeProgress() failover.Progress {
 		Old: &old, Candidate: &candidate, Lineage: lineage, Retired: []string{"cc", "dd"}, Led: []string{"run-2", "r-2"}, Request: "handover:r-2", Forced: "r-2",
 		Steps: []failover.Step{{Name: failover.StepIntent, At: at(4)}}, CooldownUntil: at(5), SoftFailovers: []failover.SoftFailover{{Pod: "r-1", At: at(6)}},
 		Known: []failover.KnownNode{
-			{NodeRef: ref("1"), Role: failover.RoleMaster, Attached: true, Unfenced: true},
-			{NodeRef: ref("2"), Role: failover.RoleReplica, LinkUp: true, Attached: true},
+			{NodeRef: ref("1"), Role: failover.RoleMaster, Attached: true, Guard: 2, Unfenced: true},
+			{NodeRef: ref("2"), Role: failover.RoleReplica, LinkUp: true, Attached: true, Restarts: 3},
 			{NodeRef: ref("3"), Role: failover.RoleUnknown, Goal: 56, Limitation: failover.LimitForeign, Foreign: "ee"},
 		},
 	}

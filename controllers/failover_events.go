@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -28,6 +29,7 @@ const (
 	eventBlocked          = "Blocked"
 	eventUnblocked        = "Unblocked"
 	eventRefused          = "Refused"
+	eventRedisRestarted   = "RedisRestarted"
 )
 
 // eventOf names the Event of a transition into a state.
@@ -92,4 +94,18 @@ func (r *FailoverReconciler) announce(ctx context.Context, rha *v1alpha1.RedisHA
 	}
 	r.Recorder.Event(rha, kind, reason, message)
 	log.FromContext(ctx).Info(message, "event", reason, "state", d.Next.State, "epoch", d.Next.Epoch)
+}
+
+// announceRestarts tells people of each Redis process that was met in the place of another. That of one that was started anew inside
+// its container is no restart to Kubernetes.
+func (r *FailoverReconciler) announceRestarts(ctx context.Context, before, now *v1alpha1.RedisHA) {
+	for _, n := range now.Status.Nodes {
+		was := slices.IndexFunc(before.Status.Nodes, func(o v1alpha1.NodeStatus) bool { return o.PodUID == n.PodUID })
+		if was < 0 || n.ProcessRestarts <= before.Status.Nodes[was].ProcessRestarts {
+			continue
+		}
+		message := fmt.Sprintf("another Redis process runs in pod %s; %d have been started anew in it", n.Pod, n.ProcessRestarts)
+		r.Recorder.Event(now, corev1.EventTypeWarning, eventRedisRestarted, message)
+		log.FromContext(ctx).Info(message, "event", eventRedisRestarted, "pod", n.Pod, "restarts", n.ProcessRestarts)
+	}
 }

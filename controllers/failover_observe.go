@@ -67,7 +67,6 @@ func (g *gatherer) observe(ctx context.Context, rha *v1alpha1.RedisHA, pods []co
 	if err != nil {
 		return failover.Observation{}, err
 	}
-	revision := updateRevision(sts)
 	obs := failover.Observation{}
 	present := map[int]bool{}
 	for i := range pods {
@@ -75,7 +74,8 @@ func (g *gatherer) observe(ctx context.Context, rha *v1alpha1.RedisHA, pods []co
 		n.Name, n.UID, n.IP = pods[i].Name, string(pods[i].UID), pods[i].Status.PodIP
 		n.Ordinal, _ = resources.Ordinal(rha.Name, pods[i].Name)
 		present[n.Ordinal] = true
-		podFacts(&n, &pods[i], revision)
+		podFacts(&n, &pods[i])
+		n.Outdated = isOutdated(rha, sts, &pods[i])
 		if err := g.nodeFacts(ctx, &n, &pods[i]); err != nil {
 			return obs, err
 		}
@@ -134,11 +134,9 @@ func updateRevision(sts *appsv1.StatefulSet) string {
 }
 
 // podFacts fills in what the pod object says.
-func podFacts(n *failover.Node, pod *corev1.Pod, revision string) {
+func podFacts(n *failover.Node, pod *corev1.Pod) {
 	n.Terminating = pod.DeletionTimestamp != nil
 	n.RoleLabel = failover.Role(pod.Labels[v1alpha1.LabelRole])
-	hash := pod.Labels[appsv1.ControllerRevisionHashLabelKey]
-	n.Outdated = revision != "" && hash != "" && hash != revision
 	for _, c := range pod.Status.Conditions {
 		if c.Type == corev1.PodReady {
 			n.Ready = c.Status == corev1.ConditionTrue
@@ -156,6 +154,7 @@ func podFacts(n *failover.Node, pod *corev1.Pod, revision string) {
 
 // nodeFacts fills in what the Kubernetes node under the pod says.
 func (g *gatherer) nodeFacts(ctx context.Context, n *failover.Node, pod *corev1.Pod) error {
+	n.Machine = pod.Spec.NodeName
 	if pod.Spec.NodeName == "" {
 		return nil
 	}
@@ -168,7 +167,7 @@ func (g *gatherer) nodeFacts(ctx context.Context, n *failover.Node, pod *corev1.
 	if err != nil {
 		return fmt.Errorf("reading node %s: %w", pod.Spec.NodeName, err)
 	}
-	n.Cordoned = node.Spec.Unschedulable
+	n.Cordoned, n.Zone = node.Spec.Unschedulable, node.Labels[corev1.LabelTopologyZone]
 	return nil
 }
 

@@ -43,6 +43,7 @@ func (r *FailoverReconciler) persist(ctx context.Context, rha *v1alpha1.RedisHA,
 		}
 		r.statuses.wrote(next)
 		r.announce(ctx, next, rha.Status.Failover, d)
+		r.announceRestarts(ctx, rha, next)
 		if r.OnPersisted != nil {
 			r.OnPersisted(d.Next.State)
 		}

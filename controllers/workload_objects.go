@@ -10,6 +10,7 @@ import (
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/resources"
 )
 
@@ -46,6 +47,9 @@ func (w *workloadPass) applyConfig(ctx context.Context) error {
 
 func (w *workloadPass) applyStatefulSet(ctx context.Context) error {
 	sts := resources.StatefulSet(w.rha, w.rollout().replicas())
+	if known := adopted(w.rha, w.sts); known != "" {
+		sts.Annotations = map[string]string{v1alpha1.AnnotationAdopted: known}
+	}
 	if w.sts != nil && len(w.sts.Spec.VolumeClaimTemplates) > 0 && len(sts.Spec.VolumeClaimTemplates) > 0 {
 		// The template is immutable; growClaims enlarges the claims themselves.
 		sts.Spec.VolumeClaimTemplates[0].Spec.Resources = w.sts.Spec.VolumeClaimTemplates[0].Spec.Resources

@@ -91,13 +91,12 @@ func (r rollout) pick(outdated []corev1.Pod) corev1.Pod {
 	return best
 }
 
-// outdated are the pods of an older revision that are not being deleted yet.
+// outdated are the outdated pods that are not being deleted yet.
 func (r rollout) outdated() []corev1.Pod {
 	var outdated []corev1.Pod
-	for _, pod := range r.pods {
-		revision := pod.Labels[appsv1.ControllerRevisionHashLabelKey]
-		if pod.DeletionTimestamp.IsZero() && r.sts.Status.UpdateRevision != "" && revision != r.sts.Status.UpdateRevision {
-			outdated = append(outdated, pod)
+	for i := range r.pods {
+		if pod := &r.pods[i]; pod.DeletionTimestamp.IsZero() && isOutdated(r.rha, r.sts, pod) {
+			outdated = append(outdated, *pod)
 		}
 	}
 	return outdated
@@ -117,7 +116,7 @@ func (r rollout) idle(outdated []corev1.Pod) []corev1.Pod {
 }
 
 // unreadyBeside names a node, other than the one given, that is missing, leaving
-// or not ready; empty when all are ready.
+// or not in sync; empty when all are in sync.
 func (r rollout) unreadyBeside(except string) string {
 	byName := map[string]*corev1.Pod{}
 	for i := range r.pods {
@@ -125,7 +124,7 @@ func (r rollout) unreadyBeside(except string) string {
 	}
 	for ordinal := range int(ptr.Deref(r.sts.Spec.Replicas, 1)) {
 		name := resources.PodName(r.rha.Name, ordinal)
-		if pod := byName[name]; name != except && (pod == nil || !pod.DeletionTimestamp.IsZero() || !podReady(pod)) {
+		if pod := byName[name]; name != except && (pod == nil || !pod.DeletionTimestamp.IsZero() || !r.inSync(pod)) {
 			return name
 		}
 	}
@@ -181,8 +180,7 @@ func (r rollout) replicas() int32 {
 	return wanted
 }
 
-// redundantBelow: of the replicas that stay at least one is in sync, which is what its
-// readiness says; under Strict, which counts on every one of them, all are. A pod that
+// redundantBelow: of the replicas that stay at least one is in sync; under Strict, which counts on every one of them, all are. A pod that
 // will never start must not keep others from leaving, or nobody could make room for it.
 func (r rollout) redundantBelow(wanted int) bool {
 	ready, staying := 0, 0
@@ -192,7 +190,7 @@ func (r rollout) redundantBelow(wanted int) bool {
 			continue
 		}
 		staying++
-		if pod.DeletionTimestamp.IsZero() && podReady(pod) {
+		if pod.DeletionTimestamp.IsZero() && r.inSync(pod) {
 			ready++
 		}
 	}
@@ -203,6 +201,17 @@ func (r rollout) redundantBelow(wanted int) bool {
 		return staying == wanted-1 && ready == staying
 	}
 	return ready > 0
+}
+
+// inSync says whether a pod serves as master or follows it. Readiness alone does not: a process that was started anew inside its
+// container leaves the pod ready until the next probes.
+func (r rollout) inSync(pod *corev1.Pod) bool {
+	for _, n := range r.rha.Status.Nodes {
+		if n.PodUID != "" && n.PodUID == string(pod.UID) && n.Role != v1alpha1.RoleMaster && n.Link != linkUp {
+			return false
+		}
+	}
+	return podReady(pod)
 }
 
 // runsRedis says whether the Redis container of the pod is running.

@@ -8,6 +8,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
 	"github.com/redisha/redisha/api/v1alpha1"
@@ -27,8 +28,10 @@ func aRollout(change func(*rollout)) rollout {
 		},
 		sts: &appsv1.StatefulSet{
 			ObjectMeta: metav1.ObjectMeta{Generation: 2},
-			Spec:       appsv1.StatefulSetSpec{Replicas: ptr.To[int32](3)},
-			Status:     appsv1.StatefulSetStatus{ObservedGeneration: 2, UpdateRevision: "new"},
+			Spec: appsv1.StatefulSetSpec{Replicas: ptr.To[int32](3), Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{v1alpha1.AnnotationSpecHash: "new"}},
+			}},
+			Status: appsv1.StatefulSetStatus{ObservedGeneration: 2, UpdateRevision: "new"},
 		},
 	}
 	for ordinal := range 3 {
@@ -42,7 +45,11 @@ func aRollout(change func(*rollout)) rollout {
 
 func aPod(name, revision string) corev1.Pod {
 	return corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{appsv1.ControllerRevisionHashLabelKey: revision}},
+		ObjectMeta: metav1.ObjectMeta{
+			Name:        name,
+			Labels:      map[string]string{appsv1.ControllerRevisionHashLabelKey: revision},
+			Annotations: map[string]string{v1alpha1.AnnotationSpecHash: revision},
+		},
 		Status: corev1.PodStatus{
 			Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}},
 			ContainerStatuses: []corev1.ContainerStatus{{
@@ -50,6 +57,13 @@ func aPod(name, revision string) corev1.Pod {
 			}},
 		},
 	}
+}
+
+// known has the status say what a pod's Redis is.
+func known(r *rollout, ordinal int, role, link string) {
+	pod := &r.pods[ordinal]
+	pod.UID = types.UID("uid-" + pod.Name)
+	r.rha.Status.Nodes = append(r.rha.Status.Nodes, v1alpha1.NodeStatus{Pod: pod.Name, PodUID: string(pod.UID), Role: role, Link: link})
 }
 
 func unready(pod *corev1.Pod) { pod.Status.Conditions[0].Status = corev1.ConditionFalse }
@@ -61,7 +75,7 @@ func pullingBadImage(pod *corev1.Pod) {
 	}
 }
 
-func current(pod *corev1.Pod) { pod.Labels[appsv1.ControllerRevisionHashLabelKey] = "new" }
+func current(pod *corev1.Pod) { *pod = aPod(pod.Name, "new") }
 
 func TestRolloutReplacesOnePodAtATimeAndTheMasterLast(t *testing.T) {
 	tests := map[string]struct {
@@ -77,6 +91,26 @@ func TestRolloutReplacesOnePodAtATimeAndTheMasterLast(t *testing.T) {
 		"the next waits until the first is ready": {
 			change: func(r *rollout) { current(&r.pods[2]); unready(&r.pods[2]) },
 			reason: v1alpha1.ReasonWaitingForNodes,
+		},
+		"the next waits while the process of the first was started anew and does not follow yet": {
+			change: func(r *rollout) { current(&r.pods[2]); known(r, 2, v1alpha1.RoleReplica, linkDown) },
+			reason: v1alpha1.ReasonWaitingForNodes,
+		},
+		"the next does not wait for what a pod of that name was before": {
+			change: func(r *rollout) {
+				current(&r.pods[2])
+				known(r, 2, v1alpha1.RoleReplica, linkDown)
+				r.pods[2].UID = "another"
+			},
+			want: "shop-1", reason: v1alpha1.ReasonRollingOut,
+		},
+		"the next goes when all are known to be in sync": {
+			change: func(r *rollout) {
+				current(&r.pods[2])
+				known(r, 0, v1alpha1.RoleMaster, "")
+				known(r, 2, v1alpha1.RoleReplica, linkUp)
+			},
+			want: "shop-1", reason: v1alpha1.ReasonRollingOut,
 		},
 		"the next waits while another leaves": {
 			change: func(r *rollout) { r.pods[2].DeletionTimestamp = ptr.To(metav1.Now()) },
@@ -173,11 +207,12 @@ func TestScaleDownWaitsForTheMasterToStay(t *testing.T) {
 		change func(*rollout)
 		want   int32
 	}{
-		"up at once":                                   {wanted: 5, want: 5},
-		"down when the master stays":                   {wanted: 1, want: 1},
-		"not while the master would go":                {wanted: 2, change: func(r *rollout) { r.rha.Status.Master.Pod = "shop-2" }, want: 3},
-		"not during a failover":                        {wanted: 2, change: func(r *rollout) { r.rha.Status.Failover.State = v1alpha1.StatePromoting }, want: 3},
-		"not before one of those that stay is in sync": {wanted: 2, change: func(r *rollout) { unready(&r.pods[1]) }, want: 3},
+		"up at once":                                    {wanted: 5, want: 5},
+		"down when the master stays":                    {wanted: 1, want: 1},
+		"not while the master would go":                 {wanted: 2, change: func(r *rollout) { r.rha.Status.Master.Pod = "shop-2" }, want: 3},
+		"not during a failover":                         {wanted: 2, change: func(r *rollout) { r.rha.Status.Failover.State = v1alpha1.StatePromoting }, want: 3},
+		"not before one of those that stay is in sync":  {wanted: 2, change: func(r *rollout) { unready(&r.pods[1]) }, want: 3},
+		"not before its process, started anew, follows": {wanted: 2, change: func(r *rollout) { known(r, 1, v1alpha1.RoleReplica, linkDown) }, want: 3},
 		"though another one that stays never starts": {wanted: 3, change: func(r *rollout) {
 			r.sts.Spec.Replicas = ptr.To[int32](4)
 			unready(&r.pods[1])

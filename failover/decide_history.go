@@ -70,6 +70,9 @@ func (d *decider) acquaint(k KnownNode) {
 			k.Foreign = before.Foreign
 		}
 	}
+	if i := slices.IndexFunc(d.next.Known, func(o KnownNode) bool { return o.Pod == k.Pod }); i >= 0 {
+		k.Restarts = restarts(d.next.Known[i], k)
+	}
 	d.next.Known = append(slices.DeleteFunc(d.next.Known, func(o KnownNode) bool { return o.Pod == k.Pod }), k)
 }
 

@@ -138,7 +138,7 @@ type Node struct {
 	// What Kubernetes says.
 	Ready       bool
 	Terminating bool   // deletionTimestamp is set
-	Outdated    bool   // its pod template is not the current one; a rollout wants it replaced
+	Outdated    bool   // a person changed what it was made from; a rollout wants it replaced
 	Cordoned    bool   // its Kubernetes node is unschedulable: a drain is under way or near
 	NodeGone    bool   // its Kubernetes node object was deleted
 	Exited      bool   // the kubelet reports the Redis container as terminated or waiting to restart

@@ -330,3 +330,31 @@ func TestFullSyncsGoOneAfterTheOther(t *testing.T) {
 		t.Errorf("%d more are begun while one runs", got)
 	}
 }
+
+func TestAProcessThatWasStartedAnewIsCountedForAsLongAsItsPodLives(t *testing.T) {
+	w := settled(t, 3)
+	counted := func(want ...int) {
+		t.Helper()
+		for range 2 {
+			w.sleep(2 * time.Second)
+			w.run()
+		}
+		for i, k := range w.progress.Known {
+			if k.Restarts != want[i] {
+				t.Errorf("%s: %d restarts, want %d\n%s", k.Pod, k.Restarts, want[i], strings.Join(w.log, "\n"))
+			}
+		}
+	}
+	w.restart("r-2", false) // a replica
+	counted(0, 0, 1)
+	w.restart("r-0", false) // the master, which brings a failover
+	counted(1, 0, 1)
+	if w.master() == "r-0" {
+		t.Error("no failover")
+	}
+	w.restart("r-2", false)
+	counted(1, 0, 2)
+	*w.node("r-2") = *w.boot(2) // another pod
+	w.node("r-2").UID = "uid-of-another"
+	counted(1, 0, 0)
+}

@@ -103,6 +103,7 @@ type KnownNode struct {
 	Limitation Limitation // why it may not be promoted now; empty: it may
 	Guard      int        // min-replicas-to-write of this master, where it is certain to be more than 1; else 0
 	Unfenced   bool       // this master may accept writes without a replica: its min-replicas-to-write is 0, or about to become it
+	Restarts   int        // how often another process was met in its pod
 	Foreign    string     // replid of the history that this incarnation got elsewhere, where Limitation is LimitForeign; empty: not known
 }
 

@@ -2,6 +2,7 @@ package failover
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"time"
 )
@@ -297,6 +298,7 @@ func portray(v view, n Node, before KnownNode) KnownNode {
 	if now.RunID == "" && before.UID == now.UID {
 		now.RunID = before.RunID
 	}
+	now.Restarts = restarts(before, now)
 	sameProcess := before.UID == now.UID && before.RunID == now.RunID
 	now.Attached = n.UID == v.ref.UID || (sameProcess && before.Attached)
 	if !now.Attached && v.attached(n) && v.master.Sampled {
@@ -310,6 +312,17 @@ func portray(v view, n Node, before KnownNode) KnownNode {
 		now.LinkUp = n.Replication.LinkUp && now.Role == RoleReplica
 	}
 	return now
+}
+
+// restarts counts the processes that were met in a pod in the place of another. A pod that was made anew begins at none.
+func restarts(before, now KnownNode) int {
+	switch {
+	case before.UID != now.UID:
+		return 0
+	case before.RunID == "" || now.RunID == "" || before.RunID == now.RunID:
+		return before.Restarts
+	}
+	return min(before.Restarts, math.MaxInt32-1) + 1
 }
 
 // caughtUp reports whether a replica whose link is up has what was acknowledged before it came; if not, up to where it has to get.

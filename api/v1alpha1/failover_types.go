@@ -196,10 +196,20 @@ type NodeStatus struct {
 	// RedisHA, where that is its limitation.
 	// +optional
 	Foreign string `json:"foreign,omitempty"`
+	// guard is the min-replicas-to-write of the master, where it is certain to be more than 1: it
+	// counts the replicas that share the master's machine or zone. Else 0.
+	// +optional
+	Guard int32 `json:"guard,omitempty"`
 	// unfenced says of the master that it may accept writes without a replica: its
 	// min-replicas-to-write is 0, or about to become it.
 	// +optional
 	Unfenced bool `json:"unfenced,omitempty"`
+	// processRestarts counts the Redis processes that were met in this pod in the place of
+	// another: started anew inside its container, which its restart count does not show,
+	// or with it.
+	// +kubebuilder:validation:Minimum=0
+	// +optional
+	ProcessRestarts int32 `json:"processRestarts,omitempty"`
 }
 
 // HistoryKind says what a history entry is about.

@@ -13,9 +13,12 @@ const (
 	// AnnotationRequest on a RedisHA asks for something once (a handover, say).
 	// Its value is repeated in status.lastHandledRequest when it has been taken up.
 	AnnotationRequest = "redisha.io/request"
-	// AnnotationConfigHash is on the pod template: a change of the Redis
-	// configuration changes it, and so rolls the pods.
-	AnnotationConfigHash = "redisha.io/config-hash"
+	// AnnotationSpecHash is on the pod template and the pods made from it: a change of
+	// the spec that running pods have to be replaced for changes it, and so rolls them.
+	AnnotationSpecHash = "redisha.io/spec-hash"
+	// AnnotationAdopted is on a StatefulSet whose first pods had no AnnotationSpecHash:
+	// the revision they are of, and the hash of the spec they were made from.
+	AnnotationAdopted = "redisha.io/adopted"
 	// AnnotationAppliedHash is on every owned object: the hash of what the
 	// workload controller last applied to it.
 	AnnotationAppliedHash = "redisha.io/applied-hash"

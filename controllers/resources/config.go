@@ -1,9 +1,7 @@
 package resources
 
 import (
-	"crypto/sha256"
 	_ "embed" // the scripts are files, so that a shell linter can read them
-	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
@@ -32,13 +30,6 @@ func ConfigMap(rha *v1alpha1.RedisHA) *corev1.ConfigMap {
 			"prestop.sh": preStopScript,
 		},
 	}
-}
-
-// ConfigHash changes when a running Redis would have to be restarted to have the
-// configuration of the spec. The scripts are not in it: they are read anew each time.
-func ConfigHash(rha *v1alpha1.RedisHA) string {
-	sum := sha256.Sum256([]byte(RedisConf(rha)))
-	return hex.EncodeToString(sum[:8])
 }
 
 // ownedSettings come last, so that nothing else can win. The API refuses the

@@ -1,8 +1,10 @@
 package resources
 
 import (
+	_ "embed" // the start script is a file, so that a shell linter can read it
 	"maps"
 	"math"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -29,7 +31,7 @@ func podTemplate(rha *v1alpha1.RedisHA) corev1.PodTemplateSpec {
 	if annotations == nil {
 		annotations = map[string]string{}
 	}
-	annotations[v1alpha1.AnnotationConfigHash] = ConfigHash(rha)
+	annotations[v1alpha1.AnnotationSpecHash] = SpecHash(rha)
 	return corev1.PodTemplateSpec{
 		ObjectMeta: metav1.ObjectMeta{Labels: labels, Annotations: annotations},
 		Spec:       podSpec(rha, extra),
@@ -58,16 +60,32 @@ func podSpec(rha *v1alpha1.RedisHA, extra v1alpha1.PodTemplateSpec) corev1.PodSp
 	return spec
 }
 
-// startCommand forbids core dumps. A Redis that cannot persist what it replicates panics, and where the kernel's core_pattern is a
-// plain name, its memory would go into its working directory: the volume that was full, and then stays so.
-const startCommand = "ulimit -c 0; exec redis-server " + configDir + "/redis.conf"
+//go:embed scripts/start.sh
+var startScript string
+
+// startCommand has the script in itself: the ConfigMap may be of another version of the operator than the pod, during an upgrade and
+// after a rollback.
+func startCommand() []string {
+	return []string{"sh", "-c", withoutComments(startScript), "redisha", configDir + "/redis.conf"}
+}
+
+// withoutComments drops whole lines of comments: every pod object carries the text, and every operator's cache does.
+func withoutComments(script string) string {
+	var b strings.Builder
+	for line := range strings.Lines(script) {
+		if text := strings.TrimSpace(line); text != "" && !strings.HasPrefix(text, "#") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
 
 func redisContainer(rha *v1alpha1.RedisHA, extra v1alpha1.PodTemplateSpec) corev1.Container {
 	return corev1.Container{
 		Name:            RedisContainer,
 		Image:           orDefault(rha.Spec.Image, v1alpha1.DefaultImage),
 		ImagePullPolicy: rha.Spec.ImagePullPolicy,
-		Command:         []string{"sh", "-c", startCommand},
+		Command:         startCommand(),
 		Ports: []corev1.ContainerPort{{
 			Name: RedisPortName, ContainerPort: RedisPort, Protocol: corev1.ProtocolTCP,
 		}},

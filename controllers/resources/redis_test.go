@@ -8,8 +8,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -19,21 +22,36 @@ import (
 
 const password = `pass"word\ with everything $HOME`
 
-// server is a real redis-server running the redis.conf of a RedisHA, with the
-// paths and the port of a pod replaced by the test's.
+// server is a real redis-server running the redis.conf of a RedisHA by the command of its container, with the paths and the port of a
+// pod replaced by the test's.
 type server struct {
 	t       *testing.T
 	dir     string
 	port    string
-	process *exec.Cmd
+	process *exec.Cmd // a group of its own
+	output  *output
+}
+
+// launch is how a server is started, beside what its RedisHA says.
+type launch struct {
+	shell []string // in the place of sh
+	env   []string
+	under []string // what the command runs under
 }
 
 func startRedis(t *testing.T, rha *v1alpha1.RedisHA) *server {
 	t.Helper()
+	s := start(t, rha, launch{})
+	s.eventually("redis-server answers", func() bool { return strings.Contains(s.cli("ping"), "PONG") })
+	return s
+}
+
+func start(t *testing.T, rha *v1alpha1.RedisHA, how launch) *server {
+	t.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		t.Fatal("redis-server is not installed: run make deps, or install Redis 6.2 or later")
 	}
-	s := &server{t: t, dir: t.TempDir(), port: freePort(t)}
+	s := &server{t: t, dir: t.TempDir(), port: freePort(t), output: &output{}}
 	s.write("password", password)
 	s.write("auth.conf", string(resources.MountSecret(rha, password).Data["auth.conf"]))
 	data := resources.ConfigMap(rha).Data
@@ -44,22 +62,61 @@ func startRedis(t *testing.T, rha *v1alpha1.RedisHA) *server {
 		"dir /data", "dir "+s.dir,
 		"/etc/redisha-auth", s.dir,
 	).Replace(data["redis.conf"]))
-	command := resources.StatefulSet(rha, 3).Spec.Template.Spec.Containers[0].Command
-	s.process = exec.Command(command[0], command[1], strings.ReplaceAll(command[2], "/etc/redisha/redis.conf", filepath.Join(s.dir, "redis.conf")))
-	var output strings.Builder
-	s.process.Stdout, s.process.Stderr = &output, &output
+	command := slices.Clone(resources.StatefulSet(rha, 3).Spec.Template.Spec.Containers[0].Command)
+	last := len(command) - 1
+	command[last] = strings.ReplaceAll(command[last], "/etc/redisha", s.dir)
+	if how.shell != nil {
+		command = slices.Concat(how.shell, command[1:])
+	}
+	command = slices.Concat(how.under, command)
+	s.process = exec.Command(command[0], command[1:]...)
+	s.process.Env = append(os.Environ(), how.env...)
+	s.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	s.process.Stdout, s.process.Stderr = s.output, s.output
 	if err := s.process.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = s.process.Process.Kill()
+		s.kill()
 		_ = s.process.Wait()
 		if t.Failed() {
-			t.Log(output.String())
+			t.Log(s.output.String())
 		}
 	})
-	s.eventually("redis-server answers", func() bool { return strings.Contains(s.cli("ping"), "PONG") })
 	return s
+}
+
+// output is what a server printed so far.
+type output struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// kill ends the server and what supervises it.
+func (s *server) kill() { _ = syscall.Kill(-s.process.Process.Pid, syscall.SIGKILL) }
+
+// redis is the process id of redis-server.
+func (s *server) redis() int {
+	s.t.Helper()
+	_, rest, _ := strings.Cut(s.cli("info", "server"), "process_id:")
+	number, _, _ := strings.Cut(rest, "\r")
+	pid, err := strconv.Atoi(number)
+	if err != nil {
+		s.t.Fatalf("no process_id: %v", err)
+	}
+	return pid
 }
 
 func freePort(t *testing.T) string {
@@ -154,7 +211,7 @@ func TestWritesAreRefusedAfterAFailedSnapshotWhereSnapshotsAreWanted(t *testing.
 
 func TestACrashLeavesNoCoreOnTheVolume(t *testing.T) {
 	s := startRedis(t, full())
-	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", s.process.Process.Pid))
+	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", s.redis()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,9 +240,8 @@ func TestHealthIsAliveWhenFencedAndReadyOnlyAsMasterOrAttached(t *testing.T) {
 	replica.write("password", "wrong")
 	expect(replica, "live", true)
 	expect(replica, "ready", false)
-	if err := master.process.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
+	master.kill()
+	master.eventually("nobody listens", func() bool { return strings.Contains(master.cli("ping"), "refused") })
 	expect(master, "live", false)
 }
 
@@ -234,9 +290,7 @@ func TestPreStopIsBoundedForAMasterThatNobodyReplaces(t *testing.T) {
 	if out, err := s.script("prestop.sh"); err != nil {
 		t.Errorf("preStop of a lonely master: %v %s", err, out)
 	}
-	if err := s.process.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
+	s.kill()
 	t.Setenv("REDISHA_HOLD_SECONDS", "600")
 	t.Setenv("REDISHA_LINGER_SECONDS", "600")
 	began := time.Now()

@@ -43,7 +43,8 @@
 //	func (*Sandbox) StopAPIServer(ctx context.Context) error
 //	func (*Sandbox) StartAPIServer(ctx context.Context) error
 //	func (*Sandbox) AuditWrites(user string) ([]AuditWrite, error)
-//	func (*Sandbox) Signal(namespace, pod, container string, signal syscall.Signal) error
+//	func (*Sandbox) Signal(namespace, pod, container string, signal syscall.Signal) error // its program
+//	func (*Sandbox) SignalContainer(namespace, pod, container string, signal syscall.Signal) error // its first process
 //	func (*Sandbox) FailNode(ctx context.Context, name string) error  // a power cut
 //	func (*Sandbox) RecoverNode(ctx context.Context, name string) error
 //	func (*Sandbox) Exec(ctx context.Context, namespace, pod, container string, command ...string) (string, error)

@@ -112,9 +112,18 @@ func (s *Sandbox) HealAll() error {
 	return errors.Join(errs...)
 }
 
-// Signal sends a signal to the main process of a container, as kill would on its node. SIGKILL ends the container, SIGSTOP hangs it
-// until SIGCONT.
+// Signal sends a signal to the program that a container is there for, as kill would on its node: its first process, or what that
+// one supervises if it is a shell that does. SIGKILL ends the process, SIGSTOP hangs it until SIGCONT.
 func (s *Sandbox) Signal(namespace, pod, container string, signal syscall.Signal) error {
+	p, err := s.runner.process(namespace, pod, container)
+	if err != nil {
+		return err
+	}
+	return p.signalProgram(signal)
+}
+
+// SignalContainer sends a signal to the first process of a container. SIGKILL ends the container.
+func (s *Sandbox) SignalContainer(namespace, pod, container string, signal syscall.Signal) error {
 	p, err := s.runner.process(namespace, pod, container)
 	if err != nil {
 		return err

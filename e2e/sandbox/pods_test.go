@@ -103,6 +103,33 @@ func TestKilledProcessRestartsAtOnceAsANewContainerAndThenBacksOff(t *testing.T)
 	waitPod(t, namespace, "single", "back", func(pod *corev1.Pod) bool { return isReady(pod) && pod.Status.ContainerStatuses[0].RestartCount == 2 })
 }
 
+func TestASignalReachesTheProgramThatAShellSupervisesAndItsContainerStays(t *testing.T) {
+	namespace := newNamespace(t)
+	supervisor := `[sh, -c, 'trap "kill -TERM $child; exit 0" TERM; while :; do redis-server --save "" --protected-mode no --dir /scratch & child=$!; wait; done']`
+	apply(t, namespace, strings.Replace(redisPod("supervised"), redisCommand, supervisor, 1))
+	before := ready(t, namespace, "supervised")
+	host, address := newHost(t), before.Status.PodIP+":6379"
+	check(t, shared.Signal(namespace, "supervised", "redis", syscall.SIGSTOP))
+	if conn, err := dial(t, host, address, 5*time.Second); err == nil {
+		if answer, err := say(conn, "PING", 300*time.Millisecond); err == nil {
+			t.Errorf("a stopped Redis answered %q", answer)
+		}
+	}
+	check(t, shared.Signal(namespace, "supervised", "redis", syscall.SIGCONT))
+	ask(t, host, address, "SET kept yes")
+	for range 3 {
+		check(t, shared.Signal(namespace, "supervised", "redis", syscall.SIGKILL))
+	}
+	check(t, sandbox.WaitFor(within(t), "another process", func(context.Context) (bool, error) {
+		return ask(t, host, address, "EXISTS kept") == ":0", nil
+	}))
+	if status := waitPod(t, namespace, "supervised", "there", isReady).Status.ContainerStatuses[0]; status.RestartCount != 0 {
+		t.Errorf("its container was started anew: %+v", status)
+	}
+	check(t, shared.SignalContainer(namespace, "supervised", "redis", syscall.SIGKILL))
+	waitPod(t, namespace, "supervised", "restarted", func(pod *corev1.Pod) bool { return pod.Status.ContainerStatuses[0].RestartCount == 1 })
+}
+
 func TestHungProcessFailsItsLivenessProbeAndIsReplaced(t *testing.T) {
 	namespace := newNamespace(t)
 	manifest := strings.Replace(redisPod("hung"), "    readinessProbe:", `    livenessProbe: {exec: {command: [redis-cli, ping]}, periodSeconds: 1, timeoutSeconds: 1, failureThreshold: 2, terminationGracePeriodSeconds: 1}

@@ -126,8 +126,11 @@ func (s *scene) scale(replicas int) {
 func TestAPairStaysWritableThroughTheLossOfEither(t *testing.T) {
 	s := begin(t, "pair: replica killed, then master killed", v1alpha1.RedisHASpec{Replicas: ptr.To[int32](2)})
 	s.minReplicas(s.master(), "1")
-	// The replica goes, and takes its time to come back: the kubelet waits before the second restart.
-	s.signal(s.replicas()[0], syscall.SIGKILL)
+	// The replica's container goes: its process alone would be back before the master can do without it.
+	s.fault()
+	if err := play.Sandbox.SignalContainer(s.key.Namespace, s.replicas()[0], resources.RedisContainer, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
 	s.minReplicas(s.master(), "0")
 	s.acknowledged(time.Now())
 	s.settle()

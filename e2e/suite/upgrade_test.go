@@ -2,13 +2,17 @@ package suite
 
 import (
 	"bytes"
+	"context"
 	"os"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/resources"
 	"github.com/redisha/redisha/e2e/stage"
 )
 
@@ -26,7 +30,7 @@ var _ = Describe("When the operator", Label("chaos", "upgrade"), func() {
 		next := bytes.ReplaceAll(installer, []byte(play.Images.Operator), []byte(nextImage))
 		Expect(next).NotTo(Equal(installer))
 		s := begin(ctx, "operator upgraded, and back", v1alpha1.RedisHASpec{})
-		was := *s.before.Status.Master
+		was, pods := *s.before.Status.Master, s.podUIDs(ctx)
 		DeferCleanup(func(ctx SpecContext) { play.apply(ctx, installer) }, NodeTimeout(perScenario))
 		s.fault()
 		play.apply(ctx, next)
@@ -45,5 +49,17 @@ var _ = Describe("When the operator", Label("chaos", "upgrade"), func() {
 		s.end(ctx, 0)
 		Expect(s.before.Status.Master.NodeRef).To(Equal(was.NodeRef))
 		Expect(s.before.Status.Failover.Epoch).To(Equal(was.Epoch))
+		Expect(s.podUIDs(ctx)).To(ConsistOf(pods), "no Redis pod is replaced by an upgrade")
 	})
 })
+
+func (s *scene) podUIDs(ctx context.Context) []types.UID {
+	GinkgoHelper()
+	pods := &corev1.PodList{}
+	Expect(play.client.List(ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels(resources.SelectorLabels(s.key.Name)))).To(Succeed())
+	var uids []types.UID
+	for _, pod := range pods.Items {
+		uids = append(uids, pod.UID)
+	}
+	return uids
+}

@@ -101,8 +101,8 @@ func (b *bench) measureAll(ctx context.Context) error {
 	var err error
 	b.sandbox, err = sandbox.Start(ctx, sandbox.Options{
 		LogDir: filepath.Join(b.logs, "sandbox"), Progress: b.progress,
-		// Killing the same three processes again and again would make a kubelet wait longer and longer before it restarts
-		// them. That is no part of the gap, only of the time to the next kill.
+		// A process that is killed again and again ends its container, and a kubelet would wait longer and longer before it
+		// restarts that. That is no part of the gap, only of the time to the next kill.
 		RestartBackOff: 100 * time.Millisecond, RestartBackOffMax: 100 * time.Millisecond,
 	})
 	if err != nil {

@@ -103,7 +103,7 @@ func (s *redisHA) kill(context.Context) error {
 	return s.stage.Sandbox.Signal(benchKey.Namespace, s.rha.Status.Master.Pod, resources.RedisContainer, syscall.SIGKILL)
 }
 
-// recovered waits for the new master; the pod's process is restarted as in any cluster.
+// recovered waits for the new master; the killed process is started anew as in any cluster.
 func (s *redisHA) recovered(ctx context.Context) error {
 	epoch := s.rha.Status.Master.Epoch
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)

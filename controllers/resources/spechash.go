@@ -1,0 +1,67 @@
+package resources
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+)
+
+// personal is what a person controls and a running pod has to be replaced for. It is the spec's word, without the defaults that a
+// version of the operator puts in the place of what is absent: those change with the version, and must not replace anything.
+type personal struct {
+	Image            string                          `json:"image,omitempty"`
+	ImagePullPolicy  corev1.PullPolicy               `json:"imagePullPolicy,omitempty"`
+	ImagePullSecrets []corev1.LocalObjectReference   `json:"imagePullSecrets,omitempty"`
+	Resources        corev1.ResourceRequirements     `json:"resources,omitempty"`
+	Storage          bool                            `json:"storage,omitempty"`
+	Config           map[string]v1alpha1.ConfigValue `json:"config,omitempty"`
+	PodTemplate      *v1alpha1.PodTemplateSpec       `json:"podTemplate,omitempty"`
+}
+
+// SpecHash changes when a person changes the spec in a way that running pods have to be replaced for. It is the same in every version
+// of the operator: where it changes, every pod of everybody who upgrades is replaced. The golden files hold it.
+func SpecHash(rha *v1alpha1.RedisHA) string {
+	spec := rha.Spec
+	text, err := json.Marshal(personal{
+		Image: spec.Image, ImagePullPolicy: spec.ImagePullPolicy, ImagePullSecrets: spec.ImagePullSecrets,
+		Resources: spec.Resources, Storage: spec.Storage != nil, Config: spec.Config, PodTemplate: spec.PodTemplate,
+	})
+	if err != nil {
+		return "" // strings, numbers and quantities can be marshalled
+	}
+	var content map[string]any
+	if json.Unmarshal(text, &content) != nil {
+		return ""
+	}
+	dropUnsaid(content)
+	if text, err = json.Marshal(content); err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8])
+}
+
+// dropUnsaid removes what Go's types of the Kubernetes API write though the spec does not say it: nulls and empty resources. Another
+// version of these types may not. Other empty objects are meant: an empty affinity replaces the default one.
+func dropUnsaid(content map[string]any) {
+	for key, value := range content {
+		switch value := value.(type) {
+		case nil:
+			delete(content, key)
+		case map[string]any:
+			if dropUnsaid(value); key == "resources" && len(value) == 0 {
+				delete(content, key)
+			}
+		case []any:
+			for _, item := range value {
+				if nested, ok := item.(map[string]any); ok {
+					dropUnsaid(nested)
+				}
+			}
+		}
+	}
+}
