@@ -321,7 +321,7 @@ func (o *operator) stand(c *candidacy) {
 			return
 		}
 	}
-	began := o.now()
+	began, before := o.now(), c.observed
 	if !o.renew(ctx, &c.observed) {
 		return
 	}
@@ -330,8 +330,16 @@ func (o *operator) stand(c *candidacy) {
 		o.leaseTill = began.Add(leaseDuration)
 	}
 	if !o.leading {
+		o.world.stats.heirs += count(before.held && before == o.dead)
 		o.lead()
 	}
+}
+
+func count(yes bool) int {
+	if yes {
+		return 1
+	}
+	return 0
 }
 
 func (o *operator) renew(ctx context.Context, observed *lease) bool {
