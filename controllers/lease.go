@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	"k8s.io/utils/clock"
 )
@@ -17,8 +18,9 @@ type LeaseGuard struct {
 	clock    clock.PassiveClock
 	duration time.Duration
 
-	mu    sync.Mutex
-	until time.Time
+	mu      sync.Mutex
+	until   time.Time
+	doubted time.Time // renewals that were sent before prove nothing
 }
 
 // NewLeaseGuard wraps lock, whose lease lasts duration after each renewal.
@@ -33,6 +35,23 @@ func (g *LeaseGuard) Left() time.Duration {
 	return g.until.Sub(g.clock.Now())
 }
 
+// Doubt says that another process may have reason to take this one for dead. The lease is certainly ours again only when a
+// renewal that is sent from now on succeeds.
+func (g *LeaseGuard) Doubt() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.doubted, g.until = g.clock.Now(), time.Time{}
+}
+
+// Get implements resourcelock.Interface. A lease that another process holds is not ours, whatever time was left.
+func (g *LeaseGuard) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
+	record, raw, err := g.Interface.Get(ctx)
+	if err == nil && record.HolderIdentity != g.Identity() {
+		g.end()
+	}
+	return record, raw, err
+}
+
 // Create implements resourcelock.Interface.
 func (g *LeaseGuard) Create(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
 	began := g.clock.Now()
@@ -45,7 +64,7 @@ func (g *LeaseGuard) Create(ctx context.Context, record resourcelock.LeaderElect
 func (g *LeaseGuard) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
 	began := g.clock.Now()
 	if record.HolderIdentity != g.Identity() {
-		g.set(time.Time{}) // being released: from before the request on, it may be anybody's
+		g.end() // being released: from before the request on, it may be anybody's
 	}
 	err := g.Interface.Update(ctx, record)
 	g.note(began, record, err)
@@ -53,15 +72,26 @@ func (g *LeaseGuard) Update(ctx context.Context, record resourcelock.LeaderElect
 }
 
 func (g *LeaseGuard) note(began time.Time, record resourcelock.LeaderElectionRecord, err error) {
-	if err == nil && record.HolderIdentity == g.Identity() {
-		g.set(began.Add(g.duration))
+	switch {
+	case apierrors.IsConflict(err):
+		g.end() // another process has written the Lease: a standby that takes us for dead, until a look tells otherwise
+	case err == nil && record.HolderIdentity == g.Identity():
+		g.extend(began)
 	}
 }
 
-func (g *LeaseGuard) set(until time.Time) {
+func (g *LeaseGuard) extend(began time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.until = until
+	if !began.Before(g.doubted) {
+		g.until = began.Add(g.duration)
+	}
+}
+
+func (g *LeaseGuard) end() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.until = time.Time{}
 }
 
 // NoLease is the lease of an operator that runs without leader election: the only one there is.

@@ -86,6 +86,17 @@ func (c *Client) KillOperatorConnections(ctx context.Context, prefix string) (in
 	return killed, err
 }
 
+// CountOperatorConnections returns how many connections KillOperatorConnections would close, and changes nothing.
+func (c *Client) CountOperatorConnections(ctx context.Context, prefix string) (int, error) {
+	var ids []int64
+	err := c.do(ctx, "CLIENT LIST", func(ctx context.Context, r *redis.Client) error {
+		var err error
+		ids, err = c.othersNamed(ctx, r, prefix)
+		return err
+	})
+	return len(ids), err
+}
+
 func (c *Client) othersNamed(ctx context.Context, r *redis.Client, prefix string) ([]int64, error) {
 	var own *redis.IntCmd
 	var list *redis.StringCmd

@@ -150,6 +150,11 @@ func testKillOperators(t *testing.T, start backend) {
 	u := user(t, same)
 	must(t, u.Ping(t.Context()).Err())
 	c := named("redisha-leader", &sibling)
+	for client, want := range map[*redisclient.Client]int{c: 1, clientWith(t, node, redisclient.Options{}): 3} {
+		if n, err := client.CountOperatorConnections(t.Context(), "redisha-"); err != nil || n != want {
+			t.Errorf("%d connections of other operators, want %d: %v", n, want, err)
+		}
+	}
 	killed, err := c.KillOperatorConnections(t.Context(), "redisha-")
 	must(t, err)
 	if killed != 1 {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/redisha/redisha/failover/lease"
 )
 
 // errLeaseLost is why a leader ends that could not renew its lease in time.
@@ -25,13 +27,14 @@ const candidateVar = "REDISHA_ELECTION_CANDIDATE"
 
 // candidate names this process in the Lease: by the name that it had before it began anew, if it did, or by a new one. The lease may
 // have been lost to nobody, because the API server was away. It is waited for before another may take it, but not by who holds it.
-func candidate(kept string) (string, error) {
-	fresh, err := identity()
+// The name tells the address at which standbys watch the process, if there is one; begun anew it is watched there again.
+func candidate(kept, address string) (string, error) {
+	fresh, err := identity(address)
 	if err != nil {
 		return "", err
 	}
-	host, _, _ := strings.Cut(fresh, "_")
-	if strings.HasPrefix(kept, host+"_") { // and not what somebody gave all processes alike
+	same := lease.Host(kept) == lease.Host(fresh) && lease.Address(kept) == lease.Address(fresh)
+	if strings.Contains(kept, "_") && same { // and not what somebody gave all processes alike
 		return kept, nil
 	}
 	return fresh, nil

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -17,7 +16,6 @@ import (
 	"k8s.io/apimachinery/pkg/selection"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -32,20 +30,11 @@ import (
 	"github.com/redisha/redisha/failover/prober"
 )
 
-// leaseName is the Lease that the operator's replicas elect their leader by.
-const leaseName = "redisha-operator"
-
-// namespaceFile is where Kubernetes tells a pod its namespace.
-const namespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
-
 // version is what the operator calls itself when it starts: go build -ldflags "-X main.version=…" sets it.
 var version = "dev"
 
 func main() {
-	me, err := candidate(os.Getenv(candidateVar))
-	if err == nil {
-		err = run(ctrl.SetupSignalHandler(), me)
-	}
+	me, err := run(ctrl.SetupSignalHandler(), os.Getenv(candidateVar))
 	if errors.Is(err, errLeaseLost) {
 		fmt.Fprintf(os.Stderr, "redisha: %v; beginning anew\n", err)
 		err = again(me)
@@ -56,44 +45,48 @@ func main() {
 	}
 }
 
-// run is the operator until it ends. It stands for election as candidate.
-func run(ctx context.Context, candidate string) error {
+// run is the operator until it ends. It returns the name by which it stood for election; kept is the one that it had before it began
+// anew, if it did.
+func run(ctx context.Context, kept string) (candidate string, err error) {
 	o, err := parseOptions(flag.CommandLine, os.Args[1:])
 	if err != nil {
-		return err
+		return "", err
 	}
 	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&o.zap)))
 	ctrl.Log.Info("starting", "version", version)
 	config, err := ctrl.GetConfig()
 	if err != nil {
-		return fmt.Errorf("finding the cluster (give --kubeconfig, or run in a pod): %w", err)
+		return "", fmt.Errorf("finding the cluster (give --kubeconfig, or run in a pod): %w", err)
 	}
 	// A failover makes a handful of writes at once; the default limit of 20 a second would queue
 	// those of many RedisHA behind each other. The API server protects itself by fairness.
 	config.QPS, config.Burst = 200, 400
-	me, err := identity()
+	me, err := identity("")
 	if err != nil {
-		return err
+		return "", err
 	}
 	mgrOptions, err := managerOptions(o)
 	if err != nil {
-		return err
+		return "", err
 	}
-	lease, err := elect(config, o, candidate, &mgrOptions)
+	e, err := elect(config, o, kept, &mgrOptions)
 	if err != nil {
-		return err
+		return "", err
 	}
 	mgr, err := ctrl.NewManager(config, mgrOptions)
 	if err != nil {
-		return fmt.Errorf("building the manager: %w", err)
+		return "", fmt.Errorf("building the manager: %w", err)
 	}
-	if err := addControllers(mgr, o, lease, me); err != nil {
-		return err
+	if err := e.watch(mgr); err != nil {
+		return "", err
+	}
+	if err := addControllers(mgr, o, e.lease, me); err != nil {
+		return "", err
 	}
 	if err := mgr.Start(ctx); err != nil {
-		return fmt.Errorf("running: %w", leaseLost(err))
+		return e.candidate, fmt.Errorf("running: %w", leaseLost(err))
 	}
-	return nil
+	return e.candidate, nil
 }
 
 func managerOptions(o options) (ctrl.Options, error) {
@@ -130,34 +123,6 @@ func managerOptions(o options) (ctrl.Options, error) {
 		Metrics:                metricsserver.Options{BindAddress: o.metricsAddress},
 		HealthProbeBindAddress: o.probeAddress,
 	}, nil
-}
-
-// elect sets leader election up, with a lock that knows for how long the lease is certainly ours.
-func elect(config *rest.Config, o options, candidate string, mgr *ctrl.Options) (executor.Lease, error) {
-	if !o.leaderElect {
-		return controllers.NoLease{}, nil
-	}
-	namespace := o.leaderElectionNamespace
-	if namespace == "" {
-		raw, err := os.ReadFile(namespaceFile)
-		if err != nil {
-			return nil, fmt.Errorf("not running in a pod: give --leader-election-namespace, or --leader-elect=false: %w", err)
-		}
-		namespace = strings.TrimSpace(string(raw))
-	}
-	lock, err := resourcelock.NewFromKubeconfig(resourcelock.LeasesResourceLock, namespace, leaseName,
-		resourcelock.ResourceLockConfig{Identity: candidate}, rest.CopyConfig(config), o.renewDeadline)
-	if err != nil {
-		return nil, fmt.Errorf("building the leader lock: %w", err)
-	}
-	guard := controllers.NewLeaseGuard(lock, o.leaseDuration, clock.RealClock{})
-	mgr.LeaderElection = true
-	mgr.LeaderElectionID = leaseName
-	mgr.LeaderElectionNamespace = namespace
-	mgr.LeaderElectionResourceLockInterface = guard
-	mgr.LeaderElectionReleaseOnCancel = true
-	mgr.LeaseDuration, mgr.RenewDeadline, mgr.RetryPeriod = &o.leaseDuration, &o.renewDeadline, &o.retryPeriod
-	return guard, nil
 }
 
 func addControllers(mgr ctrl.Manager, o options, lease executor.Lease, me string) error {

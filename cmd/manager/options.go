@@ -11,12 +11,14 @@ import (
 	"k8s.io/apimachinery/pkg/util/uuid"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
+	"github.com/redisha/redisha/failover/lease"
 	"github.com/redisha/redisha/failover/prober"
 )
 
 // options are the manager's flags.
 type options struct {
 	metricsAddress, probeAddress string
+	beaconAddress                string
 	namespaces                   string
 	leaderElect                  bool
 	leaderElectionNamespace      string
@@ -40,10 +42,11 @@ func parseOptions(flags *flag.FlagSet, args []string) (options, error) {
 	o := options{}
 	flags.StringVar(&o.metricsAddress, "metrics-bind-address", ":8080", "Address of the metrics endpoint; 0 turns it off.")
 	flags.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "Address of /healthz and /readyz.")
+	flags.StringVar(&o.beaconAddress, "leader-watch-bind-address", ":8082", "Address at which standbys watch whether this process lives; 0 turns it off: a dead leader's lease is then always waited for.")
 	flags.StringVar(&o.namespaces, "namespaces", "", "Comma-separated namespaces to watch; empty: all.")
 	flags.BoolVar(&o.leaderElect, "leader-elect", true, "Elect a leader among the operator's replicas; only the leader acts. Turn off for a single process only.")
 	flags.StringVar(&o.leaderElectionNamespace, "leader-election-namespace", "", "Namespace of the Lease; empty: the operator's own.")
-	flags.DurationVar(&o.leaseDuration, "leader-lease-duration", defaultLeaseDuration, "How long a silent leader is waited for; the time to a failover when leader and master die together.")
+	flags.DurationVar(&o.leaseDuration, "leader-lease-duration", defaultLeaseDuration, "How long a silent leader is waited for. One whose process is known to be dead is not.")
 	flags.DurationVar(&o.renewDeadline, "leader-renew-deadline", defaultRenewDeadline, "How long the leader tries to renew its lease before it stops by itself.")
 	flags.DurationVar(&o.retryPeriod, "leader-retry-period", defaultRetryPeriod, "How often the lease is renewed or tried for.")
 	flags.DurationVar(&o.probePeriod, "probe-period", prober.DefaultPeriod, "How often each Redis is asked how it is. The end of a process is noticed at once, whatever this is.")
@@ -79,12 +82,13 @@ func (o options) watched() []string {
 	return strings.FieldsFunc(o.namespaces, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
-// identity is a name that nothing else has: the host's, with something new behind an underscore, which no host name has. It tells
-// a process in Redis's CLIENT LIST from the one that it was before it began anew, whose connections are to be cut.
-func identity() (string, error) {
+// identity is a name that nothing else has: the host's, the address at which the process is found if there is one, and something new,
+// with an underscore between each two, which no host name has. It tells a process in Redis's CLIENT LIST from the one that it was before
+// it began anew, whose connections are to be cut.
+func identity(address string) (string, error) {
 	host, err := os.Hostname()
 	if err != nil {
 		return "", fmt.Errorf("finding the host name: %w", err)
 	}
-	return host + "_" + string(uuid.NewUUID()), nil
+	return lease.Prefix(host, address) + string(uuid.NewUUID()), nil
 }

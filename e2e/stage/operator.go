@@ -24,6 +24,10 @@ const (
 	healthPort  = "8081"
 )
 
+// linger is for how long the address of a process that has ended stays, as that of a pod stays whose container has ended: what dials it
+// is refused.
+const linger = 10 * time.Second
+
 // Operator is one process of the operator, in a host of its own.
 type Operator struct {
 	// Name is its host's, operator-0 and so on; it is not given twice.
@@ -102,7 +106,7 @@ func (g *Stage) Operators() []*Operator {
 func (o *Operator) gone() bool {
 	select {
 	case <-o.exited:
-		o.once.Do(func() { _ = o.Host.Close() })
+		o.leave()
 		return true
 	default:
 		return false
@@ -119,7 +123,12 @@ func (o *Operator) ExitedAt() time.Time { return o.exitedAt }
 func (o *Operator) Kill() {
 	_ = o.cmd.Process.Signal(syscall.SIGKILL)
 	<-o.exited
-	o.once.Do(func() { _ = o.Host.Close() })
+	o.leave()
+}
+
+// leave gives the address of a process that has ended back, a while later.
+func (o *Operator) leave() {
+	o.once.Do(func() { time.AfterFunc(linger, func() { _ = o.Host.Close() }) })
 }
 
 // Signal sends a signal to the process, SIGSTOP and SIGCONT for instance.

@@ -22,6 +22,7 @@ type defect struct {
 	sliceUnchecked bool // the endpoint is written whatever it says by now
 	persistSkipped bool // the intent is persisted after its effects
 	swapUnchecked  bool // the progress is written without comparing
+	silenceIsDeath bool // a standby takes the lease of a leader that does not answer it
 }
 
 var noDefect = &defect{name: "none", decide: decideAsIs}
@@ -39,6 +40,7 @@ func defects() []*defect {
 		{name: "lineage is ignored", decide: seeing(oneLineage, nil)},
 		{name: "promotion without a persisted intent", decide: decideAsIs, persistSkipped: true},
 		{name: "the lease is not checked", decide: decideAsIs, leaseIgnored: true},
+		{name: "the lease is taken on silence", decide: decideAsIs, silenceIsDeath: true},
 		{name: "the veto is ignored", decide: seeing(deafWitnesses, nil)},
 		{name: "one witness convicts, whatever the others say", decide: hearingOneWitness},
 		{name: "an order is taken for its effect", decide: believing},

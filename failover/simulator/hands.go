@@ -100,6 +100,7 @@ type operatorConn struct {
 	opened  instant
 	ended   bool   // as this side knows
 	cut     bool   // by the process: what still arrives is not heard
+	closed  bool   // as the process knows: by this side
 	overdue bool   // a reply did not come in time
 	answer  func() // who waits for the overdue reply
 }
@@ -146,6 +147,7 @@ func (r *redisConn) connected(ctx context.Context) error {
 		} else if !c.ended {
 			return nil
 		}
+		c.hangUp()
 		r.conn = nil
 	}
 	if _, err := r.opts.Dialer(ctx, "tcp", r.opts.Addr); err != nil {
@@ -366,6 +368,7 @@ func (r *redisConn) Close() {
 	r.closed = true
 	if r.conn != nil {
 		r.conn.ended = true
+		r.conn.hangUp()
 		r.conn = nil
 	}
 }

@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -47,6 +48,13 @@ type operator struct {
 	last       failover.Decision
 	lastAt     instant
 	speechless instant // until when it had a reason for doing nothing
+
+	// Of one life, about the lease (succession.go):
+	watching     *watch
+	dead         lease     // whose holder is known to be dead
+	doubted      time.Time // renewals that were sent before prove nothing
+	hurried      bool
+	wakeElection func()
 }
 
 // echoes is what was last written and what a cache may not show yet.
@@ -85,10 +93,12 @@ func (o *operator) start() {
 	o.leading, o.leaseTill, o.monitors, o.claimed = false, time.Time{}, nil, map[failover.NodeRef]bool{}
 	o.fastSince, o.fastTill, o.voided, o.crashIn, o.woken = time.Time{}, time.Time{}, time.Time{}, 0, false
 	o.ordered = map[string]failover.Action{}
-	o.wakeLoop = func() {}
+	o.wakeLoop, o.wakeElection = func() {}, func() {}
+	o.watching, o.dead, o.doubted, o.hurried = nil, lease{}, time.Time{}, false
 	o.executor = executor.New(eyes{o}, hands{o}, leaseOf{o}, executor.Options{Runtime: runtime{o}})
 	o.world.api.publishTo(o)
 	o.spawn(o.elect)
+	o.spawn(o.follow)
 }
 
 func (o *operator) spawn(body func(t *task)) {
@@ -112,6 +122,7 @@ func (o *operator) crash(restartAfter time.Duration) {
 		m.end()
 	}
 	o.monitors = nil
+	o.tellOfEnd()
 	o.world.after(restartAfter, func() {
 		if !o.alive {
 			o.world.note("%s starts", o.name)
@@ -290,7 +301,7 @@ func (o *operator) elect(t *task) {
 			o.world.note("%s lost its lease", o.name)
 			o.crash(o.world.between(500*time.Millisecond, 3*time.Second))
 		}
-		t.sleep(o.real(retryPeriod + o.world.between(0, retryPeriod/5)))
+		o.rest(t, o.real(retryPeriod+o.world.between(0, retryPeriod/5)-electorTick))
 	}
 }
 
@@ -304,18 +315,31 @@ func (o *operator) stand(c *candidacy) {
 	if seen != c.observed {
 		c.observed, c.observedAt = seen, o.now()
 	}
-	if c.observed.held && c.observed.holder != o.party && o.now().Sub(c.observedAt) < leaseDuration {
-		return
+	if c.observed.held && c.observed.holder != o.party {
+		o.leaseTill = time.Time{}
+		if c.observed != o.dead && o.now().Sub(c.observedAt) < leaseDuration {
+			return
+		}
 	}
-	began := o.now()
+	began, before := o.now(), c.observed
 	if !o.renew(ctx, &c.observed) {
 		return
 	}
 	c.observedAt, c.renewedAt = o.now(), o.now()
-	o.leaseTill = began.Add(leaseDuration)
+	if !began.Before(o.doubted) {
+		o.leaseTill = began.Add(leaseDuration)
+	}
 	if !o.leading {
+		o.world.stats.heirs += count(before.held && before == o.dead)
 		o.lead()
 	}
+}
+
+func count(yes bool) int {
+	if yes {
+		return 1
+	}
+	return 0
 }
 
 func (o *operator) renew(ctx context.Context, observed *lease) bool {
@@ -331,6 +355,9 @@ func (o *operator) renew(ctx context.Context, observed *lease) bool {
 	})
 	if err == nil {
 		*observed = after
+	}
+	if errors.Is(err, errConflict) {
+		o.leaseTill = time.Time{}
 	}
 	return err == nil
 }

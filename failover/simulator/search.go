@@ -195,6 +195,7 @@ func (s *Stats) add(o Stats) {
 	s.Failovers += o.Failovers
 	s.crashes += o.crashes
 	s.takeovers += o.takeovers
+	s.heirs += o.heirs
 	s.acked += o.acked
 	s.lostPlain += o.lostPlain
 	s.forced += o.forced

@@ -110,7 +110,7 @@ type world struct {
 type Stats struct {
 	Schedules, Steps, Faults           int
 	Decisions, Failovers, Handovers    int // failovers and handovers as they were begun
-	crashes, takeovers                 int // of operators
+	crashes, takeovers, heirs          int // of operators; heirs took the lease of one that was proven dead
 	acked, lostPlain, forced, discards int
 }
 
