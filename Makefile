@@ -43,6 +43,16 @@ demo: deps ## Apply a RedisHA, break it four ways under load, print what it cost
 bench: deps ## Measure the write gap of a killed master, side by side with Redis Sentinel.
 	CGO_ENABLED=0 $(GO) run ./e2e/cmd/bench
 
+# What the applications need beside Go and redis-server is installed where it can be; an application that lacks it is left out by name.
+ROUNDS ?= 3
+FAULTS ?=
+LIBS   ?= default
+LAG    ?= 0s
+
+.PHONY: clients
+clients: deps ## What client libraries notice of faults: ROUNDS=3 FAULTS=kill,delete LIBS=go-redis,ioredis LAG=1s (of Services); into dist/clients.json.
+	CGO_ENABLED=0 $(GO) run ./e2e/cmd/clients --rounds=$(ROUNDS) --faults=$(FAULTS) --libs=$(LIBS) --lag=$(LAG) $(CLIENTFLAGS)
+
 .PHONY: sandbox
 sandbox: deps ## Start a Kubernetes API with real Redis processes; prints its KUBECONFIG. Ctrl-C ends it.
 	CGO_ENABLED=0 $(GO) run ./e2e/cmd/sandbox

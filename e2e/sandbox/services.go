@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"slices"
@@ -20,7 +21,7 @@ import (
 )
 
 // serviceProxy does what kube-proxy does, in user space: it listens on the cluster IP and node port of every Service and leads each connection to
-// one of the endpoints that EndpointSlices name at that moment. Changes apply at once. Without endpoints nobody listens, so a
+// one of the endpoints that EndpointSlices name at that moment. Changes apply at once, or with a lag. Without endpoints nobody listens, so a
 // client is refused. A connection stays where it was led for as long as it lives.
 type serviceProxy struct {
 	services corelisters.ServiceLister
@@ -28,14 +29,15 @@ type serviceProxy struct {
 	faults   *faults
 	log      *slog.Logger
 	nodes    int
+	lag      time.Duration
 	wake     chan struct{}
 	ports    map[netip.AddrPort]*servicePort
 }
 
-func newServiceProxy(factory informers.SharedInformerFactory, f *faults, log *slog.Logger, nodes int) *serviceProxy {
+func newServiceProxy(factory informers.SharedInformerFactory, f *faults, log *slog.Logger, nodes int, lag time.Duration) *serviceProxy {
 	services, endpointSlices := factory.Core().V1().Services(), factory.Discovery().V1().EndpointSlices()
 	p := &serviceProxy{
-		services: services.Lister(), slices: endpointSlices.Lister(), faults: f, log: log, nodes: nodes, wake: make(chan struct{}, 1), ports: map[netip.AddrPort]*servicePort{},
+		services: services.Lister(), slices: endpointSlices.Lister(), faults: f, log: log, nodes: nodes, lag: lag, wake: make(chan struct{}, 1), ports: map[netip.AddrPort]*servicePort{},
 	}
 	for _, informer := range []cache.SharedIndexInformer{services.Informer(), endpointSlices.Informer()} {
 		_, _ = informer.AddEventHandler(wakeOn(p.wake))
@@ -52,10 +54,22 @@ func (p *serviceProxy) run(ctx context.Context) {
 			}
 			return
 		case <-p.wake:
+			p.wait(ctx)
 			if !p.reconcile(ctx) {
 				time.AfterFunc(100*time.Millisecond, func() { notify(p.wake) })
 			}
 		}
+	}
+}
+
+// wait is the time between a change and the rules. What changes meanwhile is in them, too.
+func (p *serviceProxy) wait(ctx context.Context) {
+	if p.lag <= 0 {
+		return
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(rand.N(p.lag)):
 	}
 }
 
