@@ -29,7 +29,7 @@ type serviceProxy struct {
 	faults   *faults
 	log      *slog.Logger
 	nodes    int
-	lag      time.Duration
+	lag      func(context.Context) // comes between a change and the rules
 	wake     chan struct{}
 	ports    map[netip.AddrPort]*servicePort
 }
@@ -37,7 +37,7 @@ type serviceProxy struct {
 func newServiceProxy(factory informers.SharedInformerFactory, f *faults, log *slog.Logger, nodes int, lag time.Duration) *serviceProxy {
 	services, endpointSlices := factory.Core().V1().Services(), factory.Discovery().V1().EndpointSlices()
 	p := &serviceProxy{
-		services: services.Lister(), slices: endpointSlices.Lister(), faults: f, log: log, nodes: nodes, lag: lag, wake: make(chan struct{}, 1), ports: map[netip.AddrPort]*servicePort{},
+		services: services.Lister(), slices: endpointSlices.Lister(), faults: f, log: log, nodes: nodes, lag: upTo(lag), wake: make(chan struct{}, 1), ports: map[netip.AddrPort]*servicePort{},
 	}
 	for _, informer := range []cache.SharedIndexInformer{services.Informer(), endpointSlices.Informer()} {
 		_, _ = informer.AddEventHandler(wakeOn(p.wake))
@@ -54,7 +54,7 @@ func (p *serviceProxy) run(ctx context.Context) {
 			}
 			return
 		case <-p.wake:
-			p.wait(ctx)
+			p.lag(ctx)
 			if !p.reconcile(ctx) {
 				time.AfterFunc(100*time.Millisecond, func() { notify(p.wake) })
 			}
@@ -62,14 +62,16 @@ func (p *serviceProxy) run(ctx context.Context) {
 	}
 }
 
-// wait is the time between a change and the rules. What changes meanwhile is in them, too.
-func (p *serviceProxy) wait(ctx context.Context) {
-	if p.lag <= 0 {
-		return
+// upTo waits for a random part of a time. What changes meanwhile is in the rules, too.
+func upTo(lag time.Duration) func(context.Context) {
+	if lag <= 0 {
+		return func(context.Context) {}
 	}
-	select {
-	case <-ctx.Done():
-	case <-time.After(rand.N(p.lag)):
+	return func(ctx context.Context) {
+		select {
+		case <-ctx.Done():
+		case <-time.After(rand.N(lag)):
+		}
 	}
 }
 

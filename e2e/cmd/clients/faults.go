@@ -17,8 +17,10 @@ import (
 	"github.com/redisha/redisha/e2e/sandbox"
 )
 
-// hangFor is how long a stopped master stays stopped.
-const hangFor = 15 * time.Second
+const (
+	hangFor   = 15 * time.Second // a stopped master
+	frozenFor = 30 * time.Second // a worker; shorter than Kubernetes takes to call it NotReady
+)
 
 // fault is something that happens to a master.
 type fault struct {
@@ -35,6 +37,7 @@ func faults() []fault {
 		{name: "hang", inject: hang},
 		{name: "switchover", planned: true, inject: switchOver},
 		{name: "rolling", planned: true, inject: rollOut},
+		{name: "frozen", inject: freeze},
 		{name: "operator", inject: killOperator},
 		{name: "twice", inject: killTwice},
 	}
@@ -80,6 +83,19 @@ func hang(ctx context.Context, r *round) error {
 	}
 	_ = r.signal(pod, syscall.SIGCONT) // its pod may have been replaced, which ended the hang earlier
 	return nil
+}
+
+// freeze lets the master's worker stand still.
+func freeze(ctx context.Context, r *round) error {
+	pod := &corev1.Pod{}
+	if err := r.stage.Client.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: r.before.Status.Master.Pod}, pod); err != nil {
+		return err
+	}
+	if err := r.sandbox.FreezeNode(ctx, pod.Spec.NodeName); err != nil {
+		return err
+	}
+	slept := sleep(ctx, frozenFor)
+	return errors.Join(slept, r.sandbox.ThawNode(context.WithoutCancel(ctx), pod.Spec.NodeName))
 }
 
 func switchOver(ctx context.Context, r *round) error {

@@ -100,6 +100,9 @@ func (r *round) note(left []*clients.Program) {
 			Gap: p.Record.Gap(r.at, now).Milliseconds(), Left: slices.Contains(left, p),
 			Acked: p.Record.Acked(), Errors: p.Record.Errors(),
 		}
+		if err := p.Failed(); err != nil {
+			result.Errors["the process has ended"]++
+		}
 		r.results[p.Name] = result
 		r.report.Results = append(r.report.Results, result)
 	}

@@ -16,7 +16,7 @@ loop do
     redis.set("#{prefix}:#{n}", n)
     tell("A", n)
     sleep(interval.to_i / 1000.0)
-  rescue Redis::BaseError => e
+  rescue Redis::BaseError, SystemCallError => e
     tell("E", n, " " + e.message.split.join(" "))
     sleep(0.005)
   end
