@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -25,6 +26,7 @@ type flags struct {
 	libraries string
 	lag       time.Duration
 	backOff   time.Duration
+	bounds    []string
 	timeout   time.Duration
 	json      string
 	markdown  string
@@ -39,6 +41,8 @@ func parse() flags {
 	set.StringVar(&f.libraries, "libs", "default", "which applications, by name; default, tuned and all stand for several")
 	set.DurationVar(&f.lag, "lag", 0, "how long at most a Service leads where it led before, as with the kube-proxy of a cluster that is in use")
 	set.DurationVar(&f.backOff, "restart-back-off", 100*time.Millisecond, "how long a container that has ended before waits to be started again")
+	set.StringArrayVar(&f.bounds, "bound", []string{"kill=3s/15s", "delete=3s/15s", "switchover=5s/15s"},
+		"how long an application may be without an answer, FAULT=MEDIAN/WORST; a bound of 0s is none")
 	set.DurationVar(&f.timeout, "timeout", 3*time.Hour, "end after this long and report what there is")
 	set.StringVar(&f.json, "json", "dist/clients.json", "file for the report as JSON, none when empty")
 	set.StringVar(&f.markdown, "markdown", "", "file for the report as Markdown, none when empty")
@@ -53,10 +57,10 @@ func main() {
 	if !sandbox.IsHelper() {
 		f = parse() // so that --help and mistakes need no sandbox
 		var err error
-		if libraries, err = clients.Select(f.libraries); err == nil {
-			_, err = choose(f.faults)
-		}
-		if err != nil {
+		libraries, err = clients.Select(f.libraries)
+		_, unknown := choose(f.faults)
+		_, unclear := clients.ParseBounds(f.bounds)
+		if err = errors.Join(err, unknown, unclear); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(2)
 		}
@@ -77,13 +81,12 @@ func run(f flags, libraries []clients.Library) int {
 	}
 	s := &suite{flags: f, logs: logs, libraries: libraries, progress: os.Stderr}
 	err = s.play(ctx)
-	wrong := s.conclude(os.Stdout)
-	switch {
-	case err != nil:
-		fmt.Fprintf(os.Stderr, "%s\nLogs: %s\n", err, logs)
-		return 1
-	case len(wrong) > 0:
-		fmt.Fprintf(os.Stderr, "Logs: %s\n", logs)
+	well, failed := s.conclude(os.Stdout)
+	if err = errors.Join(err, failed); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	if err != nil || !well {
+		fmt.Fprintln(os.Stderr, "Logs:", logs)
 		return 1
 	}
 	if f.logDir == "" {
