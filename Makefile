@@ -13,6 +13,9 @@ CONTROLLER_GEN := $(BIN)/controller-gen
 KUSTOMIZE      := $(BIN)/kustomize
 GOLANGCI_LINT  := $(BIN)/golangci-lint
 
+# A module of its own with code of its own.
+GOCLIENTS := e2e/clients/programs/goclients
+
 .DEFAULT_GOAL := help
 
 ##@ General
@@ -50,8 +53,8 @@ LIBS   ?= default
 LAG    ?= 0s
 
 .PHONY: clients
-clients: deps ## What client libraries notice of faults: ROUNDS=3 FAULTS=kill,delete LIBS=go-redis,ioredis LAG=1s (of Services); into dist/clients.json.
-	CGO_ENABLED=0 $(GO) run ./e2e/cmd/clients --rounds=$(ROUNDS) --faults=$(FAULTS) --libs=$(LIBS) --lag=$(LAG) $(CLIENTFLAGS)
+clients: deps ## What client libraries notice of faults; ROUNDS=3 FAULTS=kill,delete LIBS=go-redis,ioredis LAG=1s choose. Into dist/clients.json.
+	CGO_ENABLED=0 $(GO) run ./e2e/cmd/clients --rounds=$(ROUNDS) --faults=$(FAULTS) --libs=$(LIBS) --lag=$(LAG) --markdown=dist/clients.md $(CLIENTFLAGS)
 
 .PHONY: sandbox
 sandbox: deps ## Start a Kubernetes API with real Redis processes; prints its KUBECONFIG. Ctrl-C ends it.
@@ -123,10 +126,12 @@ fmt: $(GOLANGCI_LINT) ## Format the code.
 # Without cgo, vet and the linter share the build cache with the Kubernetes binaries.
 vet: ## Run go vet.
 	CGO_ENABLED=0 $(GO) vet ./...
+	cd $(GOCLIENTS) && CGO_ENABLED=0 $(GO) vet ./...
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## Run the linter: style, sizes, and who may import whom.
 	CGO_ENABLED=0 $(GOLANGCI_LINT) run --allow-parallel-runners --timeout 15m ./...
+	cd $(GOCLIENTS) && CGO_ENABLED=0 $(GOLANGCI_LINT) run --allow-parallel-runners --timeout 15m ./...
 
 .PHONY: test
 test: deps vet lint verify ## Everything: vet, lint, verify, unit, contract and integration tests with the race detector.

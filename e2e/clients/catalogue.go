@@ -49,7 +49,7 @@ func Catalogue() []Library {
 			l.Role = Writer
 		}
 		if l.Interval == 0 {
-			l.Interval = 5
+			l.Interval = 10
 		}
 		if l.program == "" {
 			l.program = l.Name
@@ -68,7 +68,7 @@ const (
 func goWriters() []Library {
 	return []Library{
 		{Name: "go-redis", Title: "go-redis", runtime: "go", module: goRedis},
-		{Name: "go-redis-16", Title: "go-redis, 16 goroutines", Lanes: 16, Interval: 20, runtime: "go", module: goRedis},
+		{Name: "go-redis-16", Title: "go-redis, 16 goroutines", Lanes: 16, Interval: 40, runtime: "go", module: goRedis},
 		{Name: "go-redis-pool1", Title: "go-redis, a pool of one", runtime: "go", module: goRedis},
 		{Name: "go-redis-noretry", Title: "go-redis, no retries", runtime: "go", module: goRedis},
 		{Name: "go-redis-pool1-bare", Title: "go-redis, a pool of one and no retries", runtime: "go", module: goRedis},
@@ -91,21 +91,21 @@ func otherWriters() []Library {
 
 func roles() []Library {
 	return []Library{
-		{Name: "go-redis-multi", Title: "go-redis, MULTI and EXEC", Interval: 10, runtime: "go", module: goRedis},
-		{Name: "go-redis-script", Title: "go-redis, a script", Interval: 10, runtime: "go", module: goRedis},
-		{Name: "go-redis-reader", Title: "go-redis, reads from replicas", Role: Reader, Replicas: true, Interval: 10, runtime: "go", module: goRedis},
-		{Name: "go-redis-blpop", Title: "go-redis, BLPOP", Role: Queue, Arrivals: true, Interval: 10, runtime: "go", module: goRedis},
-		{Name: "go-redis-subscriber", Title: "go-redis, SUBSCRIBE", Role: Subscriber, Arrivals: true, Interval: 10, runtime: "go", module: goRedis},
-		{Name: "ioredis-blpop", Title: "ioredis, BLPOP", Role: Queue, Arrivals: true, Interval: 10, runtime: "node", module: "ioredis"},
-		{Name: "ioredis-subscriber", Title: "ioredis, SUBSCRIBE", Role: Subscriber, Arrivals: true, Interval: 10, runtime: "node", module: "ioredis"},
+		{Name: "go-redis-multi", Title: "go-redis, MULTI and EXEC", Interval: 20, runtime: "go", module: goRedis},
+		{Name: "go-redis-script", Title: "go-redis, a script", Interval: 20, runtime: "go", module: goRedis},
+		{Name: "go-redis-reader", Title: "go-redis, reads from replicas", Role: Reader, Replicas: true, Interval: 20, runtime: "go", module: goRedis},
+		{Name: "go-redis-blpop", Title: "go-redis, BLPOP", Role: Queue, Arrivals: true, Interval: 20, runtime: "go", module: goRedis},
+		{Name: "go-redis-subscriber", Title: "go-redis, SUBSCRIBE", Role: Subscriber, Arrivals: true, Interval: 20, runtime: "go", module: goRedis},
+		{Name: "ioredis-blpop", Title: "ioredis, BLPOP", Role: Queue, Arrivals: true, Interval: 20, runtime: "node", module: "ioredis"},
+		{Name: "ioredis-subscriber", Title: "ioredis, SUBSCRIBE", Role: Subscriber, Arrivals: true, Interval: 20, runtime: "node", module: "ioredis"},
 	}
 }
 
 func applications() []Library {
 	return []Library{
 		// Its server looks once a second for jobs when it has run out of them, so what counts is that jobs are accepted.
-		{Name: "asynq", Title: "asynq, a job queue in Go", Role: Queue, Interval: 25, runtime: "go", module: asynq},
-		{Name: "bullmq", Title: "BullMQ, a job queue in Node", Role: Queue, Arrivals: true, Interval: 25, runtime: "node", module: "bullmq"},
+		{Name: "asynq", Title: "asynq, a job queue in Go", Role: Queue, Interval: 50, runtime: "go", module: asynq},
+		{Name: "bullmq", Title: "BullMQ, a job queue in Node", Role: Queue, Arrivals: true, Interval: 50, runtime: "node", module: "bullmq"},
 	}
 }
 

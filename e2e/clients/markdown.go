@@ -11,12 +11,10 @@ import (
 
 // Markdown is the report as a page has it: a line for each application, a column for each fault, and what each saw of errors.
 func (r *Report) Markdown() string {
-	var faults, names []string
+	faults := r.faults()
+	var names []string
 	rows := map[string]Row{}
 	for _, row := range r.Rows() {
-		if !slices.Contains(faults, row.Fault) {
-			faults = append(faults, row.Fault)
-		}
 		if !slices.Contains(names, row.Library) {
 			names = append(names, row.Library)
 		}
@@ -25,6 +23,12 @@ func (r *Report) Markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\n", r.Setting)
 	fmt.Fprintf(&b, "| | %s |\n|---|%s\n", strings.Join(faults, " | "), strings.Repeat("--:|", len(faults)))
+	cells := []string{"*the new master is published*"}
+	for _, fault := range faults {
+		median, worst, _ := r.published(fault)
+		cells = append(cells, fmt.Sprintf("*%d / %d*", median, worst))
+	}
+	fmt.Fprintf(&b, "| %s |\n", strings.Join(cells, " | "))
 	for _, name := range names {
 		cells := []string{r.title(name)}
 		for _, fault := range faults {

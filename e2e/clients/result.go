@@ -28,10 +28,21 @@ type Result struct {
 	Errors map[string]int64 `json:"errors,omitempty"`
 }
 
+// Round is what the operator did about one fault.
+type Round struct {
+	Fault  string `json:"fault"`
+	Number int    `json:"round"`
+	// Published is how long after the fault the Service was told to lead to the new master, in milliseconds: of what applications
+	// notice, that is the operator's part. Cause is why.
+	Published int64  `json:"publishedMs"`
+	Cause     string `json:"cause"`
+}
+
 // Report is all that came of a run.
 type Report struct {
 	Setting   string    `json:"setting"`
 	Libraries []Used    `json:"libraries"`
+	Rounds    []Round   `json:"rounds"`
 	Results   []*Result `json:"results"`
 }
 
@@ -91,12 +102,39 @@ func (r *Report) JSON() ([]byte, error) { return json.MarshalIndent(r, "", " ") 
 // Text is the report for people, in columns.
 func (r *Report) Text() string {
 	lines := [][]string{{"fault", "library", "no answer: p50", "worst", "left behind", "lost / acknowledged", "errors"}}
+	for _, fault := range r.faults() {
+		if median, worst, known := r.published(fault); known {
+			lines = append(lines, []string{fault, "(published)", fmt.Sprintf("%d ms", median), fmt.Sprintf("%d ms", worst)})
+		}
+	}
 	for _, row := range r.Rows() {
 		lines = append(lines, []string{
 			row.Fault, row.Library, milliseconds(row.Median), milliseconds(row.Worst), row.leftBehind(), row.losses(), row.firstErrors(3),
 		})
 	}
 	return checks.Aligned(lines) + "\n" + strings.Join(r.leftOut(), "\n")
+}
+
+// published are the median and the worst of the times until the last master of a fault was published.
+func (r *Report) published(fault string) (median, worst int64, known bool) {
+	var times []int64
+	for _, round := range r.Rounds {
+		if round.Fault == fault {
+			times = append(times, round.Published)
+		}
+	}
+	return checks.MedianAndWorst(times)
+}
+
+// faults are those that were played, in their order.
+func (r *Report) faults() []string {
+	var names []string
+	for _, result := range r.Results {
+		if !slices.Contains(names, result.Fault) {
+			names = append(names, result.Fault)
+		}
+	}
+	return names
 }
 
 func (r *Report) leftOut() []string {

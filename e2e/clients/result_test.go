@@ -14,6 +14,7 @@ func someReport() *Report {
 			{Name: "redigo", Title: "redigo, its pool", Version: "v1.9.3"},
 			{Name: "jedis", Title: "Jedis (Java)", Lacking: "no Java"},
 		},
+		Rounds: []Round{{Fault: "kill", Published: 90}, {Fault: "kill", Published: 80}, {Fault: "kill", Published: 85}, {Fault: "delete", Published: 40}},
 		Results: []*Result{
 			{Fault: "kill", Library: "redigo", Gap: 300, Acked: 100, Lost: 1, Errors: map[string]int64{"EOF": 1}},
 			{Fault: "kill", Library: "redigo", Gap: 200, Acked: 100},
@@ -41,6 +42,7 @@ func TestThePageHasALineForEachApplicationAndAColumnForEachFault(t *testing.T) {
 	page := someReport().Markdown()
 	for _, want := range []string{
 		"| | kill | delete |\n|---|--:|--:|\n",
+		"| *the new master is published* | *85 / 90* | *40 / 40* |\n",
 		"| redigo, its pool v1.9.3 | 300 / 9000, **left 1 of 3**, 1 lost | 150 / 150 |\n",
 		"| redigo | READONLY; EOF |\n",
 		"jedis was left out: no Java",

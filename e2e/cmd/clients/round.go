@@ -32,6 +32,8 @@ type round struct {
 	before  *v1alpha1.RedisHA // when all was well
 	at      time.Time         // when the fault happened
 	results map[string]*clients.Result
+	// failover is how the last master came to be, nil when nothing tells.
+	failover *clients.Round
 }
 
 func (s *suite) playRound(ctx context.Context, f fault, number int) error {
@@ -62,6 +64,7 @@ func (s *suite) playRound(ctx context.Context, f fault, number int) error {
 	if err != nil {
 		return err
 	}
+	r.noteFailover(rha)
 	left := r.watch(ctx, over, time.Now())
 	r.note(left)
 	if err := r.lookUp(ctx, rha); err != nil {
@@ -108,6 +111,23 @@ func (r *round) note(left []*clients.Program) {
 	}
 }
 
+// noteFailover notes when the master that there is now was published.
+func (r *round) noteFailover(rha *v1alpha1.RedisHA) {
+	for _, entry := range rha.Status.History {
+		if entry.Epoch != rha.Status.Master.Epoch || entry.Epoch == r.before.Status.Master.Epoch {
+			continue
+		}
+		for _, step := range entry.Steps {
+			if step.Name == "published" {
+				r.failover = &clients.Round{
+					Fault: r.fault.name, Number: r.number, Published: step.At.Sub(r.at).Milliseconds(), Cause: entry.Cause,
+				}
+				r.report.Rounds = append(r.report.Rounds, *r.failover)
+			}
+		}
+	}
+}
+
 func (r *round) lookUp(ctx context.Context, rha *v1alpha1.RedisHA) error {
 	master := r.master(rha)
 	defer master.Close()
@@ -136,7 +156,10 @@ func (r *round) tell() {
 		}
 		lost += result.Lost
 	}
-	text := fmt.Sprintf("%s, round %d: at most %d ms (%s), %d lost", r.fault.name, r.number, worst.Gap, worst.Library, lost)
+	text := fmt.Sprintf("%s, round %d: no answer for at most %d ms (%s), %d lost", r.fault.name, r.number, worst.Gap, worst.Library, lost)
+	if r.failover != nil {
+		text += fmt.Sprintf(", master published after %d ms (%s)", r.failover.Published, r.failover.Cause)
+	}
 	if len(left) > 0 {
 		text += "; left behind: " + strings.Join(left, ", ")
 	}
