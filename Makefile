@@ -51,10 +51,11 @@ ROUNDS ?= 3
 FAULTS ?=
 LIBS   ?= default
 LAG    ?= 0s
+PAGE   ?= dist/clients.md
 
 .PHONY: clients
 clients: deps ## What client libraries notice of faults; ROUNDS=3 FAULTS=kill,delete LIBS=go-redis,ioredis LAG=1s choose. Into dist/clients.json.
-	CGO_ENABLED=0 $(GO) run ./e2e/cmd/clients --rounds=$(ROUNDS) --faults=$(FAULTS) --libs=$(LIBS) --lag=$(LAG) --markdown=dist/clients.md $(CLIENTFLAGS)
+	CGO_ENABLED=0 $(GO) run ./e2e/cmd/clients --rounds=$(ROUNDS) --faults=$(FAULTS) --libs=$(LIBS) --lag=$(LAG) --markdown=$(PAGE) $(CLIENTFLAGS)
 
 .PHONY: sandbox
 sandbox: deps ## Start a Kubernetes API with real Redis processes; prints its KUBECONFIG. Ctrl-C ends it.

@@ -135,3 +135,14 @@ func (r *Report) Wrong(bounds map[string]Bound) []string {
 	}
 	return wrong
 }
+
+// Insert returns a page with a text in the place of what is between the comments "clients: NAME" and "end of NAME".
+func Insert(page, name, text string) (string, error) {
+	from, to := fmt.Sprintf("<!-- clients: %s -->\n", name), fmt.Sprintf("<!-- end of %s -->", name)
+	before, rest, found := strings.Cut(page, from)
+	_, after, ended := strings.Cut(rest, to)
+	if !found || !ended {
+		return "", fmt.Errorf("the page has no place between %q and %q", strings.TrimSpace(from), to)
+	}
+	return before + from + text + to + after, nil
+}

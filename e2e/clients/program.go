@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -19,10 +20,27 @@ type Place struct{ Host, Port, Password string }
 // Launch prepares a process, in whatever network it is to run.
 type Launch func(ctx context.Context, path string, args ...string) *exec.Cmd
 
-// Program is an application that runs as a process here.
-type Program struct {
+// Application is a library at work, wherever it runs, and what it has told.
+type Application struct {
 	Library
 	Record *Record
+	// Prefix begins all that it has in Redis; no other application has the same.
+	Prefix string
+}
+
+// NewApplication returns an application that has told nothing yet.
+func NewApplication(l Library, prefix string) Application {
+	return Application{Library: l, Record: NewRecord(l), Prefix: prefix}
+}
+
+// arguments are what its program is told.
+func (a *Application) arguments(place Place, start int64) []string {
+	return []string{place.Host, place.Port, a.Prefix, strconv.Itoa(a.Interval), strconv.FormatInt(start, 10)}
+}
+
+// Program is an application that runs as a process here.
+type Program struct {
+	Application
 
 	place  Place
 	launch Launch
@@ -34,14 +52,13 @@ type Program struct {
 
 // Run starts an application and returns at once. What it prints beside the protocol goes to the log.
 func Run(ctx context.Context, l Library, how Provided, place Place, launch Launch, log io.Writer) (*Program, error) {
-	p := &Program{Library: l, Record: NewRecord(l), place: place, launch: launch, how: how, log: log}
+	p := &Program{Application: NewApplication(l, "clients-"+l.Name), place: place, launch: launch, how: how, log: log}
 	return p, p.begin(ctx, 0)
 }
 
 func (p *Program) begin(ctx context.Context, start int64) error {
-	args := append(p.how.Argv[1:len(p.how.Argv):len(p.how.Argv)],
-		p.place.Host, p.place.Port, p.prefix(), strconv.Itoa(p.Interval), strconv.FormatInt(start, 10))
-	p.cmd = p.launch(ctx, p.how.Argv[0], args...)
+	args := slices.Concat(p.how.Argv, p.arguments(p.place, start))
+	p.cmd = p.launch(ctx, args[0], args[1:]...)
 	p.cmd.Env = append(append(os.Environ(), p.how.Env...), "REDIS_PASSWORD="+p.place.Password)
 	p.cmd.Stderr = p.log
 	out, err := p.cmd.StdoutPipe()
@@ -96,6 +113,3 @@ func (p *Program) End() {
 	_ = p.cmd.Process.Kill()
 	<-p.ended
 }
-
-// prefix begins all that the application has in Redis.
-func (p *Program) prefix() string { return "clients-" + p.Name }

@@ -78,8 +78,8 @@ func TestAnAcceptedJobIsOutstandingUntilItHasRun(t *testing.T) {
 	if got := slices.Sorted(maps.Keys(r.Accepted())); !slices.Equal(got, []int64{0, 3}) {
 		t.Errorf("outstanding are %v", got)
 	}
-	p := &Program{Library: Library{Role: Queue}, Record: r}
-	if n := p.Outstanding(1000, 1030); n != 1 {
+	a := &Application{Library: Library{Role: Queue}, Record: r}
+	if n := a.Outstanding(1000, 1030); n != 1 {
 		t.Errorf("%d of those accepted in the first 30 ms are outstanding, want 1", n)
 	}
 }

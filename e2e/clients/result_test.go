@@ -92,3 +92,17 @@ func TestWhatMustNotBeIsWrong(t *testing.T) {
 		}
 	}
 }
+
+func TestATableGoesIntoItsPlaceOnThePage(t *testing.T) {
+	page := "# Title\n<!-- clients: quiet -->\nold\n<!-- end of quiet -->\nmiddle\n<!-- clients: busy -->\n<!-- end of busy -->\n"
+	got, err := Insert(page, "quiet", "new\n")
+	if want := strings.Replace(page, "old", "new", 1); err != nil || got != want {
+		t.Errorf("%q, %v", got, err)
+	}
+	if again, err := Insert(got, "busy", "other\n"); err != nil || !strings.Contains(again, "<!-- clients: busy -->\nother\n<!-- end of busy -->\n") {
+		t.Errorf("%q, %v", again, err)
+	}
+	if _, err := Insert(page, "windy", "new\n"); err == nil {
+		t.Error("a place that is not there was found")
+	}
+}

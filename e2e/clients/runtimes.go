@@ -107,12 +107,21 @@ func script(folder, interpreter, extension string, version ...string) func(conte
 	}
 }
 
-// goPrograms builds all applications in Go as one command.
-func goPrograms(ctx context.Context, m *machine) (installed, error) {
+// GoPrograms builds all applications in Go as one static command and returns its path. Its first argument is one of them.
+func GoPrograms(ctx context.Context, progress io.Writer) (string, error) {
 	module := gobuild.Module{Dir: "e2e/clients/programs/goclients", Key: "goclients", Title: "the applications in Go"}
-	dir, err := module.Provide(ctx, m.progress, gobuild.Command{
-		Name: "goclients", Package: "github.com/redisha/redisha/e2e/clients/programs/goclients",
-	})
+	const name = "goclients"
+	dir, err := module.Provide(ctx, progress, gobuild.Command{Name: name, Package: "github.com/redisha/redisha/e2e/clients/programs/goclients"})
+	return filepath.Join(dir, name), err
+}
+
+// InGo are the arguments of GoPrograms' command for an application in Go.
+func (a *Application) InGo(place Place) ([]string, bool) {
+	return append([]string{a.program}, a.arguments(place, 0)...), a.runtime == "go"
+}
+
+func goPrograms(ctx context.Context, m *machine) (installed, error) {
+	command, err := GoPrograms(ctx, m.progress)
 	if err != nil {
 		return installed{}, err
 	}
@@ -127,7 +136,7 @@ func goPrograms(ctx context.Context, m *machine) (installed, error) {
 		}
 	}
 	return installed{versions: versions, command: func(program string) []string {
-		return []string{filepath.Join(dir, "goclients"), program}
+		return []string{command, program}
 	}}, nil
 }
 

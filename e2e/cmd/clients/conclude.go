@@ -32,7 +32,7 @@ func (s *suite) conclude(out io.Writer) (bool, error) {
 		fmt.Fprintln(out, "WRONG:", sentence)
 	}
 	text, err := s.report.JSON()
-	return len(wrong) == 0, errors.Join(err, save(s.json, string(text)+"\n"), save(s.markdown, s.report.Markdown()))
+	return len(wrong) == 0, errors.Join(err, save(s.json, string(text)+"\n"), saveTable(s.markdown, s.report.Markdown()))
 }
 
 // setting says where and how the numbers were taken.
@@ -50,6 +50,21 @@ func tree() string {
 		return "of an unknown commit"
 	}
 	return strings.TrimSpace(string(text))
+}
+
+// saveTable writes a file, or with PAGE#NAME the place of that name on a page.
+func saveTable(path, text string) error {
+	path, name, found := strings.Cut(path, "#")
+	if found {
+		page, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if text, err = clients.Insert(string(page), name, text); err != nil {
+			return err
+		}
+	}
+	return save(path, text)
 }
 
 // save writes a file, and its folder when that is missing. Without a path it does nothing.

@@ -162,13 +162,29 @@ func (s *suite) settled(ctx context.Context) (*v1alpha1.RedisHA, error) {
 	return s.stage.WaitSettled(ctx, key, nil)
 }
 
+// store is the master's Redis.
+type store struct{ *redis.Client }
+
+// Get reads keys.
+func (s store) Get(ctx context.Context, keys []string) ([]string, error) {
+	found, err := s.MGet(ctx, keys...).Result()
+	values := make([]string, len(found))
+	for i := range found {
+		values[i], _ = found[i].(string)
+	}
+	return values, err
+}
+
+// Delete deletes keys.
+func (s store) Delete(ctx context.Context, keys []string) error { return s.Unlink(ctx, keys...).Err() }
+
 // master connects to the master's pod.
-func (s *suite) master(rha *v1alpha1.RedisHA) *redis.Client {
-	return redis.NewClient(&redis.Options{
+func (s *suite) master(rha *v1alpha1.RedisHA) store {
+	return store{redis.NewClient(&redis.Options{
 		Addr:     net.JoinHostPort(rha.Status.Master.IP, strconv.Itoa(int(resources.RedisPort))),
 		Password: s.password, Dialer: s.stage.Clients.DialContext, DisableIdentity: true, ReadTimeout: 10 * time.Second,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
-	})
+	})}
 }
 
 func (s *suite) end() {
