@@ -88,6 +88,11 @@ e2e-compare: COUNT = 3
 e2e-compare: e2e-up ## The same client and faults side by side with Redis Sentinel, COUNT=3 times over (20 minutes); prints ratios.
 	$(call suite,compare)
 
+.PHONY: e2e-clients
+e2e-clients: COUNT = 3
+e2e-clients: e2e-up ## What client libraries on every worker notice of faults, COUNT=3 times over, in a quiet cluster and in a busy one.
+	$(call suite,clients)
+
 .PHONY: e2e-up
 e2e-up: kind-up
 	@$(MAKE) --no-print-directory build-installer IMG=$(E2E_IMG) INSTALLER=$(INSTALLED)

@@ -113,8 +113,8 @@ func tuned() []Library {
 	return []Library{
 		{Name: "go-redis-tuned", Title: "go-redis, timeouts of 500 ms", runtime: "go", module: goRedis},
 		{Name: "redigo-tuned", Title: "redigo, timeouts of 500 ms", runtime: "go", module: redigo},
-		{Name: "ioredis-tuned", Title: "ioredis, timeouts of 500 ms, reconnectOnError", runtime: "node", module: "ioredis", program: "ioredis", tuned: true},
-		{Name: "node-redis-tuned", Title: "redis (Node), timeouts of 500 ms", runtime: "node", module: "redis", program: "node-redis", tuned: true},
+		{Name: "ioredis-tuned", Title: "ioredis, socketTimeout 500 ms, reconnectOnError", runtime: "node", module: "ioredis", program: "ioredis", tuned: true},
+		{Name: "node-redis-tuned", Title: "redis (Node), socketTimeout 500 ms, reconnectStrategy", runtime: "node", module: "redis", program: "node-redis", tuned: true},
 		{Name: "redis-py-tuned", Title: "redis-py, timeouts of 500 ms", runtime: "python", program: "redis-py", tuned: true},
 		{Name: "phpredis-tuned", Title: "phpredis, timeouts of 500 ms", runtime: "php", program: "phpredis", tuned: true},
 		{Name: "redis-rb-tuned", Title: "redis-rb, timeouts of 500 ms", runtime: "ruby", program: "redis-rb", tuned: true},

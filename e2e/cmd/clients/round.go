@@ -157,7 +157,9 @@ func (r *round) tell() {
 		lost += result.Lost
 	}
 	text := fmt.Sprintf("%s, round %d: no answer for at most %d ms (%s), %d lost", r.fault.name, r.number, worst.Gap, worst.Library, lost)
-	if r.failover != nil {
+	if r.failover == nil {
+		text += ", the master is the same"
+	} else {
 		text += fmt.Sprintf(", master published after %d ms (%s)", r.failover.Published, r.failover.Cause)
 	}
 	if len(left) > 0 {
