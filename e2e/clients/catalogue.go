@@ -93,11 +93,20 @@ func roles() []Library {
 	return []Library{
 		{Name: "go-redis-multi", Title: "go-redis, MULTI and EXEC", Interval: 20, runtime: "go", module: goRedis},
 		{Name: "go-redis-script", Title: "go-redis, a script", Interval: 20, runtime: "go", module: goRedis},
-		{Name: "go-redis-reader", Title: "go-redis, reads from replicas", Role: Reader, Replicas: true, Interval: 20, runtime: "go", module: goRedis},
+		{
+			Name: "go-redis-reader", Title: "go-redis, reads from replicas", Role: Reader, Replicas: true, Interval: 20,
+			runtime: "go", module: goRedis,
+		},
 		{Name: "go-redis-blpop", Title: "go-redis, BLPOP", Role: Queue, Arrivals: true, Interval: 20, runtime: "go", module: goRedis},
-		{Name: "go-redis-subscriber", Title: "go-redis, SUBSCRIBE", Role: Subscriber, Arrivals: true, Interval: 20, runtime: "go", module: goRedis},
+		{
+			Name: "go-redis-subscriber", Title: "go-redis, SUBSCRIBE", Role: Subscriber, Arrivals: true, Interval: 20,
+			runtime: "go", module: goRedis,
+		},
 		{Name: "ioredis-blpop", Title: "ioredis, BLPOP", Role: Queue, Arrivals: true, Interval: 20, runtime: "node", module: "ioredis"},
-		{Name: "ioredis-subscriber", Title: "ioredis, SUBSCRIBE", Role: Subscriber, Arrivals: true, Interval: 20, runtime: "node", module: "ioredis"},
+		{
+			Name: "ioredis-subscriber", Title: "ioredis, SUBSCRIBE", Role: Subscriber, Arrivals: true, Interval: 20,
+			runtime: "node", module: "ioredis",
+		},
 	}
 }
 
@@ -105,7 +114,10 @@ func applications() []Library {
 	return []Library{
 		// Its server looks once a second for jobs when it has run out of them, so what counts is that jobs are accepted.
 		{Name: "asynq", Title: "asynq, a job queue in Go", Role: Queue, Interval: 50, runtime: "go", module: asynq},
-		{Name: "bullmq", Title: "BullMQ, a job queue in Node", Role: Queue, Arrivals: true, Interval: 50, runtime: "node", module: "bullmq"},
+		{
+			Name: "bullmq", Title: "BullMQ, a job queue in Node", Role: Queue, Arrivals: true, Interval: 50,
+			runtime: "node", module: "bullmq",
+		},
 	}
 }
 
@@ -113,8 +125,14 @@ func tuned() []Library {
 	return []Library{
 		{Name: "go-redis-tuned", Title: "go-redis, timeouts of 500 ms", runtime: "go", module: goRedis},
 		{Name: "redigo-tuned", Title: "redigo, timeouts of 500 ms", runtime: "go", module: redigo},
-		{Name: "ioredis-tuned", Title: "ioredis, socketTimeout 500 ms, reconnectOnError", runtime: "node", module: "ioredis", program: "ioredis", tuned: true},
-		{Name: "node-redis-tuned", Title: "redis (Node), socketTimeout 500 ms, reconnectStrategy", runtime: "node", module: "redis", program: "node-redis", tuned: true},
+		{
+			Name: "ioredis-tuned", Title: "ioredis, socketTimeout 500 ms, reconnectOnError",
+			runtime: "node", module: "ioredis", program: "ioredis", tuned: true,
+		},
+		{
+			Name: "node-redis-tuned", Title: "redis (Node), socketTimeout 500 ms, reconnectStrategy",
+			runtime: "node", module: "redis", program: "node-redis", tuned: true,
+		},
 		{Name: "redis-py-tuned", Title: "redis-py, timeouts of 500 ms", runtime: "python", program: "redis-py", tuned: true},
 		{Name: "phpredis-tuned", Title: "phpredis, timeouts of 500 ms", runtime: "php", program: "phpredis", tuned: true},
 		{Name: "redis-rb-tuned", Title: "redis-rb, timeouts of 500 ms", runtime: "ruby", program: "redis-rb", tuned: true},

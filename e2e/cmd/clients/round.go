@@ -20,7 +20,7 @@ const (
 	// silence is how long before the end of a round one that is left behind has had no answer.
 	silence = 3 * time.Second
 	// drained is how long jobs may take that were accepted: asynq looks after half a minute whether one was given up.
-	drained = 3 * time.Minute
+	drained = 2 * time.Minute
 )
 
 // round is one fault while it is played.
