@@ -13,6 +13,9 @@ CONTROLLER_GEN := $(BIN)/controller-gen
 KUSTOMIZE      := $(BIN)/kustomize
 GOLANGCI_LINT  := $(BIN)/golangci-lint
 
+# A module of its own with code of its own.
+GOCLIENTS := e2e/clients/programs/goclients
+
 .DEFAULT_GOAL := help
 
 ##@ General
@@ -42,6 +45,17 @@ demo: deps ## Apply a RedisHA, break it four ways under load, print what it cost
 .PHONY: bench
 bench: deps ## Measure the write gap of a killed master, side by side with Redis Sentinel.
 	CGO_ENABLED=0 $(GO) run ./e2e/cmd/bench
+
+# What the applications need beside Go and redis-server is installed where it can be; an application that lacks it is left out by name.
+ROUNDS ?= 3
+FAULTS ?=
+LIBS   ?= default
+LAG    ?= 0s
+PAGE   ?= dist/clients.md
+
+.PHONY: clients
+clients: deps ## What client libraries notice of faults; ROUNDS=3 FAULTS=kill,delete LIBS=go-redis,ioredis LAG=1s choose. Into dist/clients.json.
+	CGO_ENABLED=0 $(GO) run ./e2e/cmd/clients --rounds=$(ROUNDS) --faults=$(FAULTS) --libs=$(LIBS) --lag=$(LAG) --markdown=$(PAGE) $(CLIENTFLAGS)
 
 .PHONY: sandbox
 sandbox: deps ## Start a Kubernetes API with real Redis processes; prints its KUBECONFIG. Ctrl-C ends it.
@@ -73,6 +87,11 @@ e2e-chaos: e2e-up ## The scenarios that are not in make e2e: frozen workers, par
 e2e-compare: COUNT = 3
 e2e-compare: e2e-up ## The same client and faults side by side with Redis Sentinel, COUNT=3 times over (20 minutes); prints ratios.
 	$(call suite,compare)
+
+.PHONY: e2e-clients
+e2e-clients: COUNT = 3
+e2e-clients: e2e-up ## What client libraries on every worker notice of faults, COUNT=3 times over, in a quiet cluster and in a busy one.
+	$(call suite,clients)
 
 .PHONY: e2e-up
 e2e-up: kind-up
@@ -113,10 +132,12 @@ fmt: $(GOLANGCI_LINT) ## Format the code.
 # Without cgo, vet and the linter share the build cache with the Kubernetes binaries.
 vet: ## Run go vet.
 	CGO_ENABLED=0 $(GO) vet ./...
+	cd $(GOCLIENTS) && CGO_ENABLED=0 $(GO) vet ./...
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## Run the linter: style, sizes, and who may import whom.
 	CGO_ENABLED=0 $(GOLANGCI_LINT) run --allow-parallel-runners --timeout 15m ./...
+	cd $(GOCLIENTS) && CGO_ENABLED=0 $(GOLANGCI_LINT) run --allow-parallel-runners --timeout 15m ./...
 
 .PHONY: test
 test: deps vet lint verify ## Everything: vet, lint, verify, unit, contract and integration tests with the race detector.

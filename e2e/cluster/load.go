@@ -71,3 +71,15 @@ func (c *Cluster) LoadBinary(ctx context.Context, progress io.Writer, image, pkg
 		return c.Load(ctx, archive)
 	})
 }
+
+// LoadProgram has a static binary of this machine on all nodes, as an image that holds nothing else, in the same way as LoadBinary.
+func (c *Cluster) LoadProgram(ctx context.Context, progress io.Writer, image, binary string) error {
+	b := newBuilder(newSteps(progress), c.dir)
+	return b.log.step("image "+image, func() error {
+		archive, err := b.binary(image, binary, "/"+filepath.Base(binary), "65532:65532")
+		if err != nil {
+			return err
+		}
+		return c.Load(ctx, archive)
+	})
+}

@@ -36,6 +36,7 @@ type container struct {
 func (c *container) loop(ctx context.Context) {
 	defer c.update(func() { c.over = true })
 	for ctx.Err() == nil {
+		c.w.thawed(ctx)
 		p, err := c.start()
 		if err != nil {
 			if !c.backOff(ctx, time.Now(), err) {

@@ -47,6 +47,8 @@
 //	func (*Sandbox) SignalContainer(namespace, pod, container string, signal syscall.Signal) error // its first process
 //	func (*Sandbox) FailNode(ctx context.Context, name string) error  // a power cut
 //	func (*Sandbox) RecoverNode(ctx context.Context, name string) error
+//	func (*Sandbox) FreezeNode(ctx context.Context, name string) error // a machine that is paused
+//	func (*Sandbox) ThawNode(ctx context.Context, name string) error
 //	func (*Sandbox) Exec(ctx context.Context, namespace, pod, container string, command ...string) (string, error)
 //	func (*Sandbox) PodAddr(namespace, pod string) (netip.Addr, error)
 //	func (*Sandbox) PodLogPath(namespace, pod, container string) (string, error)

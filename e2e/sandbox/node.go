@@ -56,13 +56,9 @@ func (r *runner) failNode(name string) ([]*worker, []netip.Addr, error) {
 	if _, failed := r.failed[name]; failed {
 		return nil, nil, fmt.Errorf("node %s has failed already", name)
 	}
-	var workers []*worker
+	workers := r.workersOn(name)
 	addresses := []netip.Addr{}
-	for _, w := range r.workers {
-		if w.latest().Spec.NodeName != name {
-			continue
-		}
-		workers = append(workers, w)
+	for _, w := range workers {
 		if addr, err := netip.ParseAddr(w.addr()); err == nil {
 			addresses = append(addresses, addr)
 		}
@@ -72,14 +68,7 @@ func (r *runner) failNode(name string) ([]*worker, []netip.Addr, error) {
 }
 
 func (r *runner) isEmpty(node string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, w := range r.workers {
-		if w.latest().Spec.NodeName == node {
-			return false
-		}
-	}
-	return true
+	return len(r.on(node)) == 0
 }
 
 // recoverNode lets the node's pods begin again and returns the addresses that they had.

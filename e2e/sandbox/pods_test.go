@@ -1,10 +1,12 @@
 package sandbox_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -14,6 +16,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 
 	"github.com/redisha/redisha/e2e/sandbox"
 )
@@ -282,4 +285,52 @@ func TestFailedNodeIsSilentAndItsPodsComeBackWithIt(t *testing.T) {
 	if _, err := shared.Exec(within(t), namespace, "unlucky", "redis", "ls", "/scratch/kept"); err != nil {
 		t.Errorf("emptyDir did not survive the reboot: %v", err)
 	}
+}
+
+func TestAFrozenNodeStandsStillAndGoesOnWhereItWas(t *testing.T) {
+	namespace := newNamespace(t)
+	apply(t, namespace, redisPod("frozen"))
+	before := ready(t, namespace, "frozen")
+	host := newHost(t)
+	conn, err := dial(t, host, before.Status.PodIP+":6379", 5*time.Second)
+	check(t, err)
+	if got, err := say(conn, "PING", 5*time.Second); got != "+PONG" {
+		t.Fatalf("PING: %q, %v", got, err)
+	}
+
+	node := before.Spec.NodeName
+	freeze := func() (thaw func()) {
+		check(t, shared.FreezeNode(within(t), node))
+		thaw = sync.OnceFunc(func() { check(t, shared.ThawNode(context.Background(), node)) })
+		t.Cleanup(thaw)
+		return thaw
+	}
+	thaw := freeze()
+	if err := shared.FreezeNode(within(t), node); err == nil {
+		t.Error("a frozen node was frozen")
+	}
+	if got, err := say(conn, "PING", 700*time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("PING to a frozen node: %q, %v; want silence", got, err)
+	}
+	thaw()
+	check(t, conn.SetDeadline(time.Now().Add(5*time.Second)))
+	if got, err := bufio.NewReader(conn).ReadString('\n'); got != "+PONG\r\n" {
+		t.Errorf("the answer to a PING from before the thaw: %q, %v", got, err)
+	}
+
+	thaw = freeze()
+	taken, err := dial(t, host, before.Status.PodIP+":6379", 5*time.Second)
+	check(t, err)
+	check(t, client.CoreV1().Pods(namespace).Delete(within(t), "frozen", metav1.DeleteOptions{GracePeriodSeconds: ptr.To(int64(1))}))
+	if got, err := say(taken, "PING", 2*time.Second); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("PING after the grace period: %q, %v; want silence, for nothing on a frozen node ends", got, err)
+	}
+	if _, err := client.CoreV1().Pods(namespace).Get(within(t), "frozen", metav1.GetOptions{}); err != nil {
+		t.Errorf("the pod of a frozen node: %v", err)
+	}
+	thaw()
+	check(t, sandbox.WaitFor(within(t), "the pod to go", func(ctx context.Context) (bool, error) {
+		_, err := client.CoreV1().Pods(namespace).Get(ctx, "frozen", metav1.GetOptions{})
+		return apierrors.IsNotFound(err), nil
+	}))
 }

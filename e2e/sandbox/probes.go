@@ -114,7 +114,10 @@ func (c *container) each(ctx context.Context, probe *corev1.Probe, f func() bool
 	}
 	ticker := time.NewTicker(time.Duration(max(probe.PeriodSeconds, 1)) * time.Second)
 	defer ticker.Stop()
-	for f() {
+	for {
+		if c.w.thawed(ctx); ctx.Err() != nil || !f() {
+			return
+		}
 		select {
 		case <-ctx.Done():
 			return

@@ -36,14 +36,15 @@ type runner struct {
 	ctx     context.Context // of the workers; set by run
 	early   []*corev1.Pod   // seen before run
 	workers map[types.UID]*worker
-	failed  map[string][]netip.Addr // nodes, and the addresses that were cut off with them
+	failed  map[string][]netip.Addr  // nodes, and the addresses that were cut off with them
+	frozen  map[string]chan struct{} // nodes that stand still, and what is closed when they go on
 	done    sync.WaitGroup
 }
 
 func newRunner(s *Sandbox, client kubernetes.Interface, events record.EventRecorder, factory informers.SharedInformerFactory) *runner {
 	core := factory.Core().V1()
 	r := &runner{
-		sandbox: s, client: client, events: events, dir: filepath.Join(s.dir, "pods"), workers: map[types.UID]*worker{}, failed: map[string][]netip.Addr{},
+		sandbox: s, client: client, events: events, dir: filepath.Join(s.dir, "pods"), workers: map[types.UID]*worker{}, failed: map[string][]netip.Addr{}, frozen: map[string]chan struct{}{},
 		backOff: flowcontrol.NewBackOff(s.options.RestartBackOff, s.options.RestartBackOffMax),
 		pods:    core.Pods().Lister(), configMaps: core.ConfigMaps().Lister(), secrets: core.Secrets().Lister(),
 		claims: core.PersistentVolumeClaims().Lister(), volumes: core.PersistentVolumes().Lister(),

@@ -31,6 +31,10 @@ type Options struct {
 	// RestartBackOff is how long a container that ended twice in a row waits, doubling up to RestartBackOffMax; the kubelet's
 	// 10 s and 5 min when zero. As in a kubelet the first restart is immediate.
 	RestartBackOff, RestartBackOffMax time.Duration
+	// ServiceLag is how long at most Services lead where they led before an EndpointSlice changed, each time another part of it at
+	// random. A kube-proxy applies a change at once if it did nothing for a second, and waits up to a second and more where
+	// endpoints change all the time. Nothing when zero.
+	ServiceLag time.Duration
 	// Progress receives a line for each step of the start; nothing is said when nil.
 	Progress io.Writer
 }
@@ -164,7 +168,7 @@ func (s *Sandbox) startNode(ctx context.Context, client kubernetes.Interface) er
 		server,
 		newScheduler(client, events, s.log, factory),
 		newProvisioner(client, s.log, factory, filepath.Join(s.dir, "volumes")),
-		newServiceProxy(factory, s.faults, s.log, s.options.Nodes),
+		newServiceProxy(factory, s.faults, s.log, s.options.Nodes, s.options.ServiceLag),
 	}
 	factory.Start(background.Done())
 	for kind, ok := range factory.WaitForCacheSync(ctx.Done()) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"slices"
@@ -20,7 +21,7 @@ import (
 )
 
 // serviceProxy does what kube-proxy does, in user space: it listens on the cluster IP and node port of every Service and leads each connection to
-// one of the endpoints that EndpointSlices name at that moment. Changes apply at once. Without endpoints nobody listens, so a
+// one of the endpoints that EndpointSlices name at that moment. Changes apply at once, or with a lag. Without endpoints nobody listens, so a
 // client is refused. A connection stays where it was led for as long as it lives.
 type serviceProxy struct {
 	services corelisters.ServiceLister
@@ -28,14 +29,15 @@ type serviceProxy struct {
 	faults   *faults
 	log      *slog.Logger
 	nodes    int
+	lag      func(context.Context) // comes between a change and the rules
 	wake     chan struct{}
 	ports    map[netip.AddrPort]*servicePort
 }
 
-func newServiceProxy(factory informers.SharedInformerFactory, f *faults, log *slog.Logger, nodes int) *serviceProxy {
+func newServiceProxy(factory informers.SharedInformerFactory, f *faults, log *slog.Logger, nodes int, lag time.Duration) *serviceProxy {
 	services, endpointSlices := factory.Core().V1().Services(), factory.Discovery().V1().EndpointSlices()
 	p := &serviceProxy{
-		services: services.Lister(), slices: endpointSlices.Lister(), faults: f, log: log, nodes: nodes, wake: make(chan struct{}, 1), ports: map[netip.AddrPort]*servicePort{},
+		services: services.Lister(), slices: endpointSlices.Lister(), faults: f, log: log, nodes: nodes, lag: upTo(lag), wake: make(chan struct{}, 1), ports: map[netip.AddrPort]*servicePort{},
 	}
 	for _, informer := range []cache.SharedIndexInformer{services.Informer(), endpointSlices.Informer()} {
 		_, _ = informer.AddEventHandler(wakeOn(p.wake))
@@ -52,9 +54,23 @@ func (p *serviceProxy) run(ctx context.Context) {
 			}
 			return
 		case <-p.wake:
+			p.lag(ctx)
 			if !p.reconcile(ctx) {
 				time.AfterFunc(100*time.Millisecond, func() { notify(p.wake) })
 			}
+		}
+	}
+}
+
+// upTo waits for a random part of a time. What changes meanwhile is in the rules, too.
+func upTo(lag time.Duration) func(context.Context) {
+	if lag <= 0 {
+		return func(context.Context) {}
+	}
+	return func(ctx context.Context) {
+		select {
+		case <-ctx.Done():
+		case <-time.After(rand.N(lag)):
 		}
 	}
 }

@@ -30,6 +30,7 @@ func (w *worker) statusLoop(ctx context.Context, end <-chan struct{}) {
 			return
 		case <-w.dirty:
 		}
+		w.thawed(ctx)
 		status := w.patch()
 		if bytes.Equal(status, written) {
 			continue

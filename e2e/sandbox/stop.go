@@ -25,6 +25,7 @@ func (c *container) ownDeadline() time.Time {
 // stop ends the process: preStop hook, SIGTERM, and SIGKILL when time is up. A zero deadline stands for the pod's, which may
 // change while this runs. A pod that is gone from the API, or a sandbox that ends, gets no grace.
 func (c *container) stop(p *process, deadline time.Time) {
+	c.w.thawed(c.w.ctx)
 	expired, cancel := c.w.expiry(deadline)
 	defer cancel()
 	if hook := c.spec().Lifecycle; hook != nil && hook.PreStop != nil && expired.Err() == nil {
@@ -43,6 +44,7 @@ func (c *container) stop(p *process, deadline time.Time) {
 		case <-time.After(afterHook):
 		}
 	}
+	c.w.thawed(c.w.ctx)
 	_ = p.signal(syscall.SIGKILL)
 	<-p.done
 }

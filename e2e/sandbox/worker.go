@@ -183,6 +183,7 @@ func (w *worker) run() {
 		w.statusLoop(ctx, endStatus)
 	}()
 	notify(w.dirty)
+	w.thawed(ctx)
 	w.live(pod)
 	w.release()
 	w.mu.Lock()

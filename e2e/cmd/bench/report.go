@@ -4,15 +4,12 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
-	"os/exec"
 	"runtime"
 	"slices"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/redisha/redisha/e2e/checks"
 	"github.com/redisha/redisha/e2e/sandbox"
 )
 
@@ -90,37 +87,6 @@ func verdict(met bool) string {
 
 // machine says on what it was measured.
 func machine() string {
-	var name unix.Utsname
-	kernel := "unknown"
-	if unix.Uname(&name) == nil {
-		kernel = unix.ByteSliceToString(name.Release[:])
-	}
-	redis := "unknown version"
-	if text, err := exec.Command("redis-server", "--version").Output(); err == nil {
-		for _, word := range strings.Fields(string(text)) {
-			if v, ok := strings.CutPrefix(word, "v="); ok {
-				redis = v
-			}
-		}
-	}
-	return fmt.Sprintf("%d cores%s, Linux %s, load %s at the end; Redis and Sentinel %s, Kubernetes %s, %s; all processes on this machine, %s.",
-		runtime.NumCPU(), cpuModel(), kernel, load(), redis, sandbox.KubernetesVersion, runtime.Version(), time.Now().UTC().Format(time.DateOnly))
-}
-
-func cpuModel() string {
-	data, _ := os.ReadFile("/proc/cpuinfo")
-	for line := range strings.Lines(string(data)) {
-		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
-			return " (" + strings.TrimSpace(value) + ")"
-		}
-	}
-	return ""
-}
-
-func load() string {
-	data, _ := os.ReadFile("/proc/loadavg")
-	if first, _, ok := strings.Cut(string(data), " "); ok {
-		return first
-	}
-	return "unknown"
+	return fmt.Sprintf("%s; Redis and Sentinel %s, Kubernetes %s, %s; all processes on this machine, %s.",
+		checks.Machine(), checks.RedisVersion(), sandbox.KubernetesVersion, runtime.Version(), time.Now().UTC().Format(time.DateOnly))
 }

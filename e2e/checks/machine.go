@@ -1,0 +1,50 @@
+package checks
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Machine says on what something is measured, and what else the machine does at this moment.
+func Machine() string {
+	var name unix.Utsname
+	kernel := "unknown"
+	if unix.Uname(&name) == nil {
+		kernel = unix.ByteSliceToString(name.Release[:])
+	}
+	return fmt.Sprintf("%d cores%s, Linux %s, load %s at the end", runtime.NumCPU(), cpuModel(), kernel, load())
+}
+
+// RedisVersion is that of the machine's redis-server.
+func RedisVersion() string {
+	text, _ := exec.Command("redis-server", "--version").Output()
+	for word := range strings.FieldsSeq(string(text)) {
+		if version, ok := strings.CutPrefix(word, "v="); ok {
+			return version
+		}
+	}
+	return "unknown version"
+}
+
+func cpuModel() string {
+	data, _ := os.ReadFile("/proc/cpuinfo")
+	for line := range strings.Lines(string(data)) {
+		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
+			return " (" + strings.TrimSpace(value) + ")"
+		}
+	}
+	return ""
+}
+
+func load() string {
+	data, _ := os.ReadFile("/proc/loadavg")
+	if first, _, ok := strings.Cut(string(data), " "); ok {
+		return first
+	}
+	return "unknown"
+}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/redisha/redisha/e2e/checks"
+	"github.com/redisha/redisha/e2e/clients"
+	"github.com/redisha/redisha/e2e/sandbox"
+)
+
+// conclude writes the report and returns whether all was as it must be.
+func (s *suite) conclude(out io.Writer) (bool, error) {
+	if len(s.report.Results) == 0 {
+		return false, errors.New("nothing was measured")
+	}
+	s.report.Setting = s.setting()
+	fmt.Fprintf(out, "%s\n\n%s\n", s.report.Setting, s.report.Text())
+	bounds, err := clients.ParseBounds(s.bounds)
+	if err != nil {
+		return false, err
+	}
+	wrong := s.report.Wrong(bounds)
+	for _, sentence := range wrong {
+		fmt.Fprintln(out, "WRONG:", sentence)
+	}
+	text, err := s.report.JSON()
+	return len(wrong) == 0, errors.Join(err, save(s.json, string(text)+"\n"), saveTable(s.markdown, s.report.Markdown()))
+}
+
+// setting says where and how the numbers were taken.
+func (s *suite) setting() string {
+	return fmt.Sprintf("%s; Redis %s, Kubernetes %s in the sandbox, Services lag by at most %s, RedisHA %s; %d rounds of each fault, %s.",
+		checks.Machine(), checks.RedisVersion(), sandbox.KubernetesVersion, s.lag, tree(), s.flags.rounds, time.Now().UTC().Format(time.DateOnly))
+}
+
+// tree is the commit that is checked out, and whether anything differs from it.
+func tree() string {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	text, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty").Output()
+	if err != nil {
+		return "of an unknown commit"
+	}
+	return strings.TrimSpace(string(text))
+}
+
+// saveTable writes a file, or with PAGE#NAME the place of that name on a page.
+func saveTable(path, text string) error {
+	path, name, found := strings.Cut(path, "#")
+	if found {
+		page, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if text, err = clients.Insert(string(page), name, text); err != nil {
+			return err
+		}
+	}
+	return save(path, text)
+}
+
+// save writes a file, and its folder when that is missing. Without a path it does nothing.
+func save(path, text string) error {
+	if path == "" {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(path, []byte(text), 0o644)
+}

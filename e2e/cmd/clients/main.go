@@ -1,0 +1,103 @@
+// Command clients shows what applications notice when a Redis master is lost: one for each client library, with the settings that
+// the library has by itself, all writing through the master's Service in a sandbox. It exits with 1 if one of them was left behind,
+// if something acknowledged was lost by a planned change, or if a bound on the times was missed.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/redisha/redisha/e2e/clients"
+	"github.com/redisha/redisha/e2e/sandbox"
+	"github.com/redisha/redisha/e2e/stage"
+)
+
+type flags struct {
+	rounds    int
+	faults    []string
+	libraries string
+	lag       time.Duration
+	backOff   time.Duration
+	bounds    []string
+	timeout   time.Duration
+	json      string
+	markdown  string
+	logDir    string
+}
+
+func parse() flags {
+	var f flags
+	set := pflag.NewFlagSet("clients", pflag.ExitOnError)
+	set.IntVar(&f.rounds, "rounds", 1, "how many times each fault happens")
+	set.StringSliceVar(&f.faults, "faults", nil, "which faults, of kill, delete, hang, switchover, rolling, frozen, operator, twice; all when empty")
+	set.StringVar(&f.libraries, "libs", "default", "which applications, by name; default, tuned and all stand for several")
+	set.DurationVar(&f.lag, "lag", 0, "how long at most a Service leads where it led before, as with the kube-proxy of a cluster that is in use")
+	set.DurationVar(&f.backOff, "restart-back-off", 100*time.Millisecond, "how long a container that has ended before waits to be started again")
+	set.StringArrayVar(&f.bounds, "bound", []string{"kill=3s/15s", "delete=3s/15s", "switchover=5s/15s"},
+		"how long an application may be without an answer, FAULT=MEDIAN/WORST; a bound of 0s is none")
+	set.DurationVar(&f.timeout, "timeout", 3*time.Hour, "end after this long and report what there is")
+	set.StringVar(&f.json, "json", "dist/clients.json", "file for the report as JSON, none when empty")
+	set.StringVar(&f.markdown, "markdown", "", "file for the report as Markdown, or PAGE#NAME for a place on a page, none when empty")
+	set.StringVar(&f.logDir, "log-dir", "", "folder for the logs, which are thrown away otherwise if all went well")
+	_ = set.Parse(os.Args[1:]) // ends the program by itself
+	return f
+}
+
+func main() {
+	var f flags
+	var libraries []clients.Library
+	if !sandbox.IsHelper() {
+		f = parse() // so that --help and mistakes need no sandbox
+		var err error
+		libraries, err = clients.Select(f.libraries)
+		_, unknown := choose(f.faults)
+		_, unclear := clients.ParseBounds(f.bounds)
+		if err = errors.Join(err, unknown, unclear); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(2)
+		}
+	}
+	sandbox.Enter(stage.Prepare, clients.Prepare(libraries))
+	os.Exit(run(f, libraries))
+}
+
+func run(f flags, libraries []clients.Library) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	ctx, cancel := context.WithTimeout(ctx, f.timeout)
+	defer cancel()
+	logs, err := f.logs()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	s := &suite{flags: f, logs: logs, libraries: libraries, progress: os.Stderr}
+	err = s.play(ctx)
+	well, failed := s.conclude(os.Stdout)
+	if err = errors.Join(err, failed); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	if err != nil || !well {
+		fmt.Fprintln(os.Stderr, "Logs:", logs)
+		return 1
+	}
+	if f.logDir == "" {
+		_ = os.RemoveAll(logs)
+	}
+	return 0
+}
+
+func (f flags) logs() (string, error) {
+	if f.logDir != "" {
+		return filepath.Abs(f.logDir)
+	}
+	return os.MkdirTemp("", "redisha-clients-")
+}
