@@ -154,8 +154,8 @@ func (e *election) watch(mgr ctrl.Manager) error {
 }
 
 // told is for the log: once a leader seems to be gone, each look at it.
-func told(holder string, e lease.Evidence, err error) {
-	log := ctrl.Log.WithName("succession").WithValues("leader", holder, "connectionEnded", e.Ended, "podGone", e.PodGone,
+func told(holder string, e lease.Evidence, after time.Duration, err error) {
+	log := ctrl.Log.WithName("succession").WithValues("leader", holder, "connectionEnded", e.Ended, "podGone", e.PodGone, "after", after.String(),
 		"redisAsked", e.Census.Asked, "answered", e.Census.Answered, "listingOperators", e.Census.Listing)
 	switch {
 	case err != nil:
