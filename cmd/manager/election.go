@@ -78,7 +78,8 @@ func elect(config *rest.Config, o options, kept string, mgr *ctrl.Options) (*ele
 	mgr.LeaderElectionNamespace = e.namespace
 	mgr.LeaderElectionResourceLockInterface = standing
 	mgr.LeaderElectionReleaseOnCancel = true
-	mgr.LeaseDuration, mgr.RenewDeadline, mgr.RetryPeriod = &o.leaseDuration, &o.renewDeadline, ptr.To(controllers.ElectorTick)
+	mgr.LeaseDuration, mgr.RenewDeadline = &o.leaseDuration, &o.renewDeadline
+	mgr.RetryPeriod = ptr.To(controllers.ElectorTick) // the lock waits for the rest of o.retryPeriod
 	return e, nil
 }
 
