@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -18,6 +19,10 @@ type Succession interface {
 	Saw(holder string)
 	Dead(renewal string) bool
 }
+
+// errNotHeld means that the lease is another's to let go. client-go's elector lets go of whatever it finds if it learnt too late, being
+// frozen for instance, that it had lost it: the lease of its successor.
+var errNotHeld = errors.New("the lease that is to be let go is held by another process")
 
 // Candidate is the lock as client-go's elector sees it. The elector looks at the Lease at fixed intervals and waits for a leader that
 // does not renew it; it can neither be woken nor be told that there is nothing to wait for. So the Candidate does the waiting between
@@ -90,7 +95,11 @@ func (c *Candidate) Create(ctx context.Context, record resourcelock.LeaderElecti
 
 // Update implements resourcelock.Interface.
 func (c *Candidate) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
-	if c.holds() && record.HolderIdentity == c.Identity() {
+	mine := record.HolderIdentity == c.Identity()
+	if !mine && !c.holds() {
+		return errNotHeld
+	}
+	if mine && c.holds() {
 		if err := c.rest(ctx, c.sent); err != nil {
 			return err
 		}

@@ -38,7 +38,10 @@ func (l *leaseLock) Identity() string   { return l.name }
 func (l *leaseLock) Describe() string   { return "lease" }
 func (l *leaseLock) RecordEvent(string) {}
 
-func (l *leaseLock) Get(context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
+func (l *leaseLock) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
 	l.lease.mu.Lock()
 	defer l.lease.mu.Unlock()
 	l.lease.reads++
@@ -158,12 +161,17 @@ func (e *elector) until() time.Duration {
 	return time.Since(began)
 }
 
-// freeze is a leader that neither renews nor lets go, as a process that is stopped, or dead.
+// freeze is a leader that neither renews nor lets go, as a process that is stopped, or dead; or one that wakes when it is too late to
+// renew, and lets go.
 type freeze struct {
 	*leaseLock
+	wakesLate bool
 }
 
-func (freeze) Update(ctx context.Context, _ resourcelock.LeaderElectionRecord) error {
+func (f freeze) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	if f.wakesLate && record.HolderIdentity != f.name {
+		return f.leaseLock.Update(ctx, record)
+	}
 	<-ctx.Done()
 	return ctx.Err()
 }
@@ -189,7 +197,9 @@ func inAnElection(t *testing.T, test func(t *testing.T, l *storedLease, first, s
 }
 
 // hangs has the leader not renew its lease any more.
-func (e *elector) hangs() { e.LeaseGuard.Interface = freeze{e.LeaseGuard.Interface.(*leaseLock)} }
+func (e *elector) hangs() {
+	e.LeaseGuard.Interface = freeze{leaseLock: e.LeaseGuard.Interface.(*leaseLock)}
+}
 
 func TestALeaseThatIsOnlySilentIsWaitedFor(t *testing.T) {
 	inAnElection(t, func(t *testing.T, l *storedLease, first, second, third *elector) {
@@ -202,6 +212,19 @@ func TestALeaseThatIsOnlySilentIsWaitedFor(t *testing.T) {
 		select {
 		case <-second.leads:
 		case <-third.leads:
+		}
+	})
+}
+
+func TestALeaderThatLearnsLateOfItsSuccessorDoesNotLetTheSuccessorsLeaseGo(t *testing.T) {
+	inAnElection(t, func(t *testing.T, l *storedLease, first, second, _ *elector) {
+		first.LeaseGuard.Interface = freeze{leaseLock: first.LeaseGuard.Interface.(*leaseLock), wakesLate: true}
+		time.Sleep(time.Second)
+		second.falls(l)
+		second.until()
+		<-first.ends
+		if l.holder() != "second" {
+			t.Errorf("held by %q", l.holder())
 		}
 	})
 }

@@ -129,7 +129,7 @@ func ended(pod *corev1.Pod) bool {
 		!slices.ContainsFunc(pod.Status.ContainerStatuses, func(s corev1.ContainerStatus) bool { return s.State.Terminated == nil })
 }
 
-// LeaseRecords reads the Lease; lease.Records is its interface. The lock is nobody else's.
+// LeaseRecords reads the Lease; lease.Records is its interface. The lock is not used otherwise.
 type LeaseRecords struct {
 	Lock resourcelock.Interface
 }

@@ -34,7 +34,7 @@ func candidate(kept, address string) (string, error) {
 		return "", err
 	}
 	same := lease.Host(kept) == lease.Host(fresh) && lease.Address(kept) == lease.Address(fresh)
-	if strings.Contains(kept, "_") && same { // and not what somebody gave all processes alike
+	if strings.Contains(kept, "_") && same { // and not what a person gave all processes alike
 		return kept, nil
 	}
 	return fresh, nil

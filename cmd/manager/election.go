@@ -78,7 +78,8 @@ func elect(config *rest.Config, o options, kept string, mgr *ctrl.Options) (*ele
 	mgr.LeaderElectionNamespace = e.namespace
 	mgr.LeaderElectionResourceLockInterface = standing
 	mgr.LeaderElectionReleaseOnCancel = true
-	mgr.LeaseDuration, mgr.RenewDeadline, mgr.RetryPeriod = &o.leaseDuration, &o.renewDeadline, ptr.To(controllers.ElectorTick)
+	mgr.LeaseDuration, mgr.RenewDeadline = &o.leaseDuration, &o.renewDeadline
+	mgr.RetryPeriod = ptr.To(controllers.ElectorTick) // the lock waits for the rest of o.retryPeriod
 	return e, nil
 }
 
@@ -154,8 +155,8 @@ func (e *election) watch(mgr ctrl.Manager) error {
 }
 
 // told is for the log: once a leader seems to be gone, each look at it.
-func told(holder string, e lease.Evidence, err error) {
-	log := ctrl.Log.WithName("succession").WithValues("leader", holder, "connectionEnded", e.Ended, "podGone", e.PodGone,
+func told(holder string, e lease.Evidence, after time.Duration, err error) {
+	log := ctrl.Log.WithName("succession").WithValues("leader", holder, "connectionEnded", e.Ended, "podGone", e.PodGone, "after", after.String(),
 		"redisAsked", e.Census.Asked, "answered", e.Census.Answered, "listingOperators", e.Census.Listing)
 	switch {
 	case err != nil:

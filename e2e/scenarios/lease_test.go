@@ -28,7 +28,8 @@ func TestALeaderAndAMasterThatDieTogetherAreReplacedAtOnce(t *testing.T) {
 	s.end(unreplicated)
 	s.epochs(1)
 	if s.row.gap >= leaseDuration-time.Second {
-		t.Errorf("no write for %s: the dead leader's lease was waited for; the log of an operator ends:\n%s", s.row.gap, crew.leading(s.ctx, t).LogTail())
+		next := crew.leading(s.ctx, t)
+		t.Errorf("no write for %s: the dead leader's lease was waited for; the log of %s ends:\n%s", s.row.gap, next.Name, next.LogTail())
 	}
 }
 

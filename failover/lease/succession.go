@@ -55,8 +55,9 @@ type Succession struct {
 	// Hurry is called when the Lease is worth a look at once: the leader's connection ended, so it may have let the lease go; or it
 	// is proven dead.
 	Hurry func()
-	// Told, if set, is called with what was found out about a leader that seems to be gone, and why it is not more, for a log.
-	Told func(holder string, e Evidence, err error)
+	// Told, if set, is called for a log with what was found out about a leader that seems to be gone, how long after the end of its
+	// connection, and why it is not more.
+	Told func(holder string, e Evidence, after time.Duration, err error)
 
 	mu      sync.Mutex
 	holder  string
@@ -121,7 +122,7 @@ func (s *Succession) NeedLeaderElection() bool { return false }
 // watch follows one holder of the lease until ctx ends.
 func (s *Succession) watch(ctx context.Context, holder string) {
 	gone := s.pod(ctx, holder)
-	ended := false
+	ended, since := false, s.Clock.Now()
 	for pause := firstPause; ctx.Err() == nil; pause = min(2*pause, mostPause) {
 		answer, conn := Silent, Connection(nil)
 		if Address(holder) != "" {
@@ -129,16 +130,21 @@ func (s *Succession) watch(ctx context.Context, holder string) {
 		}
 		if answer == Alive {
 			s.conclude(holder, "")
+			began := s.Clock.Now()
 			if !s.outlives(ctx, conn) {
 				return
 			}
-			ended, pause = true, firstPause
+			ended, since = true, s.Clock.Now()
 			s.Hurry()
-			continue
+			if since.Sub(began) >= mostPause { // one that ends again and again is not worth more than silence
+				pause = firstPause
+				continue
+			}
+		} else {
+			e := Evidence{Ended: ended, Answer: answer}
+			e.PodGone = !e.Suspect() && gone(ctx)
+			s.judge(ctx, holder, e, since)
 		}
-		e := Evidence{Ended: ended, Answer: answer}
-		e.PodGone = !e.Suspect() && gone(ctx)
-		s.judge(ctx, holder, e)
 		select {
 		case <-ctx.Done():
 		case <-s.Clock.After(pause):
@@ -174,7 +180,7 @@ func (s *Succession) outlives(ctx context.Context, conn Connection) bool {
 
 // judge asks the Redis nodes about a process that seems to be gone. The Lease is read before they are: a leader that renews it later
 // than that is alive, whatever they say.
-func (s *Succession) judge(ctx context.Context, holder string, e Evidence) {
+func (s *Succession) judge(ctx context.Context, holder string, e Evidence, since time.Time) {
 	if !e.Suspect() {
 		s.conclude(holder, "")
 		return
@@ -188,7 +194,7 @@ func (s *Succession) judge(ctx context.Context, holder string, e Evidence) {
 	}
 	s.conclude(holder, renewal)
 	if s.Told != nil && ctx.Err() == nil {
-		s.Told(holder, e, err)
+		s.Told(holder, e, s.Clock.Since(since), err)
 	}
 	if renewal != "" {
 		s.Hurry()

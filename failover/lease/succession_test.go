@@ -19,6 +19,8 @@ type world struct {
 	mu       sync.Mutex
 	answer   Answer
 	conns    []*wire
+	brief    bool // connections end at once
+	asked    int
 	census   Census
 	unknown  error // which nodes there are
 	holder   string
@@ -41,10 +43,14 @@ func (w *wire) Close()                 { w.once.Do(func() { close(w.ended) }) }
 func (w *world) Ask(context.Context, string) (Answer, Connection) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.asked++
 	if w.answer != Alive {
 		return w.answer, nil
 	}
 	c := &wire{ended: make(chan struct{})}
+	if w.brief {
+		c.Close()
+	}
 	w.conns = append(w.conns, c)
 	return Alive, c
 }
@@ -236,6 +242,20 @@ func TestALeaderThatBeganAnewIsNotDead(t *testing.T) {
 		w.change(func() { w.dies(Refused) })
 		if !w.dead() {
 			t.Error("not watched any more after it began anew")
+		}
+	})
+}
+
+func TestAConnectionThatEndsAgainAndAgainIsNotOpenedInCircles(t *testing.T) {
+	standby(t, nil, func(t *testing.T, w *world) {
+		w.change(func() { w.brief = true; w.dies(Alive) })
+		before, hurried := w.asked, w.hurried
+		w.change(func() {})
+		if again := w.asked - before; again < 2 || again > 10 || w.hurried-hurried > 10 {
+			t.Errorf("asked %d times in 10 s, the election woken %d times", again, w.hurried-hurried)
+		}
+		if w.dead() {
+			t.Error("dead, and it answers")
 		}
 	})
 }

@@ -7,5 +7,6 @@
 //
 // What is modelled instead of driven, because it consists of goroutines and Kubernetes clients: the prober's loop
 // (when to probe whom), the controller's loop (observe, decide, persist, act, in controllers/failover_controller.go),
-// leader election as in client-go, and Redis itself, after the facts in its source.
+// leader election as in client-go, a standby's watch over the leader's process (failover/lease, whose word on the
+// evidence is the real one), and Redis itself, after the facts in its source.
 package simulator
