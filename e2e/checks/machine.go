@@ -15,7 +15,7 @@ func Machine() string {
 	var name unix.Utsname
 	kernel := "unknown"
 	if unix.Uname(&name) == nil {
-		kernel = unix.ByteSliceToString(name.Release[:])
+		kernel, _, _ = strings.Cut(unix.ByteSliceToString(name.Release[:]), "-")
 	}
 	return fmt.Sprintf("%d cores%s, Linux %s, load %s at the end", runtime.NumCPU(), cpuModel(), kernel, load())
 }

@@ -14,7 +14,9 @@ func someReport() *Report {
 			{Name: "redigo", Title: "redigo, its pool", Version: "v1.9.3"},
 			{Name: "jedis", Title: "Jedis (Java)", Lacking: "no Java"},
 		},
-		Rounds: []Round{{Fault: "kill", Published: 90}, {Fault: "kill", Published: 80}, {Fault: "kill", Published: 85}, {Fault: "delete", Published: 40}},
+		Rounds: []Round{
+			{Fault: "kill", Published: 90}, {Fault: "kill", Published: 80}, {Fault: "kill", Published: 85}, {Fault: "delete", Published: 40},
+		},
 		Results: []*Result{
 			{Fault: "kill", Library: "redigo", Gap: 300, Acked: 100, Lost: 1, Errors: map[string]int64{"EOF": 1}},
 			{Fault: "kill", Library: "redigo", Gap: 200, Acked: 100},
@@ -99,7 +101,8 @@ func TestATableGoesIntoItsPlaceOnThePage(t *testing.T) {
 	if want := strings.Replace(page, "old", "new", 1); err != nil || got != want {
 		t.Errorf("%q, %v", got, err)
 	}
-	if again, err := Insert(got, "busy", "other\n"); err != nil || !strings.Contains(again, "<!-- clients: busy -->\nother\n<!-- end of busy -->\n") {
+	again, err := Insert(got, "busy", "other\n")
+	if err != nil || !strings.Contains(again, "<!-- clients: busy -->\nother\n<!-- end of busy -->\n") {
 		t.Errorf("%q, %v", again, err)
 	}
 	if _, err := Insert(page, "windy", "new\n"); err == nil {

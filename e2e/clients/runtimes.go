@@ -38,12 +38,22 @@ type runtime struct {
 
 func runtimes() map[string]runtime {
 	return map[string]runtime{
-		"go":     {try: goPrograms},
-		"node":   {packages: []string{"nodejs", "npm"}, try: nodePrograms},
-		"python": {packages: []string{"python3-redis"}, try: script("python", "/usr/bin/python3", ".py", "-c", "import redis; print(redis.__version__)")},
-		"php":    {packages: []string{"php-cli", "php-redis"}, try: script("php", "php", ".php", "-r", "echo phpversion('redis') ?: exit('no extension redis');")},
-		"ruby":   {packages: []string{"ruby", "ruby-redis"}, try: script("ruby", "ruby", ".rb", "-e", "require 'redis'; print Redis::VERSION")},
-		"c":      {packages: []string{"gcc", "libc6-dev", "libhiredis-dev"}, try: cPrograms},
+		"go":   {try: goPrograms},
+		"node": {packages: []string{"nodejs", "npm"}, try: nodePrograms},
+		// Debian's own interpreter is the one that has Debian's package.
+		"python": {
+			packages: []string{"python3-redis"},
+			try:      script("python", "/usr/bin/python3", ".py", "-c", "import redis; print(redis.__version__)"),
+		},
+		"php": {
+			packages: []string{"php-cli", "php-redis"},
+			try:      script("php", "php", ".php", "-r", "if (!extension_loaded('redis')) exit(1); echo phpversion('redis');"),
+		},
+		"ruby": {
+			packages: []string{"ruby", "ruby-redis"},
+			try:      script("ruby", "ruby", ".rb", "-e", "require 'redis'; print Redis::VERSION"),
+		},
+		"c": {packages: []string{"gcc", "libc6-dev", "libhiredis-dev"}, try: cPrograms},
 		"java": {try: func(context.Context, *machine) (installed, error) {
 			return installed{}, errors.New("Debian has no package with a Java client of Redis")
 		}},
@@ -109,9 +119,9 @@ func script(folder, interpreter, extension string, version ...string) func(conte
 
 // GoPrograms builds all applications in Go as one static command and returns its path. Its first argument is one of them.
 func GoPrograms(ctx context.Context, progress io.Writer) (string, error) {
-	module := gobuild.Module{Dir: "e2e/clients/programs/goclients", Key: "goclients", Title: "the applications in Go"}
-	const name = "goclients"
-	dir, err := module.Provide(ctx, progress, gobuild.Command{Name: name, Package: "github.com/redisha/redisha/e2e/clients/programs/goclients"})
+	const name, folder = "goclients", "e2e/clients/programs/goclients"
+	module := gobuild.Module{Dir: folder, Key: name, Title: "the applications in Go"}
+	dir, err := module.Provide(ctx, progress, gobuild.Command{Name: name, Package: "github.com/redisha/redisha/" + folder})
 	return filepath.Join(dir, name), err
 }
 
@@ -152,7 +162,8 @@ func cPrograms(ctx context.Context, m *machine) (installed, error) {
 	}
 	binary := filepath.Join(dir, "hiredis")
 	fresh := fmt.Sprintf("%s.%d", binary, os.Getpid())
-	if _, err := output(exec.CommandContext(ctx, compiler, "-O2", "-o", fresh, filepath.Join(m.programs, "c/hiredis.c"), "-lhiredis")); err != nil {
+	source := filepath.Join(m.programs, "c/hiredis.c")
+	if _, err := output(exec.CommandContext(ctx, compiler, "-O2", "-o", fresh, source, "-lhiredis")); err != nil {
 		return installed{}, fmt.Errorf("cc: %w", err)
 	}
 	if err := os.Rename(fresh, binary); err != nil {

@@ -143,7 +143,8 @@ func (c *crowd) pod(worker string) *corev1.Pod {
 		Spec: corev1.PodSpec{
 			NodeName: worker, TerminationGracePeriodSeconds: ptr.To(int64(0)), AutomountServiceAccountToken: ptr.To(false),
 			SecurityContext: &corev1.PodSecurityContext{
-				RunAsNonRoot: ptr.To(true), RunAsUser: ptr.To(int64(65532)), SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+				RunAsNonRoot: ptr.To(true), RunAsUser: ptr.To(int64(65532)),
+				SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 			},
 		},
 	}
@@ -156,7 +157,8 @@ func (c *crowd) container(name string, args []string) corev1.Container {
 			LocalObjectReference: corev1.LocalObjectReference{Name: resources.MountSecretName(c.key.Name)}, Key: resources.PasswordKey,
 		}}}},
 		SecurityContext: &corev1.SecurityContext{
-			AllowPrivilegeEscalation: ptr.To(false), ReadOnlyRootFilesystem: ptr.To(true), Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+			AllowPrivilegeEscalation: ptr.To(false), ReadOnlyRootFilesystem: ptr.To(true),
+			Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
 		},
 	}
 }
@@ -260,11 +262,13 @@ func (s podStore) Delete(ctx context.Context, keys []string) error {
 func (c *crowd) changeEndpoints(ctx context.Context) {
 	GinkgoHelper()
 	other := &corev1.Service{
-		ObjectMeta: metav1.ObjectMeta{Namespace: c.key.Namespace, Name: "other"}, Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}},
+		ObjectMeta: metav1.ObjectMeta{Namespace: c.key.Namespace, Name: "other"},
+		Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}},
 	}
 	slice := &discoveryv1.EndpointSlice{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: c.key.Namespace, Name: "other", Labels: map[string]string{discoveryv1.LabelServiceName: "other", discoveryv1.LabelManagedBy: "e2e"},
+			Namespace: c.key.Namespace, Name: "other",
+			Labels: map[string]string{discoveryv1.LabelServiceName: "other", discoveryv1.LabelManagedBy: "e2e"},
 		},
 		AddressType: discoveryv1.AddressTypeIPv4, Ports: []discoveryv1.EndpointPort{{Name: ptr.To(""), Port: ptr.To(int32(80))}},
 	}

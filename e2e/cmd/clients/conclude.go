@@ -37,7 +37,7 @@ func (s *suite) conclude(out io.Writer) (bool, error) {
 
 // setting says where and how the numbers were taken.
 func (s *suite) setting() string {
-	return fmt.Sprintf("%s; Redis %s, Kubernetes %s in the sandbox, Services lag by at most %s, RedisHA %s; %d rounds of each fault, %s.",
+	return fmt.Sprintf("%s; Redis %s, Kubernetes %s in the sandbox, Services lag by at most %s, RedisHA %s; rounds of each fault: %d; %s.",
 		checks.Machine(), checks.RedisVersion(), sandbox.KubernetesVersion, s.lag, tree(), s.flags.rounds, time.Now().UTC().Format(time.DateOnly))
 }
 

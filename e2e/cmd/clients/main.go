@@ -37,10 +37,13 @@ func parse() flags {
 	var f flags
 	set := pflag.NewFlagSet("clients", pflag.ExitOnError)
 	set.IntVar(&f.rounds, "rounds", 1, "how many times each fault happens")
-	set.StringSliceVar(&f.faults, "faults", nil, "which faults, of kill, delete, hang, switchover, rolling, frozen, operator, twice; all when empty")
+	set.StringSliceVar(&f.faults, "faults", nil,
+		"which faults, of kill, delete, hang, switchover, rolling, frozen, operator, twice; all when empty")
 	set.StringVar(&f.libraries, "libs", "default", "which applications, by name; default, tuned and all stand for several")
-	set.DurationVar(&f.lag, "lag", 0, "how long at most a Service leads where it led before, as with the kube-proxy of a cluster that is in use")
-	set.DurationVar(&f.backOff, "restart-back-off", 100*time.Millisecond, "how long a container that has ended before waits to be started again")
+	set.DurationVar(&f.lag, "lag", 0,
+		"how long at most a Service leads where it led before, as with the kube-proxy of a cluster that is in use")
+	set.DurationVar(&f.backOff, "restart-back-off", 100*time.Millisecond,
+		"how long a container that has ended before waits to be started again")
 	set.StringArrayVar(&f.bounds, "bound", []string{"kill=3s/15s", "delete=3s/15s", "switchover=5s/15s"},
 		"how long an application may be without an answer, FAULT=MEDIAN/WORST; a bound of 0s is none")
 	set.DurationVar(&f.timeout, "timeout", 3*time.Hour, "end after this long and report what there is")

@@ -37,7 +37,8 @@ func main() {
 
 func run() error {
 	if len(os.Args) < 2 || applications[os.Args[1]] == nil {
-		return fmt.Errorf("usage: goclients APPLICATION HOST PORT PREFIX INTERVAL START; applications: %q", slices.Sorted(maps.Keys(applications)))
+		return fmt.Errorf("usage: goclients APPLICATION HOST PORT PREFIX INTERVAL START; applications: %q",
+			slices.Sorted(maps.Keys(applications)))
 	}
 	p, err := parse(os.Args[2:])
 	if err != nil {
