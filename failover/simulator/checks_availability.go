@@ -28,14 +28,14 @@ func (c *checks) onNoReplicas(s *server) {
 
 // apiServes reports that the API server has answered everything for long enough that the leader waits for no answer, and knows the mode.
 func (c *checks) apiServes() bool {
-	return c.w.now > max(c.w.api.mute, c.w.api.failing, c.w.api.slow, c.w.api.modeSince)+requestTimeout
+	return c.w.now > max(c.w.api.mute, c.w.api.failing, c.w.api.slow, c.w.api.modeSince)+requestTimeout+cutOverWithin
 }
 
 // leaderServes reports an operator that has had the API server in reach for that long, too.
 func (c *checks) leaderServes(o *operator) bool {
 	there, back := c.w.net.mended[o.party][apiServer], c.w.net.mended[apiServer][o.party]
 	cut := c.w.cut(o.party, apiServer) || c.w.cut(apiServer, o.party)
-	return o.alive && !o.stopped && !cut && c.w.now-max(there, back, o.awakeSince) > requestTimeout
+	return o.alive && !o.stopped && !cut && c.w.now-max(there, back, o.awakeSince) > requestTimeout+cutOverWithin
 }
 
 // beforeFault: one machine's loss, in a set that was whole, leaves it without a master for down-after and a second at most (S10).
