@@ -66,7 +66,7 @@ func (s spread) movable() (*corev1.Pod, time.Duration) {
 	}
 	var again time.Duration
 	for _, pod := range slices.Backward(s.stack()) { // the highest ordinal first
-		if pod.Name == s.master() || pod.Labels[v1alpha1.LabelRole] == v1alpha1.RoleMaster || !repels(pod) {
+		if s.isMaster(pod) || !repels(pod) {
 			continue
 		}
 		wait := s.moves[pod.Name].left(s.now)
@@ -78,6 +78,11 @@ func (s spread) movable() (*corev1.Pod, time.Duration) {
 		}
 	}
 	return nil, again
+}
+
+// isMaster goes by the label, too: the status may be a moment behind it.
+func (s spread) isMaster(pod *corev1.Pod) bool {
+	return pod.Name == s.master() || pod.Labels[v1alpha1.LabelRole] == v1alpha1.RoleMaster
 }
 
 // allowed reports a set whose pods may be moved at all.
@@ -95,19 +100,24 @@ func (s spread) undisturbed() bool {
 		return false
 	}
 	for i := range s.pods {
-		pod := &s.pods[i]
-		if pod.UID == s.moves[pod.Name].uid {
-			return false // deleted already; the cache is behind
-		}
-		under := s.machines.under[pod.Spec.NodeName]
-		if under == nil || under.Spec.Unschedulable {
-			return false // it is being drained, and its pods leave by themselves
-		}
-		if _, ready := readySince(under); !ready || pod != master && !s.follows(pod) {
+		if pod := &s.pods[i]; !s.stands(pod) || pod != master && !s.follows(pod) {
 			return false
 		}
 	}
 	return true
+}
+
+// stands reports a pod that was not told to go, on a machine that is well. The pods of one that is being drained leave by themselves.
+func (s spread) stands(pod *corev1.Pod) bool {
+	if pod.UID == s.moves[pod.Name].uid {
+		return false // deleted already; the cache is behind
+	}
+	under := s.machines.under[pod.Spec.NodeName]
+	if under == nil || under.Spec.Unschedulable {
+		return false
+	}
+	_, ready := readySince(under)
+	return ready
 }
 
 // inVain is for how long nothing is moved because a pod came back on the machine that it was moved from: for the scheduler there is
