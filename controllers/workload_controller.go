@@ -36,7 +36,7 @@ const workloadTimeout = 30 * time.Second
 //
 // It writes nothing when nothing differs, and of the status only
 // observedGeneration, replicas, readyReplicas, ready, selector and the conditions
-// Progressing and Reconciled.
+// Progressing, Reconciled and SurvivesMachineLoss.
 type WorkloadReconciler struct {
 	// Client reads from the cache and writes.
 	Client client.Client
@@ -48,11 +48,12 @@ type WorkloadReconciler struct {
 	// StatusDelay is for how long the status may lag behind the pods. What changes with them is written then, in one go: when
 	// they change, a failover may be under way that needs the API server more. Not at all when zero.
 	StatusDelay time.Duration
-	// Clock measures it; the real one when nil.
+	// Clock measures it, and the pauses between two moves of a pod; the real one when nil.
 	Clock clock.PassiveClock
 
 	passwords passwordMemory
 	differing differenceMemory
+	moves     moveMemory
 }
 
 // +kubebuilder:rbac:groups=redisha.io,resources=redishas,verbs=get;list;watch
@@ -63,6 +64,7 @@ type WorkloadReconciler struct {
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;delete
+// +kubebuilder:rbac:groups="",resources=nodes,verbs=list;watch
 // +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=list;watch;patch
 // +kubebuilder:rbac:groups="",resources=events,verbs=create;patch
 
@@ -93,6 +95,7 @@ func (r *WorkloadReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Owns(&policyv1.PodDisruptionBudget{}).
 		Watches(&corev1.Pod{}, byLabel).
 		Watches(&corev1.PersistentVolumeClaim{}, byLabel).
+		Watches(&corev1.Node{}, r.machineChanged()).
 		WithOptions(controller.Options{MaxConcurrentReconciles: 4, EnableWarmup: ptr.To(true)}).
 		Complete(r)
 }
@@ -107,6 +110,7 @@ func (r *WorkloadReconciler) Reconcile(ctx context.Context, req ctrl.Request) (c
 		if apierrors.IsNotFound(err) {
 			r.passwords.forget(req.NamespacedName)
 			r.differing.forget(req.NamespacedName)
+			r.moves.forget(req.NamespacedName)
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
@@ -128,10 +132,14 @@ type workloadPass struct {
 	sts *appsv1.StatefulSet
 	// pods are the Redis pods, by ordinal.
 	pods []corev1.Pod
+	// machines are where they run, and where they could.
+	machines machines
 	// progress is what the pods are waiting for; set by the last phase.
 	progress podProgress
 	// later is a failure that did not stop the pass.
 	later error
+	// again is after how long there may be a pod to move; zero when that is not known.
+	again time.Duration
 }
 
 func (w *workloadPass) run(ctx context.Context) (ctrl.Result, error) {
@@ -153,14 +161,17 @@ func (w *workloadPass) run(ctx context.Context) (ctrl.Result, error) {
 	if errors.As(failure, &refused) {
 		return ctrl.Result{RequeueAfter: refused.retryAfter}, nil
 	}
-	return ctrl.Result{}, failure
+	if failure != nil {
+		return ctrl.Result{}, failure
+	}
+	return ctrl.Result{RequeueAfter: w.again}, nil
 }
 
 // phases run in this order; the first failure ends the pass, except those that
 // need not stop the others (w.later).
 func (w *workloadPass) phases(ctx context.Context) error {
 	for _, phase := range []func(context.Context) error{
-		w.applyNetwork, w.applyAuth, w.applyConfig, w.applyStatefulSet, w.removeUnwanted, w.growClaims, w.replacePods,
+		w.applyNetwork, w.applyAuth, w.applyConfig, w.applyStatefulSet, w.removeUnwanted, w.growClaims, w.replacePods, w.spreadPods,
 	} {
 		if err := phase(ctx); err != nil {
 			return err
@@ -179,8 +190,18 @@ func (w *workloadPass) load(ctx context.Context) error {
 		return fmt.Errorf("reading the StatefulSet: %w", err)
 	}
 	pods, err := w.listPods(ctx)
+	if err != nil {
+		return err
+	}
 	w.pods = pods
-	return err
+	return w.lookAtMachines(ctx)
+}
+
+func (r *WorkloadReconciler) now() time.Time {
+	if r.Clock == nil {
+		return clock.RealClock{}.Now()
+	}
+	return r.Clock.Now()
 }
 
 // refusal is a failure that only a person can mend; it becomes the condition

@@ -52,6 +52,7 @@ func newWorld(t *testing.T, objects ...client.Object) *world {
 	w := &world{t: t, events: record.NewFakeRecorder(100)}
 	w.client = fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).
 		WithStatusSubresource(&v1alpha1.RedisHA{}, &appsv1.StatefulSet{}).
+		WithIndex(&corev1.Pod{}, "spec.nodeName", func(pod client.Object) []string { return []string{pod.(*corev1.Pod).Spec.NodeName} }).
 		WithInterceptorFuncs(interceptor.Funcs{
 			Apply: func(ctx context.Context, c client.WithWatch, obj runtime.ApplyConfiguration, opts ...client.ApplyOption) error {
 				w.note("apply %v", obj)

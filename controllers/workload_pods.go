@@ -41,6 +41,10 @@ func (w *workloadPass) rollout() rollout {
 	return rollout{rha: w.rha, sts: w.sts, pods: w.pods}
 }
 
+func (w *workloadPass) placement() placement {
+	return placement{rollout: w.rollout(), machines: w.machines}
+}
+
 // replacePods deletes the outdated pods whose turn it is.
 func (w *workloadPass) replacePods(ctx context.Context) error {
 	if w.sts == nil {

@@ -95,6 +95,9 @@ func (w *workloadPass) fillStatus(status *v1alpha1.RedisHAStatus, failure error)
 	if progress.reason != "" {
 		setCondition(status, w.rha, progressing(progress))
 	}
+	if survival := w.placement().survival(); survival != nil {
+		setCondition(status, w.rha, *survival)
+	}
 }
 
 func setCondition(status *v1alpha1.RedisHAStatus, rha *v1alpha1.RedisHA, condition metav1.Condition) {
@@ -141,7 +144,7 @@ func (w *workloadPass) reportRefusal(status *v1alpha1.RedisHAStatus) {
 // statusConfiguration is the part of the status this controller owns.
 func statusConfiguration(rha *v1alpha1.RedisHA, status *v1alpha1.RedisHAStatus) (*unstructured.Unstructured, error) {
 	var conditions []any
-	for _, kind := range []string{v1alpha1.ConditionReconciled, v1alpha1.ConditionProgressing} {
+	for _, kind := range []string{v1alpha1.ConditionReconciled, v1alpha1.ConditionProgressing, v1alpha1.ConditionSurvivesMachineLoss} {
 		condition := meta.FindStatusCondition(status.Conditions, kind)
 		if condition == nil {
 			continue

@@ -26,20 +26,8 @@ const (
 	connectFresh = 1500 * time.Millisecond
 )
 
-// domain is the failure domain that a node runs in: its zone, where all nodes have one and they are not all the same, else its machine.
-// Empty when not known.
-func (v view) domain(n Node) string {
-	zones := map[string]bool{}
-	for _, o := range v.obs.Nodes {
-		if o.Machine != "" {
-			zones[o.Zone] = true
-		}
-	}
-	if len(zones) > 1 && !zones[""] {
-		return n.Zone
-	}
-	return n.Machine
-}
+// domain is the failure domain that a node runs in.
+func (v view) domain(n Node) string { return Domain(v.obs.Nodes, n) }
 
 // sharesDomain reports a node that is lost together with the master when their failure domain is.
 func (v view) sharesDomain(n Node) bool {

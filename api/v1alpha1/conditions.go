@@ -10,6 +10,8 @@ const (
 	ConditionInitialized = "Initialized"
 	// ConditionFailoverPossible: were the master lost now, a replica could be promoted.
 	ConditionFailoverPossible = "FailoverPossible"
+	// ConditionSurvivesMachineLoss: were the machine under the master lost now, or its zone, a replica in sync would run elsewhere.
+	ConditionSurvivesMachineLoss = "SurvivesMachineLoss"
 	// ConditionProgressing: pods are being created, replaced or removed.
 	ConditionProgressing = "Progressing"
 	// ConditionReconciled: every owned object is as the spec wants it.
@@ -68,6 +70,18 @@ const (
 	ReasonSingleNode = "SingleNode"
 	// ReasonManualMode: spec.failover.mode is Manual; a person must request it.
 	ReasonManualMode = "ManualMode"
+)
+
+// Reasons of SurvivesMachineLoss, besides SingleNode and NoReplica. A machine is a Kubernetes node.
+const (
+	// ReasonNodesSpread: a replica in sync runs on another machine than the master, and in another zone where the pods run in several.
+	ReasonNodesSpread = "NodesSpread"
+	// ReasonNodesStacked: the same, and other pods share a machine although another machine is free.
+	ReasonNodesStacked = "NodesStacked"
+	// ReasonAllOnOneMachine: the master and every replica in sync run on the same machine.
+	ReasonAllOnOneMachine = "AllOnOneMachine"
+	// ReasonAllInOneZone: the master and every replica in sync run in the same zone, though other pods run in another.
+	ReasonAllInOneZone = "AllInOneZone"
 )
 
 // Reasons of Progressing.

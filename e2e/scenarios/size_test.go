@@ -18,26 +18,30 @@ import (
 	"github.com/redisha/redisha/failover"
 )
 
-// cordon makes nodes unschedulable, as kubectl cordon does, and returns what makes them schedulable again; that happens in any case.
+// cordon makes nodes unschedulable while the scene goes on, and returns what makes them schedulable again.
 func (s *scene) cordon(nodes ...string) (uncordon func()) {
 	s.t.Helper()
-	set := func(ctx context.Context, on bool) {
+	s.fault()
+	return cordon(s.t, nodes...)
+}
+
+// cordon makes nodes unschedulable, as kubectl cordon does, and returns what makes them schedulable again; that happens in any case.
+func cordon(t *testing.T, nodes ...string) (uncordon func()) {
+	t.Helper()
+	set := func(on bool) {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
 		for _, name := range nodes {
 			patch := fmt.Sprintf(`{"spec":{"unschedulable":%t}}`, on)
 			node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}
 			if err := play.Client.Patch(ctx, node, client.RawPatch("application/merge-patch+json", []byte(patch))); err != nil {
-				s.t.Error(err)
+				t.Error(err)
 			}
 		}
 	}
-	uncordon = sync.OnceFunc(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		set(ctx, false)
-	})
-	s.t.Cleanup(uncordon)
-	s.fault()
-	set(s.ctx, true)
+	uncordon = sync.OnceFunc(func() { set(false) })
+	t.Cleanup(uncordon)
+	set(true)
 	return uncordon
 }
 
