@@ -233,21 +233,27 @@ func (d *decider) labels(v view) []Action {
 	var actions []Action
 	taken := false
 	for _, n := range v.others {
-		switch {
-		case n.UID == "":
-		case n.RoleLabel == RoleMaster:
-			taken = true
-			actions = append(actions, Label{Node: n.Ref(), Role: RoleUnknown})
-		case n.RoleLabel == RoleReplica && d.ledNow(n) && !d.left(n):
-			actions = append(actions, Label{Node: n.Ref(), Role: RoleUnknown})
-		case n.RoleLabel != RoleReplica && !n.Terminating && n.Replication.Role == RoleReplica && d.left(n):
-			actions = append(actions, Label{Node: n.Ref(), Role: RoleReplica})
+		taken = taken || n.RoleLabel == RoleMaster && n.UID != ""
+		if role := d.labelBeside(n); role != n.RoleLabel && n.UID != "" {
+			actions = append(actions, Label{Node: n.Ref(), Role: role})
 		}
 	}
 	if v.master.RoleLabel != RoleMaster && !taken {
 		actions = append(actions, Label{Node: v.ref, Role: RoleMaster})
 	}
 	return actions
+}
+
+// labelBeside is the label that a node should have beside the master.
+func (d *decider) labelBeside(n Node) Role {
+	left := d.left(n)
+	switch {
+	case n.RoleLabel == RoleMaster, n.RoleLabel == RoleReplica && d.ledNow(n) && !left:
+		return RoleUnknown
+	case left && !n.Terminating && n.Replication.Role == RoleReplica:
+		return RoleReplica
+	}
+	return n.RoleLabel
 }
 
 // ledNow reports a pod that was master in the running failover, perhaps for too short a time to be labelled so.
