@@ -43,7 +43,7 @@ func TestContract(t *testing.T) {
 		"a killed master takes its replicas' links down":                         testLinkDown,
 		"paused writes wait, reads do not":                                       testPause,
 		"no write is acknowledged between the offset and the end of the pause":   testPauseAndInfo,
-		"KillWriters drops who wrote to a replica, and no reader":               testKillWriters,
+		"KillWriters drops who wrote to a replica, and no reader":                testKillWriters,
 		"KillClients drops clients and subscribers but not the caller":           testKillClients,
 		"KillOperatorConnections drops namesakes but not the caller's own name":  testKillOperators,
 		"min-replicas-to-write refuses writes without replicas":                  testMinReplicas,

@@ -110,7 +110,10 @@ func seconds(at func(*Info) *time.Duration) infoField {
 
 // errorCount reads count=5.
 func errorCount(at func(*Info) *int64) infoField {
-	return func(i *Info, v string) (err error) { *at(i), err = strconv.ParseInt(pairs(v)["count"], 10, 64); return err }
+	return func(i *Info, v string) (err error) {
+		*at(i), err = strconv.ParseInt(pairs(v)["count"], 10, 64)
+		return err
+	}
 }
 
 // loading collects two fields: a replica swapping in a new data set reports async_loading while loading stays 0.

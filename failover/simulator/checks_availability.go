@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"slices"
 	"time"
 
 	"github.com/redisha/redisha/failover"
@@ -15,8 +16,8 @@ func (c *checks) onNoReplicas(s *server) {
 		s.withoutSince = c.w.now
 	}
 	p := c.w.api.now.progress
-	acts := p.State == failover.StateStable && p.Master != nil && s.isNode(p.Master.NodeRef) && c.w.api.now.policy.Mode != failover.ModePaused
-	if !acts || c.byHand || !c.apiServes() || c.w.now-max(s.withoutSince, c.w.api.stateSince) <= refusalWithin {
+	master := p.State == failover.StateStable && p.Master != nil && s.isNode(p.Master.NodeRef)
+	if !master || !c.operatorActs() || c.w.now-max(s.withoutSince, c.w.api.stateSince) <= refusalWithin {
 		return
 	}
 	for _, o := range c.w.operators {
@@ -24,6 +25,11 @@ func (c *checks) onNoReplicas(s *server) {
 			c.fail("S10", "%s has been refusing writes since %s for want of replicas, although %s reaches it", s.pod.name, s.withoutSince, o.name)
 		}
 	}
+}
+
+// operatorActs reports that what is not done can be held against the operator: it may act, no person has meddled, and the API server serves.
+func (c *checks) operatorActs() bool {
+	return c.w.api.now.policy.Mode != failover.ModePaused && !c.byHand && c.apiServes()
 }
 
 // apiServes reports that the API server has answered everything for long enough that the leader waits for no answer, and knows the mode.
@@ -38,50 +44,60 @@ func (c *checks) leaderServes(o *operator) bool {
 	return o.alive && !o.stopped && !cut && c.w.now-max(there, back, o.awakeSince) > requestTimeout+cutOverWithin
 }
 
+// takesOneMachine are the faults that one machine's loss looks like.
+var takesOneMachine = []string{"freeze machine", "machine dies", "isolate machine", "hang", "kill"}
+
 // beforeFault: one machine's loss, in a set that was whole, leaves it without a master for down-after and a second at most (S10).
 func (c *checks) beforeFault(f fault) {
 	c.strikes++
 	w := c.w
-	takes := f.kind == "freeze machine" || f.kind == "machine dies" || f.kind == "isolate machine" || f.kind == "hang" || f.kind == "kill"
-	within := w.cfg.downAfter + time.Second + 1500*time.Millisecond // a second of margin for what persisting and promoting take
-	if !takes || f.dur < within || !c.survivable(f) {
+	within := w.cfg.downAfter + time.Second + 1500*time.Millisecond // a margin for what persisting and promoting take
+	if !slices.Contains(takesOneMachine, f.kind) || f.dur < within || !c.survivable(f) {
 		return
 	}
 	strike, began := c.strikes, w.now
 	w.after(within, func() {
-		m, o := w.master(), w.leader()
-		if !o.leading || o.stopped || o.awakeSince > began {
-			return // the leader has died meanwhile
+		o := w.leader()
+		if !o.leading || o.stopped || o.awakeSince > began || c.strikes != strike || c.byHand {
+			return // the leader has died meanwhile, or something else has happened
 		}
-		if c.strikes == strike && !c.byHand && (m == nil || m.server == nil || m.server.hung || m.server.role != failover.RoleMaster || w.cut(clients, m.slot) && f.b%2 != 0) {
+		if !c.hasMaster(f) {
 			c.fail("S10", "%s after %s of %d at %s there is no master: %s (%s)", within, f.kind, f.a, began, w.api.now.progress.State, o.last.Verdict)
 		}
 	})
 }
 
+// hasMaster reports a published master that runs, and that clients reach unless they were cut off with the machine.
+func (c *checks) hasMaster(f fault) bool {
+	m := c.w.master()
+	if m == nil || m.server == nil || m.server.hung || m.server.role != failover.RoleMaster {
+		return false
+	}
+	return !c.w.cut(clients, m.slot) || f.b%2 == 0
+}
+
 // survivable reports a set that is whole, and of which a replica in sync runs on another machine than the fault is about.
 func (c *checks) survivable(f fault) bool {
 	w := c.w
-	calm := w.now > w.busyTill+3*time.Second && w.settled() == "" && c.apiServes() && w.cfg.consistency != failover.ConsistencyStrict
-	plain := w.cfg.laggard < 0 && w.cfg.priorityZero < 0 && w.api.now.policy.Mode == failover.ModeAutomatic && !c.byHand
-	if !calm || !plain || !c.leaderServes(w.leader()) || !w.leader().leading || w.master() == nil {
+	if w.now <= w.busyTill+3*time.Second || w.settled() != "" || !c.plain() || w.master() == nil {
 		return false
 	}
+	lost := w.onMachine(f.a)
+	return slices.ContainsFunc(w.pods, func(p *pod) bool {
+		attached := p != w.master() && p.server != nil && p.server.attachedTo(w.master()) && w.now-p.server.up.since > 3*time.Second
+		return attached && !slices.Contains(lost, p)
+	})
+}
+
+// plain reports a set whose configuration holds no failover back, and a leader that is there to begin one.
+func (c *checks) plain() bool {
+	w, o := c.w, c.w.leader()
+	ordinary := w.cfg.laggard < 0 && w.cfg.priorityZero < 0 && w.cfg.consistency != failover.ConsistencyStrict
 	recent := 0
 	for _, s := range w.api.now.progress.SoftFailovers {
-		if w.leader().now().Sub(s.At) < failover.SoftWindow+10*time.Second {
+		if o.now().Sub(s.At) < failover.SoftWindow+10*time.Second {
 			recent++
 		}
 	}
-	lost := w.onMachine(f.a)
-	for _, p := range w.pods {
-		elsewhere := true
-		for _, l := range lost {
-			elsewhere = elsewhere && l != p
-		}
-		if elsewhere && p != w.master() && p.server != nil && p.server.attachedTo(w.master()) && c.w.now-p.server.up.since > 3*time.Second {
-			return recent < failover.SoftLimit
-		}
-	}
-	return false
+	return ordinary && recent < failover.SoftLimit && w.api.now.policy.Mode == failover.ModeAutomatic && c.operatorActs() && o.leading && c.leaderServes(o)
 }

@@ -70,20 +70,27 @@ func (c *checks) onKillClientsSent(o *operator, uid string) {
 	}
 }
 
-// onWrite: who takes a write was made writable by an operator, and was not replaced long ago (S1, S2).
+// onWrite: a node that takes a write was made writable by an operator, and was not replaced long ago (S1, S2).
 func (c *checks) onWrite(s *server) {
 	if s.writable == "" {
 		c.fail("S2", "%s takes writes, and nobody made it a master", s.pod.name)
 	}
-	woke := c.w.now-s.wokeAt < 200*time.Millisecond
-	if s.deposedAt > 0 && c.w.now-s.deposedAt > isolatedFor && !woke && !c.byHand {
-		c.fail("S1", "%s still takes writes %s after another node was promoted", s.pod.name, c.w.now-s.deposedAt)
-	}
-	if s.deposedAt > 0 && s.givenUp && c.w.cfg.downAfter >= 3*time.Second && !woke && !c.byHand {
-		c.fail("S1", "%s, which was silent and may have been isolated, takes writes %s after another node was promoted", s.pod.name, c.w.now-s.deposedAt)
+	if woke := c.w.now-s.wokeAt < 200*time.Millisecond; s.deposedAt > 0 && !woke && !c.byHand {
+		c.onLateWrite(s)
 	}
 	if c.w.api.now.published.UID == s.pod.uid {
 		c.official = s.head
+	}
+}
+
+// onLateWrite: a replaced master stops soon, and one that may have been isolated has stopped before (S1).
+func (c *checks) onLateWrite(s *server) {
+	late := c.w.now - s.deposedAt
+	switch {
+	case late > isolatedFor:
+		c.fail("S1", "%s still takes writes %s after another node was promoted", s.pod.name, late)
+	case s.givenUp && c.w.cfg.downAfter >= 3*time.Second:
+		c.fail("S1", "%s, which was silent and may have been isolated, takes writes %s after another node was promoted", s.pod.name, late)
 	}
 }
 
