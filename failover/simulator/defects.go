@@ -16,6 +16,7 @@ type decideFunc func(*operator, time.Time, failover.Policy, failover.Observation
 type defect struct {
 	name   string
 	decide decideFunc
+	faults []string // the kinds in which it shows; all where none is named
 
 	bootUnfenced   bool // Redis starts as a master
 	leaseIgnored   bool
@@ -42,7 +43,7 @@ func defects() []*defect {
 		{name: "the lease is not checked", decide: decideAsIs, leaseIgnored: true},
 		{name: "the lease is taken on silence", decide: decideAsIs, silenceIsDeath: true},
 		{name: "the veto is ignored", decide: seeing(deafWitnesses, nil)},
-		{name: "one witness convicts, whatever the others say", decide: hearingOneWitness},
+		{name: "one witness convicts, whatever the others say", decide: hearingOneWitness, faults: []string{"cut", "cut one way", "split", "isolate", "isolate with clients"}},
 		{name: "an order is taken for its effect", decide: believing},
 		{name: "clients are cut before the new master is published", decide: cuttingEarly},
 		{name: "no boot fence", decide: decideAsIs, bootUnfenced: true},
@@ -50,7 +51,7 @@ func defects() []*defect {
 		{name: "an empty node is eligible", decide: seeing(emptyIsAsGood, nil)},
 		{name: "the epoch is reused", decide: reusingEpochs},
 		{name: "a successor picks another candidate", decide: pickingAgain},
-		{name: "a stale cache of the endpoint is trusted", decide: decideAsIs, sliceUnchecked: true},
+		{name: "a stale cache of the endpoint is trusted", decide: decideAsIs, sliceUnchecked: true, faults: []string{"kill", "delete pod", "request", "stale caches", "API without answers", "isolate operator", "suspend operator", "crash at effect", "cut one way"}},
 		{name: "the progress is written without compare-and-swap", decide: decideAsIs, swapUnchecked: true},
 		{name: "a node that loads its disk is not waited for", decide: seeing(loadingIsDead, nil)},
 		{name: "a handover does not wait for the last writes", decide: handingOverBlindly},
@@ -61,9 +62,7 @@ func defects() []*defect {
 		{name: "clients are cut once only", decide: cuttingOnce},
 		{name: "the guard does not know machines", decide: seeing(oneMachine, nil)},
 		{name: "a replica that the master does not hear is counted", decide: seeing(silentIsHeard, nil)},
-		{name: "a new master is damped", decide: dampingTheNew},
-		{name: "a master that may be isolated is not waited for", decide: seeing(alwaysConnected, nil)},
-		{name: "the guard is lowered and that is not written down", decide: loweringUnrecorded},
+		{name: "a new master is damped", decide: dampingTheNew, faults: []string{"freeze machine", "hang"}},
 		{name: "clients that write to a replica are not cut", decide: seeing(nil, noWriters)},
 	}
 }
@@ -277,31 +276,12 @@ func silentIsHeard(obs *failover.Observation, _ failover.Progress) {
 	}
 }
 
-func alwaysConnected(obs *failover.Observation, _ failover.Progress) {
-	for i := range obs.Nodes {
-		n := &obs.Nodes[i]
-		n.ConnectedAt = n.ContactSince.Add(time.Hour)
-	}
-}
-
 // dampingTheNew sits a master's silence out when another one was given up less than a minute before.
 func dampingTheNew(_ *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress, r *failover.Request) failover.Decision {
 	d := failover.Decide(now, policy, obs, p, r)
 	recent := len(p.SoftFailovers) > 0 && now.Sub(p.SoftFailovers[0].At) < time.Minute
 	if recent && len(d.Next.SoftFailovers) > len(p.SoftFailovers) {
 		return failover.Decision{Next: p, Reason: failover.ReasonCooldown, Verdict: "cooling down", RequeueAfter: time.Second}
-	}
-	return d
-}
-
-func loweringUnrecorded(_ *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress, r *failover.Request) failover.Decision {
-	d := failover.Decide(now, policy, obs, p, r)
-	d.Next.Known = slices.Clone(d.Next.Known)
-	for i := range d.Next.Known {
-		k := &d.Next.Known[i]
-		if k.Unfenced = false; k.Role == failover.RoleMaster {
-			k.Guard = 2
-		}
 	}
 	return d
 }

@@ -3,6 +3,7 @@ package simulator
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/redisha/redisha/failover"
@@ -59,11 +60,18 @@ var faultKinds = []struct {
 	{"follow a stranger", 2, (*world).followStranger},
 }
 
-// randomFaults draws the faults of a schedule. They come in bursts: a corner is where two of them meet.
-func randomFaults(r *rand.Rand, pods int) []fault {
+// randomFaults draws the faults of a schedule, of the given kinds, or of all where none is given. They come in bursts: a corner is where
+// two of them meet.
+func randomFaults(r *rand.Rand, pods int, kinds []string) []fault {
+	weight := func(kind string, usual int) int {
+		if len(kinds) > 0 && !slices.Contains(kinds, kind) {
+			return 0
+		}
+		return usual
+	}
 	total := 0
 	for _, k := range faultKinds {
-		total += k.weight
+		total += weight(k.kind, k.weight)
 	}
 	var faults []fault
 	start := time.Duration(0)
@@ -72,7 +80,7 @@ func randomFaults(r *rand.Rand, pods int) []fault {
 		for range 1 + r.IntN(4) {
 			n := r.IntN(total)
 			for _, k := range faultKinds {
-				if n -= k.weight; n < 0 {
+				if n -= weight(k.kind, k.weight); n < 0 {
 					faults = append(faults, randomFault(r, k.kind, pods, start+burst(r)))
 					break
 				}

@@ -345,8 +345,9 @@ func count(yes bool) int {
 func (o *operator) renew(ctx context.Context, observed *lease) bool {
 	a := o.world.api
 	var after lease
+	expected := *observed // a request that the network holds up carries what was known when it was sent
 	err := o.call(ctx, true, func() error {
-		if a.lease != *observed {
+		if a.lease != expected {
 			return errConflict
 		}
 		a.lease = lease{holder: o.party, held: true, renewed: a.lease.renewed + 1}

@@ -38,7 +38,7 @@ func hunt(seed uint64, schedules, workers int, d *defect) (Stats, *Violation) {
 	if bad == nil {
 		return stats, nil
 	}
-	return stats, scheduleOf(*bad).play(d, false).violation
+	return stats, scheduleOf(*bad, d).play(d, false).violation
 }
 
 // search returns the lowest seed whose schedule breaks a promise.
@@ -59,7 +59,7 @@ func search(seed uint64, schedules, workers int, d *defect, played func()) (Stat
 		group.Go(func() {
 			var sum Stats
 			for i := next.Add(1) - 1; i < stop.Load(); i = next.Add(1) - 1 {
-				out := scheduleOf(seed+uint64(i)).play(d, false)
+				out := scheduleOf(seed+uint64(i), d).play(d, false)
 				sum.add(out.stats)
 				played()
 				if out.violation != nil {
@@ -84,7 +84,7 @@ func search(seed uint64, schedules, workers int, d *defect, played func()) (Stat
 
 // explain shortens a schedule that is known to break a promise, and tells its story.
 func explain(seed uint64, d *defect) *Finding {
-	s := scheduleOf(seed)
+	s := scheduleOf(seed, d)
 	first := s.play(d, false)
 	s = s.shorten(d, first.violation.Invariant)
 	out := s.play(d, true)

@@ -16,10 +16,10 @@ type schedule struct {
 	faults []fault
 }
 
-func scheduleOf(seed uint64) schedule {
+func scheduleOf(seed uint64, d *defect) schedule {
 	r := rand.New(rand.NewPCG(seed, 0xFA017))
 	cfg := randomConfig(r)
-	return schedule{seed: seed, cfg: cfg, faults: randomFaults(r, cfg.pods)}
+	return schedule{seed: seed, cfg: cfg, faults: randomFaults(r, cfg.pods, d.faults)}
 }
 
 // Bounds of a schedule in simulated time.

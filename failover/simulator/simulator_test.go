@@ -17,7 +17,7 @@ const defectSchedules = 20000
 var foundSomething = []uint64{
 	500083346, 501017122, 501131001, 503034229, 504072124, 505155581, 600001029, 600267308, 685221063, 700036942, 701333723,
 	701421891, 702198153, 703024895, 704004486, 705018755, 706214051, 707690752, 708283595, 709112564, 710257530, 713021273,
-	713143508, 715584508, 49132282741,
+	713143508, 715584508, 49132282741, 11416,
 }
 
 // The seeds are fixed, so that a change is judged by itself and not by luck; fresh ones are played by `make simulate`.
@@ -44,11 +44,11 @@ func TestNoScheduleBreaksAPromise(t *testing.T) {
 
 func TestAScheduleIsReplayedToTheByte(t *testing.T) {
 	for seed := range uint64(30) {
-		a, b := scheduleOf(seed).play(noDefect, true), scheduleOf(seed).play(noDefect, true)
+		a, b := scheduleOf(seed, noDefect).play(noDefect, true), scheduleOf(seed, noDefect).play(noDefect, true)
 		if !reflect.DeepEqual(a, b) {
 			t.Fatalf("seed %d is played in two ways", seed)
 		}
-		if c := scheduleOf(seed).play(noDefect, false); c.stats != a.stats {
+		if c := scheduleOf(seed, noDefect).play(noDefect, false); c.stats != a.stats {
 			t.Fatalf("seed %d is played otherwise when it is told", seed)
 		}
 	}
@@ -74,7 +74,7 @@ func TestAViolationIsToldByAShortSchedule(t *testing.T) {
 	f := explain(*bad, defects()[1])
 	var story strings.Builder
 	f.Write(&story)
-	if n := len(scheduleOf(*bad).faults); strings.Count(f.Schedule, "\n")-1 > n {
+	if n := len(scheduleOf(*bad, defects()[1]).faults); strings.Count(f.Schedule, "\n")-1 > n {
 		t.Errorf("the schedule has grown:\n%s", f.Schedule)
 	}
 	for _, want := range []string{"seed ", f.Violation.Invariant, "VIOLATION", "persists Fencing"} {
