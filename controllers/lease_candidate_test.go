@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,6 +33,7 @@ type leaseLock struct {
 	lease   *storedLease
 	name    string
 	version int
+	frozen  atomic.Int32
 }
 
 func (l *leaseLock) Identity() string   { return l.name }
@@ -64,7 +66,12 @@ func (l *leaseLock) Create(_ context.Context, record resourcelock.LeaderElection
 	return nil
 }
 
-func (l *leaseLock) Update(_ context.Context, record resourcelock.LeaderElectionRecord) error {
+func (l *leaseLock) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	how := frozen(l.frozen.Load())
+	if how == hangs || how == wakesLate && record.HolderIdentity == l.name {
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	l.lease.mu.Lock()
 	defer l.lease.mu.Unlock()
 	if l.version != l.lease.version {
@@ -79,6 +86,13 @@ func (l *leaseLock) write(record resourcelock.LeaderElectionRecord) {
 	l.lease.version++
 	l.lease.writes++
 	l.version = l.lease.version
+}
+
+// asked is how often the lease was read and written.
+func (l *storedLease) asked() (reads, writes int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.reads, l.writes
 }
 
 func (l *storedLease) holder() string {
@@ -161,20 +175,14 @@ func (e *elector) until() time.Duration {
 	return time.Since(began)
 }
 
-// freeze is a leader that neither renews nor lets go, as a process that is stopped, or dead; or one that wakes when it is too late to
-// renew, and lets go.
-type freeze struct {
-	*leaseLock
-	wakesLate bool
-}
+// frozen is how a leader's process stands still.
+type frozen int32
 
-func (f freeze) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
-	if f.wakesLate && record.HolderIdentity != f.name {
-		return f.leaseLock.Update(ctx, record)
-	}
-	<-ctx.Done()
-	return ctx.Err()
-}
+const (
+	runs      frozen = iota
+	hangs            // it neither renews nor lets go, as a process that is stopped, or dead
+	wakesLate        // it does not renew, and wakes when it is too late to, and lets go
+)
 
 // inAnElection lets a process lead, and two stand by.
 func inAnElection(t *testing.T, test func(t *testing.T, l *storedLease, first, second, third *elector)) {
@@ -196,9 +204,11 @@ func inAnElection(t *testing.T, test func(t *testing.T, l *storedLease, first, s
 	})
 }
 
+func (e *elector) freeze(how frozen) { e.LeaseGuard.Interface.(*leaseLock).frozen.Store(int32(how)) }
+
 // hangs has the leader not renew its lease any more.
 func (e *elector) hangs() {
-	e.LeaseGuard.Interface = freeze{leaseLock: e.LeaseGuard.Interface.(*leaseLock)}
+	e.freeze(hangs)
 }
 
 func TestALeaseThatIsOnlySilentIsWaitedFor(t *testing.T) {
@@ -218,7 +228,7 @@ func TestALeaseThatIsOnlySilentIsWaitedFor(t *testing.T) {
 
 func TestALeaderThatLearnsLateOfItsSuccessorDoesNotLetTheSuccessorsLeaseGo(t *testing.T) {
 	inAnElection(t, func(t *testing.T, l *storedLease, first, second, _ *elector) {
-		first.LeaseGuard.Interface = freeze{leaseLock: first.LeaseGuard.Interface.(*leaseLock), wakesLate: true}
+		first.freeze(wakesLate)
 		time.Sleep(time.Second)
 		second.falls(l)
 		second.until()
@@ -302,15 +312,15 @@ func TestALeaseThatIsLetGoIsTakenWhenTheConnectionEnds(t *testing.T) {
 
 func TestALeaderInDoubtHasNoTimeLeftUntilItHasRenewedItsLease(t *testing.T) {
 	inAnElection(t, func(t *testing.T, l *storedLease, first, _, _ *elector) {
-		before := l.writes
+		_, before := l.asked()
 		first.Doubt()
 		if first.Left() > 0 {
 			t.Errorf("%s left in doubt", first.Left())
 		}
 		time.Sleep(3 * ElectorTick)
 		synctest.Wait()
-		if first.Left() <= 0 || l.writes == before {
-			t.Errorf("%s left after %d renewals", first.Left(), l.writes-before)
+		if _, writes := l.asked(); first.Left() <= 0 || writes == before {
+			t.Errorf("%s left after %d renewals", first.Left(), writes-before)
 		}
 		first.hangs()
 		time.Sleep(time.Second)
@@ -324,10 +334,11 @@ func TestALeaderInDoubtHasNoTimeLeftUntilItHasRenewedItsLease(t *testing.T) {
 
 func TestTheAPIServerIsAskedNoMoreOftenThanThePeriodSays(t *testing.T) {
 	inAnElection(t, func(t *testing.T, l *storedLease, _, _, _ *elector) {
-		reads, writes := l.reads, l.writes
+		readsBefore, writesBefore := l.asked()
 		time.Sleep(time.Minute)
+		reads, writes := l.asked()
 		// One leader, two standbys, half a second.
-		if reads, writes := l.reads-reads, l.writes-writes; reads > 240 || writes > 120 || reads < 150 || writes < 90 {
+		if reads, writes := reads-readsBefore, writes-writesBefore; reads > 240 || writes > 120 || reads < 150 || writes < 90 {
 			t.Errorf("%d reads and %d writes in a minute", reads, writes)
 		}
 	})
