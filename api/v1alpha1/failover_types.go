@@ -132,7 +132,7 @@ type FailoverStatus struct {
 	// +kubebuilder:validation:MaxItems=16
 	// +optional
 	Steps []StepStatus `json:"steps,omitempty"`
-	// cooldownUntil holds the next attempt at a planned handover back until then.
+	// cooldownUntil holds the next attempt at a planned change of master back until then.
 	// +optional
 	CooldownUntil *metav1.MicroTime `json:"cooldownUntil,omitempty"`
 	// retiredReplIDs are the replication histories of former masters, newest first: a

@@ -241,7 +241,7 @@ func TestHealthIsAliveWhenFencedAndReadyOnlyAsMasterOrAttached(t *testing.T) {
 	expect(replica, "live", true)
 	expect(replica, "ready", false)
 	master.kill()
-	master.eventually("nobody listens", func() bool { return strings.Contains(master.cli("ping"), "refused") })
+	master.eventually("the port refuses", func() bool { return strings.Contains(master.cli("ping"), "refused") })
 	expect(master, "live", false)
 }
 

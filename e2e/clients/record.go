@@ -11,7 +11,7 @@ import (
 
 // Record is what one application has told. It may be used by several goroutines.
 type Record struct {
-	library Library
+	app Library
 
 	mu       sync.Mutex
 	answers  [][]int64       // by lane, when each of its answers came; in order
@@ -25,7 +25,7 @@ type Record struct {
 
 // NewRecord returns a record of nothing.
 func NewRecord(l Library) *Record {
-	r := &Record{library: l, accepted: map[int64]int64{}, early: map[int64]bool{}, errors: map[string]int64{}}
+	r := &Record{app: l, accepted: map[int64]int64{}, early: map[int64]bool{}, errors: map[string]int64{}}
 	r.answers = make([][]int64, r.lanes())
 	return r
 }
@@ -35,10 +35,10 @@ func (r *Record) lanes() int64 {
 	if r.consumes() {
 		return 2
 	}
-	return r.library.Lanes
+	return r.app.Lanes
 }
 
-func (r *Record) consumes() bool { return r.library.Role == Queue || r.library.Role == Subscriber }
+func (r *Record) consumes() bool { return r.app.Role == Queue || r.app.Role == Subscriber }
 
 // Note takes in a line that the application has printed. What is none of the protocol is kept as what it said last.
 func (r *Record) Note(line string) {
@@ -74,14 +74,14 @@ func (r *Record) accept(at, number int64) {
 		delete(r.early, number)
 		return
 	}
-	if r.library.Role == Writer || r.library.Role == Queue {
+	if r.app.Role == Writer || r.app.Role == Queue {
 		r.accepted[number] = at
 	}
 }
 
 func (r *Record) arrive(at, number int64) {
 	r.answers[1] = append(r.answers[1], at)
-	if r.library.Role != Queue {
+	if r.app.Role != Queue {
 		return
 	}
 	if _, known := r.accepted[number]; !known {
@@ -110,7 +110,7 @@ func (r *Record) Gap(from, to time.Time) time.Duration {
 	defer r.mu.Unlock()
 	longest := int64(0)
 	for lane, answers := range r.answers {
-		if r.consumes() && (lane == 1) != r.library.Arrivals {
+		if r.consumes() && (lane == 1) != r.app.Arrivals {
 			continue
 		}
 		longest = max(longest, gap(answers, from.UnixMilli(), to.UnixMilli()))
@@ -194,7 +194,7 @@ func (r *Record) start() int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	const apart = 1000 // a multiple of the lanes, and more than a program has under way
-	return (r.next/(apart*r.library.Lanes) + 1) * apart * r.library.Lanes
+	return (r.next/(apart*r.app.Lanes) + 1) * apart * r.app.Lanes
 }
 
 func (r *Record) lastWords() string {
