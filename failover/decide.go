@@ -176,9 +176,10 @@ func (d *decider) evidenceAt(v view, f finding) time.Time {
 	return d.now
 }
 
-// acknowledge removes a request that was taken up; the intent that names it is persisted by then.
+// acknowledge removes a request that was taken up; the intent that names it is persisted by then. It waits until what was asked for is
+// done: the actions of a step are waited for together, and the writes of applications wait with them.
 func (d *decider) acknowledge(decision *Decision) {
-	if d.request == nil || d.request.ID != decision.Next.Request {
+	if d.request == nil || d.request.ID != decision.Next.Request || decision.Next.Running() {
 		return
 	}
 	decision.Actions = append(decision.Actions, AcknowledgeRequest{ID: d.request.ID})

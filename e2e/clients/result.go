@@ -36,6 +36,14 @@ type Round struct {
 	// notice, that is the operator's part. Cause is why.
 	Published int64  `json:"publishedMs"`
 	Cause     string `json:"cause"`
+	// Steps are those of the failover, in their order.
+	Steps []Step `json:"steps"`
+}
+
+// Step of a failover.
+type Step struct {
+	Name string `json:"name"`
+	At   int64  `json:"atMs"` // after the fault
 }
 
 // Report is all that came of a run.

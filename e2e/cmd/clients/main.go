@@ -31,6 +31,7 @@ type flags struct {
 	json      string
 	markdown  string
 	logDir    string
+	operator  []string
 }
 
 func parse() flags {
@@ -50,6 +51,7 @@ func parse() flags {
 	set.StringVar(&f.json, "json", "dist/clients.json", "file for the report as JSON, none when empty")
 	set.StringVar(&f.markdown, "markdown", "", "file for the report as Markdown, or PAGE#NAME for a place on a page, none when empty")
 	set.StringVar(&f.logDir, "log-dir", "", "folder for the logs, which are thrown away otherwise if all went well")
+	set.StringArrayVar(&f.operator, "operator-arg", nil, "an argument for the operators, as --zap-log-level=debug")
 	_ = set.Parse(os.Args[1:]) // ends the program by itself
 	return f
 }

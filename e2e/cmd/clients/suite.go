@@ -73,7 +73,8 @@ func (s *suite) setScene(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.stage, err = stage.Up(ctx, s.sandbox, stage.Options{LogDir: s.logs, Progress: s.progress}); err != nil {
+	s.stage, err = stage.Up(ctx, s.sandbox, stage.Options{LogDir: s.logs, Progress: s.progress, ManagerArgs: s.operator})
+	if err != nil {
 		return err
 	}
 	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}

@@ -60,7 +60,7 @@ int main(int argc, char **argv) {
 		snprintf(key, sizeof key, "%s:%ld", argv[3], n);
 		snprintf(value, sizeof value, "%ld", n);
 		if (c == NULL && (c = dial(argv[1], port, n)) == NULL) {
-			usleep(5000);
+			usleep(20000);
 			continue;
 		}
 		if (command(c, n, "SET", key, value)) {
@@ -68,7 +68,7 @@ int main(int argc, char **argv) {
 				redisFree(c);
 				c = NULL;
 			}
-			usleep(5000);
+			usleep(20000);
 			continue;
 		}
 		tell("A", n, "");

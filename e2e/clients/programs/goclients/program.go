@@ -14,7 +14,7 @@ import (
 )
 
 // afterError is how long an application waits after an error before it goes on with the same client.
-const afterError = 5 * time.Millisecond
+const afterError = 20 * time.Millisecond
 
 // program is what every application is told.
 type program struct {

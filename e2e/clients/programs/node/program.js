@@ -1,7 +1,7 @@
 // What every application in this folder shares: its arguments, and the lines that it prints.
 'use strict';
 
-const AFTER_ERROR = 5; // ms until an application goes on with the same client
+const AFTER_ERROR = 20; // ms until an application goes on with the same client
 
 const [host, port, prefix, interval, start] = process.argv.slice(2);
 

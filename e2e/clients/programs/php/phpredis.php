@@ -36,5 +36,5 @@ for ($n = (int) $start;; $n++) {
         // The library connects again by itself until that fails once; from then on its user has to.
         $ready = $ready && !str_contains($error->getMessage(), 'went away');
     }
-    usleep(5000);
+    usleep(20000);
 }

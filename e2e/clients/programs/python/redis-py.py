@@ -19,5 +19,5 @@ while True:
         time.sleep(int(interval) / 1000)
     except redis.RedisError as error:
         print("E", time.time_ns() // 10**6, n, " ".join(str(error).split()), flush=True)
-        time.sleep(0.005)
+        time.sleep(0.02)
     n += 1

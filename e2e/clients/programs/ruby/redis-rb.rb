@@ -18,7 +18,7 @@ loop do
     sleep(interval.to_i / 1000.0)
   rescue Redis::BaseError, SystemCallError => e
     tell("E", n, " " + e.message.split.join(" "))
-    sleep(0.005)
+    sleep(0.02)
   end
   n += 1
 end
