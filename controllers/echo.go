@@ -39,6 +39,16 @@ func (e *echo[T]) newest(key client.ObjectKey, cached T, found bool) (T, bool) {
 	return own, true
 }
 
+// latest returns the later of known and what was written, and goes on remembering that.
+func (e *echo[T]) latest(known T) T {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if own, ok := e.written[client.ObjectKeyFromObject(known)]; ok && own.GetUID() == known.GetUID() && older(known, own) {
+		return own
+	}
+	return known
+}
+
 // forget drops what was written, when it turned out to be outdated.
 func (e *echo[T]) forget(key client.ObjectKey) {
 	e.mu.Lock()

@@ -35,6 +35,8 @@ type cluster struct {
 	reader client.Reader // uncached
 	slices echo[*discoveryv1.EndpointSlice]
 	pods   echo[*corev1.Pod]
+	// statuses are the reconciler's: a RedisHA without the request is what it decides on next.
+	statuses *echo[*v1alpha1.RedisHA]
 }
 
 func objectKey(key string) client.ObjectKey {
@@ -239,7 +241,7 @@ func (c *cluster) DeletePod(ctx context.Context, key string, a failover.DeletePo
 	return nil
 }
 
-// AcknowledgeRequest removes the request annotation if it still carries that request.
+// AcknowledgeRequest removes the request annotation if it still carries that request, and remembers the RedisHA as it is then.
 func (c *cluster) AcknowledgeRequest(ctx context.Context, key string, a failover.AcknowledgeRequest) error {
 	k := objectKey(key)
 	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: k.Namespace, Name: k.Name}}
@@ -252,8 +254,15 @@ func (c *cluster) AcknowledgeRequest(ctx context.Context, key string, a failover
 		return fmt.Errorf("building the acknowledgement: %w", err)
 	}
 	err = c.client.Patch(ctx, rha, client.RawPatch(types.JSONPatchType, patch))
-	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsInvalid(err) {
+	if apierrors.IsInvalid(err) { // it is gone, or another has taken its place
+		err = c.reader.Get(ctx, k, rha)
+	}
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
 		return fmt.Errorf("acknowledging request %q: %w", a.ID, err)
 	}
+	c.statuses.wrote(rha)
 	return nil
 }

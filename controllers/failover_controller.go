@@ -143,6 +143,7 @@ func (r *FailoverReconciler) step(ctx context.Context, rha *v1alpha1.RedisHA) (*
 	persisted := r.Clock.Now()
 	r.claim(ctx, key.String(), obs)
 	results := r.executor.Execute(ctx, key.String(), int(resources.RedisPort), decision.ActionsAfter(persisted.Sub(now)))
+	next = r.statuses.latest(next) // without the request, if that was acknowledged
 	if wrote || len(decision.Actions) > 0 {
 		log.FromContext(ctx).V(1).Info("decided", "state", decision.Next.State, "verdict", decision.Verdict, "actions", describe(results),
 			"persisting", persisted.Sub(now), "acting", r.Clock.Since(persisted))

@@ -32,7 +32,7 @@ func (r *FailoverReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	r.complaints, r.goneSince = map[string]string{}, map[string]time.Time{}
 	r.passwords, r.claimed = map[string]string{}, map[string]map[failover.NodeRef]bool{}
 	r.wake = func(reconcile.Request) {}
-	r.cluster = &cluster{client: r.Client, reader: r.Reader}
+	r.cluster = &cluster{client: r.Client, reader: r.Reader, statuses: &r.statuses}
 	options := r.Prober
 	options.Wake = func(key string) { r.wake(reconcile.Request{NamespacedName: objectKey(key)}) }
 	r.prober = prober.New(options)

@@ -165,3 +165,27 @@ func TestWhereNoLookFindsWhoWritesEveryoneIsCutOnceAMinute(t *testing.T) {
 		t.Errorf("all clients are cut %d times in 5 s", c.all["r-1"])
 	}
 }
+
+func TestRightAfterAFailoverNothingIsWrittenToTheAPIThatClientsWouldWaitFor(t *testing.T) {
+	w := settled(t, 3)
+	w.write(1000, nil)
+	c := w.countCuts()
+	count, cutFirst := w.onAction, 0
+	w.onAction = func(a Action) bool {
+		if _, is := a.(Label); is && cutFirst == 0 {
+			cutFirst = c.all["r-0"]
+			if early := w.now.Sub(w.progress.Since); early < clientsFirstFor {
+				t.Errorf("a label is written %s after publication", early)
+			}
+		}
+		return count(a)
+	}
+	w.restart("r-0", false)
+	w.run()
+	if cutFirst < 2 {
+		t.Errorf("clients were cut %d times before the first label: %s", cutFirst, w.story())
+	}
+	if r := w.history[0].FinishedAt.Sub(w.history[0].StartedAt); r > time.Second {
+		t.Errorf("the failover took %s", r)
+	}
+}

@@ -59,7 +59,7 @@ func (d *decider) reattaching() Decision {
 	}
 	actions := append(d.serve(v), d.farewell(v)...)
 	elapsed := d.now.Sub(d.next.Since)
-	if (len(actions) > 0 || d.unseen(v)) && elapsed < ReattachWithin {
+	if (len(actions) > 0 || d.unseen(v) || d.clientsFirst()) && elapsed < ReattachWithin {
 		return Decision{Next: d.next, Actions: actions, Verdict: "reattaching", RequeueAfter: lookAgainSoon, Diagnosis: f.diagnosis}
 	}
 	d.next.Steps = withStep(d.next.Steps, StepReattached, d.now)
@@ -68,6 +68,15 @@ func (d *decider) reattaching() Decision {
 	d.move(EventSettle, sentence)
 	d.next.Candidate, d.next.Old, d.next.Steps, d.next.Forced = nil, nil, nil, ""
 	return Decision{Next: d.next, Actions: actions, Record: record, Verdict: sentence, Diagnosis: f.diagnosis, RequeueAfter: soonest(lookAgainSlow, d.wait)}
+}
+
+// clientsFirstFor is how long after publication nothing is written to the Kubernetes API that can wait.
+const clientsFirstFor = 300 * time.Millisecond
+
+// clientsFirst reports that the Service has only just been told of the new master. What a step writes to the API is waited for, 20 to
+// 200 ms each time, and its clients are to be cut over as soon as the Service leads there; kube-proxies have their share of it, too.
+func (d *decider) clientsFirst() bool {
+	return d.next.State == StateReattaching && d.next.Old != nil && d.now.Sub(d.next.Since) < clientsFirstFor
 }
 
 // soonest is the shortest of some times to wait, of which zero is none.
@@ -228,17 +237,18 @@ func (d *decider) stranger(v view) (Node, bool) {
 
 // labels writes role labels, for people and for the replicas' Service. A former master loses its label first, so that no two
 // pods carry it at any instant; that the new one has none for a moment is to nobody's harm: the master Service does not follow labels.
-// A pod is labelled replica once the clients that were led there as to a master have left (cutover.go).
+// A pod is labelled replica once the clients that were led there as to a master have left (cutover.go). Right after a failover only who
+// was master for a moment is relabelled at once, since only this step knows of it.
 func (d *decider) labels(v view) []Action {
 	var actions []Action
 	taken := false
 	for _, n := range v.others {
 		taken = taken || n.RoleLabel == RoleMaster && n.UID != ""
-		if role := d.labelBeside(n); role != n.RoleLabel && n.UID != "" {
+		if role := d.labelBeside(n); role != n.RoleLabel && n.UID != "" && (!d.clientsFirst() || slices.Contains(d.ledUntilNow, n.UID)) {
 			actions = append(actions, Label{Node: n.Ref(), Role: role})
 		}
 	}
-	if v.master.RoleLabel != RoleMaster && !taken {
+	if v.master.RoleLabel != RoleMaster && !taken && !d.clientsFirst() {
 		actions = append(actions, Label{Node: v.ref, Role: RoleMaster})
 	}
 	return actions

@@ -237,12 +237,12 @@ func (w *world) once() (Decision, bool) {
 	return d, changed || len(d.Actions) > 0
 }
 
-// run decides until nothing happens any more, at the same instant.
+// run decides until nothing happens any more, at the same instant but for what takes its time.
 func (w *world) run() Decision {
 	w.t.Helper()
 	for range 1000 {
 		d, busy := w.once()
-		if !busy {
+		if !busy && d.Next.State != StateReattaching {
 			return d
 		}
 		if d.Next.State == StateFencing || d.Next.State == StateReattaching || d.Next.State == StateHandingOver {
