@@ -38,22 +38,15 @@ func frozen(ctx context.Context, title string, withLeader bool) {
 	node := victim.Spec.NodeName
 	_, err := s.ask(ctx, "stay", nil)
 	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(func(ctx SpecContext) {
-		_, _ = docker(ctx, nil, "unpause", node) // it refuses if it is done already
-		play.nodeReady(ctx, node)
-		play.operatorReady(ctx)
-	}, NodeTimeout(5*time.Minute))
 	s.fault()
-	_, err = docker(ctx, nil, "pause", node)
-	Expect(err).NotTo(HaveOccurred())
+	thaw := freeze(ctx, node)
 	since := time.Now()
 	_, err = s.ask(ctx, "stay/write", map[string]string{"writes": fmt.Sprint(buffered)})
 	Expect(err).NotTo(HaveOccurred())
 	entry := s.promotion(ctx, v1alpha1.HistoryFailover, string(failover.DiagnosisDown))
 	s.acknowledged(ctx)
 	time.Sleep(time.Until(since.Add(frozenFor)))
-	_, err = docker(ctx, nil, "unpause", node)
-	Expect(err).NotTo(HaveOccurred())
+	thaw(ctx)
 	thawed := time.Now()
 	Eventually(func() bool { return s.writable(ctx, victim) }).WithContext(ctx).WithTimeout(demotedAfter).WithPolling(50*time.Millisecond).
 		Should(BeFalse(), "the thawed master is demoted")
