@@ -41,7 +41,7 @@ type Library struct {
 
 // Catalogue returns all applications: plain writers first, tuned ones last.
 func Catalogue() []Library {
-	all := slices.Concat(goWriters(), otherWriters(), roles(), applications(), tuned())
+	all := slices.Concat(goWriters(), otherWriters(), roles(), applications(), tuned(), yardstick())
 	for i := range all {
 		l := &all[i]
 		l.Lanes = max(l.Lanes, 1)
@@ -140,6 +140,11 @@ func tuned() []Library {
 	}
 }
 
+// yardstick is no application: its gap is the time until the Service leads to a master that takes writes.
+func yardstick() []Library {
+	return []Library{{Name: "anew", Title: "a connection for each write", runtime: "go", module: redigo}}
+}
+
 // Select returns the applications with these names, comma-separated and in the catalogue's order. "default" stands for those with
 // the settings that the libraries have by themselves, "tuned" for the others, "all" for both.
 func Select(names string) ([]Library, error) {
@@ -150,8 +155,11 @@ func Select(names string) ([]Library, error) {
 	var selected []Library
 	for _, l := range Catalogue() {
 		group := "default"
-		if strings.HasSuffix(l.Name, "-tuned") {
+		switch {
+		case strings.HasSuffix(l.Name, "-tuned"):
 			group = "tuned"
+		case l.Name == "anew":
+			group = "all"
 		}
 		if wanted[l.Name] || wanted[group] || wanted["all"] {
 			selected = append(selected, l)

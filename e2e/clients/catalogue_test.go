@@ -14,8 +14,8 @@ func TestApplicationsAreChosenByNameAndGroup(t *testing.T) {
 	}
 	plain, _ := Select("default")
 	tuned, _ := Select("tuned")
-	if len(plain)+len(tuned) != len(all) || len(tuned) == 0 {
-		t.Errorf("%d with defaults and %d tuned of %d", len(plain), len(tuned), len(all))
+	if len(plain)+len(tuned)+len(yardstick()) != len(all) || len(tuned) == 0 {
+		t.Errorf("%d with defaults, %d tuned and a yardstick of %d", len(plain), len(tuned), len(all))
 	}
 	some, err := Select("redigo, go-redis")
 	if err != nil || len(some) != 2 || some[0].Name != "go-redis" {

@@ -21,12 +21,16 @@ import (
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/resources"
 	libs "github.com/redisha/redisha/e2e/clients"
+	"github.com/redisha/redisha/e2e/cluster"
 )
 
 const (
 	librariesImage = "localhost/redisha/clients:e2e"
 	// libraries are those in Go: a static binary needs no image but one that holds it.
-	libraries = "go-redis,go-redis-16,go-redis-pool1-bare,rueidis,redigo,go-redis-multi,go-redis-subscriber"
+	libraries = "go-redis,go-redis-16,go-redis-pool1-bare,rueidis,redigo,go-redis-multi,go-redis-subscriber,anew"
+	// onControlPlane is there, too: its kube-proxy waits for the processor behind the API server, and the library waits a second before
+	// it dials again when its first dial was refused.
+	onControlPlane = "go-redis-pool1-bare"
 	// A write of each on each worker: two cores carry the nodes as well.
 	librariesInterval = 20
 	// leftBehind is how long after a fault was over an application may be without an answer.
@@ -50,12 +54,12 @@ var _ = Describe("Client libraries on every worker", Label("clients"), Ordered, 
 		Expect(os.WriteFile(filepath.Join(artefacts(), "clients.json"), text, 0o644)).To(Succeed())
 	})
 	for _, busy := range []bool{false, true} {
-		cluster := "a quiet cluster"
+		where := "a quiet cluster"
 		if busy {
-			cluster = "a cluster whose endpoints change all the time"
+			where = "a cluster whose endpoints change all the time"
 		}
 		for _, f := range libraryFaults {
-			It(fmt.Sprintf("are led to the new master in %s: %s", cluster, f.name), SpecTimeout(perScenario), func(ctx SpecContext) {
+			It(fmt.Sprintf("are led to the new master in %s: %s", where, f.name), SpecTimeout(perScenario), func(ctx SpecContext) {
 				c := beginCrowd(ctx)
 				if busy {
 					c.changeEndpoints(ctx)
@@ -121,14 +125,21 @@ func beginCrowd(ctx context.Context) *crowd {
 	c.settle(ctx)
 	selected, err := libs.Select(libraries)
 	Expect(err).NotTo(HaveOccurred())
-	for _, worker := range play.Workers {
-		pod := c.pod(worker)
+	for _, node := range append([]string{cluster.ControlPlane}, play.Workers...) {
+		pod := c.pod(node)
 		for _, l := range selected {
+			container := l.Name
+			if node == cluster.ControlPlane {
+				if l.Name != onControlPlane {
+					continue
+				}
+				l.Name += " on the control plane"
+			}
 			l.Interval = librariesInterval * int(l.Lanes)
-			a := &podApplication{Application: libs.NewApplication(l, worker+"-"+l.Name), pod: pod.Name, container: l.Name}
+			a := &podApplication{Application: libs.NewApplication(l, node+"-"+container), pod: pod.Name, container: container}
 			args, inGo := a.InGo(libs.Place{Host: resources.MasterServiceName(c.key.Name), Port: strconv.Itoa(int(resources.RedisPort))})
 			Expect(inGo).To(BeTrue(), l.Name)
-			pod.Spec.Containers = append(pod.Spec.Containers, c.container(l.Name, args))
+			pod.Spec.Containers = append(pod.Spec.Containers, c.container(container, args))
 			c.applications = append(c.applications, a)
 		}
 		Expect(play.client.Create(ctx, pod)).To(Succeed())
@@ -137,11 +148,11 @@ func beginCrowd(ctx context.Context) *crowd {
 	return c
 }
 
-func (c *crowd) pod(worker string) *corev1.Pod {
+func (c *crowd) pod(node string) *corev1.Pod {
 	return &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Namespace: c.key.Namespace, Name: "clients-" + worker},
+		ObjectMeta: metav1.ObjectMeta{Namespace: c.key.Namespace, Name: "clients-" + node},
 		Spec: corev1.PodSpec{
-			NodeName: worker, TerminationGracePeriodSeconds: ptr.To(int64(0)), AutomountServiceAccountToken: ptr.To(false),
+			NodeName: node, TerminationGracePeriodSeconds: ptr.To(int64(0)), AutomountServiceAccountToken: ptr.To(false),
 			SecurityContext: &corev1.PodSecurityContext{
 				RunAsNonRoot: ptr.To(true), RunAsUser: ptr.To(int64(65532)),
 				SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
@@ -213,6 +224,9 @@ func (c *crowd) round(ctx context.Context, report *libs.Report, f libraryFault, 
 	if busy {
 		name += ", busy"
 	}
+	if published := c.published(ctx, epoch); !published.IsZero() {
+		report.Rounds = append(report.Rounds, libs.Round{Fault: name, Number: number, Published: published.Sub(at).Milliseconds()})
+	}
 	var wrong []string
 	for _, a := range c.applications {
 		result := &libs.Result{
@@ -229,6 +243,18 @@ func (c *crowd) round(ctx context.Context, report *libs.Report, f libraryFault, 
 	}
 	Expect(wrong).To(BeEmpty())
 	Expect(c.wrong()).To(BeEmpty())
+}
+
+// published is when the last master after that epoch was.
+func (c *crowd) published(ctx context.Context, epoch int64) time.Time {
+	for _, entry := range c.get(ctx).Status.History {
+		for _, step := range entry.Steps {
+			if entry.Epoch > epoch && step.Name == "published" {
+				return step.At.Time
+			}
+		}
+	}
+	return time.Time{}
 }
 
 // podStore is the Redis in a pod.

@@ -146,7 +146,7 @@ func stacked(ctx context.Context, title string) *scene {
 			leadFromElsewhere(ctx, node)
 		}
 	}
-	s.write(ctx, s.master(ctx))
+	s.write(ctx, s.master(ctx), plainStreams)
 	return s
 }
 

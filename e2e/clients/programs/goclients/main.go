@@ -26,6 +26,7 @@ var applications = map[string]func(*program) error{
 	"redigo":              redigoWriter,
 	"redigo-tuned":        redigoTunedWriter,
 	"asynq":               jobQueue,
+	"anew":                dialledAnew,
 }
 
 func main() {
