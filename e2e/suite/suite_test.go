@@ -24,6 +24,7 @@ const (
 	envArtefacts     = "E2E_ARTEFACTS"   // folder for what is kept of failures, dist/e2e by default
 	envCount         = "COUNT"           // repetitions of the scenarios that measure
 	envSentinelCount = "SENTINEL_COUNT"  // of them, how many with Sentinels; all by default
+	envLibraries     = "E2E_LIBRARIES"   // of those in Go, which ones run on every worker
 	envKeep          = "KEEP"            // set: namespaces of failed scenarios stay
 )
 
