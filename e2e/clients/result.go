@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/e2e/checks"
 )
 
@@ -44,6 +45,28 @@ type Round struct {
 type Step struct {
 	Name string `json:"name"`
 	At   int64  `json:"atMs"` // after the fault
+}
+
+// NewRound is the last failover after that epoch, if the history has one that published a master. At is when the fault happened.
+func NewRound(fault string, number int, at time.Time, epoch int64, history []v1alpha1.HistoryEntry) (Round, bool) {
+	var last *v1alpha1.HistoryEntry
+	for i := range history {
+		if entry := &history[i]; entry.Epoch > epoch && (last == nil || entry.Epoch > last.Epoch) {
+			last = entry
+		}
+	}
+	if last == nil {
+		return Round{}, false
+	}
+	round, published := Round{Fault: fault, Number: number, Cause: last.Cause}, false
+	for _, step := range last.Steps {
+		after := step.At.Sub(at).Milliseconds()
+		round.Steps = append(round.Steps, Step{Name: step.Name, At: after})
+		if step.Name == "published" {
+			round.Published, published = after, true
+		}
+	}
+	return round, published
 }
 
 // Report is all that came of a run.

@@ -5,6 +5,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/redisha/redisha/api/v1alpha1"
 )
 
 func someReport() *Report {
@@ -107,5 +111,27 @@ func TestATableGoesIntoItsPlaceOnThePage(t *testing.T) {
 	}
 	if _, err := Insert(page, "windy", "new\n"); err == nil {
 		t.Error("a place that is not there was found")
+	}
+}
+
+func TestARoundIsTheLastFailoverThatPublishedAMaster(t *testing.T) {
+	at := time.Now()
+	entry := func(epoch int64, steps ...string) v1alpha1.HistoryEntry {
+		e := v1alpha1.HistoryEntry{Epoch: epoch, Cause: "because"}
+		for i, name := range steps {
+			e.Steps = append(e.Steps, v1alpha1.StepStatus{Name: name, At: metav1.NewMicroTime(at.Add(time.Duration(100*(i+1)) * time.Millisecond))})
+		}
+		return e
+	}
+	history := []v1alpha1.HistoryEntry{entry(3, "intent", "published"), entry(2, "published"), entry(1, "published")}
+	round, found := NewRound("kill", 7, at, 1, history)
+	if !found || round.Published != 200 || len(round.Steps) != 2 || round.Cause != "because" || round.Number != 7 {
+		t.Errorf("%+v, %t", round, found)
+	}
+	if _, found := NewRound("kill", 1, at, 3, history); found {
+		t.Error("a failover from before the fault counts")
+	}
+	if _, found := NewRound("kill", 1, at, 1, []v1alpha1.HistoryEntry{entry(2, "intent")}); found {
+		t.Error("one that published nothing counts")
 	}
 }

@@ -232,8 +232,8 @@ func (c *crowd) round(ctx context.Context, report *libs.Report, f libraryFault, 
 	if busy {
 		name += ", busy"
 	}
-	if published := c.published(ctx, epoch); !published.IsZero() {
-		report.Rounds = append(report.Rounds, libs.Round{Fault: name, Number: number, Published: published.Sub(at).Milliseconds()})
+	if failover, found := libs.NewRound(name, number, at, epoch, c.get(ctx).Status.History); found {
+		report.Rounds = append(report.Rounds, failover)
 	}
 	var wrong []string
 	for _, a := range c.applications {
@@ -251,18 +251,6 @@ func (c *crowd) round(ctx context.Context, report *libs.Report, f libraryFault, 
 	}
 	Expect(wrong).To(BeEmpty())
 	Expect(c.wrong()).To(BeEmpty())
-}
-
-// published is when the last master after that epoch was.
-func (c *crowd) published(ctx context.Context, epoch int64) time.Time {
-	for _, entry := range c.get(ctx).Status.History {
-		for _, step := range entry.Steps {
-			if entry.Epoch > epoch && step.Name == "published" {
-				return step.At.Time
-			}
-		}
-	}
-	return time.Time{}
 }
 
 // podStore is the Redis in a pod.

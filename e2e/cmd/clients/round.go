@@ -113,22 +113,10 @@ func (r *round) note(left []*clients.Program) {
 
 // noteFailover notes how the master came to be that there is now.
 func (r *round) noteFailover(rha *v1alpha1.RedisHA) {
-	for _, entry := range rha.Status.History {
-		if entry.Epoch != rha.Status.Master.Epoch || entry.Epoch == r.before.Status.Master.Epoch {
-			continue
-		}
-		failover := &clients.Round{Fault: r.fault.name, Number: r.number, Cause: entry.Cause}
-		for _, step := range entry.Steps {
-			at := step.At.Sub(r.at).Milliseconds()
-			failover.Steps = append(failover.Steps, clients.Step{Name: step.Name, At: at})
-			if step.Name == "published" {
-				failover.Published = at
-				r.failover = failover
-			}
-		}
-		if r.failover != nil {
-			r.report.Rounds = append(r.report.Rounds, *failover)
-		}
+	failover, found := clients.NewRound(r.fault.name, r.number, r.at, r.before.Status.Master.Epoch, rha.Status.History)
+	if found {
+		r.failover = &failover
+		r.report.Rounds = append(r.report.Rounds, failover)
 	}
 }
 
