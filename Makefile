@@ -90,7 +90,7 @@ e2e-compare: e2e-up ## The same client and faults side by side with Redis Sentin
 
 .PHONY: e2e-clients
 e2e-clients: COUNT = 3
-e2e-clients: e2e-up ## What client libraries on every worker notice of faults, COUNT=3 times over, in a quiet cluster and in a busy one.
+e2e-clients: e2e-up ## What client libraries on the workers notice of faults, COUNT=3 times over, in a quiet cluster and in a busy one.
 	$(call suite,clients)
 
 .PHONY: e2e-up

@@ -52,7 +52,7 @@ var _ = Describe("When one failure takes more than the master", Label("chaos", "
 		time.Sleep(briefly)
 		_ = goOn()
 		s.noWriteFor(s.end(ctx, 0), slack)
-		Expect(s.before.Status.Failover.Epoch).To(BeEquivalentTo(1), "nobody was promoted")
+		Expect(s.before.Status.Failover.Epoch).To(BeEquivalentTo(1), "no replica was promoted")
 	})
 
 	repeated("the worker of a pair's replica is frozen, the master goes on", Label("pair"), func(ctx SpecContext) {
@@ -63,7 +63,7 @@ var _ = Describe("When one failure takes more than the master", Label("chaos", "
 		thaw(ctx)
 		play.nodeReady(ctx, replica.Spec.NodeName)
 		s.noWriteFor(s.end(ctx, 0), slack)
-		Expect(s.before.Status.Failover.Epoch).To(BeEquivalentTo(1), "nobody was promoted")
+		Expect(s.before.Status.Failover.Epoch).To(BeEquivalentTo(1), "no replica was promoted")
 	})
 
 	repeated("one master after the other hangs, each is replaced", Label("hangs"), func(ctx SpecContext) {
