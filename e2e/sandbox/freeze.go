@@ -95,10 +95,12 @@ func (w *worker) signalAll(ctx context.Context, signal syscall.Signal) error {
 		if signal == syscall.SIGSTOP {
 			errs = append(errs, p.signal(signal))
 		}
-		// Its exit code is 1 where there are no others.
-		if _, _, err := p.output(ctx, "sh", "-c", "kill -s "+name+" -1"); err != nil {
-			errs = append(errs, err)
+		// Its exit code is 1 where there are no others. Without the two dashes some shells take -1 for an option.
+		code, said, err := p.output(ctx, "sh", "-c", "kill -s "+name+" -- -1")
+		if err == nil && code > 1 {
+			err = fmt.Errorf("kill ended with exit code %d: %s", code, said)
 		}
+		errs = append(errs, err)
 		if signal != syscall.SIGSTOP {
 			errs = append(errs, p.signal(signal))
 		}

@@ -106,9 +106,11 @@ func TestKilledProcessRestartsAtOnceAsANewContainerAndThenBacksOff(t *testing.T)
 	waitPod(t, namespace, "single", "back", func(pod *corev1.Pod) bool { return isReady(pod) && pod.Status.ContainerStatuses[0].RestartCount == 2 })
 }
 
+// supervisor is a shell that starts its redis-server anew, as in the pods of a RedisHA: the first process is not the one that answers.
+const supervisor = `[sh, -c, 'trap "kill -TERM $child; exit 0" TERM; while :; do redis-server --save "" --protected-mode no --dir /scratch & child=$!; wait; done']`
+
 func TestASignalReachesTheProgramThatAShellSupervisesAndItsContainerStays(t *testing.T) {
 	namespace := newNamespace(t)
-	supervisor := `[sh, -c, 'trap "kill -TERM $child; exit 0" TERM; while :; do redis-server --save "" --protected-mode no --dir /scratch & child=$!; wait; done']`
 	apply(t, namespace, strings.Replace(redisPod("supervised"), redisCommand, supervisor, 1))
 	before := ready(t, namespace, "supervised")
 	host, address := newHost(t), before.Status.PodIP+":6379"
@@ -289,7 +291,7 @@ func TestFailedNodeIsSilentAndItsPodsComeBackWithIt(t *testing.T) {
 
 func TestAFrozenNodeStandsStillAndGoesOnWhereItWas(t *testing.T) {
 	namespace := newNamespace(t)
-	apply(t, namespace, redisPod("frozen"))
+	apply(t, namespace, strings.Replace(redisPod("frozen"), redisCommand, supervisor, 1))
 	before := ready(t, namespace, "frozen")
 	host := newHost(t)
 	conn, err := dial(t, host, before.Status.PodIP+":6379", 5*time.Second)
