@@ -5,6 +5,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -15,9 +16,7 @@ var _ = Describe("When the operator", Label("core"), func() {
 	repeated("is deleted in the middle of a failover, the other one finishes it", Label("operator"), func(ctx SpecContext) {
 		s := begin(ctx, "master killed, operator deleted amid the failover", v1alpha1.RedisHASpec{})
 		victim := s.master(ctx)
-		leader, err := play.leader(ctx)
-		Expect(err).NotTo(HaveOccurred())
-		strike := armed(ctx, leader.Spec.NodeName, "KILL", pids(ctx, leader, operatorProcess))
+		leader, strike := armedLeader(ctx)
 		begun := s.failoverBegins(ctx)
 		kill.befall(ctx, &s.site, victim)
 		state := <-begun
@@ -33,6 +32,14 @@ var _ = Describe("When the operator", Label("core"), func() {
 		s.movedFrom(victim, entry)
 	})
 })
+
+// armedLeader prepares a SIGKILL for the leading operator, and returns its pod and what sends it.
+func armedLeader(ctx context.Context) (leader *corev1.Pod, strike func() error) {
+	GinkgoHelper()
+	leader, err := play.leader(ctx)
+	Expect(err).NotTo(HaveOccurred())
+	return leader, armed(ctx, leader.Spec.NodeName, "KILL", pids(ctx, leader, operatorProcess))
+}
 
 // failoverBegins tells, once, the state that the next failover was first seen in.
 func (s *scene) failoverBegins(ctx context.Context) <-chan v1alpha1.FailoverState {

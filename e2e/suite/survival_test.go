@@ -81,9 +81,7 @@ var _ = Describe("When one failure takes more than the master", Label("chaos", "
 	repeated("master and leading operator die at the same instant, the other operator acts at once", Label("both"), func(ctx SpecContext) {
 		s := begin(ctx, "master and leading operator killed together", v1alpha1.RedisHASpec{})
 		victim := s.master(ctx)
-		leader, err := play.leader(ctx)
-		Expect(err).NotTo(HaveOccurred())
-		strike := armed(ctx, leader.Spec.NodeName, "KILL", pids(ctx, leader, operatorProcess))
+		_, strike := armedLeader(ctx)
 		master := kill.ready(ctx, victim)
 		time.Sleep(calm)
 		s.fault()

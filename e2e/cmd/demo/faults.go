@@ -230,7 +230,7 @@ func (a *act) steps(h *v1alpha1.HistoryEntry) {
 	meaning := map[string]string{
 		"evidence":   h.Cause,
 		"intent":     fmt.Sprintf("epoch %d is written down: %s is to be replaced", h.Epoch, h.From),
-		"detached":   "the replicas follow nobody; what each of them has is final",
+		"detached":   "the replicas follow no master; what each of them has is final",
 		"demoted":    h.From + " takes no more writes, and " + h.To + " has all of them",
 		"promoted":   h.To + " is master",
 		"published":  fmt.Sprintf("Service %s leads to %s", resources.MasterServiceName(a.key.Name), h.To),
