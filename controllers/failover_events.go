@@ -32,8 +32,8 @@ const (
 	eventRedisRestarted   = "RedisRestarted"
 )
 
-// eventOf names the Event of a transition into a state.
-func eventOf(from, to failover.State, record *failover.Record) (kind, reason string) {
+// eventOf names the Event of a transition into a state; begun tells whether it is the first of a failover.
+func eventOf(from, to failover.State, begun bool, record *failover.Record) (kind, reason string) {
 	switch to {
 	case failover.StateSuspected:
 		return corev1.EventTypeWarning, eventSuspected
@@ -45,6 +45,9 @@ func eventOf(from, to failover.State, record *failover.Record) (kind, reason str
 	case failover.StateHandingOver:
 		return corev1.EventTypeNormal, eventHandoverStarted
 	case failover.StatePromoting:
+		if begun {
+			return corev1.EventTypeWarning, eventFailoverStarted // nothing was left to be fenced; the message names the candidate
+		}
 		return corev1.EventTypeNormal, eventCandidateChosen
 	case failover.StateReattaching:
 		return corev1.EventTypeNormal, eventMasterPublished
@@ -76,15 +79,16 @@ func settledEvent(from failover.State, record *failover.Record) (kind, reason st
 // announce tells people what was persisted: an Event, a log line and the metrics.
 func (r *FailoverReconciler) announce(ctx context.Context, rha *v1alpha1.RedisHA, before *v1alpha1.FailoverStatus, d failover.Decision) {
 	key := client.ObjectKeyFromObject(rha)
-	from := failover.StateBootstrapping
+	from, begun := failover.StateBootstrapping, false
 	if before != nil {
 		from = failover.State(before.State)
+		begun = from != failover.StateBootstrapping && before.Epoch != d.Next.Epoch
 	}
 	observeDecision(key, d)
 	if from == d.Next.State {
 		return
 	}
-	kind, reason := eventOf(from, d.Next.State, d.Record)
+	kind, reason := eventOf(from, d.Next.State, begun, d.Record)
 	if reason == "" {
 		return
 	}

@@ -232,6 +232,7 @@ func TestNobodyIsChosenBeforeEverybodyWasToldToDetach(t *testing.T) {
 	w.write(1000, nil)
 	w.reboot("r-1", 900)
 	w.die("r-0")
+	w.node("r-1").Stale = true
 	d := Decide(w.now, w.policy, w.observe(), w.progress, nil)
 	w.progress = d.Next
 	w.now = w.now.Add(5 * time.Second)

@@ -7,7 +7,7 @@ import (
 )
 
 // Decide says what is to be done now. It is total and deterministic: whatever it is given, it
-// answers, and the same input gives the same answer. It takes at most one transition per call,
+// answers, and the same input gives the same answer. It writes at most one step down per call,
 // and derives the actions from what is not yet true, so that after a crash only what is missing
 // is done again. Decision.Next must be persisted by compare-and-swap before any action.
 func Decide(now time.Time, policy Policy, obs Observation, progress Progress, request *Request) Decision {
@@ -125,6 +125,9 @@ func (d *decider) failOver(f finding) Decision {
 	d.next.Steps = withStep(d.next.Steps, StepIntent, d.now)
 	if f.class == classSoft {
 		d.cool(d.next.Master.Pod)
+	}
+	if decision, chosen := d.chooseAtOnce(f); chosen {
+		return decision
 	}
 	intent := d.next.Clone()
 	decision := d.fencing()

@@ -310,6 +310,9 @@ func (d *decider) overtaken(candidate Node) (string, bool) {
 	if old, lives := d.oldStillMaster(); lives && old.Answers() && old.UID != candidate.UID {
 		return old.Name + " answers as master again, and has served since", true
 	}
+	if old := d.next.Old; old != nil && provesDeath(Diagnosis(d.next.Cause)) && candidate.Replication.LinkUp && candidate.Follows(old.IP) {
+		return fmt.Sprintf("candidate %s replicates from %s again", candidate.Name, old.Pod), true
+	}
 	survivor, came := d.survivor(candidate)
 	if !came {
 		return "", false

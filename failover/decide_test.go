@@ -61,6 +61,7 @@ func TestADeadProcessIsReplacedAtOnceByTheReplicaWithTheMostData(t *testing.T) {
 func TestNothingIsTouchedBeforeTheIntentIsPersisted(t *testing.T) {
 	w := settled(t, 3)
 	w.die("r-0")
+	w.node("r-1").Stale = true
 	d := Decide(w.now, w.policy, w.observe(), w.progress, nil)
 	if d.Next.State != StateFencing || d.Next.Epoch != 2 || d.Next.Old.Pod != "r-0" || d.Next.Lineage.ReplID == "" {
 		t.Fatalf("intent %+v", d.Next)

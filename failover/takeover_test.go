@@ -29,6 +29,7 @@ func TestASuccessorHearsEverybodyBeforeItJudges(t *testing.T) {
 			w := settled(t, 3)
 			w.write(1000, map[string]int64{"r-1": 10})
 			w.die("r-0")
+			w.node("r-1").Stale = state == StateFencing // with everybody heard there is nothing to be fenced
 			w.onAction = func(Action) bool { return state != StateFencing && w.progress.State != StatePromoting }
 			for w.progress.State != state {
 				w.once()

@@ -65,7 +65,7 @@ func TestEveryDiagnosisIsMadeAndActedOn(t *testing.T) {
 		DiagnosisNodeGone:    {func(w *world) { w.node("r-0").NodeGone = true; w.hang("r-0") }, StateFencing},
 		DiagnosisRestarted:   {func(w *world) { w.restart("r-0", true) }, StateFencing},
 		DiagnosisExited:      {func(w *world) { w.hang("r-0"); w.node("r-0").Exited = true }, StateFencing},
-		DiagnosisRefused:     {func(w *world) { w.die("r-0") }, StateFencing},
+		DiagnosisRefused:     {func(w *world) { w.die("r-0") }, StatePromoting},
 		DiagnosisDemoted:     {func(w *world) { w.command(w.node("r-0"), Follow{Master: w.node("r-1").Ref()}) }, StateFencing},
 		DiagnosisDown:        {func(w *world) { w.hang("r-0"); w.sleep(4 * time.Second) }, StateSuspected},
 		DiagnosisMayWrite:    {func(w *world) { w.hang("r-0"); w.sleep(3500 * time.Millisecond) }, StateSuspected},

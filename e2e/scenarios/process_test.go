@@ -28,7 +28,7 @@ func killed(t *testing.T, title string, spec v1alpha1.RedisHASpec) {
 	if entry.From != victim || entry.To == victim {
 		t.Errorf("from %s to %s, want away from %s", entry.From, entry.To, victim)
 	}
-	for _, event := range []string{"FailoverStarted", "CandidateChosen", "MasterPublished", "FailoverFinished"} {
+	for _, event := range []string{"FailoverStarted", "MasterPublished", "FailoverFinished"} {
 		s.announced(event)
 	}
 	s.end(unreplicated)

@@ -52,7 +52,7 @@ func (c *checks) onDecision(o *operator, before failover.Progress, d failover.De
 	if c.w.tracing && (d.Verdict != o.last.Verdict || len(d.Actions) > 0) {
 		c.w.note("%s decides: %s %s", o.name, d.Verdict, actionNames(d.Actions))
 	}
-	if before.State == failover.StateFencing && d.Next.State == failover.StatePromoting && d.Next.Forced == "" {
+	if (before.State == failover.StateFencing || chosenAtOnce(before, d.Next)) && d.Next.State == failover.StatePromoting && d.Next.Forced == "" {
 		c.onChoice(o, *d.Next.Candidate)
 	}
 	if d.Next.State == failover.StateFencing && before.State != failover.StatePromoting && begins(before, d.Next) && d.Next.Cause == failover.Cause(failover.DiagnosisDown) {
@@ -117,7 +117,17 @@ func begins(before, next failover.Progress) bool {
 	case failover.StateHandingOver:
 		return before.State != failover.StateHandingOver
 	case failover.StatePromoting:
-		return before.State == failover.StateBootstrapping || before.State == ""
+		return before.State == failover.StateBootstrapping || before.State == "" || chosenAtOnce(before, next)
+	default:
+		return false
+	}
+}
+
+// chosenAtOnce tells whether a step takes a failover from its intent to its choice.
+func chosenAtOnce(before, next failover.Progress) bool {
+	switch before.State {
+	case failover.StateStable, failover.StateSuspected, failover.StateReattaching, failover.StateHandingOver:
+		return next.State == failover.StatePromoting && next.Epoch != before.Epoch
 	default:
 		return false
 	}
@@ -140,7 +150,7 @@ func (c *checks) onSwap(before, next failover.Progress) {
 		c.chosen[next.Epoch] = *next.Candidate
 	}
 	switch {
-	case next.State == failover.StateFencing:
+	case next.State == failover.StateFencing, chosenAtOnce(before, next):
 		c.onFencing(before, next)
 	case next.State == failover.StateHandingOver && next.Epoch != before.Epoch:
 		c.w.stats.Handovers++

@@ -1,0 +1,92 @@
+package failover
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestOfADeadMasterTheIntentAndTheChoiceAreOneStep(t *testing.T) {
+	w := settled(t, 3)
+	w.write(1000, map[string]int64{"r-1": 10})
+	w.die("r-0")
+	d, _ := w.once()
+	if d.Next.State != StatePromoting || d.Next.Candidate == nil || d.Next.Candidate.Pod != "r-2" || d.Next.Epoch != 2 {
+		t.Fatalf("%s", w.story())
+	}
+	if len(d.Actions) != 1 {
+		t.Errorf("%d actions, want the promotion alone\n%s", len(d.Actions), w.story())
+	}
+	if promote, ok := d.Actions[0].(Promote); !ok || promote.Node.Pod != "r-2" {
+		t.Errorf("%T(%s)", d.Actions[0], d.Actions[0].Target().Pod)
+	}
+	for _, name := range []string{StepEvidence, StepIntent, StepDetached} {
+		if !slices.ContainsFunc(d.Next.Steps, func(s Step) bool { return s.Name == name }) {
+			t.Errorf("step %s is missing of %+v", name, d.Next.Steps)
+		}
+	}
+	for _, part := range []string{"nobody listens at master r-0", "r-2 has the most data"} {
+		if !strings.Contains(d.Next.Verdict, part) {
+			t.Errorf("verdict %q does not say %q", d.Next.Verdict, part)
+		}
+	}
+	if w.run(); w.master() != "r-2" || w.progress.State != StateStable || !w.node("r-1").Follows(w.node("r-2").IP) {
+		t.Errorf("master %s, state %s\n%s", w.master(), w.progress.State, w.story())
+	}
+}
+
+func TestWhoMayStillGetDataIsFencedBeforeAnybodyIsChosen(t *testing.T) {
+	for name, happen := range map[string]func(w *world){
+		"a replica does not answer":            func(w *world) { w.node("r-1").Contact = ContactSilent },
+		"a replica was not heard since":        func(w *world) { w.node("r-1").Stale = true },
+		"a replica is in a full sync":          func(w *world) { w.node("r-1").Replication.Syncing = true },
+		"a replica follows somebody else":      func(w *world) { w.node("r-1").Replication.MasterHost = "10.9.9.9" },
+		"a replica was heard before the death": func(w *world) {
+			w.node("r-1").SampledAt = w.now.Add(-time.Second)
+			w.node("r-0").Exited = true
+		},
+		"the link of a replica is up": func(w *world) {
+			w.node("r-1").Replication.LinkUp = true
+			w.node("r-0").Exited = true
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := settled(t, 3)
+			w.write(1000, nil)
+			w.sleep(5 * time.Second)
+			w.die("r-0")
+			happen(w)
+			d := Decide(w.now, w.policy, w.observe(), w.progress, nil)
+			if d.Next.State != StateFencing {
+				t.Fatalf("state %s: %s", d.Next.State, d.Verdict)
+			}
+			for _, a := range d.Actions {
+				if _, ok := a.(Detach); !ok {
+					t.Errorf("%T before everybody was told to detach", a)
+				}
+			}
+		})
+	}
+}
+
+func TestACandidateThatReplicatesAgainIsNotPromoted(t *testing.T) {
+	// What looked dead was not: a filter had reset the connections to it, and was taken away before the choice could be acted on.
+	w := settled(t, 3)
+	w.write(1000, nil)
+	w.die("r-0")
+	w.onAction = func(Action) bool { return false }
+	w.once()
+	for _, name := range []string{"r-1", "r-2"} {
+		w.node(name).Replication.LinkUp = true
+	}
+	d, _ := w.once()
+	if d.Next.State != StateFencing || d.Next.Epoch != 3 || d.Next.Candidate != nil {
+		t.Errorf("state %s, epoch %d: %s", d.Next.State, d.Next.Epoch, d.Verdict)
+	}
+	for _, a := range d.Actions {
+		if _, ok := a.(Promote); ok {
+			t.Errorf("%s is promoted all the same", a.Target().Pod)
+		}
+	}
+}
