@@ -132,6 +132,7 @@ func (r *FailoverReconciler) step(ctx context.Context, rha *v1alpha1.RedisHA) (*
 		return rha, 0, err
 	}
 	now := r.Clock.Now()
+	obs.PublishedSince = r.gatherer.publishedSince(key.String(), now, obs.Published)
 	obs.ObserverSick = r.storm.sick(key.String(), now)
 	decision := failover.Decide(now, policyOf(rha), obs, progressOf(&rha.Status), r.request(rha))
 	r.storm.note(key.String(), decision.Diagnosis, now)
@@ -278,6 +279,7 @@ func (r *FailoverReconciler) goneFor(key client.ObjectKey) time.Duration {
 func (r *FailoverReconciler) forget(key client.ObjectKey) {
 	r.prober.Remove(key.String())
 	r.storm.forget(key.String())
+	r.gatherer.forget(key.String())
 	forgetMetrics(key)
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -22,6 +24,28 @@ type gatherer struct {
 	client  client.Client
 	prober  *prober.Prober
 	cluster *cluster
+
+	mu         sync.Mutex
+	publishing map[string]*failover.Publication
+}
+
+// publishedSince is since when the master Service of a RedisHA has led where it leads at now.
+func (g *gatherer) publishedSince(key string, now time.Time, published failover.Published) time.Time {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.publishing == nil {
+		g.publishing = map[string]*failover.Publication{}
+	}
+	if g.publishing[key] == nil {
+		g.publishing[key] = &failover.Publication{}
+	}
+	return g.publishing[key].Seen(now, published)
+}
+
+func (g *gatherer) forget(key string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.publishing, key)
 }
 
 // podsOf lists the Redis pods of a RedisHA, by ordinal: those with its labels and a name of its.

@@ -170,11 +170,17 @@ func TestRightAfterAFailoverNothingIsWrittenToTheAPIThatClientsWouldWaitFor(t *t
 	w := settled(t, 3)
 	w.write(1000, nil)
 	c := w.countCuts()
-	count, cutFirst := w.onAction, 0
+	count, cutFirst, written := w.onAction, 0, 0
 	w.onAction = func(a Action) bool {
+		switch _, cut := a.(CutClients); {
+		case cut && c.all["r-0"] == 0:
+			written = w.writes
+		case cut && c.all["r-0"] < 3 && w.writes != written:
+			t.Errorf("the progress was written after clients were cut %d times", c.all["r-0"])
+		}
 		if _, is := a.(Label); is && cutFirst == 0 {
 			cutFirst = c.all["r-0"]
-			if early := w.now.Sub(w.progress.Since); early < clientsFirstFor {
+			if early := w.now.Sub(w.observe().PublishedSince); early < clientsFirstFor {
 				t.Errorf("a label is written %s after publication", early)
 			}
 		}

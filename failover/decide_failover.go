@@ -249,6 +249,11 @@ func (d *decider) candidacy(ref NodeRef, n Node, found bool) Decision {
 		actions := append(d.follow(d.viewFrom(ref)), Publish{Node: ref, Epoch: d.next.Epoch})
 		return Decision{Next: d.next, Verdict: ref.Pod + " is master; publishing it", RequeueAfter: lookAgainSoon, Actions: actions}
 	}
+	if d.clientsFirst() {
+		v := d.viewFrom(ref)
+		return Decision{Next: d.next, Verdict: ref.Pod + " is published as master; its clients are cut over first",
+			Actions: append(d.follow(v), d.cutOver(v)...), RequeueAfter: lookAgainSoon}
+	}
 	return d.published(n)
 }
 

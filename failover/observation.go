@@ -1,10 +1,14 @@
 package failover
 
+import "time"
+
 // Observation is everything that one decision may be based on, taken at one instant.
 type Observation struct {
 	Nodes     []Node // ordered by ordinal
 	Absent    []AbsentNode
 	Published Published
+	// PublishedSince is since when Published is what it is, as far as this operator has seen.
+	PublishedSince time.Time
 	// ObserverSick is set when so many RedisHA became suspect in the same moment that the
 	// observer, not Redis, is the likely cause. Soft evidence is void then.
 	ObserverSick bool
@@ -33,6 +37,20 @@ func (p Published) Is(ref NodeRef, epoch int64) bool {
 // where clients look for one.
 func (p Published) LeadsTo(ref NodeRef) bool {
 	return p.Pod == ref.Pod && p.UID == ref.UID && p.IP == ref.IP
+}
+
+// Publication remembers since when the master Service has led where it leads, as one operator sees it. The zero value has seen nothing.
+type Publication struct {
+	last  Published
+	since time.Time
+}
+
+// Seen takes in where the Service leads, as seen at now, and returns since when it has.
+func (p *Publication) Seen(now time.Time, published Published) time.Time {
+	if p.since.IsZero() || p.last != published {
+		p.last, p.since = published, now
+	}
+	return p.since
 }
 
 // Node finds the pod of ref: same name and same UID. A re-created pod is another node.

@@ -319,9 +319,7 @@ func TestASuccessorDoesNotReplaceAMasterOnAGuessThatWasJustPromoted(t *testing.T
 		}
 		return !set && w.progress.State != StateReattaching
 	}
-	for w.progress.State != StateReattaching {
-		w.once()
-	}
+	w.until(StateReattaching)
 	w.onAction = nil
 	promoted := w.master()
 	w.remove("r-0")

@@ -20,7 +20,7 @@ func (d *decider) published(n Node) Decision {
 	d.next.Master = &Master{NodeRef: n.Ref(), Epoch: d.next.Epoch, Since: stamp(n.RoleSince), Lineage: lineage}
 	d.next.Initialized = true
 	d.next.Steps = withStep(d.next.Steps, StepPromoted, n.RoleSince)
-	d.next.Steps = withStep(d.next.Steps, StepPublished, d.now)
+	d.next.Steps = withStep(d.next.Steps, StepPublished, d.publishedAt())
 	d.move(EventPublish, n.Name+" is published as master")
 	for _, o := range d.obs.Nodes {
 		if d.next.led(o) {
@@ -59,7 +59,7 @@ func (d *decider) reattaching() Decision {
 	}
 	actions := append(d.serve(v), d.farewell(v)...)
 	elapsed := d.now.Sub(d.next.Since)
-	if (len(actions) > 0 || d.unseen(v) || d.clientsFirst()) && elapsed < ReattachWithin {
+	if (len(actions) > 0 || d.unseen(v)) && elapsed < ReattachWithin {
 		return Decision{Next: d.next, Actions: actions, Verdict: "reattaching", RequeueAfter: lookAgainSoon, Diagnosis: f.diagnosis}
 	}
 	d.next.Steps = withStep(d.next.Steps, StepReattached, d.now)
@@ -73,10 +73,21 @@ func (d *decider) reattaching() Decision {
 // clientsFirstFor is how long after publication nothing is written to the Kubernetes API that can wait.
 const clientsFirstFor = 300 * time.Millisecond
 
-// clientsFirst reports that the Service has only just been told of the new master. What a step writes to the API is waited for, 20 to
-// 200 ms each time, and its clients are to be cut over as soon as the Service leads there; kube-proxies have their share of it, too.
+// clientsFirst reports that the Service has only just been told of a new master, in the place of another. What a step writes to the
+// Kubernetes API is waited for, 20 to 300 ms each time; clients are to be cut over as soon as the Service leads there, and kube-proxies
+// have their share of it, too. That the candidate is master is on record: it is written down as such, and published under its epoch.
+// Where somebody else was master for a moment since, that is written down at once.
 func (d *decider) clientsFirst() bool {
-	return d.next.State == StateReattaching && d.next.Old != nil && d.now.Sub(d.next.Since) < clientsFirstFor
+	since := d.now.Sub(d.obs.PublishedSince)
+	return d.next.Old != nil && len(d.next.Led) == 0 && since >= 0 && since < clientsFirstFor
+}
+
+// publishedAt is when clients were led to the candidate first, as far as is known.
+func (d *decider) publishedAt() time.Time {
+	if d.obs.PublishedSince.IsZero() || d.obs.PublishedSince.After(d.now) {
+		return d.now
+	}
+	return d.obs.PublishedSince
 }
 
 // soonest is the shortest of some times to wait, of which zero is none.
@@ -237,18 +248,17 @@ func (d *decider) stranger(v view) (Node, bool) {
 
 // labels writes role labels, for people and for the replicas' Service. A former master loses its label first, so that no two
 // pods carry it at any instant; that the new one has none for a moment is to nobody's harm: the master Service does not follow labels.
-// A pod is labelled replica once the clients that were led there as to a master have left (cutover.go). Right after a failover only who
-// was master for a moment is relabelled at once, since only this step knows of it.
+// A pod is labelled replica once the clients that were led there as to a master have left (cutover.go).
 func (d *decider) labels(v view) []Action {
 	var actions []Action
 	taken := false
 	for _, n := range v.others {
 		taken = taken || n.RoleLabel == RoleMaster && n.UID != ""
-		if role := d.labelBeside(n); role != n.RoleLabel && n.UID != "" && (!d.clientsFirst() || slices.Contains(d.ledUntilNow, n.UID)) {
+		if role := d.labelBeside(n); role != n.RoleLabel && n.UID != "" {
 			actions = append(actions, Label{Node: n.Ref(), Role: role})
 		}
 	}
-	if v.master.RoleLabel != RoleMaster && !taken && !d.clientsFirst() {
+	if v.master.RoleLabel != RoleMaster && !taken {
 		actions = append(actions, Label{Node: v.ref, Role: RoleMaster})
 	}
 	return actions

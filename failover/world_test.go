@@ -23,6 +23,8 @@ type world struct {
 	sick     bool
 	writes   int // of progress
 	history  []Record
+
+	publishing Publication
 	log      []string
 	deaf     map[string]bool // nodes that do not obey
 	onAction func(Action) bool
@@ -200,7 +202,7 @@ func (w *world) remove(name string) {
 }
 
 func (w *world) observe() Observation {
-	o := Observation{Published: w.pub, Absent: w.absent, ObserverSick: w.sick}
+	o := Observation{Published: w.pub, PublishedSince: w.publishing.Seen(w.now, w.pub), Absent: w.absent, ObserverSick: w.sick}
 	for _, n := range w.nodes {
 		o.Nodes = append(o.Nodes, *n)
 	}
@@ -242,10 +244,12 @@ func (w *world) run() Decision {
 	w.t.Helper()
 	for range 1000 {
 		d, busy := w.once()
-		if !busy && d.Next.State != StateReattaching {
+		justPublished := d.Next.State == StatePromoting && w.now.Sub(w.observe().PublishedSince) < clientsFirstFor
+		attending := d.Next.State == StateReattaching || justPublished
+		if !busy && !attending {
 			return d
 		}
-		if d.Next.State == StateFencing || d.Next.State == StateReattaching || d.Next.State == StateHandingOver {
+		if attending || d.Next.State == StateFencing || d.Next.State == StateHandingOver {
 			w.now = w.now.Add(50 * time.Millisecond)
 			w.sample(50 * time.Millisecond)
 		}

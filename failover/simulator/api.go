@@ -49,6 +49,7 @@ type objects struct {
 type lease struct {
 	holder  party // 0: nobody
 	held    bool
+	life    int   // of the holder: each of its processes has an identity of its own
 	renewed int64 // grows with each write
 }
 

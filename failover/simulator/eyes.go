@@ -271,6 +271,7 @@ func (o *operator) observe() failover.Observation {
 	if o.own.slice > o.cache.slice {
 		obs.Published = o.own.published
 	}
+	obs.PublishedSince = o.publishing.Seen(o.now(), obs.Published)
 	for _, m := range o.monitors {
 		m.noteGap()
 	}

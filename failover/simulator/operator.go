@@ -48,9 +48,11 @@ type operator struct {
 	last       failover.Decision
 	lastAt     instant
 	speechless instant // until when it had a reason for doing nothing
+	publishing failover.Publication
 
 	// Of one life, about the lease (succession.go):
 	watching     *watch
+	watched      int       // the life of the other operator that was connected to
 	dead         lease     // whose holder is known to be dead
 	doubted      time.Time // renewals that were sent before prove nothing
 	hurried      bool
@@ -94,7 +96,7 @@ func (o *operator) start() {
 	o.fastSince, o.fastTill, o.voided, o.crashIn, o.woken = time.Time{}, time.Time{}, time.Time{}, 0, false
 	o.ordered = map[string]failover.Action{}
 	o.wakeLoop, o.wakeElection = func() {}, func() {}
-	o.watching, o.dead, o.doubted, o.hurried = nil, lease{}, time.Time{}, false
+	o.watching, o.watched, o.dead, o.doubted, o.hurried = nil, 0, lease{}, time.Time{}, false
 	o.executor = executor.New(eyes{o}, hands{o}, leaseOf{o}, executor.Options{Runtime: runtime{o}})
 	o.world.api.publishTo(o)
 	o.spawn(o.elect)
@@ -350,7 +352,7 @@ func (o *operator) renew(ctx context.Context, observed *lease) bool {
 		if a.lease != expected {
 			return errConflict
 		}
-		a.lease = lease{holder: o.party, held: true, renewed: a.lease.renewed + 1}
+		a.lease = lease{holder: o.party, held: true, life: o.life, renewed: a.lease.renewed + 1}
 		after = a.lease
 		return nil
 	})

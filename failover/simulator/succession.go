@@ -54,7 +54,7 @@ func (o *operator) ask(t *task) succession.Answer {
 
 // attend keeps a connection to the other operator until its end is heard of.
 func (o *operator) attend(t *task) {
-	o.watching = &watch{up: true, wakeUp: t.waker()}
+	o.watching, o.watched = &watch{up: true, wakeUp: t.waker()}, o.peer().life
 	t.park()
 	o.watching = nil
 }
@@ -96,7 +96,8 @@ func (o *operator) judge(t *task, e succession.Evidence) {
 	}
 	ctx, _ := runtime{o}.WithTimeout(context.Background(), time.Second)
 	var seen lease
-	if o.call(ctx, false, func() error { seen = o.world.api.lease; return nil }) != nil || !seen.held || seen.holder == o.party {
+	if o.call(ctx, false, func() error { seen = o.world.api.lease; return nil }) != nil || !seen.held || seen.holder == o.party ||
+		seen.life != o.watched && !onSilence { // the process that was started in its place has renewed the lease
 		o.dead = lease{}
 		return
 	}
