@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 
 type flags struct {
 	rounds    int
+	group     int
 	faults    []string
 	libraries string
 	lag       time.Duration
@@ -38,6 +40,7 @@ func parse() flags {
 	var f flags
 	set := pflag.NewFlagSet("clients", pflag.ExitOnError)
 	set.IntVar(&f.rounds, "rounds", 1, "how many times each fault happens")
+	set.IntVar(&f.group, "group", 3*runtime.NumCPU(), "how many applications write at the same time; the others do after them, one group after another")
 	set.StringSliceVar(&f.faults, "faults", nil,
 		"which faults, of kill, delete, hang, switchover, rolling, frozen, operator, twice; all when empty")
 	set.StringVar(&f.libraries, "libs", "default", "which applications, by name; default, tuned and all stand for several")
@@ -84,7 +87,7 @@ func run(f flags, libraries []clients.Library) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	s := &suite{flags: f, logs: logs, libraries: libraries, progress: os.Stderr}
+	s := &suite{flags: f, logs: logs, libraries: libraries, progress: os.Stderr, played: map[string]int{}}
 	err = s.play(ctx)
 	well, failed := s.conclude(os.Stdout)
 	if err = errors.Join(err, failed); err != nil {

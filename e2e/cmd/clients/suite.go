@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -36,9 +37,18 @@ type suite struct {
 	sandbox  *sandbox.Sandbox
 	stage    *stage.Stage
 	password string
-	programs []*clients.Program
 	report   clients.Report
+	played   map[string]int // rounds of each fault
+
+	// Of the group that writes:
+	programs []*clients.Program
 	rounds   []*round // that were played
+}
+
+// application is a library, and how it is run.
+type application struct {
+	clients.Library
+	how clients.Provided
 }
 
 func (s *suite) play(ctx context.Context) error {
@@ -46,17 +56,53 @@ func (s *suite) play(ctx context.Context) error {
 	if err := s.setScene(ctx); err != nil {
 		return err
 	}
-	if err := s.startPrograms(ctx); err != nil {
-		return err
-	}
 	faults, err := choose(s.faults)
 	if err != nil {
 		return err
 	}
+	had, err := s.had()
+	if err != nil {
+		return err
+	}
+	for group := range slices.Chunk(had, max(s.group, 1)) {
+		if err := s.playGroup(ctx, group, faults); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// had are the applications that can be had; those that cannot are in the report.
+func (s *suite) had() ([]application, error) {
+	provided, err := clients.Read()
+	if err != nil {
+		return nil, err
+	}
+	var had []application
+	for _, l := range s.libraries {
+		how := provided[l.Name]
+		s.report.Libraries = append(s.report.Libraries, clients.Used{Name: l.Name, Title: l.Title, Version: how.Version, Lacking: how.Lacking})
+		if how.Lacking == "" {
+			had = append(had, application{l, how})
+		}
+	}
+	if len(had) == 0 {
+		return nil, errors.New("no application could be had")
+	}
+	return had, nil
+}
+
+// playGroup lets every fault happen to applications that write at the same time.
+func (s *suite) playGroup(ctx context.Context, group []application, faults []fault) error {
+	defer s.endPrograms()
+	if err := s.startPrograms(ctx, group); err != nil {
+		return err
+	}
 	for _, f := range faults {
-		for i := range s.flags.rounds {
-			if err := s.playRound(ctx, f, i+1); err != nil {
-				return fmt.Errorf("%s, round %d: %w", f.name, i+1, err)
+		for range s.flags.rounds {
+			s.played[f.name]++
+			if err := s.playRound(ctx, f, s.played[f.name]); err != nil {
+				return fmt.Errorf("%s, round %d: %w", f.name, s.played[f.name], err)
 			}
 		}
 	}
@@ -88,38 +134,26 @@ func (s *suite) setScene(ctx context.Context) error {
 	return err
 }
 
-// startPrograms starts an application for each library that could be had, and waits until each gets answers.
-func (s *suite) startPrograms(ctx context.Context) error {
-	provided, err := clients.Read()
+// startPrograms starts applications, and waits until each gets answers.
+func (s *suite) startPrograms(ctx context.Context, group []application) error {
+	log, err := os.OpenFile(filepath.Join(s.logs, "programs.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
 	}
-	log, err := os.Create(filepath.Join(s.logs, "programs.log"))
-	if err != nil {
-		return err
-	}
-	for _, l := range s.libraries {
-		how := provided[l.Name]
-		s.report.Libraries = append(s.report.Libraries, clients.Used{Name: l.Name, Title: l.Title, Version: how.Version, Lacking: how.Lacking})
-		if how.Lacking != "" {
-			continue
-		}
+	for _, a := range group {
 		service := resources.MasterServiceName(key.Name)
-		if l.Replicas {
+		if a.Replicas {
 			service = resources.ReplicasServiceName(key.Name)
 		}
 		place, err := s.place(ctx, service)
 		if err != nil {
 			return err
 		}
-		program, err := clients.Run(context.WithoutCancel(ctx), l, how, place, s.stage.Clients.Command, log)
+		program, err := clients.Run(context.WithoutCancel(ctx), a.Library, a.how, place, s.stage.Clients.Command, log)
 		if err != nil {
 			return err
 		}
 		s.programs = append(s.programs, program)
-	}
-	if len(s.programs) == 0 {
-		return errors.New("no application could be had")
 	}
 	return s.answered(ctx, time.Minute)
 }
@@ -188,10 +222,14 @@ func (s *suite) master(rha *v1alpha1.RedisHA) store {
 	})}
 }
 
-func (s *suite) end() {
+func (s *suite) endPrograms() {
 	for _, p := range s.programs {
 		p.End()
 	}
+	s.programs, s.rounds = nil, nil
+}
+
+func (s *suite) end() {
 	if s.stage != nil {
 		s.stage.Down()
 	}
