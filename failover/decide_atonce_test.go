@@ -90,3 +90,28 @@ func TestACandidateThatReplicatesAgainIsNotPromoted(t *testing.T) {
 		}
 	}
 }
+
+func TestANewMasterThatDiesBeforeItIsWrittenDownIsReplacedAtOnce(t *testing.T) {
+	w := settled(t, 3)
+	w.write(1000, nil)
+	w.die("r-0")
+	for range 50 {
+		if w.pub.Pod != "r-0" {
+			break
+		}
+		w.once()
+	}
+	first := w.pub.Pod
+	if w.once(); w.progress.State != StatePromoting {
+		t.Fatalf("%s is written down before its clients had their time\n%s", first, w.story())
+	}
+	died := w.now
+	w.die(first)
+	w.run()
+	if w.master() == first || w.master() == "r-0" || w.progress.State != StateStable || w.progress.Epoch != 3 {
+		t.Errorf("master %s by epoch %d, state %s\n%s", w.master(), w.progress.Epoch, w.progress.State, w.story())
+	}
+	if took := w.node(w.master()).RoleSince.Sub(died); took > 200*time.Millisecond {
+		t.Errorf("its successor is master after %s", took)
+	}
+}

@@ -68,7 +68,7 @@ const (
 func goWriters() []Library {
 	return []Library{
 		{Name: "go-redis", Title: "go-redis", runtime: "go", module: goRedis},
-		{Name: "go-redis-16", Title: "go-redis, 16 goroutines", Lanes: 16, Interval: 80, runtime: "go", module: goRedis},
+		{Name: "go-redis-16", Title: "go-redis, 16 goroutines", Lanes: 16, runtime: "go", module: goRedis},
 		{Name: "go-redis-pool1", Title: "go-redis, a pool of one", runtime: "go", module: goRedis},
 		{Name: "go-redis-noretry", Title: "go-redis, no retries", runtime: "go", module: goRedis},
 		{Name: "go-redis-pool1-bare", Title: "go-redis, a pool of one and no retries", runtime: "go", module: goRedis},

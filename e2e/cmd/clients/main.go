@@ -23,7 +23,7 @@ import (
 
 type flags struct {
 	rounds    int
-	group     int
+	writers   int
 	faults    []string
 	libraries string
 	lag       time.Duration
@@ -40,7 +40,8 @@ func parse() flags {
 	var f flags
 	set := pflag.NewFlagSet("clients", pflag.ExitOnError)
 	set.IntVar(&f.rounds, "rounds", 1, "how many times each fault happens")
-	set.IntVar(&f.group, "group", 3*runtime.NumCPU(), "how many applications write at the same time; the others do after them, one group after another")
+	set.IntVar(&f.writers, "writers", 3*runtime.NumCPU(),
+		"how many connections write at the same time; applications beyond that do after the others, one group after another")
 	set.StringSliceVar(&f.faults, "faults", nil,
 		"which faults, of kill, delete, hang, switchover, rolling, frozen, operator, twice; all when empty")
 	set.StringVar(&f.libraries, "libs", "default", "which applications, by name; default, tuned and all stand for several")

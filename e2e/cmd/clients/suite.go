@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"time"
 
@@ -64,7 +63,7 @@ func (s *suite) play(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for group := range slices.Chunk(had, max(s.group, 1)) {
+	for _, group := range grouped(had, s.writers) {
 		if err := s.playGroup(ctx, group, faults); err != nil {
 			return err
 		}
@@ -90,6 +89,20 @@ func (s *suite) had() ([]application, error) {
 		return nil, errors.New("no application could be had")
 	}
 	return had, nil
+}
+
+// grouped divides applications into groups with at most so many writers each; one that has more is a group of its own.
+func grouped(all []application, writers int) [][]application {
+	var groups [][]application
+	room := int64(0)
+	for _, a := range all {
+		if a.Lanes > room {
+			groups, room = append(groups, nil), int64(writers)
+		}
+		groups[len(groups)-1] = append(groups[len(groups)-1], a)
+		room = max(room-a.Lanes, 0)
+	}
+	return groups
 }
 
 // playGroup lets every fault happen to applications that write at the same time.
