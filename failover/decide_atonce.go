@@ -24,13 +24,13 @@ func (d *decider) chooseAtOnce(f finding) (Decision, bool) {
 }
 
 // provesDeath reports a diagnosis by which the process that was master does not run any more, whatever else is out of our reach. That
-// of a pod or a Kubernetes node which is gone may run on, and so does a master that somebody made a replica.
+// of a pod or a Kubernetes node which is gone may run on, and so does a master that was made a replica by hand.
 func provesDeath(d Diagnosis) bool {
 	return d == DiagnosisRefused || d == DiagnosisExited || d == DiagnosisRestarted
 }
 
 // frozen returns the observation with those as fenced whose data stands still as it is: they follow the dead master, and have noticed.
-// The process that is started in its place replicates to nobody before it is told whom to follow. all tells whether that is everybody
+// The process that is started in its place gives no data before it is told whom to follow. all tells whether that is everybody
 // but the old master.
 func (d *decider) frozen() (obs Observation, all bool) {
 	old, _ := d.obs.Node(*d.next.Old)

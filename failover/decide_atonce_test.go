@@ -26,9 +26,9 @@ func TestOfADeadMasterTheIntentAndTheChoiceAreOneStep(t *testing.T) {
 			t.Errorf("step %s is missing of %+v", name, d.Next.Steps)
 		}
 	}
-	for _, part := range []string{"nobody listens at master r-0", "r-2 has the most data"} {
+	for _, part := range []string{"listens at master r-0", "r-2 has the most data"} {
 		if !strings.Contains(d.Next.Verdict, part) {
-			t.Errorf("verdict %q does not say %q", d.Next.Verdict, part)
+			t.Errorf("%q does not say %q", d.Next.Verdict, part)
 		}
 	}
 	if w.run(); w.master() != "r-2" || w.progress.State != StateStable || !w.node("r-1").Follows(w.node("r-2").IP) {
@@ -38,10 +38,10 @@ func TestOfADeadMasterTheIntentAndTheChoiceAreOneStep(t *testing.T) {
 
 func TestWhoMayStillGetDataIsFencedBeforeAnybodyIsChosen(t *testing.T) {
 	for name, happen := range map[string]func(w *world){
-		"a replica does not answer":            func(w *world) { w.node("r-1").Contact = ContactSilent },
-		"a replica was not heard since":        func(w *world) { w.node("r-1").Stale = true },
-		"a replica is in a full sync":          func(w *world) { w.node("r-1").Replication.Syncing = true },
-		"a replica follows somebody else":      func(w *world) { w.node("r-1").Replication.MasterHost = "10.9.9.9" },
+		"a replica does not answer":       func(w *world) { w.node("r-1").Contact = ContactSilent },
+		"a replica was not heard since":   func(w *world) { w.node("r-1").Stale = true },
+		"a replica is in a full sync":     func(w *world) { w.node("r-1").Replication.Syncing = true },
+		"a replica follows another Redis": func(w *world) { w.node("r-1").Replication.MasterHost = "10.9.9.9" },
 		"a replica was heard before the death": func(w *world) {
 			w.node("r-1").SampledAt = w.now.Add(-time.Second)
 			w.node("r-0").Exited = true

@@ -76,7 +76,7 @@ const clientsFirstFor = 300 * time.Millisecond
 // clientsFirst reports that the Service has only just been told of a new master, in the place of another. What a step writes to the
 // Kubernetes API is waited for, 20 to 300 ms each time; clients are to be cut over as soon as the Service leads there, and kube-proxies
 // have their share of it, too. That the candidate is master is on record: it is written down as such, and published under its epoch.
-// Where somebody else was master for a moment since, that is written down at once.
+// Where another node was master for a moment since, that is written down at once.
 func (d *decider) clientsFirst() bool {
 	since := d.now.Sub(d.obs.PublishedSince)
 	return d.next.Old != nil && len(d.next.Led) == 0 && since >= 0 && since < clientsFirstFor

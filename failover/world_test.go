@@ -25,9 +25,9 @@ type world struct {
 	history  []Record
 
 	publishing Publication
-	log      []string
-	deaf     map[string]bool // nodes that do not obey
-	onAction func(Action) bool
+	log        []string
+	deaf       map[string]bool // nodes that do not obey
+	onAction   func(Action) bool
 }
 
 func newWorld(t *testing.T, replicas int) *world {
