@@ -52,7 +52,7 @@ func (c *checks) onDecision(o *operator, before failover.Progress, d failover.De
 	if c.w.tracing && (d.Verdict != o.last.Verdict || len(d.Actions) > 0) {
 		c.w.note("%s decides: %s %s", o.name, d.Verdict, actionNames(d.Actions))
 	}
-	if (before.State == failover.StateFencing || chosenAtOnce(before, d.Next)) && d.Next.State == failover.StatePromoting && d.Next.Forced == "" {
+	if choosesIn(before, d.Next) && d.Next.Forced == "" {
 		c.onChoice(o, *d.Next.Candidate)
 	}
 	if d.Next.State == failover.StateFencing && before.State != failover.StatePromoting && begins(before, d.Next) && d.Next.Cause == failover.Cause(failover.DiagnosisDown) {
@@ -121,6 +121,11 @@ func begins(before, next failover.Progress) bool {
 	default:
 		return false
 	}
+}
+
+// choosesIn tells whether a step chooses the candidate of a failover.
+func choosesIn(before, next failover.Progress) bool {
+	return before.State == failover.StateFencing && next.State == failover.StatePromoting || chosenAtOnce(before, next)
 }
 
 // chosenAtOnce tells whether a step takes a failover from its intent to its choice.

@@ -180,7 +180,7 @@ func bestPriority(obs failover.Observation, best failover.NodeRef) failover.Node
 func choosing(other func(failover.Observation, failover.NodeRef) failover.NodeRef) decideFunc {
 	return func(_ *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress, r *failover.Request) failover.Decision {
 		d := failover.Decide(now, policy, obs, p, r)
-		if d.Next.State == failover.StatePromoting && (p.State == failover.StateFencing || chosenAtOnce(p, d.Next)) {
+		if choosesIn(p, d.Next) {
 			ref := other(obs, *d.Next.Candidate)
 			d.Next.Candidate = &ref
 			d.Actions = []failover.Action{failover.Promote{Node: ref}}

@@ -96,8 +96,7 @@ func (o *operator) judge(t *task, e succession.Evidence) {
 	}
 	ctx, _ := runtime{o}.WithTimeout(context.Background(), time.Second)
 	var seen lease
-	if o.call(ctx, false, func() error { seen = o.world.api.lease; return nil }) != nil || !seen.held || seen.holder == o.party ||
-		seen.life != o.watched && !onSilence { // the process that was started in its place has renewed the lease
+	if o.call(ctx, false, func() error { seen = o.world.api.lease; return nil }) != nil || !o.watchedHolds(seen, onSilence) {
 		o.dead = lease{}
 		return
 	}
@@ -111,6 +110,12 @@ func (o *operator) judge(t *task, e succession.Evidence) {
 	}
 	o.dead = seen
 	o.hurryElection()
+}
+
+// watchedHolds reports a lease of the process that was watched; not of one that was started in its place and has renewed it since. A
+// defect that goes by silence alone has watched none.
+func (o *operator) watchedHolds(l lease, anyLife bool) bool {
+	return l.held && l.holder != o.party && (anyLife || l.life == o.watched)
 }
 
 // census asks the Redis nodes of the cache for connections of the other operator. Who does not answer is waited for.
