@@ -167,8 +167,8 @@ func killTwice(ctx context.Context, r *round) error {
 	return err
 }
 
-// killOperator lets the leader kill itself right after it has written down whom it will promote: every replica is detached by then,
-// none is master.
+// killOperator lets the leader kill itself right after it has written down whom it will promote: no replica
+// is master by then.
 func killOperator(ctx context.Context, r *round) error {
 	leader, err := r.stage.Leader(ctx)
 	if err != nil {
