@@ -94,7 +94,7 @@ func (o *operator) start() {
 	o.cache, o.synced, o.own = objects{}, false, echoes{labels: map[string]ownLabel{}}
 	o.leading, o.leaseTill, o.monitors, o.claimed = false, time.Time{}, nil, map[failover.NodeRef]bool{}
 	o.fastSince, o.fastTill, o.voided, o.crashIn, o.woken = time.Time{}, time.Time{}, time.Time{}, 0, false
-	o.ordered = map[string]failover.Action{}
+	o.ordered, o.publishing = map[string]failover.Action{}, failover.Publication{}
 	o.wakeLoop, o.wakeElection = func() {}, func() {}
 	o.watching, o.watched, o.dead, o.doubted, o.hurried = nil, 0, lease{}, time.Time{}, false
 	o.executor = executor.New(eyes{o}, hands{o}, leaseOf{o}, executor.Options{Runtime: runtime{o}})

@@ -1,10 +1,17 @@
 package simulator
 
 import (
+	"os"
 	"reflect"
+	"runtime/debug"
 	"strings"
 	"testing"
 )
+
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(800) // as command simulate does
+	os.Exit(m.Run())
+}
 
 // firstSeed is that of the first schedule that a test plays.
 const firstSeed = 20261128

@@ -40,7 +40,7 @@ func parse() flags {
 	var f flags
 	set := pflag.NewFlagSet("clients", pflag.ExitOnError)
 	set.IntVar(&f.rounds, "rounds", 1, "how many times each fault happens")
-	set.IntVar(&f.writers, "writers", 3*runtime.NumCPU(),
+	set.IntVar(&f.writers, "writers", runtime.NumCPU(),
 		"how many connections write at the same time; applications beyond that do after the others, one group after another")
 	set.StringSliceVar(&f.faults, "faults", nil,
 		"which faults, of kill, delete, hang, switchover, rolling, frozen, operator, twice; all when empty")

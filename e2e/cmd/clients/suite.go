@@ -107,8 +107,13 @@ func grouped(all []application, writers int) [][]application {
 
 // playGroup lets every fault happen to applications that write at the same time.
 func (s *suite) playGroup(ctx context.Context, group []application, faults []fault) error {
+	log, err := os.OpenFile(filepath.Join(s.logs, "programs.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
 	defer s.endPrograms()
-	if err := s.startPrograms(ctx, group); err != nil {
+	if err := s.startPrograms(ctx, group, log); err != nil {
 		return err
 	}
 	for _, f := range faults {
@@ -148,11 +153,7 @@ func (s *suite) setScene(ctx context.Context) error {
 }
 
 // startPrograms starts applications, and waits until each gets answers.
-func (s *suite) startPrograms(ctx context.Context, group []application) error {
-	log, err := os.OpenFile(filepath.Join(s.logs, "programs.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
+func (s *suite) startPrograms(ctx context.Context, group []application, log *os.File) error {
 	for _, a := range group {
 		service := resources.MasterServiceName(key.Name)
 		if a.Replicas {
