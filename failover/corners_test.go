@@ -393,6 +393,29 @@ func TestTheVolumeOfAPublishedCandidateIsComparedWithItsFollowerThoughItsPodIsAn
 	}
 }
 
+func TestAFollowerThatWasBehindTheForkTellsNothingAboutWhereItWas(t *testing.T) {
+	// The candidate was promoted, and dies with its pod right after. Its follower was restarted with an old snapshot, and took the new
+	// name over far behind the fork: all that it has by now is what the candidate wrote. The candidate's own snapshot is older.
+	w, candidate, follower := promoting(t)
+	w.policy.Persistent = true
+	fork := candidate.Replication.Lineage
+	w.once() // promoted
+	w.pub = Published{Pod: candidate.Name, UID: candidate.UID, IP: candidate.IP, Epoch: w.progress.Epoch}
+	r := &follower.Replication
+	r.MasterHost, r.MasterPort, r.LinkUp, r.Linked, r.Keys = candidate.IP, w.policy.Port, true, true, 9
+	r.Lineage = Lineage{ReplID: "went on", ReplID2: fork.ReplID, SecondOffset: fork.Offset - 400, Offset: fork.Offset + 100}
+	again := w.boot(1)
+	again.UID, again.IP, again.Replication.Keys = "uid-again", "10.0.0.9", 7
+	again.Replication.Lineage = Lineage{ReplID: fork.ReplID, ReplID2: noReplID, SecondOffset: -1, Offset: fork.Offset - 200}
+	w.remove("r-1")
+	w.until(StateFencing)
+	w.nodes = append(w.nodes, again)
+	w.run()
+	if w.master() != follower.Name || w.progress.State != StateStable {
+		t.Errorf("master %s in state %s, want %s, which holds more\n%s", w.master(), w.progress.State, follower.Name, w.story())
+	}
+}
+
 func TestACandidateThatHasWrittenIsFollowedThoughNobodyKnowsThatItWasPublished(t *testing.T) {
 	// The answer to the publication was lost. The candidate was killed after it had written, and has restarted; who followed it has
 	// what it wrote by a name that only they and the last sample of it know.

@@ -54,9 +54,14 @@ func (d *decider) continuedByFollower(ref NodeRef) (Lineage, bool) {
 	return Lineage{}, false
 }
 
-// continuation is the history that continues lost, as a follower that goes by another name shows it.
+// continuation is the history that continues lost, as a follower that goes by another name shows it. Where it forked is where the
+// candidate stood when it was chosen. A follower tells where it took the name over itself, which is earlier if it was behind then:
+// a process that was restarted with an old snapshot, say.
 func continuation(lost, shown Lineage) Lineage {
 	if lost.Shared(shown) >= 0 {
+		if shown.ReplID2 == lost.ReplID {
+			shown.SecondOffset = max(shown.SecondOffset, lost.Offset+1)
+		}
 		return shown
 	}
 	return Lineage{ReplID: shown.ReplID, ReplID2: lost.ReplID, SecondOffset: lost.Offset + 1, Offset: max(lost.Offset, shown.Offset)}
