@@ -39,6 +39,9 @@ func (d *decider) frozen() (obs Observation, all bool) {
 	for i := range obs.Nodes {
 		n := &obs.Nodes[i]
 		if n.UID == d.next.Old.UID {
+			if n.Answers() && n.Replication.Role == RoleMaster {
+				return obs, false // a person has made it master again
+			}
 			continue
 		}
 		r := &n.Replication

@@ -46,6 +46,11 @@ func TestWhoMayStillGetDataIsFencedBeforeAnybodyIsChosen(t *testing.T) {
 			w.node("r-1").SampledAt = w.now.Add(-time.Second)
 			w.node("r-0").Exited = true
 		},
+		"a person has made the new process of the old master a master": func(w *world) {
+			n := w.node("r-0")
+			n.Contact, n.ContactSince, n.SampledAt = ContactAnswering, w.now, w.now
+			n.Replication = Replication{RunID: "again", Role: RoleMaster, Lineage: Lineage{ReplID: "another", ReplID2: noReplID, SecondOffset: -1}}
+		},
 		"the link of a replica is up": func(w *world) {
 			w.node("r-1").Replication.LinkUp = true
 			w.node("r-0").Exited = true
@@ -58,8 +63,8 @@ func TestWhoMayStillGetDataIsFencedBeforeAnybodyIsChosen(t *testing.T) {
 			w.die("r-0")
 			happen(w)
 			d := Decide(w.now, w.policy, w.observe(), w.progress, nil)
-			if d.Next.State != StateFencing {
-				t.Fatalf("state %s: %s", d.Next.State, d.Verdict)
+			if d.Next.State != StateFencing || d.Next.Epoch != 2 {
+				t.Fatalf("state %s, epoch %d: %s", d.Next.State, d.Next.Epoch, d.Verdict)
 			}
 			for _, a := range d.Actions {
 				if _, ok := a.(Detach); !ok {
