@@ -36,6 +36,16 @@ func TestOfADeadMasterTheIntentAndTheChoiceAreOneStep(t *testing.T) {
 	}
 }
 
+func TestAMasterThatWasStartedAnewAndIsFencedIsReplacedInOneStep(t *testing.T) {
+	w := settled(t, 3)
+	w.write(1000, nil)
+	w.die("r-0")
+	w.reboot("r-0", 0)
+	if d, _ := w.once(); d.Diagnosis != DiagnosisRestarted || d.Next.State != StatePromoting || d.Next.Epoch != 2 {
+		t.Fatalf("%s", w.story())
+	}
+}
+
 func TestWhoMayStillGetDataIsFencedBeforeAnybodyIsChosen(t *testing.T) {
 	for name, happen := range map[string]func(w *world){
 		"a replica does not answer":       func(w *world) { w.node("r-1").Contact = ContactSilent },
