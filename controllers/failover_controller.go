@@ -52,6 +52,7 @@ type FailoverReconciler struct {
 	complaints map[string]string // about requests that cannot be read
 	goneSince  map[string]time.Time
 	claimed    map[string]map[failover.NodeRef]bool
+	confirmed  map[string]bool // whose progress was read past the cache, and is known by our own writes since
 }
 
 // OperatorNamePrefix begins the name of every connection of an operator to Redis (CLIENT LIST).
@@ -112,9 +113,7 @@ func (r *FailoverReconciler) stepOnLatest(ctx context.Context, rha *v1alpha1.Red
 	if !apierrors.IsConflict(err) && !errors.Is(err, errOvertaken) {
 		return next, again, err
 	}
-	key := client.ObjectKeyFromObject(rha)
-	r.statuses.forget(key)
-	next, err = r.live(ctx, key)
+	next, err = r.live(ctx, client.ObjectKeyFromObject(rha))
 	return next, 0, err
 }
 
@@ -206,35 +205,6 @@ func (r *FailoverReconciler) report(ctx context.Context, rha *v1alpha1.RedisHA, 
 	return failed
 }
 
-// load returns the RedisHA, no older than what we last wrote; nil when there is none.
-func (r *FailoverReconciler) load(ctx context.Context, key client.ObjectKey) (*v1alpha1.RedisHA, error) {
-	cached := &v1alpha1.RedisHA{}
-	err := r.Client.Get(ctx, key, cached)
-	if apierrors.IsNotFound(err) {
-		r.statuses.forget(key)
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading the RedisHA: %w", err)
-	}
-	rha, _ := r.statuses.newest(key, cached, true)
-	return rha, nil
-}
-
-// live reads the RedisHA past the cache; nil when there is none.
-func (r *FailoverReconciler) live(ctx context.Context, key client.ObjectKey) (*v1alpha1.RedisHA, error) {
-	rha := &v1alpha1.RedisHA{}
-	err := r.Reader.Get(ctx, key, rha)
-	if apierrors.IsNotFound(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading the RedisHA past the cache: %w", err)
-	}
-	r.statuses.wrote(rha)
-	return rha, nil
-}
-
 // release lets go of a RedisHA that is being deleted. A master whose pod goes with it is fenced,
 // so that its preStop hook does not wait for a successor that will never be. Pods that stay
 // (an orphaning deletion) are left exactly as they are.
@@ -285,6 +255,7 @@ func (r *FailoverReconciler) forget(key client.ObjectKey) {
 	defer r.mu.Unlock()
 	delete(r.passwords, key.String())
 	delete(r.claimed, key.String())
+	delete(r.confirmed, key.String())
 	delete(r.complaints, key.String())
 	delete(r.goneSince, key.String())
 }

@@ -84,6 +84,7 @@ func (a *api) publishTo(o *operator) {
 	if a.w.now < a.slow {
 		delay += a.w.between(0, 2*time.Second)
 	}
+	delay = max(delay, o.stalled-a.w.now)
 	life := o.life
 	a.w.after(delay, func() {
 		if o.alive && o.life == life {

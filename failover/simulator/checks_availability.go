@@ -34,7 +34,12 @@ func (c *checks) operatorActs() bool {
 
 // apiServes reports that the API server has answered everything for long enough that the leader waits for no answer, and knows the mode.
 func (c *checks) apiServes() bool {
-	return c.w.now > max(c.w.api.mute, c.w.api.failing, c.w.api.slow, c.w.api.modeSince)+requestTimeout+cutOverWithin
+	api := c.w.api
+	well := max(api.mute, api.failing, api.slow, api.modeSince)
+	for _, o := range c.w.operators {
+		well = max(well, o.stalled)
+	}
+	return c.w.now > well+requestTimeout+cutOverWithin
 }
 
 // leaderServes reports an operator that has had the API server in reach for that long, too.

@@ -23,6 +23,7 @@ type defect struct {
 	sliceUnchecked bool // the endpoint is written whatever it says by now
 	persistSkipped bool // the intent is persisted after its effects
 	swapUnchecked  bool // the progress is written without comparing
+	cacheTrusted   bool // a new leader begins with what its cache shows
 	silenceIsDeath bool // a standby takes the lease of a leader that does not answer it
 }
 
@@ -53,11 +54,12 @@ func defects() []*defect {
 		{name: "a successor picks another candidate", decide: pickingAgain},
 		{name: "a stale cache of the endpoint is trusted", decide: decideAsIs, sliceUnchecked: true, faults: []string{"kill", "delete pod", "request", "stale caches", "API without answers", "isolate operator", "suspend operator", "crash at effect", "cut one way"}},
 		{name: "the progress is written without compare-and-swap", decide: decideAsIs, swapUnchecked: true},
+		{name: "a new leader trusts its cache", decide: decideAsIs, cacheTrusted: true, faults: []string{"request", "kill", "stalled watch", "crash"}},
 		{name: "a node that loads its disk is not waited for", decide: seeing(loadingIsDead, nil)},
 		{name: "a handover does not wait for the last writes", decide: handingOverBlindly},
 		{name: "silence is taken for death", decide: seeing(silentIsDead, nil)},
 		{name: "a former master that returns is left alone", decide: seeing(nil, without[failover.Follow])},
-		{name: "disks that may hold more are not waited for", decide: seeing(noDisks, nil)},
+		{name: "disks that may hold more are not waited for", decide: seeing(noDisks, nil), faults: []string{"kill", "kill all", "delete pod", "lose node"}},
 		{name: "clients of the old master's next process are not cut", decide: cuttingOnlyTheOldProcess},
 		{name: "clients are cut once only", decide: cuttingOnce},
 		{name: "the guard does not know machines", decide: seeing(oneMachine, nil)},
@@ -311,7 +313,7 @@ func reusingEpochs(_ *operator, now time.Time, policy failover.Policy, obs failo
 func pickingAgain(o *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress, r *failover.Request) failover.Decision {
 	if p.State == failover.StatePromoting && p.Old != nil && p.Candidate != nil && o.last.Next.State != failover.StatePromoting {
 		for _, n := range obs.Nodes {
-			if n.Answers() && n.Replication.Fenced() && n.UID != p.Candidate.UID && n.Replication.Keys > 0 {
+			if n.Answers() && n.Replication.Role == failover.RoleReplica && n.UID != p.Candidate.UID && n.Replication.Keys > 0 {
 				ref := n.Ref()
 				p.Candidate = &ref
 				break

@@ -46,6 +46,7 @@ var faultKinds = []struct {
 	{"API errors", 3, func(w *world, f fault) { w.api.failing = w.now + f.dur }},
 	{"API without answers", 3, func(w *world, f fault) { w.api.mute = w.now + f.dur }},
 	{"stale caches", 4, func(w *world, f fault) { w.api.slow = w.now + f.dur }},
+	{"stalled watch", 4, (*world).stallWatch},
 	{"crash at effect", 10, (*world).crashAtEffect},
 	{"crash", 3, func(w *world, f fault) { w.leader().crash(f.dur) }},
 	{"suspend operator", 5, func(w *world, f fault) { w.leader().suspend(f.dur) }},
@@ -359,4 +360,10 @@ func (w *world) followByHand(f fault) {
 			s.replicaOf(p.ip, redisPort)
 		})
 	})
+}
+
+// stallWatch leaves one operator, the leader or its standby, with what it knows: its watches are open, and bring nothing.
+func (w *world) stallWatch(f fault) {
+	o := w.operators[f.a&1]
+	o.stalled = w.now + f.dur
 }

@@ -48,6 +48,11 @@ func (o *operator) reconcile(t *task) (time.Duration, error) {
 	if !o.synced {
 		return 0, nil
 	}
+	if !o.confirmed {
+		if err := o.readLive(); err != nil {
+			return 0, err
+		}
+	}
 	for began := o.now(); o.now().Sub(began) < stepBudget; {
 		again, err := o.step()
 		if errors.Is(err, errConflict) {
@@ -66,15 +71,15 @@ func (o *operator) reconcile(t *task) (time.Duration, error) {
 	return retryPause, nil
 }
 
-// readLive reads the object past the cache.
+// readLive reads the object past the cache. Until it succeeds nothing is decided.
 func (o *operator) readLive() error {
 	ctx, cancel := runtime{o}.WithTimeout(context.Background(), requestTimeout)
 	defer cancel()
-	o.own.swaps, o.own.progress = 0, nil
+	o.own.swaps, o.own.progress, o.confirmed = 0, nil, o.world.defect.cacheTrusted
 	var live objects
 	err := o.call(ctx, false, func() error { live = o.world.api.now; return nil })
 	if err == nil {
-		o.own.progress, o.own.swaps = live.progress, live.swaps
+		o.own.progress, o.own.swaps, o.confirmed = live.progress, live.swaps, true
 	}
 	return err
 }

@@ -30,9 +30,11 @@ type operator struct {
 	tasks      []*task
 
 	// Of one life:
+	stalled    instant // its watches bring nothing until then
 	cache      objects
 	synced     bool
 	own        echoes
+	confirmed  bool // the progress was read past the cache, and is known by our own writes since
 	leading    bool
 	leaseTill  time.Time
 	monitors   []*monitor
@@ -90,10 +92,12 @@ func (o *operator) real(d time.Duration) time.Duration { return time.Duration(fl
 func (o *operator) start() {
 	o.alive, o.stopped, o.onWake, o.tasks = true, false, nil, nil
 	o.life++
-	o.awakeSince = o.world.now
+	o.awakeSince, o.stalled = o.world.now, 0
 	o.cache, o.synced, o.own = objects{}, false, echoes{labels: map[string]ownLabel{}}
+	o.confirmed = o.world.defect.cacheTrusted
 	o.leading, o.leaseTill, o.monitors, o.claimed = false, time.Time{}, nil, map[failover.NodeRef]bool{}
 	o.fastSince, o.fastTill, o.voided, o.crashIn, o.woken = time.Time{}, time.Time{}, time.Time{}, 0, false
+	o.last, o.lastAt = failover.Decision{}, 0
 	o.ordered, o.publishing = map[string]failover.Action{}, failover.Publication{}
 	o.wakeLoop, o.wakeElection = func() {}, func() {}
 	o.watching, o.watched, o.dead, o.doubted, o.hurried = nil, 0, lease{}, time.Time{}, false
