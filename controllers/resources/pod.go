@@ -3,7 +3,6 @@ package resources
 import (
 	_ "embed" // the start script is a file, so that a shell linter can read it
 	"maps"
-	"math"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -97,31 +96,28 @@ func redisContainer(rha *v1alpha1.RedisHA, extra v1alpha1.PodTemplateSpec) corev
 			{Name: authVolume, MountPath: authDir, ReadOnly: true},
 			{Name: tmpVolume, MountPath: "/tmp"},
 		}, extra.ExtraVolumeMounts...),
-		// Each exec costs a node some 50 ms of CPU (containerd, runc and a shell), so that they are not asked often, but
-		// until it is ready for the first time: a rollout waits for that after every pod. It is never killed for not being
-		// ready; who waits for a master may wait for long.
-		StartupProbe: probe("ready", 3, math.MaxInt32),
-		// A minute: a hung Redis is the failover controller's business at once, and
-		// the kubelet's only if it stays hung.
-		LivenessProbe:  probe("live", 30, 2),
-		ReadinessProbe: probe("ready", 10, 2),
+		// No startup probe: one that asks often until a pod is ready asks the more the worse a machine is off. A pod that is not
+		// ready is asked again each time that the kubelet looks at it, when it is labelled for instance. It is never killed for
+		// not being ready; who waits for a master may wait for long.
+		ReadinessProbe: probe("ready", 20, 2, 20),
+		// A hung Redis is the failover controller's business at once, and the kubelet's only if it stays hung.
+		LivenessProbe: probe("live", 60, 2, 60),
 		Lifecycle: &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{
 			Exec: &corev1.ExecAction{Command: []string{"sh", configDir + "/prestop.sh"}},
 		}},
 	}
 }
 
-// probeTimeout is long, in seconds, and longer than what health.sh allows itself: a node that has too much to do is not helped by
-// processes that are begun, given up, and begun again.
-const probeTimeout = 10
-
-func probe(kind string, period, failures int32) *corev1.Probe {
+// probe runs health.sh in the container. Each exec costs a node 50 to 200 ms of processor (containerd, runc, a shell and a
+// client), so none is asked for often. The timeout is long: a
+// node that has too much to do is not helped by processes that are begun, given up, and begun again, and to be late is no failure.
+func probe(kind string, period, failures, timeout int32) *corev1.Probe {
 	return &corev1.Probe{
 		ProbeHandler: corev1.ProbeHandler{
 			Exec: &corev1.ExecAction{Command: []string{"sh", configDir + "/health.sh", kind}},
 		},
 		PeriodSeconds:    period,
-		TimeoutSeconds:   probeTimeout,
+		TimeoutSeconds:   timeout,
 		FailureThreshold: failures,
 	}
 }

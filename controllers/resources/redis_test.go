@@ -29,6 +29,7 @@ type server struct {
 	dir     string
 	port    string
 	process *exec.Cmd // a group of its own
+	pid     int       // of redis-server, once it was asked for
 	output  *output
 }
 
@@ -141,7 +142,7 @@ func (s *server) command(name string, args ...string) (string, error) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Env = append(os.Environ(), "REDISHA_PORT="+s.port, "REDISHA_AUTH_DIR="+s.dir,
-		"REDISHA_HOLD_SECONDS=4", "REDISHA_ALONE_SECONDS=1", "REDISCLI_AUTH="+password)
+		"REDISHA_READY_LOOKS=1", "REDISHA_HOLD_SECONDS=4", "REDISHA_ALONE_SECONDS=1", "REDISCLI_AUTH="+password)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
@@ -243,6 +244,42 @@ func TestHealthIsAliveWhenFencedAndReadyOnlyAsMasterOrAttached(t *testing.T) {
 	master.kill()
 	master.eventually("the port refuses", func() bool { return strings.Contains(master.cli("ping"), "refused") })
 	expect(master, "live", false)
+}
+
+// alive asks health.sh whether the process is, with a client that takes forever, as on a machine that has too much to do.
+func (s *server) alive() bool {
+	s.t.Helper()
+	bin, proc := s.t.TempDir(), s.t.TempDir()
+	client := filepath.Join(bin, "redis-cli")
+	if err := os.WriteFile(client, []byte("#!/bin/sh\nexec sleep 60\n"), 0o700); err != nil { //nolint:gosec // it is run
+		s.t.Fatal(err)
+	}
+	pid := strconv.Itoa(s.pid)
+	if err := os.Symlink("/proc/"+pid, filepath.Join(proc, pid)); err != nil { // other tests' processes are here too
+		s.t.Fatal(err)
+	}
+	_, err := s.command("env", "PATH="+bin+":"+os.Getenv("PATH"), "REDISHA_PROC="+proc, "REDISHA_ANSWER_SECONDS=1", "sh", filepath.Join(s.dir, "health.sh"), "live")
+	return err == nil
+}
+
+func TestARedisThatIsLateIsNotKilledAndOneThatIsHungIs(t *testing.T) {
+	s := startRedis(t, minimal())
+	s.pid = s.redis()
+	if !s.alive() {
+		t.Error("a Redis that is given the processor is taken for hung")
+	}
+	s.signal(s.pid, syscall.SIGSTOP)
+	s.eventually("a process that is stopped is told from one that is late", func() bool { return !s.alive() })
+	s.signal(s.pid, syscall.SIGCONT)
+	s.eventually("it goes on", s.alive)
+}
+
+func TestAPodThatIsAboutToBeReadyIsSeenToBeByTheSameProbe(t *testing.T) {
+	s := startRedis(t, minimal())
+	time.AfterFunc(time.Second, func() { s.cli("replicaof", "no", "one") })
+	if out, err := s.command("env", "REDISHA_READY_LOOKS=4", "sh", filepath.Join(s.dir, "health.sh"), "ready"); err != nil {
+		t.Error(out)
+	}
 }
 
 func TestPreStopHoldsAMasterWithReplicasUntilAMomentAfterItIsDemoted(t *testing.T) {

@@ -19,10 +19,10 @@ import (
 )
 
 var _ = Describe("When many masters", Label("chaos", "many"), func() {
-	// So many of them are prepared and looked at at the same time, and one in so many has clients that write all the while: sixty
-	// streams of writes are more than two cores can carry beside forty pods. The others hold a write that is on the replica as well.
-	const many, atOnce, writing = 20, 3, 5
-	// A machine that starts twenty processes anew at once lets a Redis wait for longer than it may be silent for: a candidate is given up,
+	// So many of them are prepared and looked at at the same time, and one in so many has clients that write all the while. More pods
+	// than these do not come to rest on two cores, where an exec takes 0.2 s of one. The others hold a write that is on the replica as well.
+	const many, atOnce, writing = 12, 3, 3
+	// A machine that starts a dozen processes anew at once lets a Redis wait for longer than it may be silent for: a candidate is given up,
 	// or a new master replaced, and who is master in the end may run in the pod of the one that was killed. The cause is reported.
 	const starved = 4 * 25 * 8 // what four writers, a write every 40 ms each, have acknowledged in 8 s
 	repeated("die in the same second, each of them has a successor that holds what was confirmed", func(ctx SpecContext) {
@@ -30,7 +30,7 @@ var _ = Describe("When many masters", Label("chaos", "many"), func() {
 		for i, namespace := range newNamespaces(ctx, many) {
 			title, size := "", int32(2)
 			if i%writing == 0 {
-				title, size = "20 masters killed in the same second", 3
+				title, size = "12 masters killed in the same second", 3
 			}
 			scenes = append(scenes, createIn(ctx, namespace, title, v1alpha1.RedisHASpec{Replicas: &size}))
 		}
