@@ -32,8 +32,7 @@ var _ = Describe("When the master's worker", Label("chaos", "frozen"), func() {
 
 func frozen(ctx context.Context, title string, withLeader bool) {
 	GinkgoHelper()
-	s := begin(ctx, title, v1alpha1.RedisHASpec{})
-	s.moveMaster(ctx, withLeader)
+	s := beginWith(ctx, title, withLeader)
 	victim := s.master(ctx)
 	node := victim.Spec.NodeName
 	_, err := s.ask(ctx, "stay", nil)
@@ -66,6 +65,17 @@ func (s *scene) writable(ctx context.Context, pod *corev1.Pod) bool {
 	return err == nil && len(role) >= len("master") && role[:len("master")] == "master"
 }
 
+// beginWith is begin with a master that shares a node with the operator's leader, or does not. It is where it shall be before the
+// client is put on another node: a client on the master's node would be frozen or parted with it.
+func beginWith(ctx context.Context, title string, withLeader bool) *scene {
+	GinkgoHelper()
+	s := create(ctx, title, v1alpha1.RedisHASpec{})
+	s.settle(ctx)
+	s.moveMaster(ctx, withLeader)
+	s.write(ctx, s.master(ctx))
+	return s
+}
+
 // moveMaster hands over, if need be, so that the master shares a node with the operator's leader, or does not.
 func (s *scene) moveMaster(ctx context.Context, withLeader bool) {
 	GinkgoHelper()
@@ -80,7 +90,6 @@ func (s *scene) moveMaster(ctx context.Context, withLeader bool) {
 		if pod.Name != s.before.Status.Master.Pod && (pod.Spec.NodeName == leader.Spec.NodeName) == withLeader {
 			s.handOver(ctx, pod.Name)
 			s.settle(ctx)
-			s.acknowledged(ctx)
 			return
 		}
 	}

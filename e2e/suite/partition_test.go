@@ -21,8 +21,7 @@ var _ = Describe("When the master is partitioned away together with a client", L
 	const cutFor = 20 * time.Second
 	const mayLose = 8 * 2 * 100 // what two writers with a write every 10 ms each have acknowledged in 8 s
 	repeated("a replica takes over for all others, and the master stops by itself", func(ctx SpecContext) {
-		s := begin(ctx, "master and a client partitioned away for 20 s", v1alpha1.RedisHASpec{})
-		s.moveMaster(ctx, false)
+		s := beginWith(ctx, "master and a client partitioned away for 20 s", false)
 		victim := s.master(ctx)
 		inside := s.writeFrom(ctx, "inside", victim.Spec.NodeName, "--streams=pods/plain,pods/wait")
 		heal := partition(ctx, victim.Spec.NodeName)
