@@ -108,9 +108,9 @@ func redisContainer(rha *v1alpha1.RedisHA, extra v1alpha1.PodTemplateSpec) corev
 	}
 }
 
-// probe runs health.sh in the container. Each exec costs a node 50 to 200 ms of processor (containerd, runc, a shell and a
-// client), so none is asked for often. The timeout is long: a
-// node that has too much to do is not helped by processes that are begun, given up, and begun again, and to be late is no failure.
+// probe runs health.sh in the container. Each exec costs a node 50 to 200 ms of processor (containerd, runc, a shell and a client), so
+// none is asked for often. The timeout is long: a node that has too much to do is not helped by processes that are begun, given up, and
+// begun again, and to be late is no failure.
 func probe(kind string, period, failures, timeout int32) *corev1.Probe {
 	return &corev1.Probe{
 		ProbeHandler: corev1.ProbeHandler{
