@@ -74,7 +74,7 @@ func TestWhoMayStillGetDataIsFencedBeforeAnybodyIsChosen(t *testing.T) {
 			happen(w)
 			d := Decide(w.now, w.policy, w.observe(), w.progress, nil)
 			if d.Next.State != StateFencing || d.Next.Epoch != 2 {
-				t.Fatalf("state %s, epoch %d: %s", d.Next.State, d.Next.Epoch, d.Verdict)
+				t.Fatalf("%+v", d)
 			}
 			for _, a := range d.Actions {
 				if _, ok := a.(Detach); !ok {

@@ -29,7 +29,6 @@ type server struct {
 	dir     string
 	port    string
 	process *exec.Cmd // a group of its own
-	pid     int       // of redis-server, once it was asked for
 	output  *output
 }
 
@@ -246,15 +245,15 @@ func TestHealthIsAliveWhenFencedAndReadyOnlyAsMasterOrAttached(t *testing.T) {
 	expect(master, "live", false)
 }
 
-// alive asks health.sh whether the process is, with a client that takes forever, as on a machine that has too much to do.
-func (s *server) alive() bool {
+// alive asks health.sh whether the redis-server of that id lives, with a client that takes forever, as on a machine that has too much to do.
+func (s *server) alive(redis int) bool {
 	s.t.Helper()
 	bin, proc := s.t.TempDir(), s.t.TempDir()
 	client := filepath.Join(bin, "redis-cli")
 	if err := os.WriteFile(client, []byte("#!/bin/sh\nexec sleep 60\n"), 0o700); err != nil { //nolint:gosec // it is run
 		s.t.Fatal(err)
 	}
-	pid := strconv.Itoa(s.pid)
+	pid := strconv.Itoa(redis)
 	if err := os.Symlink("/proc/"+pid, filepath.Join(proc, pid)); err != nil { // other tests' processes are here too
 		s.t.Fatal(err)
 	}
@@ -264,14 +263,14 @@ func (s *server) alive() bool {
 
 func TestARedisThatIsLateIsNotKilledAndOneThatIsHungIs(t *testing.T) {
 	s := startRedis(t, minimal())
-	s.pid = s.redis()
-	if !s.alive() {
+	redis := s.redis()
+	if !s.alive(redis) {
 		t.Error("a Redis that is given the processor is taken for hung")
 	}
-	s.signal(s.pid, syscall.SIGSTOP)
-	s.eventually("a process that is stopped is told from one that is late", func() bool { return !s.alive() })
-	s.signal(s.pid, syscall.SIGCONT)
-	s.eventually("it goes on", s.alive)
+	s.signal(redis, syscall.SIGSTOP)
+	s.eventually("a process that is stopped is told from one that is late", func() bool { return !s.alive(redis) })
+	s.signal(redis, syscall.SIGCONT)
+	s.eventually("it goes on", func() bool { return s.alive(redis) })
 }
 
 func TestAPodThatIsAboutToBeReadyIsSeenToBeByTheSameProbe(t *testing.T) {
