@@ -12,10 +12,12 @@ type Action interface {
 }
 
 // Detach makes a node replicate from the fence address: it stops accepting writes and its offset
-// stands still. Quieten adds a pause of writes before, for a master whose clients are connected.
+// stands still. Quieten adds a pause of writes before, for a master whose clients are connected. With Look the node is sampled before:
+// that its link has carried something until then (Node.Heard) is told by nothing afterwards.
 type Detach struct {
 	Node    NodeRef
 	Quieten bool
+	Look    bool
 	Within  time.Duration
 }
 

@@ -66,7 +66,11 @@ func (d *decider) fencing() Decision {
 	if waiting {
 		return Decision{Next: d.next, Actions: actions, Verdict: "detaching " + fmt.Sprint(len(actions)) + " node(s)", RequeueAfter: lookAgainSoon}
 	}
-	if reason, sentence := d.obstacle(); reason != ReasonNone {
+	switch reason, sentence := d.obstacle(); reason {
+	case ReasonNone:
+	case ReasonMayWrite: // for seconds
+		return Decision{Next: d.next, Actions: actions, Verdict: sentence, Reason: reason, RequeueAfter: lookAgain}
+	default:
 		return d.block(actions, reason, sentence)
 	}
 	chosen := elect(d.next, d.policy, d.obs, d.givenUp())
@@ -108,7 +112,8 @@ func (d *decider) detach() (actions []Action, waiting bool) {
 		unordered := !unheard(n) && n.OrderedAt.Before(d.next.Since) // the API's answer to the intent may have taken all the time there was
 		waiting = waiting || unordered || d.tried(n) < within
 		if !unheard(n) {
-			actions = append(actions, Detach{Node: n.Ref(), Quieten: n.Replication.Role == RoleMaster, Within: within})
+			look := n.Replication.Role == RoleReplica && n.Replication.LinkUp
+			actions = append(actions, Detach{Node: n.Ref(), Quieten: n.Replication.Role == RoleMaster, Look: look, Within: within})
 		}
 	}
 	return actions, waiting
@@ -154,7 +159,26 @@ func (d *decider) obstacle() (Reason, string) {
 		return ReasonAccompanied, fmt.Sprintf("%s is out of our reach again, before it could be detached, and so is master %s: together they may go on without us",
 			strings.Join(company, ", "), d.next.Old.Pod)
 	}
+	if pod, may := d.mayWriteOn(); may {
+		return ReasonMayWrite, fmt.Sprintf("master %s may be isolated, and its replicas were in touch with it a moment ago, for all that is known: it may "+
+			"accept writes until its write guard stops it", pod)
+	}
 	return ReasonNone, ""
+}
+
+// mayWriteOn names the old master, or another one of this failover, that may accept writes for some seconds more though all that can be
+// reached are detached: it may be isolated, and have heard one of them a moment before. A process that has ended does not.
+func (d *decider) mayWriteOn() (pod string, may bool) {
+	if d.next.Forced != "" {
+		return "", false
+	}
+	for _, n := range d.obs.Nodes {
+		old := d.next.Old != nil && n.UID == d.next.Old.UID && !provesDeath(Diagnosis(d.next.Cause))
+		if (old || d.next.led(n)) && mayRunUnseen(n) && !n.Replication.Fenced() && d.viewFrom(n.Ref()).mayWrite() > 0 {
+			return n.Name, true
+		}
+	}
+	return "", false
 }
 
 // rejoined names the replicas that may follow the old master, for all that is known, though it was given up on the word of all that

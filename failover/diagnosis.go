@@ -166,7 +166,7 @@ func matchRefused(v view) (string, bool) {
 }
 
 func matchDown(v view) (string, bool) {
-	if !v.allAgree() || v.master.SilentFor(v.now) < v.downAfter() {
+	if !v.allAgree() || v.master.SilentFor(v.now) < v.downAfter() || v.mayWrite() > 0 {
 		return "", false
 	}
 	return fmt.Sprintf("master %s is silent for down-after (%s), and every reachable replica agrees",

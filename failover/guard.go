@@ -110,6 +110,21 @@ func (v view) mayBeIsolated() bool {
 	return v.master.ConnectedAt.IsZero() || since > connectFresh || !v.master.ConnectedAt.After(v.master.LastAnswer)
 }
 
+// mayWrite is for how long a silent master may go on accepting writes: it may be isolated, and its write guard stops it some time after
+// it has heard a replica.
+func (v view) mayWrite() time.Duration {
+	if !v.mayBeIsolated() {
+		return 0
+	}
+	var heard time.Time
+	for _, n := range v.others {
+		if h := n.Heard; h.At.After(heard) && (h.Master == v.ref.IP || h.Master == FenceHost) {
+			heard = h.At
+		}
+	}
+	return max(0, v.downAfter()-v.now.Sub(heard))
+}
+
 // downAfter is how long the master must have been silent before that is acted upon.
 func (v view) downAfter() time.Duration {
 	after := v.policy.DownAfter

@@ -191,3 +191,84 @@ func TestAMasterThatMayBeIsolatedIsReplacedWhenItsGuardHasStoppedIt(t *testing.T
 		})
 	}
 }
+
+// The guard stops a master some time after it has heard a replica, not after it was heard by us.
+func TestAMasterThatMayBeIsolatedIsWaitedForSinceItMayHaveHeardAReplica(t *testing.T) {
+	isolated := func(t *testing.T) *world {
+		w := settled(t, 3)
+		w.write(1000, nil)
+		w.hang("r-0")
+		return w
+	}
+	touch := func(w *world) { // the network lets something through for an instant, and not to us
+		for _, name := range []string{"r-1", "r-2"} {
+			w.node(name).Replication.LastIO = 0
+		}
+		w.sample(0)
+	}
+	replaced := func(w *world, since time.Time) time.Duration {
+		for w.master() == "r-0" && w.now.Sub(since) < time.Minute {
+			w.pass(100 * time.Millisecond)
+		}
+		return w.now.Sub(since)
+	}
+	within := func(t *testing.T, took time.Duration) {
+		t.Helper()
+		if took < 4*time.Second || took > 4500*time.Millisecond {
+			t.Errorf("replaced %s after it may have heard a replica, want 4s", took)
+		}
+	}
+	t.Run("heard by a replica later than by us", func(t *testing.T) {
+		w := isolated(t)
+		w.pass(800 * time.Millisecond)
+		touch(w)
+		within(t, replaced(w, w.now))
+	})
+	t.Run("heard after the failover was begun, before it was detached", func(t *testing.T) {
+		w := isolated(t)
+		w.onAction = func(a Action) bool {
+			if d, is := a.(Detach); is && w.node(d.Node.Pod).Heard.At.Before(w.progress.StartedAt) {
+				if !d.Look {
+					t.Errorf("%s is detached before it is known until when it has heard the master", d.Node.Pod)
+				}
+				touch(w)
+			}
+			return true
+		}
+		for w.progress.State != StateFencing {
+			w.sleep(100 * time.Millisecond)
+			w.once()
+		}
+		within(t, replaced(w, w.now))
+	})
+	t.Run("detached by a predecessor that alone knew", func(t *testing.T) {
+		w := isolated(t)
+		for w.progress.State != StateFencing {
+			w.sleep(100 * time.Millisecond)
+			w.once()
+		}
+		began := w.now
+		w.takeOver(500 * time.Millisecond)
+		w.heard("r-1", ContactAnswering)
+		w.heard("r-2", ContactAnswering)
+		w.heard("r-0", ContactSilent)
+		within(t, replaced(w, began))
+	})
+	t.Run("its process has ended", func(t *testing.T) {
+		w := settled(t, 3)
+		w.write(1000, nil)
+		w.die("r-0")
+		w.node("r-1").Stale = true // else the choice is made at once
+		for w.progress.State != StateFencing {
+			w.once()
+		}
+		began := w.now
+		w.takeOver(500 * time.Millisecond)
+		w.heard("r-1", ContactAnswering)
+		w.heard("r-2", ContactAnswering)
+		w.heard("r-0", ContactSilent) // its machine, too, by now
+		if took := replaced(w, began); took > 2*time.Second {
+			t.Errorf("a process that is known to have ended was waited for: %s", took)
+		}
+	})
+}

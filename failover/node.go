@@ -122,6 +122,13 @@ type Cut struct {
 	Misses      int       // looks in a row that found none
 }
 
+// Heard says until when a replica's link to a master may have carried anything. A master goes on writing alone for some seconds after it
+// has heard its last replica, and Redis does not tell when that was: what the replica has heard stands for it.
+type Heard struct {
+	Master string    // IP of that master; FenceHost when not known, as the link had ended before we watched
+	At     time.Time // zero: it never had a link
+}
+
 // Former is what was last seen of a process that has been replaced by another one in the same pod.
 type Former struct {
 	RunID   string // empty: none was seen
@@ -162,6 +169,7 @@ type Node struct {
 	ConnectedAt  time.Time // when a TCP connection to it was last made, whoever answers on it; the machine does, for a process that hangs
 	RoleSince    time.Time // since when samples show Replication.Role
 	LinkSince    time.Time // since when samples show Replication.LinkUp as it is
+	Heard        Heard     // the last link to a master; kept when another process runs in the pod
 	RefusedAt    time.Time // when a sample last showed writes that this process has refused as a replica (READONLY) since the one before
 	Cut          Cut       // how its clients were disconnected since this process is a replica
 }

@@ -159,6 +159,9 @@ func (w *world) link(n *Node, up bool, lastIO time.Duration) {
 		n.LinkSince = w.now
 	}
 	n.Replication.LinkUp, n.Replication.LastIO = up, lastIO
+	if up {
+		n.Heard = Heard{Master: n.Replication.MasterHost, At: w.now.Add(-lastIO)}
+	}
 	n.Replication.Linked = n.Replication.Linked || up
 }
 
@@ -306,6 +309,9 @@ func (w *world) apply(a Action) {
 func (w *world) command(n *Node, a Action) {
 	r := &n.Replication
 	demote := func(host string, port int) {
+		if r.LinkUp {
+			n.LinkSince = w.now
+		}
 		if r.Role != RoleReplica {
 			n.RoleSince = w.now
 		}

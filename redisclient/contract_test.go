@@ -41,6 +41,7 @@ func TestContract(t *testing.T) {
 		"a master restarted empty wipes nobody":                                  testRestartEmpty,
 		"a restart from a snapshot keeps lineage and offset":                     testRestartSnapshot,
 		"a killed master takes its replicas' links down":                         testLinkDown,
+		"a link that an order has ended keeps its age":                           testLinkEndedByAnOrder,
 		"paused writes wait, reads do not":                                       testPause,
 		"no write is acknowledged between the offset and the end of the pause":   testPauseAndInfo,
 		"KillWriters drops who wrote to a replica, and no reader":                testKillWriters,
@@ -288,6 +289,19 @@ func testLinkDown(t *testing.T, start backend) {
 	if got := mustInfo(t, r); got.LastIO != redisclient.Unknown || got.LinkDownFor < 0 || got.Role != redisclient.RoleReplica {
 		t.Errorf("replica of a dead master: %+v", got)
 	}
+}
+
+// The age of a link that an order has ended is the order's: a successor of who gave it knows since when nothing was carried.
+func testLinkEndedByAnOrder(t *testing.T, start backend) {
+	_, rs := replicated(t, start, 1)
+	if got := mustInfo(t, rs[0]); got.LinkDownFor != redisclient.Unknown {
+		t.Errorf("a link that is up is down for %s", got.LinkDownFor)
+	}
+	must(t, rs[0].ReplicaOf(t.Context(), redisclient.FenceHost, redisclient.FencePort))
+	if got := mustInfo(t, rs[0]); got.LinkDownFor < 0 || got.LinkDownFor > 2*time.Second {
+		t.Errorf("a link that was ended a moment ago is down for %s", got.LinkDownFor)
+	}
+	eventually(t, "the link to be down for a second", func() bool { return mustInfo(t, rs[0]).LinkDownFor >= time.Second })
 }
 
 func testMinReplicas(t *testing.T, start backend) {

@@ -92,6 +92,7 @@ type fakeWorld struct {
 	mu        sync.Mutex
 	stale     []string // UIDs, in the order of MarkStale
 	refreshed []string
+	refreshes []int             // how much had been done, at each Refresh
 	cut       map[string]string // by UID: whether only writers, and how many
 	clusterer error
 }
@@ -146,6 +147,7 @@ func (w *fakeWorld) Refresh(_ context.Context, _ string, uids ...string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.refreshed = append(w.refreshed, uids...)
+	w.refreshes = append(w.refreshes, len(w.list()))
 }
 
 // cluster writes down what would be done to Kubernetes.

@@ -25,6 +25,9 @@ func (e *Executor) detach(ctx context.Context, s scope, a failover.Detach) error
 		ctx, cancel = e.opts.Runtime.WithTimeout(ctx, a.Within)
 		defer cancel()
 	}
+	if a.Look {
+		e.links.Refresh(ctx, s.key, a.Node.UID)
+	}
 	if a.Quieten {
 		err := t.pauseWrites(ctx, e.opts.QuietenPause)
 		if err != nil && !redisclient.Classify(err).Alive() {

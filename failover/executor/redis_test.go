@@ -25,6 +25,16 @@ func TestAQuietenedMasterIsPausedThenFenced(t *testing.T) {
 	}
 }
 
+func TestAReplicaWhoseLinkIsToBeDatedIsSampledBeforeItIsDetached(t *testing.T) {
+	w := newWorld()
+	if err := w.execute(t, failover.Detach{Node: w.ref("u1"), Look: true, Within: time.Second})[0].Err; err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]int{0, 1}, w.refreshes); diff != "" {
+		t.Errorf("sampled after so many commands: %s", diff)
+	}
+}
+
 func TestAMasterThatCannotPauseIsFencedAllTheSame(t *testing.T) {
 	w := newWorld()
 	w.redis["u0"].fail["PAUSE"] = redisError("ERR syntax error")

@@ -72,6 +72,7 @@ func (s *state) sample(o outcome) {
 		r.Linked = last.Linked && sameMaster(r, last)
 	}
 	s.date(first, last, r, o.began)
+	s.noteLink(first, last, r, o)
 	s.noteRefusals(first, r, o.info.RefusedWrites, o.began)
 	s.node.Sampled, s.node.SampledAt, s.node.Replication = true, o.began, r
 	if o.marks == s.marks {
@@ -89,6 +90,20 @@ func (s *state) date(first bool, last, now failover.Replication, at time.Time) {
 	}
 	if first || now.Fresh != last.Fresh {
 		s.node.FreshSince = at
+	}
+}
+
+// noteLink dates what the link to a master has last carried. When it was ended by an order of ours, the sample from before has told.
+func (s *state) noteLink(first bool, last, now failover.Replication, o outcome) {
+	ordered := s.node.OrderedAt.After(s.node.SampledAt)
+	switch {
+	case now.LinkUp:
+		s.node.Heard = failover.Heard{Master: now.MasterHost, At: o.began.Add(-now.LastIO)}
+	case o.info.LinkDownFor < 0:
+	case first:
+		s.node.Heard = failover.Heard{Master: now.MasterHost, At: o.began.Add(-o.info.LinkDownFor)}
+	case last.LinkUp && !ordered:
+		s.node.Heard = failover.Heard{Master: last.MasterHost, At: o.began.Add(-o.info.LinkDownFor)}
 	}
 }
 

@@ -276,3 +276,35 @@ func TestAfterAGapOfOurOwnNothingIsActedOnBeforeItWasLookedAtAgain(t *testing.T)
 		t.Error("a sample from after the gap may not be acted on")
 	}
 }
+
+// What a link has last carried is known while it is up; of one that has ended, when it did. An order of ours ends it without a word.
+func TestWhatALinkHasLastCarriedIsKeptWhenItIsEndedByAnOrder(t *testing.T) {
+	down := func(host string, since time.Duration) redisclient.Info {
+		i := replica()
+		i.MasterHost, i.LinkUp, i.LastIO, i.LinkDownFor = host, false, redisclient.Unknown, since
+		return i
+	}
+	for name, tc := range map[string]struct {
+		before  func(s *state)
+		info    redisclient.Info
+		heardAt time.Duration
+		from    string
+	}{
+		"it is up":           {func(*state) {}, replica(), 9 * time.Second, "10.0.0.1"},
+		"it ended by itself": {func(*state) {}, down("10.0.0.1", 4*time.Second), 6 * time.Second, "10.0.0.1"},
+		"it was ended by an order": {
+			func(s *state) { s.markStale(at(8 * time.Second)) }, down(failover.FenceHost, 2*time.Second), -time.Second, "10.0.0.1",
+		},
+		"it ended before we watched": {func(s *state) { *s = state{} }, down(failover.FenceHost, 2*time.Second), 8 * time.Second, failover.FenceHost},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := sampled()
+			tc.before(s)
+			s.record(outcome{began: at(10 * time.Second), ended: at(10 * time.Second), info: tc.info})
+			want := failover.Heard{Master: tc.from, At: at(tc.heardAt)}
+			if diff := cmp.Diff(want, s.node.Heard); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}

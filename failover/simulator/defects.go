@@ -64,8 +64,19 @@ func defects() []*defect {
 		{name: "clients are cut once only", decide: cuttingOnce},
 		{name: "the guard does not know machines", decide: seeing(oneMachine, nil)},
 		{name: "a replica that the master does not hear is counted", decide: seeing(silentIsHeard, nil)},
+		{
+			name: "what the replicas heard of a silent master is forgotten", decide: seeing(nothingHeard, nil),
+			faults: []string{"isolate twice", "crash at effect"},
+		},
 		{name: "a new master is damped", decide: dampingTheNew, faults: []string{"freeze machine", "hang"}},
 		{name: "clients that write to a replica are not cut", decide: seeing(nil, noWriters)},
+	}
+}
+
+// nothingHeard forgets until when links may have carried anything.
+func nothingHeard(obs *failover.Observation, _ failover.Progress) {
+	for i := range obs.Nodes {
+		obs.Nodes[i].Heard = failover.Heard{}
 	}
 }
 
@@ -226,7 +237,9 @@ func hearingOneWitness(_ *operator, now time.Time, policy failover.Policy, obs f
 		obs.Nodes = slices.Clone(obs.Nodes)
 		for i := range obs.Nodes {
 			n := &obs.Nodes[i]
-			n.Replication.Linked = n.Replication.Linked && (convicts(*n) || n.UID == p.Master.UID)
+			if n.Replication.Linked = n.Replication.Linked && (convicts(*n) || n.UID == p.Master.UID); !n.Replication.Linked {
+				n.Heard = failover.Heard{}
+			}
 		}
 	}
 	return failover.Decide(now, policy, obs, p, r)

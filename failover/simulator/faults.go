@@ -42,6 +42,7 @@ var faultKinds = []struct {
 	{"cut", 9, func(w *world, f fault) { w.severBoth(w.partyOf(f.a), w.partyOf(f.b), f.dur) }},
 	{"isolate", 6, func(w *world, f fault) { w.isolate(f.a, f.dur, nil) }},
 	{"isolate with clients", 4, func(w *world, f fault) { w.isolate(f.a, f.dur, func(p party) bool { return p == clients }) }},
+	{"isolate twice", 4, (*world).isolateTwice},
 	{"split", 5, (*world).split},
 	{"API errors", 3, func(w *world, f fault) { w.api.failing = w.now + f.dur }},
 	{"API without answers", 3, func(w *world, f fault) { w.api.mute = w.now + f.dur }},
@@ -118,6 +119,8 @@ func randomFault(r *rand.Rand, kind string, pods int, at instant) fault {
 		f.b = r.IntN(1 << parties)
 	case "crash at effect":
 		f.b = 1 + r.IntN(14)
+	case "isolate twice":
+		f.dur = max(f.dur, time.Second)
 	case "kill", "kill all":
 		f.dur = min(f.dur, 4*time.Second)
 		if r.IntN(2) == 0 { // the container's start command has it back
@@ -230,6 +233,16 @@ func (w *world) isolateParty(from party, d time.Duration, except func(party) boo
 			w.severBoth(from, to, d)
 		}
 	}
+}
+
+// isolateTwice cuts a pod off for about down-after, lets the network through for an instant, and cuts it off again, with clients beside it.
+func (w *world) isolateTwice(f fault) {
+	first := w.cfg.downAfter + w.between(0, 1200*time.Millisecond)
+	gap := w.between(time.Millisecond, 150*time.Millisecond)
+	pod := w.partyOf(f.a)
+	toClients := func(p party) bool { return p == clients }
+	w.isolateParty(pod, first, toClients)
+	w.after(first+gap, func() { w.isolateParty(pod, f.dur, toClients) })
 }
 
 // split parts the network in two: b says, a bit for each party, who is on which side.

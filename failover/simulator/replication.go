@@ -43,7 +43,7 @@ func (s *server) dropUpstream() {
 		s.syncing = false
 	}
 	if l := s.up; l != nil {
-		s.up = nil
+		s.up, s.linkEnded = nil, s.w.now
 		l.up = false
 		if !s.w.cut(s.pod.slot, l.source.pod.slot) {
 			l.source.arrive(func() { l.source.forget(l) })
@@ -78,7 +78,7 @@ func (s *server) lost(l *upstream) {
 		return
 	}
 	l.deliver(s.w.now - time.Duration(s.w.rng.Int64N(int64(l.lag)+1)))
-	l.up, s.up = false, nil
+	l.up, s.up, s.linkEnded = false, nil, s.w.now
 	s.attempt++
 	s.connectAfter(s.w.between(0, 5*time.Millisecond))
 }

@@ -52,6 +52,7 @@ type server struct {
 	up        *upstream // to its master
 	attempt   uint64    // grows when a connection attempt is void
 	hadLink   bool      // to anybody, ever
+	linkEnded instant   // when the last link ended
 	syncing   bool
 	flushed   bool        // a full synchronisation is replacing the data
 	followers []*upstream // who is connected to it, as far as it knows
@@ -156,7 +157,7 @@ func (s *server) info() redisclient.Info {
 		}
 	}
 	if s.hadLink && s.role == failover.RoleReplica {
-		i.LinkDownFor = 0
+		i.LinkDownFor = (s.w.now - s.linkEnded).Truncate(time.Second)
 	}
 	if s.linked() {
 		i.LinkUp, i.LastIO = true, s.up.lastIO()

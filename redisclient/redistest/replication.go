@@ -89,6 +89,7 @@ func (n *Node) replicaOf(host string, port int) {
 		n.unlink()
 		r.shift()
 		r.replica, r.masterHost, r.masterPort, r.known = false, "", 0, false
+		r.downAt = time.Time{}
 		n.dropReplicas()
 	default:
 		n.unlink()
@@ -96,7 +97,6 @@ func (n *Node) replicaOf(host string, port int) {
 		r.replica, r.masterHost, r.masterPort = true, host, port
 		// Its own replicas stay attached: they can follow as long as the lineage goes on.
 	}
-	r.downAt = time.Time{}
 	n.net.settle()
 }
 
