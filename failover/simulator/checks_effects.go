@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"slices"
 	"time"
 
 	"github.com/redisha/redisha/failover"
@@ -89,9 +90,15 @@ func (c *checks) onLateWrite(s *server) {
 	switch {
 	case late > isolatedFor:
 		c.fail("S1", "%s still takes writes %s after another node was promoted", s.pod.name, late)
-	case s.givenUp && c.w.cfg.downAfter >= 3*time.Second:
+	case s.givenUp && c.w.cfg.downAfter >= 3*time.Second && !s.heardUnseen():
 		c.fail("S1", "%s, which was silent and may have been isolated, takes writes %s after another node was promoted", s.pod.name, late)
 	}
+}
+
+// heardUnseen reports a master that has heard a replica since it was cut off from it for the first time, and was not heard by it: the
+// network let acknowledgements through for less than a second, in which no ping came. Nothing tells of that but the master.
+func (s *server) heardUnseen() bool {
+	return slices.ContainsFunc(s.followers, func(l *upstream) bool { return l.counted && l.heardAgain > l.pinged })
 }
 
 // onBoot: a process that starts is no master (S2).

@@ -238,10 +238,11 @@ func (w *world) isolateParty(from party, d time.Duration, except func(party) boo
 // isolateTwice cuts a pod off for about down-after, lets the network through for an instant, and cuts it off again, with clients beside it.
 func (w *world) isolateTwice(f fault) {
 	first := w.cfg.downAfter + w.between(0, 1200*time.Millisecond)
-	gap := w.between(time.Millisecond, 150*time.Millisecond)
+	gap := w.between(time.Millisecond, pick(w.rng, 150*time.Millisecond, 1500*time.Millisecond))
 	pod := w.partyOf(f.a)
 	toClients := func(p party) bool { return p == clients }
 	w.isolateParty(pod, first, toClients)
+	w.busyTill = max(w.busyTill, w.now+first+gap+f.dur)
 	w.after(first+gap, func() { w.isolateParty(pod, f.dur, toClients) })
 }
 

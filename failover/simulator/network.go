@@ -112,6 +112,9 @@ func (l *upstream) flowData(flows bool) {
 		l.flowing, l.stalledAt = w.now, -1
 	case !flows && l.stalledAt < 0:
 		l.stalledAt = w.now
+		if ago := w.between(0, cronPeriod); w.now-ago >= max(l.flowing, l.since) {
+			l.pinged = w.now - ago
+		}
 		since := w.now
 		w.after(replTimeout, func() {
 			if l.up && l.stalledAt == since && !l.replica.hung && l.replica.alive {

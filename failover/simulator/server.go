@@ -80,6 +80,7 @@ type upstream struct {
 	stalledAt       instant // since when no data flows; negative: it does
 	silentAt        instant // since when no acknowledgement flows; negative: it does
 	flowing         instant // since when data flows again
+	pinged          instant // when the last ping came before data ceased to flow
 	heardAgain      instant // since when acknowledgements flow again
 	visiting        bool
 }
@@ -175,7 +176,7 @@ func (l *upstream) lastIO() time.Duration {
 		last = max(last, h.at+l.lag)
 	}
 	if l.stalledAt >= 0 {
-		last = min(last, l.stalledAt)
+		last = max(min(last, l.stalledAt), l.pinged)
 	} else if l.source.role == failover.RoleMaster {
 		last = max(last, l.replica.w.now-cronPeriod)
 	}
