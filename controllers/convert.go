@@ -136,6 +136,9 @@ func writeProgress(status *v1alpha1.RedisHAStatus, p failover.Progress) {
 		Lineage: lineageTo(p.Lineage), RetiredReplIDs: append([]string(nil), p.Retired...), Led: append([]string(nil), p.Led...), Steps: stepsTo(p.Steps),
 		StartedAt: microTimePtr(p.StartedAt), CooldownUntil: microTimePtr(p.CooldownUntil),
 	}
+	if was := status.Failover; was != nil {
+		f.Revision, f.WrittenBy = was.Revision, was.WrittenBy
+	}
 	for _, s := range p.SoftFailovers {
 		f.RecentSoftFailovers = append(f.RecentSoftFailovers, v1alpha1.SoftFailover{Pod: s.Pod, At: microTime(s.At)})
 	}

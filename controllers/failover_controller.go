@@ -36,6 +36,8 @@ type FailoverReconciler struct {
 	Prober prober.Options
 	// Concurrent is how many RedisHA may be decided on at the same time; one that hangs delays no other.
 	Concurrent int
+	// Version is that of this operator, as people are told it.
+	Version string
 	// OnPersisted, if set, is called after each persisted transition and before its actions.
 	OnPersisted func(failover.State)
 
@@ -45,6 +47,9 @@ type FailoverReconciler struct {
 	cluster  *cluster
 	statuses echo[*v1alpha1.RedisHA]
 	storm    storm
+	schema   storedFields
+	refusals refusals
+	telling  telling
 	wake     func(reconcile.Request)
 
 	mu         sync.Mutex
@@ -107,21 +112,27 @@ func (r *FailoverReconciler) Reconcile(ctx context.Context, req ctrl.Request) (c
 	return ctrl.Result{RequeueAfter: retryPause}, nil
 }
 
-// stepOnLatest is step, but that a decision made on an old object leads to the present one; nil when it is gone.
+// stepOnLatest is step, but that a decision made on an old object leads to the present one; nil when it is gone. After writes that
+// were refused again and again it waits.
 func (r *FailoverReconciler) stepOnLatest(ctx context.Context, rha *v1alpha1.RedisHA) (*v1alpha1.RedisHA, time.Duration, error) {
+	key := client.ObjectKeyFromObject(rha)
+	if pause := r.refusalPause(key); pause > 0 {
+		return rha, pause, nil
+	}
 	next, again, err := r.step(ctx, rha)
 	if !apierrors.IsConflict(err) && !errors.Is(err, errOvertaken) {
 		return next, again, err
 	}
-	next, err = r.live(ctx, client.ObjectKeyFromObject(rha))
-	return next, 0, err
+	r.refused(ctx, rha, err)
+	next, err = r.live(ctx, key)
+	return next, r.refusalPause(key), err
 }
 
 // step is one turn of the loop. again is when to take the next: negative for "when something
 // changes", anything up to stepPause for "within this call".
 func (r *FailoverReconciler) step(ctx context.Context, rha *v1alpha1.RedisHA) (*v1alpha1.RedisHA, time.Duration, error) {
 	key := client.ObjectKeyFromObject(rha)
-	pods, err := r.gatherer.podsOf(ctx, key)
+	pods, err := r.gatherer.podsOf(ctx, key, rha)
 	if err != nil {
 		return rha, 0, err
 	}
@@ -135,6 +146,7 @@ func (r *FailoverReconciler) step(ctx context.Context, rha *v1alpha1.RedisHA) (*
 	obs.ObserverSick = r.storm.sick(key.String(), now)
 	decision := failover.Decide(now, policyOf(rha), obs, progressOf(&rha.Status), r.request(rha))
 	r.storm.note(key.String(), decision.Diagnosis, now)
+	r.measure(rha, decision, obs)
 
 	next, wrote, err := r.persist(ctx, rha, decision, obs)
 	if err != nil {
@@ -209,7 +221,7 @@ func (r *FailoverReconciler) report(ctx context.Context, rha *v1alpha1.RedisHA, 
 // so that its preStop hook does not wait for a successor that will never be. Pods that stay
 // (an orphaning deletion) are left exactly as they are.
 func (r *FailoverReconciler) release(ctx context.Context, key client.ObjectKey) (ctrl.Result, error) {
-	pods, err := r.gatherer.podsOf(ctx, key)
+	pods, err := r.gatherer.podsOf(ctx, key, nil)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
@@ -253,6 +265,8 @@ func (r *FailoverReconciler) forget(key client.ObjectKey) {
 	forgetMetrics(key)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.refusals.forget(key.String())
+	r.telling.forget(key.String())
 	delete(r.passwords, key.String())
 	delete(r.claimed, key.String())
 	delete(r.confirmed, key.String())

@@ -30,6 +30,9 @@ const (
 	eventUnblocked        = "Unblocked"
 	eventRefused          = "Refused"
 	eventRedisRestarted   = "RedisRestarted"
+	eventPodRelabelled    = "PodRelabelled"
+	eventProgressRefused  = "ProgressRefused"
+	eventFailoverDelayed  = "FailoverDelayed"
 )
 
 // eventOf names the Event of a transition into a state; begun tells whether it is the first of a failover.

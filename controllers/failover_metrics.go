@@ -26,14 +26,21 @@ var (
 		Name: "redisha_epoch",
 		Help: "Number of promotions begun.",
 	}, []string{"namespace", "name"})
+	availableGauge = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "redisha_available",
+		Help: "1 while a published master is known to accept writes, else 0.",
+	}, []string{"namespace", "name"})
+	refusedWrites = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "redisha_refused_progress_writes_total",
+		Help: "Writes of the progress that the API server refused. A few are ordinary; a growing number means that no failover can be carried out.",
+	}, []string{"namespace", "name"})
 )
 
 func init() {
-	metrics.Registry.MustRegister(failoversTotal, failoverSeconds, blockedGauge, epochGauge)
+	metrics.Registry.MustRegister(failoversTotal, failoverSeconds, blockedGauge, epochGauge, availableGauge, refusedWrites)
 }
 
 func observeDecision(key client.ObjectKey, d failover.Decision) {
-	epochGauge.WithLabelValues(key.Namespace, key.Name).Set(float64(d.Next.Epoch))
 	if d.Record == nil {
 		return
 	}
@@ -57,7 +64,7 @@ func observeReason(key client.ObjectKey, reason failover.Reason) {
 // forgetMetrics drops the series of a RedisHA that is gone.
 func forgetMetrics(key client.ObjectKey) {
 	labels := prometheus.Labels{"namespace": key.Namespace, "name": key.Name}
-	for _, v := range []interface{ DeletePartialMatch(prometheus.Labels) int }{failoversTotal, failoverSeconds, blockedGauge, epochGauge} {
+	for _, v := range []interface{ DeletePartialMatch(prometheus.Labels) int }{failoversTotal, failoverSeconds, blockedGauge, epochGauge, availableGauge, refusedWrites} {
 		v.DeletePartialMatch(labels)
 	}
 }

@@ -3,7 +3,6 @@ package controllers
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -24,6 +23,7 @@ type gatherer struct {
 	client  client.Client
 	prober  *prober.Prober
 	cluster *cluster
+	missing missingPods
 
 	mu         sync.Mutex
 	publishing map[string]*failover.Publication
@@ -46,38 +46,7 @@ func (g *gatherer) forget(key string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.publishing, key)
-}
-
-// podsOf lists the Redis pods of a RedisHA, by ordinal: those with its labels and a name of its.
-func (g *gatherer) podsOf(ctx context.Context, key client.ObjectKey) ([]corev1.Pod, error) {
-	var list corev1.PodList
-	if err := g.client.List(ctx, &list, client.InNamespace(key.Namespace), client.MatchingLabels(resources.SelectorLabels(key.Name))); err != nil {
-		return nil, fmt.Errorf("listing pods: %w", err)
-	}
-	pods := slices.DeleteFunc(list.Items, func(p corev1.Pod) bool {
-		_, ok := resources.Ordinal(key.Name, p.Name)
-		return !ok
-	})
-	slices.SortFunc(pods, func(a, b corev1.Pod) int {
-		x, _ := resources.Ordinal(key.Name, a.Name)
-		y, _ := resources.Ordinal(key.Name, b.Name)
-		return x - y
-	})
-	for i := range pods {
-		if newest, ok := g.cluster.pods.newest(client.ObjectKeyFromObject(&pods[i]), &pods[i], true); ok {
-			pods[i] = *newest
-		}
-	}
-	return pods, nil
-}
-
-// targets says which addresses to probe.
-func targets(pods []corev1.Pod) []prober.Target {
-	out := make([]prober.Target, 0, len(pods))
-	for _, p := range pods {
-		out = append(out, prober.Target{Pod: p.Name, UID: string(p.UID), IP: p.Status.PodIP, Port: int(resources.RedisPort)})
-	}
-	return out
+	g.missing.forget(key)
 }
 
 // observe gathers everything one decision is based on.
@@ -157,6 +126,11 @@ func updateRevision(sts *appsv1.StatefulSet) string {
 	return sts.Status.UpdateRevision
 }
 
+// hasEnded says whether no container of the pod runs, nor ever will again.
+func hasEnded(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded
+}
+
 // podFacts fills in what the pod object says.
 func podFacts(n *failover.Node, pod *corev1.Pod) {
 	n.Terminating = pod.DeletionTimestamp != nil
@@ -171,9 +145,7 @@ func podFacts(n *failover.Node, pod *corev1.Pod) {
 			n.Exited = c.State.Terminated != nil || (c.State.Waiting != nil && c.LastTerminationState.Terminated != nil)
 		}
 	}
-	if pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded {
-		n.Exited = true
-	}
+	n.Exited = n.Exited || hasEnded(pod)
 }
 
 // nodeFacts fills in what the Kubernetes node under the pod says.

@@ -7,8 +7,6 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -21,26 +19,26 @@ import (
 // failoverFieldOwner is the field manager of what the failover controller writes.
 const failoverFieldOwner = "redisha.io/failover"
 
-// errOvertaken means that the progress is not what it was when the decision was made: somebody
-// else decides, or we decided on an old copy. Nothing was written.
-var errOvertaken = errors.New("the progress was changed by somebody else")
-
 // errLeaseLost means that another operator may lead by now. Nothing was written.
 var errLeaseLost = errors.New("the leader lease is not certainly ours any more")
 
 // persist writes the decision's progress, if it moved, by compare-and-swap, and the conditions
-// if they changed. It reports whether the progress moved. While a failover runs, or may be about to, conditions wait.
+// if they changed. It reports whether the progress moved. While a failover runs that is no older than tellAfter, or one may be about to, conditions wait.
 func (r *FailoverReconciler) persist(ctx context.Context, rha *v1alpha1.RedisHA, d failover.Decision, obs failover.Observation) (*v1alpha1.RedisHA, bool, error) {
 	next := rha.DeepCopy()
 	applyDecision(next, d)
-	moved := !equality.Semantic.DeepEqual(rha.Status, next.Status)
+	moved := r.schema.differ(&rha.Status, &next.Status)
 	if moved {
 		if r.Lease.Left() <= 0 {
 			return rha, false, errLeaseLost
 		}
 		if err := r.swap(ctx, rha, next); err != nil {
+			if !r.refusals.get(client.ObjectKeyFromObject(rha).String()).ordinary() {
+				_, _ = r.writeConditions(ctx, rha, d, obs) // so that people see why nothing happens; what is wrong is told by err
+			}
 			return rha, false, fmt.Errorf("persisting %s: %w", d.Next.State, err)
 		}
+		r.refusals.forget(client.ObjectKeyFromObject(rha).String())
 		r.statuses.wrote(next)
 		r.announce(ctx, next, rha.Status.Failover, d)
 		r.announceRestarts(ctx, rha, next)
@@ -48,75 +46,21 @@ func (r *FailoverReconciler) persist(ctx context.Context, rha *v1alpha1.RedisHA,
 			r.OnPersisted(d.Next.State)
 		}
 	}
-	if d.Next.Running() || d.Settling {
+	write, delayed := r.telling.due(client.ObjectKeyFromObject(rha).String(), d, r.Clock.Now())
+	if delayed {
+		r.tellDelay(next, d)
+	}
+	if !write {
 		return next, moved, nil
 	}
 	next, err := r.writeConditions(ctx, next, d, obs)
 	return next, moved, err
 }
 
-// swap replaces the progress that before holds with that of next; next becomes the object as
-// stored. The comparison is on the progress itself, not on the object's version: the workload
-// controller, or a person, who writes something else at the same moment does not hold a failover up.
-func (r *FailoverReconciler) swap(ctx context.Context, before, next *v1alpha1.RedisHA) error {
-	if before.Status.Failover == nil {
-		return r.Client.Status().Update(ctx, next, client.FieldOwner(failoverFieldOwner))
-	}
-	patch, err := swapPatch(before, next)
-	if err != nil {
-		return err
-	}
-	err = r.Client.Status().Patch(ctx, next, client.RawPatch(types.JSONPatchType, patch), client.FieldOwner(failoverFieldOwner))
-	if apierrors.IsInvalid(err) {
-		return errors.Join(errOvertaken, err)
-	}
-	return err
-}
-
-type patchOperation struct {
-	Op    string `json:"op"`
-	Path  string `json:"path"`
-	Value any    `json:"value,omitempty"`
-}
-
-// swapPatch tests that the object and its progress are still those of before, and changes what differs.
-func swapPatch(before, next *v1alpha1.RedisHA) ([]byte, error) {
-	operations := []patchOperation{
-		{Op: "test", Path: "/metadata/uid", Value: before.UID},
-		{Op: "test", Path: "/status/failover", Value: before.Status.Failover},
-	}
-	b, n := &before.Status, &next.Status
-	for _, field := range []struct {
-		name        string
-		was, is     any
-		had, remain bool
-	}{
-		{"failover", b.Failover, n.Failover, true, true},
-		{"master", b.Master, n.Master, b.Master != nil, n.Master != nil},
-		{"nodes", b.Nodes, n.Nodes, len(b.Nodes) > 0, len(n.Nodes) > 0},
-		{"history", b.History, n.History, len(b.History) > 0, len(n.History) > 0},
-		{"lastFailover", b.LastFailover, n.LastFailover, b.LastFailover != nil, n.LastFailover != nil},
-		{"lastHandledRequest", b.LastHandledRequest, n.LastHandledRequest, b.LastHandledRequest != "", n.LastHandledRequest != ""},
-	} {
-		switch {
-		case equality.Semantic.DeepEqual(field.was, field.is):
-		case field.remain:
-			operations = append(operations, patchOperation{Op: "add", Path: "/status/" + field.name, Value: field.is})
-		case field.had:
-			operations = append(operations, patchOperation{Op: "remove", Path: "/status/" + field.name})
-		}
-	}
-	patch, err := json.Marshal(operations)
-	if err != nil {
-		return nil, fmt.Errorf("building the swap: %w", err)
-	}
-	return patch, nil
-}
-
 // writeConditions applies the failover controller's conditions if they changed, and leaves those
 // of others alone. They inform people; nothing is decided on them.
 func (r *FailoverReconciler) writeConditions(ctx context.Context, rha *v1alpha1.RedisHA, d failover.Decision, obs failover.Observation) (*v1alpha1.RedisHA, error) {
-	own, changed := mergeConditions(rha, conditionsOf(rha, d, obs))
+	own, changed := mergeConditions(rha, append(conditionsOf(rha, d, obs), r.compatibleCondition(rha, d)))
 	if !changed {
 		return rha, nil
 	}
@@ -131,7 +75,6 @@ func (r *FailoverReconciler) writeConditions(ctx context.Context, rha *v1alpha1.
 		return rha, fmt.Errorf("writing the conditions: %w", err)
 	}
 	r.statuses.wrote(next)
-	observeReason(client.ObjectKeyFromObject(rha), d.Reason)
 	r.announceRefusal(rha, next, d)
 	return next, nil
 }

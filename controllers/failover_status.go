@@ -51,7 +51,7 @@ func availableCondition(rha *v1alpha1.RedisHA, d failover.Decision, obs failover
 	case d.Next.State == failover.StateBlocked && d.Reason != failover.ReasonAccompanied:
 		return condition(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonNoMaster, d.Verdict)
 	case d.Next.State == failover.StateFencing || d.Next.State == failover.StatePromoting:
-		return condition(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonFailoverInProgress, "replacing master "+m.Pod)
+		return condition(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonFailoverInProgress, "replacing master "+m.Pod+": "+d.Verdict)
 	}
 	n, ok := obs.Node(m.NodeRef)
 	if ok && (n.Contact == failover.ContactAnswering || n.Contact == failover.ContactNone) {

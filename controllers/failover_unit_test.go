@@ -2,7 +2,6 @@ package controllers
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"reflect"
 	"strings"
@@ -80,38 +79,6 @@ func TestTheLeaseIsCountedFromBeforeItsRenewalWasSent(t *testing.T) {
 	}
 	if guard.Left() > 0 {
 		t.Error("a lease that is being released has time left")
-	}
-}
-
-func TestTheSwapTestsTheProgressItReplaces(t *testing.T) {
-	before := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{UID: "u"}}
-	writeProgress(&before.Status, wholeProgress())
-	before.Status.LastHandledRequest = "handover"
-	next := before.DeepCopy()
-	moved := wholeProgress()
-	moved.State, moved.Known = failover.StateReattaching, nil
-	writeProgress(&next.Status, moved)
-	raw, err := swapPatch(before, next)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var operations []struct {
-		Op, Path string
-		Value    json.RawMessage
-	}
-	if err := json.Unmarshal(raw, &operations); err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	for _, o := range operations {
-		got = append(got, o.Op+" "+o.Path)
-	}
-	want := "test /metadata/uid, test /status/failover, add /status/failover, remove /status/nodes"
-	if strings.Join(got, ", ") != want {
-		t.Errorf("operations %v, want %s", got, want)
-	}
-	if !strings.Contains(string(operations[1].Value), `"state":"Promoting"`) {
-		t.Errorf("the test does not hold the old progress: %s", operations[1].Value)
 	}
 }
 
@@ -286,7 +253,7 @@ func TestConditionsSayWhatIsRefusedAndWhatIsOnlyWaitedFor(t *testing.T) {
 func TestAFailoverThatMayBeAboutToBeginDoesNotPayForConditions(t *testing.T) {
 	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "r"}}
 	w := newWorld(t, rha)
-	reconciler := &FailoverReconciler{Client: w.client, Recorder: w.events}
+	reconciler := &FailoverReconciler{Client: w.client, Recorder: w.events, Clock: clocktesting.NewFakeClock(time.Now())}
 	next := failover.Progress{Initialized: true, State: failover.StateStable, Master: &failover.Master{NodeRef: failover.NodeRef{Pod: "r-0", UID: "u"}}}
 	writeProgress(&rha.Status, next)
 	refused := failover.Observation{Nodes: []failover.Node{{Name: "r-0", UID: "u", Contact: failover.ContactRefused}}}
@@ -299,6 +266,15 @@ func TestAFailoverThatMayBeAboutToBeginDoesNotPayForConditions(t *testing.T) {
 		written := meta.FindStatusCondition(stored.Status.Conditions, v1alpha1.ConditionAvailable) != nil
 		if written == settling || (len(w.writes) > before) == settling {
 			t.Errorf("settling %t: Available written %t by %v", settling, written, w.writes[before:])
+		}
+	}
+}
+
+func TestAPodThatHasEndedIsNotDialledAndNotSentThePassword(t *testing.T) {
+	for phase, want := range map[corev1.PodPhase]string{corev1.PodRunning: "10.0.0.1", corev1.PodPending: "10.0.0.1", corev1.PodFailed: "", corev1.PodSucceeded: ""} {
+		pod := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "r-0"}, Status: corev1.PodStatus{Phase: phase, PodIP: "10.0.0.1"}}
+		if got := targets([]corev1.Pod{pod})[0].IP; got != want {
+			t.Errorf("a pod in phase %s is dialled at %q, want %q", phase, got, want)
 		}
 	}
 }

@@ -20,6 +20,8 @@ const (
 	ConditionPaused = "Paused"
 	// ConditionBlocked: something is wanted and refused; the reason says why.
 	ConditionBlocked = "Blocked"
+	// ConditionCompatible: the operator, the CustomResourceDefinition and whoever wrote the status are of versions that go together.
+	ConditionCompatible = "Compatible"
 )
 
 // Reasons of Available.
@@ -46,6 +48,16 @@ const (
 	ReasonNodesMissing = "NodesMissing"
 	// ReasonReplicasSyncing: a replica has not caught up with the master yet.
 	ReasonReplicasSyncing = "ReplicasSyncing"
+)
+
+// Reasons of Compatible, besides UnknownState: status.failover.state is one that this version of the operator does not know.
+const (
+	// ReasonVersionsMatch: nothing is known that would not go together.
+	ReasonVersionsMatch = "VersionsMatch"
+	// ReasonDefinitionOutdated: the CustomResourceDefinition does not know fields that the operator writes. Failovers go on without them.
+	ReasonDefinitionOutdated = "DefinitionOutdated"
+	// ReasonProgressRefused: the API server refuses each write of the progress, so that no failover can be carried out.
+	ReasonProgressRefused = "ProgressRefused"
 )
 
 // Reasons of Initialized.

@@ -6,7 +6,9 @@ import (
 
 // FailoverState is a state of the failover state machine; see docs/architecture.md.
 //
-// +kubebuilder:validation:Enum=Bootstrapping;Stable;Suspected;Fencing;HandingOver;Promoting;Reattaching;Blocked
+// A newer version may know more, so the schema does not list them.
+//
+// +kubebuilder:validation:MaxLength=64
 type FailoverState string
 
 // The states of the failover state machine.
@@ -94,6 +96,14 @@ type SoftFailover struct {
 
 // FailoverStatus is the persisted progress of the failover controller.
 type FailoverStatus struct {
+	// revision counts the writes of the progress. A write is refused unless the progress is still of
+	// the revision that it was decided on.
+	// +optional
+	Revision int64 `json:"revision,omitempty"`
+	// writtenBy is the version of the operator that wrote the progress last.
+	// +kubebuilder:validation:MaxLength=128
+	// +optional
+	WrittenBy string `json:"writtenBy,omitempty"`
 	// state of the state machine.
 	// +optional
 	State FailoverState `json:"state,omitempty"`
@@ -182,11 +192,11 @@ type NodeStatus struct {
 	// +optional
 	Goal int64 `json:"goal,omitempty"`
 	// role: master, replica or unknown.
-	// +kubebuilder:validation:Enum=master;replica;unknown
+	// +kubebuilder:validation:MaxLength=64
 	// +optional
 	Role string `json:"role,omitempty"`
 	// link of a replica to its master: up or down; empty when it has none.
-	// +kubebuilder:validation:Enum="";up;down
+	// +kubebuilder:validation:MaxLength=64
 	// +optional
 	Link string `json:"link,omitempty"`
 	// limitation says why the node may not be promoted; empty when it may.
@@ -214,7 +224,7 @@ type NodeStatus struct {
 
 // HistoryKind says what a history entry is about.
 //
-// +kubebuilder:validation:Enum=Failover;Handover;Bootstrap
+// +kubebuilder:validation:MaxLength=64
 type HistoryKind string
 
 // Kinds of history entries.
@@ -229,7 +239,7 @@ const (
 
 // HistoryOutcome says how it ended.
 //
-// +kubebuilder:validation:Enum=Succeeded;Aborted;Superseded
+// +kubebuilder:validation:MaxLength=64
 type HistoryOutcome string
 
 // Outcomes of a failover or handover.

@@ -135,6 +135,7 @@ func addControllers(mgr ctrl.Manager, o options, lease executor.Lease, me string
 		Prober:      prober.Options{Period: o.probePeriod, ProbeTimeout: o.probeTimeout, Name: controllers.OperatorNamePrefix + me},
 		Concurrent:  o.concurrentFailovers,
 		OnPersisted: onPersisted(),
+		Version:     version,
 	}
 	if err := failovers.SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("setting the failover controller up: %w", err)

@@ -1,0 +1,101 @@
+package controllers
+
+import (
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/failover"
+)
+
+const (
+	// tellAfter is how long a failover may run before its conditions are written. An ordinary one is over by then, and must not
+	// pay for telling that it runs.
+	tellAfter = time.Second
+	// tellAgain is the least time between two writes of the conditions of a failover that runs on: its messages change as it does.
+	tellAgain = time.Second
+)
+
+// telling remembers what people were told of each RedisHA, by this process's clock: times in the status may be another operator's.
+type telling struct {
+	mu sync.Mutex
+	of map[string]told
+}
+
+type told struct {
+	running  time.Time // since when a failover has been seen to run; zero when none does
+	wrote    time.Time // when its conditions were written
+	delayed  bool      // an Event has told that it lasts
+	measured bool      // reason is what the gauge shows
+	reason   failover.Reason
+}
+
+// due says whether the conditions are to be written now, and whether it is to be told for the first time that a failover lasts.
+func (t *telling) due(key string, d failover.Decision, now time.Time) (write, delayed bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	is := t.of[key]
+	defer func() { t.set(key, is) }()
+	if !d.Next.Running() {
+		is.running, is.wrote, is.delayed = time.Time{}, time.Time{}, false
+		return !d.Settling, false
+	}
+	if is.running.IsZero() {
+		is.running = now
+	}
+	if now.Sub(is.running) < tellAfter || now.Sub(is.wrote) < tellAgain {
+		return false, false
+	}
+	delayed = !is.delayed && d.Next.State != failover.StateReattaching // then there is a master
+	is.wrote, is.delayed = now, is.delayed || delayed
+	return true, delayed
+}
+
+// changed says whether the gauge shows another reason, or none yet: a process that has just begun to lead has shown nothing.
+func (t *telling) changed(key string, reason failover.Reason) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	is := t.of[key]
+	if is.measured && is.reason == reason {
+		return false
+	}
+	is.measured, is.reason = true, reason
+	t.set(key, is)
+	return true
+}
+
+func (t *telling) set(key string, is told) {
+	if t.of == nil {
+		t.of = map[string]told{}
+	}
+	t.of[key] = is
+}
+
+func (t *telling) forget(key string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.of, key)
+}
+
+// measure keeps the gauges at what was decided last, whether anything changes or not.
+func (r *FailoverReconciler) measure(rha *v1alpha1.RedisHA, d failover.Decision, obs failover.Observation) {
+	key := client.ObjectKeyFromObject(rha)
+	epochGauge.WithLabelValues(key.Namespace, key.Name).Set(float64(d.Next.Epoch))
+	available := 0.0
+	if availableCondition(rha, d, obs).Status == metav1.ConditionTrue {
+		available = 1
+	}
+	availableGauge.WithLabelValues(key.Namespace, key.Name).Set(available)
+	if r.telling.changed(key.String(), d.Reason) {
+		observeReason(key, d.Reason)
+	}
+}
+
+// tellDelay records an Event about a failover that lasts.
+func (r *FailoverReconciler) tellDelay(rha *v1alpha1.RedisHA, d failover.Decision) {
+	r.Recorder.Event(rha, corev1.EventTypeWarning, eventFailoverDelayed, "there is no master yet: "+d.Verdict)
+}

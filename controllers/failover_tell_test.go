@@ -1,0 +1,112 @@
+package controllers
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	clocktesting "k8s.io/utils/clock/testing"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/failover"
+)
+
+func TestAFailoverThatLastsTellsWithinTwoSecondsThatThereIsNoMaster(t *testing.T) {
+	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "r"}}
+	w := newWorld(t, rha)
+	clock := clocktesting.NewFakeClock(time.Now())
+	reconciler := &FailoverReconciler{Client: w.client, Recorder: w.events, Clock: clock}
+	next := failover.Progress{Initialized: true, State: failover.StateFencing, Master: &failover.Master{NodeRef: failover.NodeRef{Pod: "r-0", UID: "u"}}}
+	writeProgress(&rha.Status, next)
+	told := time.Duration(-1)
+	for since := time.Duration(0); since < 10*time.Second; since += 50 * time.Millisecond {
+		d := failover.Decision{Next: next, Verdict: "r-1 is not detached yet: " + strings.Repeat("x", int(since/(50*time.Millisecond)))}
+		stored, _, err := reconciler.persist(t.Context(), rha, d, failover.Observation{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rha = stored
+		writeProgress(&rha.Status, next) // the fake API server was never told of it
+		c := meta.FindStatusCondition(rha.Status.Conditions, v1alpha1.ConditionAvailable)
+		if c != nil && told < 0 {
+			told = since
+			if c.Status != metav1.ConditionFalse || c.Reason != v1alpha1.ReasonFailoverInProgress || !strings.Contains(c.Message, "r-1 is not detached yet") {
+				t.Errorf("Available is %s because of %s: %s", c.Status, c.Reason, c.Message)
+			}
+		}
+		clock.Step(50 * time.Millisecond)
+	}
+	if told < tellAfter || told > 2*time.Second {
+		t.Errorf("told after %s", told)
+	}
+	if n := len(w.writes); n > 10 {
+		t.Errorf("a message that changes all the time took %d writes in 10 s", n)
+	}
+	events := 0
+	for range len(w.events.Events) {
+		if strings.Contains(<-w.events.Events, eventFailoverDelayed) {
+			events++
+		}
+	}
+	if events != 1 {
+		t.Errorf("%d Events about one failover that lasts", events)
+	}
+}
+
+// gauge is the value of a series, and whether there is one.
+func gauge(t *testing.T, name string, labels prometheus.Labels) (float64, bool) {
+	t.Helper()
+	families, err := metrics.Registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			found := 0
+			for _, l := range m.GetLabel() {
+				if labels[l.GetName()] == l.GetValue() {
+					found++
+				}
+			}
+			if family.GetName() == name && found == len(labels) {
+				return m.GetGauge().GetValue(), true
+			}
+		}
+	}
+	return 0, false
+}
+
+func TestGaugesAreRightFromTheFirstLookOfANewLeaderOn(t *testing.T) {
+	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: "gauges", Name: "r"}}
+	series := prometheus.Labels{"namespace": "gauges", "name": "r"}
+	blocked := prometheus.Labels{"namespace": "gauges", "name": "r", "reason": string(failover.ReasonNoWitness)}
+	silent := failover.Decision{Next: failover.Progress{Epoch: 7, Master: &failover.Master{NodeRef: failover.NodeRef{Pod: "r-0"}}}, Reason: failover.ReasonNoWitness}
+	for range 2 { // leaders, each of which finds all as it is
+		forgetMetrics(client.ObjectKeyFromObject(rha))
+		reconciler := &FailoverReconciler{}
+		reconciler.measure(rha, silent, failover.Observation{})
+		if epoch, _ := gauge(t, "redisha_epoch", series); epoch != 7 {
+			t.Errorf("redisha_epoch is %v", epoch)
+		}
+		if is, _ := gauge(t, "redisha_blocked", blocked); is != 1 {
+			t.Errorf("redisha_blocked is %v", is)
+		}
+		if is, ok := gauge(t, "redisha_available", series); !ok || is != 0 {
+			t.Errorf("redisha_available is %v, there %t", is, ok)
+		}
+		well := silent
+		well.Reason = failover.ReasonNone
+		reconciler.measure(rha, well, failover.Observation{Nodes: []failover.Node{{Name: "r-0", Contact: failover.ContactAnswering}}})
+		if _, ok := gauge(t, "redisha_blocked", blocked); ok {
+			t.Error("redisha_blocked is still there when nothing is refused")
+		}
+		if is, _ := gauge(t, "redisha_available", series); is != 1 {
+			t.Errorf("redisha_available is %v of a master that serves", is)
+		}
+	}
+}
