@@ -24,7 +24,7 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	sandbox.Enter(onlyWhenAsked, stage.Prepare)
+	sandbox.Enter(onlyWhenAsked, stage.Prepare, stage.PrepareTomorrow)
 	code, err := run(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "scenarios:", err)

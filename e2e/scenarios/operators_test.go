@@ -15,6 +15,14 @@ import (
 // wanted is how many processes of the operator there are: one leads, one stands by.
 const wanted = 2
 
+// version is which build of the operator a process is of.
+type version bool
+
+const (
+	todays    version = false
+	tomorrows version = true
+)
+
 // operators does what the Deployment does in a cluster: it starts a process of the operator for each that has ended. One
 // that ended without having been expected to is remembered.
 type operators struct {
@@ -24,6 +32,7 @@ type operators struct {
 
 	mu       sync.Mutex
 	running  []*stage.Operator
+	next     version         // of which one is started in the place of one that has ended
 	doomed   map[string]bool // expected to end
 	surprise []string
 }
@@ -63,7 +72,11 @@ func (o *operators) replace() {
 		}
 	})
 	for len(o.running) < wanted {
-		p, err := o.stage.StartOperator()
+		start := o.stage.StartOperator
+		if o.next == tomorrows {
+			start = o.stage.StartTomorrowsOperator
+		}
+		p, err := start()
 		if err != nil {
 			o.surprise = append(o.surprise, err.Error())
 			return
@@ -140,4 +153,35 @@ func (o *operators) crashAt(ctx context.Context, t *testing.T, state v1alpha1.Fa
 		t.Fatal(err)
 	}
 	return leader
+}
+
+// rollTo has every process that is started from now on be of a version.
+func (o *operators) rollTo(v version) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.next = v
+}
+
+// cast has a process of one version lead, and one of another stand by, as in the middle of a rollout.
+func (o *operators) cast(ctx context.Context, t *testing.T, leads, standsBy version) {
+	t.Helper()
+	o.rollTo(leads)
+	for _, p := range o.all() {
+		if version(p.Tomorrows) != leads {
+			o.dismiss(p)
+		}
+	}
+	leader := o.leading(ctx, t)
+	o.rollTo(standsBy)
+	for _, p := range o.all() {
+		if p != leader && version(p.Tomorrows) != standsBy {
+			o.dismiss(p)
+		}
+	}
+	o.leading(ctx, t)
+}
+
+func (o *operators) dismiss(p *stage.Operator) {
+	o.doom(p)
+	p.Kill()
 }

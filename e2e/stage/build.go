@@ -54,10 +54,10 @@ func managerBinary() (string, error) {
 func Root() (string, error) { return gobuild.Root() }
 
 // build leaves it to go build whether there is anything to do, and renames, so that a running operator keeps its binary.
-func build(ctx context.Context, progress io.Writer, root, binary string) error {
+func build(ctx context.Context, progress io.Writer, root, binary string, flags ...string) error {
 	temporary := fmt.Sprintf("%s.%d", binary, os.Getpid())
 	defer os.Remove(temporary)
-	args := []string{"build", "-tags", "crashpoints", "-o", temporary}
+	args := append([]string{"build", "-tags", "crashpoints", "-o", temporary}, flags...)
 	if raceDetector {
 		args = append(args, "-race")
 	}

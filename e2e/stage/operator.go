@@ -36,6 +36,8 @@ type Operator struct {
 	Host *sandbox.Host
 	// LogPath is its log.
 	LogPath string
+	// Tomorrows says that it is the operator of tomorrow.
+	Tomorrows bool
 
 	crashFile string
 	cmd       *exec.Cmd
@@ -46,7 +48,18 @@ type Operator struct {
 }
 
 // StartOperator starts one more process of the operator. It does not wait for it to be ready.
-func (g *Stage) StartOperator() (*Operator, error) {
+func (g *Stage) StartOperator() (*Operator, error) { return g.startOperator(g.binary) }
+
+// StartTomorrowsOperator is StartOperator with the build of PrepareTomorrow.
+func (g *Stage) StartTomorrowsOperator() (*Operator, error) {
+	binary, err := tomorrowsBinary()
+	if err != nil {
+		return nil, err
+	}
+	return g.startOperator(binary)
+}
+
+func (g *Stage) startOperator(binary string) (*Operator, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	name := fmt.Sprintf("operator-%d", g.started)
@@ -56,13 +69,13 @@ func (g *Stage) StartOperator() (*Operator, error) {
 		return nil, err
 	}
 	o := &Operator{
-		Name: name, Host: host, exited: make(chan struct{}),
+		Name: name, Host: host, Tomorrows: binary != g.binary, exited: make(chan struct{}),
 		LogPath:   filepath.Join(g.options.LogDir, name+".log"),
 		crashFile: filepath.Join(g.options.LogDir, name+".crash"),
 	}
 	// The transport dials from the host itself: the operator's ports are reached even when faults part it from others.
 	o.http = &http.Client{Timeout: time.Second, Transport: &http.Transport{DialContext: host.DialContext, DisableKeepAlives: true}}
-	if err := o.start(g); err != nil {
+	if err := o.start(g, binary); err != nil {
 		_ = host.Close()
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
@@ -70,7 +83,7 @@ func (g *Stage) StartOperator() (*Operator, error) {
 	return o, nil
 }
 
-func (o *Operator) start(g *Stage) error {
+func (o *Operator) start(g *Stage, binary string) error {
 	log, err := os.OpenFile(o.LogPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
@@ -81,7 +94,7 @@ func (o *Operator) start(g *Stage) error {
 		"--metrics-bind-address=:" + metricsPort, "--health-probe-bind-address=:" + healthPort,
 	}, g.options.ManagerArgs...)
 	// Its life is not bound to a context: it is ended by Kill, or with the sandbox.
-	o.cmd = o.Host.Command(context.Background(), g.binary, args...)
+	o.cmd = o.Host.Command(context.Background(), binary, args...)
 	o.cmd.Env = append(os.Environ(), "REDISHA_CRASH_FILE="+o.crashFile)
 	o.cmd.Stdout, o.cmd.Stderr = log, log
 	if err := o.cmd.Start(); err != nil {

@@ -1,0 +1,75 @@
+package stage
+
+import (
+	"context"
+	"errors"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+)
+
+// Properties are the fields of an object in a schema.
+type Properties = map[string]any
+
+// Redefine changes what the CustomResourceDefinition of RedisHA knows of status.failover and of an element of status.nodes, as that
+// of another version does. The API server follows within moments. undo puts the definition of before back.
+func (g *Stage) Redefine(ctx context.Context, edit func(failover, node Properties)) (undo func(context.Context) error, err error) {
+	before, err := g.definition(ctx)
+	if err != nil {
+		return nil, err
+	}
+	after := before.DeepCopy()
+	versions, found, err := unstructured.NestedSlice(after.Object, "spec", "versions")
+	if err != nil || !found || len(versions) == 0 {
+		return nil, errors.Join(err, errors.New("the definition has no versions"))
+	}
+	status, err := propertiesAt(versions[0], "schema", "openAPIV3Schema", "properties", "status", "properties")
+	if err != nil {
+		return nil, err
+	}
+	failover, errF := propertiesAt(status, "failover", "properties")
+	node, errN := propertiesAt(status, "nodes", "items", "properties")
+	if err := errors.Join(errF, errN); err != nil {
+		return nil, err
+	}
+	edit(failover, node)
+	if err := unstructured.SetNestedSlice(after.Object, versions, "spec", "versions"); err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) error { return g.define(ctx, before) }, g.define(ctx, after)
+}
+
+// propertiesAt walks down a schema without copying it, so that what is found can be changed.
+func propertiesAt(of any, path ...string) (Properties, error) {
+	for _, name := range path {
+		object, ok := of.(map[string]any)
+		if !ok || object[name] == nil {
+			return nil, errors.New("the definition has no " + name)
+		}
+		of = object[name]
+	}
+	found, ok := of.(map[string]any)
+	if !ok {
+		return nil, errors.New("the definition has no object at " + path[len(path)-1])
+	}
+	return found, nil
+}
+
+func (g *Stage) define(ctx context.Context, wanted *unstructured.Unstructured) error {
+	present, err := g.definition(ctx)
+	if err != nil {
+		return err
+	}
+	present.Object["spec"] = wanted.Object["spec"]
+	return g.Client.Update(ctx, present)
+}
+
+func (g *Stage) definition(ctx context.Context) (*unstructured.Unstructured, error) {
+	d := &unstructured.Unstructured{}
+	d.SetGroupVersionKind(schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"})
+	err := g.Client.Get(ctx, client.ObjectKey{Name: "redishas." + v1alpha1.GroupVersion.Group}, d)
+	return d, err
+}
