@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -39,6 +40,9 @@ type cluster struct {
 	statuses *echo[*v1alpha1.RedisHA]
 }
 
+// errPublishedLater means that the status which the decision was made on is older than what is published.
+var errPublishedLater = errors.New("the status is older than what is published")
+
 func objectKey(key string) client.ObjectKey {
 	namespace, name, _ := strings.Cut(key, "/")
 	return client.ObjectKey{Namespace: namespace, Name: name}
@@ -57,6 +61,21 @@ func (c *cluster) masterSlice(ctx context.Context, key client.ObjectKey) (*disco
 	}
 	slice, found := c.slices.newest(sliceKey(key), cached, err == nil)
 	return slice, found, nil
+}
+
+// readSlice reads the EndpointSlice past the cache; masterSlice gives no older one from then on.
+func (c *cluster) readSlice(ctx context.Context, key client.ObjectKey) error {
+	live := &discoveryv1.EndpointSlice{}
+	err := c.reader.Get(ctx, sliceKey(key), live)
+	switch {
+	case apierrors.IsNotFound(err):
+		c.slices.forget(sliceKey(key))
+	case err != nil:
+		return fmt.Errorf("reading the master's EndpointSlice past the cache: %w", err)
+	default:
+		c.slices.wrote(live)
+	}
+	return nil
 }
 
 // publishedIn reads where the slice leads.
@@ -108,7 +127,7 @@ func (c *cluster) writeSlice(ctx context.Context, key client.ObjectKey, epoch in
 	}
 	if found {
 		if p := publishedIn(live); p.Epoch > epoch {
-			return fmt.Errorf("epoch %d has published already; epoch %d may not", p.Epoch, epoch)
+			return fmt.Errorf("%w: epoch %d may not publish after epoch %d", errPublishedLater, epoch, p.Epoch)
 		}
 	}
 	rha := &v1alpha1.RedisHA{}
@@ -161,7 +180,7 @@ func (c *cluster) createSlice(ctx context.Context, slice *discoveryv1.EndpointSl
 		return fmt.Errorf("EndpointSlice %s belongs to %s %s; delete or rename it", live.Name, owner.Kind, owner.Name)
 	}
 	if p := publishedIn(live); p.Epoch > publishedIn(slice).Epoch {
-		return fmt.Errorf("epoch %d has published already", p.Epoch)
+		return fmt.Errorf("%w: epoch %d may not publish after epoch %d", errPublishedLater, publishedIn(slice).Epoch, p.Epoch)
 	}
 	slice.ResourceVersion = live.ResourceVersion
 	return c.client.Update(ctx, slice)

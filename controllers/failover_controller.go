@@ -210,6 +210,9 @@ func (r *FailoverReconciler) report(ctx context.Context, rha *v1alpha1.RedisHA, 
 			continue
 		}
 		failed = true
+		if errors.Is(res.Err, errPublishedLater) {
+			log.FromContext(ctx).Error(res.Err, "the Service was not led elsewhere", "redisha", client.ObjectKeyFromObject(rha))
+		}
 		// A failed action is tried again as long as it is needed; what that needs to tell is in the verdict.
 		log.FromContext(ctx).V(1).Info("action failed", "action", fmt.Sprintf("%T", res.Action), "target", res.Action.Target().Pod,
 			"error", res.Err.Error(), "took", res.Took, "state", d.Next.State, "redisha", client.ObjectKeyFromObject(rha))

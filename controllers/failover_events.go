@@ -33,6 +33,7 @@ const (
 	eventPodRelabelled    = "PodRelabelled"
 	eventProgressRefused  = "ProgressRefused"
 	eventFailoverDelayed  = "FailoverDelayed"
+	eventStatusOverruled  = "StatusOverruled"
 )
 
 // eventOf names the Event of a transition into a state; begun tells whether it is the first of a failover.
@@ -88,10 +89,13 @@ func (r *FailoverReconciler) announce(ctx context.Context, rha *v1alpha1.RedisHA
 		begun = from != failover.StateBootstrapping && before.Epoch != d.Next.Epoch
 	}
 	observeDecision(key, d)
-	if from == d.Next.State {
+	if from == d.Next.State && !d.Overruled {
 		return
 	}
 	kind, reason := eventOf(from, d.Next.State, begun, d.Record)
+	if d.Overruled {
+		kind, reason = corev1.EventTypeWarning, eventStatusOverruled
+	}
 	if reason == "" {
 		return
 	}

@@ -29,10 +29,14 @@ func (r *FailoverReconciler) load(ctx context.Context, key client.ObjectKey) (*v
 	return rha, nil
 }
 
-// live reads the RedisHA past the cache; nil when there is none. Until it succeeds nothing is decided on that RedisHA.
+// live reads the RedisHA past the cache, and before it what is published: a status that was set back is told by an epoch in the
+// EndpointSlice that it does not know. nil when there is none. Until it succeeds nothing is decided on that RedisHA.
 func (r *FailoverReconciler) live(ctx context.Context, key client.ObjectKey) (*v1alpha1.RedisHA, error) {
 	r.statuses.forget(key)
 	r.confirm(key, false)
+	if err := r.cluster.readSlice(ctx, key); err != nil {
+		return nil, err
+	}
 	rha := &v1alpha1.RedisHA{}
 	err := r.Reader.Get(ctx, key, rha)
 	if apierrors.IsNotFound(err) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"testing"
 
+	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -16,15 +17,24 @@ type copies struct {
 	client.Client
 	state           v1alpha1.FailoverState
 	resourceVersion string
+	published       string // epoch
 	err             error
 	reads           int
 }
 
 func (c *copies) Get(_ context.Context, key client.ObjectKey, obj client.Object, _ ...client.GetOption) error {
-	c.reads++
 	if c.err != nil {
+		c.reads++
 		return c.err
 	}
+	if slice, is := obj.(*discoveryv1.EndpointSlice); is {
+		slice.ObjectMeta = metav1.ObjectMeta{
+			Namespace: key.Namespace, Name: key.Name, UID: "s", ResourceVersion: c.resourceVersion,
+			Annotations: map[string]string{v1alpha1.AnnotationEpoch: c.published},
+		}
+		return nil
+	}
+	c.reads++
 	rha := obj.(*v1alpha1.RedisHA)
 	rha.ObjectMeta = metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name, UID: "u", ResourceVersion: c.resourceVersion}
 	rha.Status.Failover = &v1alpha1.FailoverStatus{State: c.state}
@@ -33,9 +43,9 @@ func (c *copies) Get(_ context.Context, key client.ObjectKey, obj client.Object,
 
 func TestTheFirstLookOfALeaderIsPastItsCache(t *testing.T) {
 	key := client.ObjectKey{Namespace: "ns", Name: "r"}
-	cache := &copies{state: v1alpha1.StatePromoting, resourceVersion: "7"}
-	stored := &copies{state: v1alpha1.StateStable, resourceVersion: "9"}
-	r := &FailoverReconciler{Client: cache, Reader: stored, confirmed: map[string]bool{}}
+	cache := &copies{state: v1alpha1.StatePromoting, resourceVersion: "7", published: "1"}
+	stored := &copies{state: v1alpha1.StateStable, resourceVersion: "9", published: "2"}
+	r := &FailoverReconciler{Client: cache, Reader: stored, confirmed: map[string]bool{}, cluster: &cluster{client: cache, reader: stored}}
 	expect := func(when string, want v1alpha1.FailoverState, reads int) {
 		t.Helper()
 		rha, err := r.load(t.Context(), key)
@@ -55,6 +65,9 @@ func TestTheFirstLookOfALeaderIsPastItsCache(t *testing.T) {
 	stored.err = nil
 	expect("it answers", v1alpha1.StateStable, 2)
 	expect("the cache is behind", v1alpha1.StateStable, 2)
+	if slice, _, err := r.cluster.masterSlice(t.Context(), key); err != nil || publishedIn(slice).Epoch != 2 {
+		t.Errorf("what is published is read from a cache that is behind: %v", err)
+	}
 	cache.state, cache.resourceVersion = v1alpha1.StateFencing, "11"
 	expect("the cache is ahead", v1alpha1.StateFencing, 2)
 

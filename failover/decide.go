@@ -16,6 +16,9 @@ func Decide(now time.Time, policy Policy, obs Observation, progress Progress, re
 	if d.next.State == "" {
 		d.next.State = StateBootstrapping
 	}
+	if d.outdated() {
+		return d.overrule()
+	}
 	decision := d.decide()
 	d.acknowledge(&decision)
 	return decision

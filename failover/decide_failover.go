@@ -41,7 +41,7 @@ func (d *decider) firstMaster() (election, Cause) {
 func (d *decider) seed() election {
 	var fit []Node
 	for _, n := range d.obs.Nodes {
-		if n.Ordinal == 0 && !n.Answers() && n.SilentFor(d.now) < bootstrapPatience {
+		if mayHoldTheFirstData(n) && n.SilentFor(d.now) < bootstrapPatience {
 			return election{reason: ReasonWaitingForPods, sentence: "waiting for " + n.Name}
 		}
 		if n.Answers() && !n.Terminating && !n.Replication.Loading {
@@ -55,7 +55,13 @@ func (d *decider) seed() election {
 	return election{candidate: &fit[0], sentence: fmt.Sprintf("%s becomes the first master with %d key(s)", fit[0].Name, fit[0].Replication.Keys)}
 }
 
-// bootstrapPatience is how long the first master is kept for ordinal 0 when others are there already.
+// mayHoldTheFirstData reports a node that may be preferred when it is heard.
+func mayHoldTheFirstData(n Node) bool {
+	return n.Ordinal == 0 && !n.Answers() || unheard(n) || n.IP != "" && n.Contact == ContactSilent
+}
+
+// bootstrapPatience is how long the first master is kept for ordinal 0 when others are there already, and how long one that may be there with
+// data is waited for: a status that was lost looks like a set that never had a master.
 const bootstrapPatience = 10 * time.Second
 
 // fencing quietens the old master and detaches everybody, then chooses on frozen offsets.

@@ -17,6 +17,8 @@ type Decision struct {
 	// Settling is set while the master has been out of contact for so short a time that nothing follows from it yet. What people are
 	// told may wait: a failover that begins in a moment must not pay for writing down that it might.
 	Settling bool
+	// Overruled is set when the status was older than the world, and Next is what the world says.
+	Overruled bool
 	// Record is set when a failover or handover ended with this decision.
 	Record *Record
 	// RequeueAfter is when to decide again though nothing new was observed; zero: no need.

@@ -14,9 +14,9 @@ func (p Progress) knows(n Node) bool {
 }
 
 // unfenced reports a process that may be a master which accepts writes without a replica, for all that was written down. How one was
-// promoted that is not written down as master yet, only its promoter knew.
+// promoted that is not written down as master yet, only its promoter knew; and nothing of one whose process was never seen.
 func (p Progress) unfenced(ref NodeRef) bool {
-	if p.Master == nil || p.Master.UID != ref.UID || p.Master.RunID != ref.RunID {
+	if p.Master == nil || p.Master.UID != ref.UID || p.Master.RunID != ref.RunID || ref.RunID == "" {
 		return true
 	}
 	return slices.ContainsFunc(p.Known, func(k KnownNode) bool { return k.UID == ref.UID && k.RunID == ref.RunID && k.Unfenced })
@@ -80,9 +80,11 @@ func (p Progress) lived(n Node) bool {
 	})
 }
 
-// kept is how many keys a process has kept in its memory; what it may have found on a volume that is not meant to persist is none.
+// kept is how many keys a process has kept in its memory; what it may have found on a volume that is not meant to persist is none. Where no
+// status tells, one that has followed a master in its life has its data from there.
 func kept(p Progress, n Node) int64 {
-	if p.lived(n) {
+	followed := !n.Heard.At.IsZero() && n.Heard.RunID == n.Replication.RunID
+	if p.lived(n) || followed && len(p.Known) == 0 {
 		return n.Replication.Keys
 	}
 	return 0

@@ -127,6 +127,7 @@ type Cut struct {
 type Heard struct {
 	Master string    // IP of that master; FenceHost when not known, as the link had ended before we watched
 	At     time.Time // zero: it never had a link
+	RunID  string    // of the process that had it
 }
 
 // Former is what was last seen of a process that has been replaced by another one in the same pod.

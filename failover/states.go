@@ -24,7 +24,9 @@ const (
 	EventSettle   Event = "settle"    // everybody who answers follows the new master
 	EventBlock    Event = "block"     // nobody can be promoted safely
 	EventUnblock  Event = "unblock"   // somebody can, now
-	EventRestart  Event = "restart"   // the very first candidate was lost; there is no master to fail over from
+	EventRestart  Event = "restart"   // there is no master to fail over from: the very first candidate was lost, or nobody is published
+	EventAdopt    Event = "adopt"     // the status was older than what is published
+	EventOrphan   Event = "orphan"    // as adopt, and nobody is published
 )
 
 // transitions is the state machine: the only place that says which way leads where.
@@ -42,7 +44,17 @@ var transitions = fsm.Events{
 	{Name: string(EventSettle), Src: []string{string(StateReattaching)}, Dst: string(StateStable)},
 	{Name: string(EventBlock), Src: []string{string(StateFencing)}, Dst: string(StateBlocked)},
 	{Name: string(EventUnblock), Src: []string{string(StateBlocked)}, Dst: string(StateFencing)},
-	{Name: string(EventRestart), Src: []string{string(StatePromoting)}, Dst: string(StateBootstrapping)},
+	{Name: string(EventRestart), Src: everywhere(), Dst: string(StateBootstrapping)},
+	{Name: string(EventAdopt), Src: everywhere(), Dst: string(StateStable)},
+	{Name: string(EventOrphan), Src: everywhere(), Dst: string(StateFencing)},
+}
+
+func everywhere() []string {
+	states := make([]string, 0, len(States()))
+	for _, s := range States() {
+		states = append(states, string(s))
+	}
+	return states
 }
 
 // States lists all states, in the order of a failover.

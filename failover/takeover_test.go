@@ -13,7 +13,7 @@ func (w *world) takeOver(after time.Duration) {
 		n.Contact, n.ContactSince, n.LastAnswer, n.WatchedSince = ContactNone, w.now, time.Time{}, w.now
 		n.Sampled, n.Stale = false, false
 		if n.Heard = (Heard{}); !n.LinkSince.IsZero() && !n.Replication.LinkUp {
-			n.Heard = Heard{Master: n.Replication.MasterHost, At: n.LinkSince} // a link that has ended tells when, and no more
+			n.Heard = Heard{Master: n.Replication.MasterHost, At: n.LinkSince, RunID: n.Replication.RunID} // a link that has ended tells when, and no more
 		}
 	}
 }

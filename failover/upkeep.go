@@ -146,14 +146,18 @@ func (d *decider) upkeep(v view) Decision {
 		again = lookAgain
 	}
 	if v.master.Answers() {
-		d.remember(v.master.Replication.Lineage)
+		d.remember(v.master.Replication)
 	}
 	return Decision{Next: d.next, Actions: actions, Reason: reason, Verdict: verdict, RequeueAfter: soonest(again, d.pending(), d.wait)}
 }
 
-// remember keeps the master's lineage; it changes when its backlog was freed for want of replicas.
-func (d *decider) remember(l Lineage) {
-	m := d.next.Master
+// remember keeps the master's lineage; it changes when its backlog was freed for want of replicas. Of one that was adopted before it
+// answered the process is not known either.
+func (d *decider) remember(r Replication) {
+	m, l := d.next.Master, r.Lineage
+	if m.RunID == "" && r.Role == RoleMaster {
+		m.RunID = r.RunID
+	}
 	if m.Lineage.ReplID == l.ReplID {
 		return
 	}
@@ -256,6 +260,7 @@ func (d *decider) labels(v view) []Action {
 		taken = taken || n.RoleLabel == RoleMaster && n.UID != ""
 		if role := d.labelBeside(n); role != n.RoleLabel && n.UID != "" {
 			actions = append(actions, Label{Node: n.Ref(), Role: role})
+			taken = taken || role == RoleUnknown // it may have become master's label since it was seen
 		}
 	}
 	if v.master.RoleLabel != RoleMaster && !taken {

@@ -142,10 +142,10 @@ func TestEveryReasonIsGiven(t *testing.T) {
 			w.restart("r-1", false)
 			w.restart("r-0", false)
 		},
-		ReasonWaitingForPods: func(w *world) { w.progress = Progress{}; w.nodes = nil },
+		ReasonWaitingForPods: func(w *world) { w.progress, w.pub = Progress{}, Published{}; w.nodes = nil },
 		ReasonDenied:         func(w *world) { w.node("r-0").Contact = ContactDenied },
 		ReasonOldMasterLives: func(w *world) { w.deaf["r-0"] = true; ask(w, VerbForce, "r-2"); w.once(); w.sleep(2 * time.Second) },
-		ReasonSplitBrain:     func(w *world) { w.progress = Progress{}; w.command(w.node("r-1"), Promote{}) },
+		ReasonSplitBrain:     func(w *world) { w.progress, w.pub = Progress{}, Published{}; w.command(w.node("r-1"), Promote{}) },
 		ReasonHandoverTooSlow: func(w *world) {
 			w.onAction = func(a Action) bool { _, drain := a.(Drain); return !drain }
 			ask(w, VerbHandover, "")

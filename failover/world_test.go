@@ -160,7 +160,7 @@ func (w *world) link(n *Node, up bool, lastIO time.Duration) {
 	}
 	n.Replication.LinkUp, n.Replication.LastIO = up, lastIO
 	if up {
-		n.Heard = Heard{Master: n.Replication.MasterHost, At: w.now.Add(-lastIO)}
+		n.Heard = Heard{Master: n.Replication.MasterHost, At: w.now.Add(-lastIO), RunID: n.Replication.RunID}
 	}
 	n.Replication.Linked = n.Replication.Linked || up
 }

@@ -96,14 +96,17 @@ func (s *state) date(first bool, last, now failover.Replication, at time.Time) {
 // noteLink dates what the link to a master has last carried. When it was ended by an order of ours, the sample from before has told.
 func (s *state) noteLink(first bool, last, now failover.Replication, o outcome) {
 	ordered := s.node.OrderedAt.After(s.node.SampledAt)
+	heard := func(master string, ago time.Duration) failover.Heard {
+		return failover.Heard{Master: master, At: o.began.Add(-ago), RunID: now.RunID}
+	}
 	switch {
 	case now.LinkUp:
-		s.node.Heard = failover.Heard{Master: now.MasterHost, At: o.began.Add(-now.LastIO)}
+		s.node.Heard = heard(now.MasterHost, now.LastIO)
 	case o.info.LinkDownFor < 0:
 	case first:
-		s.node.Heard = failover.Heard{Master: now.MasterHost, At: o.began.Add(-o.info.LinkDownFor)}
+		s.node.Heard = heard(now.MasterHost, o.info.LinkDownFor)
 	case last.LinkUp && !ordered:
-		s.node.Heard = failover.Heard{Master: last.MasterHost, At: o.began.Add(-o.info.LinkDownFor)}
+		s.node.Heard = heard(last.MasterHost, o.info.LinkDownFor)
 	}
 }
 

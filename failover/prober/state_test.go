@@ -301,7 +301,7 @@ func TestWhatALinkHasLastCarriedIsKeptWhenItIsEndedByAnOrder(t *testing.T) {
 			s := sampled()
 			tc.before(s)
 			s.record(outcome{began: at(10 * time.Second), ended: at(10 * time.Second), info: tc.info})
-			want := failover.Heard{Master: tc.from, At: at(tc.heardAt)}
+			want := failover.Heard{Master: tc.from, At: at(tc.heardAt), RunID: "run-1"}
 			if diff := cmp.Diff(want, s.node.Heard); diff != "" {
 				t.Error(diff)
 			}

@@ -59,6 +59,8 @@ type api struct {
 	now   objects
 	lease lease
 
+	past []*failover.Progress // that were stored before the present one, oldest first
+
 	failing instant // errors until then
 	mute    instant // succeeds without an answer until then
 	slow    instant // stale caches until then
@@ -114,6 +116,7 @@ func (a *api) swap(o *operator, expected int64, next failover.Progress) (int64, 
 	before := a.now.progress
 	a.w.checks.onSwap(*before, next)
 	p := next.Clone()
+	a.past = append(a.past, before)
 	a.now.progress = &p
 	a.now.swaps++
 	if p.State != before.State {
@@ -122,6 +125,16 @@ func (a *api) swap(o *operator, expected int64, next failover.Progress) (int64, 
 	}
 	a.changed()
 	return a.now.swaps, nil
+}
+
+// setBack puts an earlier progress in the place of the present one, as who restores a backup does, or none at all.
+func (a *api) setBack(p failover.Progress) {
+	a.w.note("the status is set back to epoch %d, state %q", p.Epoch, p.State)
+	p = p.Clone()
+	a.now.progress = &p
+	a.now.swaps++
+	a.w.checks.onSetBack()
+	a.changed()
 }
 
 // writeSlice writes the master's EndpointSlice, if it is still the version that the writer has seen.

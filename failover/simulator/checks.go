@@ -21,16 +21,17 @@ func (v Violation) String() string {
 
 // checks looks at every effect while it happens, with the world's knowledge, not the operators'.
 type checks struct {
-	w        *world
-	first    *Violation
-	chosen   map[int64]failover.NodeRef // by epoch
-	official *entry                     // the last write that a published master took
-	byHand   bool                       // a person has meddled: what follows may not be the operator's fault
-	excused  []bool                     // by write: how it was lost is known and permitted
-	lost     int
-	strikes  int          // faults so far
-	fenced   int64        // the last epoch of a failover
-	astray   map[int]bool // by ordinal: an operator has seen it in sync with another RedisHA, and it has not been in sync with ours since
+	w         *world
+	first     *Violation
+	chosen    map[int64]failover.NodeRef // by epoch
+	forgotten map[int64]bool             // epochs that only a status knew which was lost; they may be begun once more
+	official  *entry                     // the last write that a published master took
+	byHand    bool                       // a person has meddled: what follows may not be the operator's fault
+	excused   []bool                     // by write: how it was lost is known and permitted
+	lost      int
+	strikes   int          // faults so far
+	fenced    int64        // the last epoch of a failover
+	astray    map[int]bool // by ordinal: an operator has seen it in sync with another RedisHA, and it has not been in sync with ours since
 }
 
 // Bounds that the checks grant.
@@ -141,7 +142,7 @@ func chosenAtOnce(before, next failover.Progress) bool {
 // onSwap: the epoch grows by one for each promotion begun, and has one candidate (S5).
 func (c *checks) onSwap(before, next failover.Progress) {
 	c.onNames(next.Known)
-	want := before.Epoch
+	want := max(before.Epoch, c.w.api.now.published.Epoch) // a status that was set back follows what was published
 	if begins(before, next) {
 		want++
 	}
@@ -149,16 +150,32 @@ func (c *checks) onSwap(before, next failover.Progress) {
 		c.fail("S5", "epoch %d follows %d from %s to %s; want %d", next.Epoch, before.Epoch, before.State, next.State, want)
 	}
 	if next.State == failover.StatePromoting && next.Candidate != nil {
-		if was, ok := c.chosen[next.Epoch]; ok && was != *next.Candidate {
+		if was, ok := c.chosen[next.Epoch]; ok && was != *next.Candidate && !c.forgotten[next.Epoch] {
 			c.fail("S5", "epoch %d has two candidates: %s and %s", next.Epoch, was.Pod, next.Candidate.Pod)
 		}
 		c.chosen[next.Epoch] = *next.Candidate
+		delete(c.forgotten, next.Epoch)
 	}
 	switch {
 	case next.State == failover.StateFencing, chosenAtOnce(before, next):
 		c.onFencing(before, next)
 	case next.State == failover.StateHandingOver && next.Epoch != before.Epoch:
 		c.w.stats.Handovers++
+	}
+}
+
+// onSetBack: what only the status knew, nobody can be blamed for not knowing.
+func (c *checks) onSetBack() {
+	for epoch := range c.chosen {
+		if epoch > c.w.api.now.published.Epoch {
+			c.forgotten[epoch] = true
+		}
+	}
+	clear(c.astray)
+	for _, s := range c.w.servers {
+		if s.pod.uid == c.w.api.now.published.UID { // whoever was to replace it was not published
+			s.deposedAt, s.givenUp = 0, false
+		}
 	}
 }
 

@@ -64,6 +64,7 @@ func defects() []*defect {
 		{name: "clients are cut once only", decide: cuttingOnce},
 		{name: "the guard does not know machines", decide: seeing(oneMachine, nil)},
 		{name: "a replica that the master does not hear is counted", decide: seeing(silentIsHeard, nil)},
+		{name: "a status that was set back is believed", decide: believingTheStatus, faults: []string{"status set back", "kill", "request"}},
 		{
 			name: "what the replicas heard of a silent master is forgotten", decide: seeing(nothingHeard, nil),
 			faults: []string{"isolate twice", "crash at effect"},
@@ -71,6 +72,18 @@ func defects() []*defect {
 		{name: "a new master is damped", decide: dampingTheNew, faults: []string{"freeze machine", "hang"}},
 		{name: "clients that write to a replica are not cut", decide: seeing(nil, noWriters)},
 	}
+}
+
+// believingTheStatus takes nothing for later than the status.
+func believingTheStatus(_ *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress, r *failover.Request) failover.Decision {
+	known := p.Epoch
+	if p.Master != nil && p.State == failover.StateStable {
+		known = p.Master.Epoch
+	}
+	if obs.Published.Epoch > known {
+		obs.Published = failover.Published{}
+	}
+	return failover.Decide(now, policy, obs, p, r)
 }
 
 // nothingHeard forgets until when links may have carried anything.

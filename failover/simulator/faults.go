@@ -57,6 +57,7 @@ var faultKinds = []struct {
 	{"pause", 2, (*world).pauseMode},
 	{"cordon", 2, (*world).cordon},
 	{"sick observer", 1, func(w *world, f fault) { w.sickTill = w.now + f.dur }},
+	{"status set back", 3, (*world).setStatusBack},
 	{"promote by hand", 2, (*world).promoteByHand},
 	{"follow by hand", 3, (*world).followByHand},
 	{"follow a stranger", 2, (*world).followStranger},
@@ -348,6 +349,15 @@ func (w *world) cordon(f fault) {
 		w.api.podsChanged()
 		w.after(f.dur, func() { p.cordoned = false; w.api.podsChanged() })
 	})
+}
+
+// setStatusBack loses the status, or puts an earlier one in its place.
+func (w *world) setStatusBack(f fault) {
+	if past := w.api.past; f.b%2 == 0 && len(past) > 0 {
+		w.api.setBack(*past[w.rng.IntN(len(past))])
+		return
+	}
+	w.api.setBack(failover.Progress{})
 }
 
 // promoteByHand is a person with redis-cli.

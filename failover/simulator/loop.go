@@ -80,6 +80,7 @@ func (o *operator) readLive() error {
 	err := o.call(ctx, false, func() error { live = o.world.api.now; return nil })
 	if err == nil {
 		o.own.progress, o.own.swaps, o.confirmed = live.progress, live.swaps, true
+		o.own.published, o.own.slice = live.published, live.slice
 	}
 	return err
 }

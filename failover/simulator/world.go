@@ -120,7 +120,7 @@ func newWorld(seed uint64, cfg config, d *defect, tracing bool) *world {
 		wanted: cfg.pods, defect: d, tracing: tracing,
 	}
 	w.overrun = func() { w.checks.fail("convergence", "something runs in circles") }
-	w.checks = &checks{w: w, chosen: map[int64]failover.NodeRef{}, astray: map[int]bool{}}
+	w.checks = &checks{w: w, chosen: map[int64]failover.NodeRef{}, forgotten: map[int64]bool{}, astray: map[int]bool{}}
 	w.api = &api{w: w}
 	w.api.now = objects{progress: &failover.Progress{State: failover.StateBootstrapping}, wanted: cfg.pods, policy: failover.Policy{
 		Mode: failover.ModeAutomatic, DownAfter: cfg.downAfter, Cooldown: cfg.cooldown, MaxLagBytes: cfg.maxLagBytes,

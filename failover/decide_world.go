@@ -1,0 +1,125 @@
+package failover
+
+import (
+	"fmt"
+	"slices"
+)
+
+// This file is about a status that the world contradicts: it was lost, restored from a backup, or written by hand. What was published
+// outlives it, in the EndpointSlice, with its epoch; and so do the processes, with their roles and histories.
+
+// outdated reports a status that is older than what is published. The status names an epoch, and whom it chose, before anything
+// is published by it; so what the status does not know is later than the status.
+func (d *decider) outdated() bool {
+	p, published := d.next, d.obs.Published
+	switch {
+	case !slices.Contains(States(), p.State):
+		return false // a newer version's; it knows what it means
+	case published.Epoch > p.Epoch:
+		return true
+	case published.Pod == "":
+		return false
+	}
+	switch p.State {
+	case StateFencing, StateBlocked, StateHandingOver:
+		return published.Epoch == p.Epoch
+	case StateStable, StateSuspected, StateReattaching:
+		return p.Master == nil || published.Epoch > p.Master.Epoch
+	case StateBootstrapping, StatePromoting:
+	}
+	return false
+}
+
+// overrule takes the world's word in the place of the status. It writes the status only: what is to be done about the master is decided
+// on that, from the next decision on.
+func (d *decider) overrule() Decision {
+	published := d.obs.Published
+	ref := NodeRef{Pod: published.Pod, UID: published.UID, IP: published.IP}
+	n, _ := d.obs.Node(ref)
+	serves := n.Answers() && n.Replication.Role == RoleMaster
+	sentence := fmt.Sprintf("the status (epoch %d, %s) is older than epoch %d, which is published", d.next.Epoch, d.next.State, published.Epoch)
+	if !serves && slices.ContainsFunc(d.obs.Nodes, func(n Node) bool { return unheard(n) && d.tried(n) < DetachWithin }) {
+		return Decision{Next: d.prev, Verdict: sentence + "; hearing everybody first", RequeueAfter: lookAgainSoon}
+	}
+	d.forgetPlans()
+	d.next.Epoch = max(d.next.Epoch, published.Epoch)
+	d.next.Initialized = true
+	if published.Pod == "" {
+		return d.overrulePublishedNowhere(sentence + ", and leads nowhere")
+	}
+	since, seen := d.now, n.Sampled && n.Replication.Role == RoleMaster
+	if seen {
+		ref, since = n.Ref(), n.RoleSince
+	}
+	d.next.Master = &Master{NodeRef: ref, Epoch: published.Epoch, Since: stamp(since), Lineage: d.lineageOf(ref, n, seen)}
+	d.next.Known = d.picture(d.view(), true)
+	if !serves {
+		d.acquaintFollowersOf(ref)
+		return d.overruled(EventAdopt, fmt.Sprintf("%s, and leads to %s, which does not answer as master", sentence, ref.Pod))
+	}
+	return d.overruled(EventAdopt, fmt.Sprintf("%s, and leads to %s, which is master; adopting it", sentence, ref.Pod))
+}
+
+// overrulePublishedNowhere begins anew where a failover was blocked for so long that the Service leads nowhere: with the master that there is by now,
+// or with whoever holds the data.
+func (d *decider) overrulePublishedNowhere(sentence string) Decision {
+	if len(d.obs.Masters()) > 0 {
+		return d.overruled(EventRestart, sentence)
+	}
+	d.begin(CauseAdopted, view{})
+	d.next.Steps = withStep(d.next.Steps, StepIntent, d.now)
+	return d.overruled(EventOrphan, sentence+"; looking for who holds the data")
+}
+
+func (d *decider) overruled(event Event, sentence string) Decision {
+	d.move(event, sentence)
+	return Decision{Next: d.next, Verdict: sentence, Overruled: true, RequeueAfter: lookAgainSoon}
+}
+
+// forgetPlans drops what an outdated status wanted to do. The histories that it names are old ones: who goes by them is none of
+// another set's.
+func (d *decider) forgetPlans() {
+	for _, replID := range []string{d.next.Lineage.ReplID, d.next.masterLineage().ReplID} {
+		if replID != "" {
+			d.next.retire(replID)
+		}
+	}
+	d.next.Master, d.next.Old, d.next.Candidate, d.next.Known, d.next.Led, d.next.Steps = nil, nil, nil, nil, nil, nil
+	d.next.Lineage, d.next.Forced, d.next.Cause = Lineage{}, "", CauseAdopted
+}
+
+func (p Progress) masterLineage() Lineage {
+	if p.Master == nil {
+		return Lineage{}
+	}
+	return p.Master.Lineage
+}
+
+// lineageOf is the history of a master that is published: as it was seen itself, or as that one of its followers shows it which has got
+// furthest.
+func (d *decider) lineageOf(ref NodeRef, n Node, seen bool) Lineage {
+	var furthest Lineage
+	if seen {
+		furthest = n.Replication.Lineage
+	}
+	for _, n := range d.obs.Others(ref) {
+		if l := n.Replication.Lineage; d.followed(ref, n) && l.Offset > furthest.Offset {
+			furthest = l
+		}
+	}
+	return furthest
+}
+
+// followed reports a process that holds what it got from ref.
+func (d *decider) followed(ref NodeRef, n Node) bool {
+	return n.Answers() && n.Follows(ref.IP) && n.Replication.Linked && !n.Replication.Syncing && !n.Replication.Loading
+}
+
+// acquaintFollowersOf writes down who holds what it got from a published master that does not answer as one.
+func (d *decider) acquaintFollowersOf(ref NodeRef) {
+	for i, k := range d.next.Known {
+		if n, found := d.obs.Node(k.NodeRef); found && d.followed(ref, n) {
+			d.next.Known[i].Attached, d.next.Known[i].Goal = true, 0
+		}
+	}
+}

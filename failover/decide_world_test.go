@@ -1,0 +1,183 @@
+package failover
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// setBack gives the world a status that is older than it is.
+func (w *world) setBack(p Progress) {
+	w.log = append(w.log, "the status is set back to epoch "+itoa(p.Epoch))
+	w.progress = p.Clone()
+}
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }
+
+// moved is a world whose master has gone from r-0 to r-1 and on to r-2; its first status and its last.
+func moved(t *testing.T) (w *world, first Progress) {
+	t.Helper()
+	w = settled(t, 3)
+	w.write(1000, nil)
+	first = w.progress.Clone()
+	for _, to := range []string{"r-1", "r-2"} {
+		w.request = &Request{ID: "to " + to, Verb: VerbHandover, Target: to}
+		w.pass(3 * time.Second)
+		w.write(1000, nil)
+		for _, n := range w.nodes {
+			n.Replication.Keys = 100
+		}
+		if w.master() != to {
+			t.Fatalf("the master is %s, want %s", w.master(), to)
+		}
+	}
+	return w, first
+}
+
+// undisturbed fails if anybody is fenced, promoted or pointed elsewhere.
+func (w *world) undisturbed(t *testing.T) {
+	t.Helper()
+	w.onAction = func(a Action) bool {
+		switch a.(type) {
+		case Detach, Promote, Follow, Drain, DeletePod:
+			t.Errorf("%T of %s on the word of an outdated status", a, a.Target().Pod)
+		}
+		return true
+	}
+}
+
+func TestAStatusThatIsOlderThanWhatIsPublishedGivesWay(t *testing.T) {
+	tests := map[string]func(first, last Progress) Progress{
+		"lost":     func(Progress, Progress) Progress { return Progress{} },
+		"restored": func(first, _ Progress) Progress { return first },
+		"master and epoch restored": func(first, last Progress) Progress {
+			last.Master, last.Epoch = first.Master, first.Epoch
+			return last
+		},
+		"master restored": func(first, last Progress) Progress {
+			last.Master = first.Master
+			return last
+		},
+		"master lost": func(_, last Progress) Progress {
+			last.Master = nil
+			return last
+		},
+		"of a failover that is over": func(_, last Progress) Progress {
+			old := last.Master.NodeRef
+			last.State, last.Old, last.Master = StateFencing, &old, nil
+			return last
+		},
+	}
+	for name, status := range tests {
+		t.Run(name, func(t *testing.T) {
+			w, first := moved(t)
+			last := w.progress.Clone()
+			w.setBack(status(first, last))
+			w.undisturbed(t)
+			d, _ := w.once()
+			if !d.Overruled || !strings.Contains(d.Verdict, "older than epoch 3") {
+				t.Errorf("the status was not overruled: %s", d.Verdict)
+			}
+			w.pass(5 * time.Second)
+			p := w.progress
+			if w.master() != "r-2" || p.Epoch != last.Epoch || p.State != StateStable || !p.Initialized || p.Reason != ReasonNone {
+				t.Fatalf("master %q by epoch %d, state %s, reason %s\n%s", w.master(), p.Epoch, p.State, p.Reason, w.story())
+			}
+			w.onAction = nil
+			w.die("r-2") // the next fault
+			w.pass(time.Second)
+			if (w.master() != "r-0" && w.master() != "r-1") || w.progress.Epoch != last.Epoch+1 {
+				t.Errorf("after the next fault the master is %q by epoch %d\n%s", w.master(), w.progress.Epoch, w.story())
+			}
+		})
+	}
+}
+
+// The published master is lost together with the status: the operator is away, or sees both at once.
+func TestWhoFollowedThePublishedMasterSucceedsItWhateverTheStatusSays(t *testing.T) {
+	for name, away := range map[string]bool{"operator running": false, "operator away": true} {
+		for _, status := range []string{"lost", "restored"} {
+			t.Run(name+", status "+status, func(t *testing.T) {
+				w, first := moved(t)
+				epoch := w.progress.Epoch
+				if status == "lost" {
+					first = Progress{}
+				}
+				w.setBack(first)
+				w.restart("r-2", false)
+				if away {
+					w.takeOver(time.Second)
+					for _, name := range []string{"r-2", "r-1", "r-0"} { // the empty one is heard first
+						w.once()
+						w.heard(name, ContactAnswering)
+					}
+				}
+				w.pass(3 * time.Second)
+				m := w.master()
+				if (m != "r-0" && m != "r-1") || w.node(m).Replication.Keys != 100 || w.progress.Epoch != epoch+1 {
+					t.Errorf("master %q by epoch %d, state %s (%s)\n%s", m, w.progress.Epoch, w.progress.State, w.progress.Reason, w.story())
+				}
+				if w.node("r-2").Replication.MasterHost != w.node(m).IP {
+					t.Errorf("r-2 follows %s", w.node("r-2").Replication.MasterHost)
+				}
+			})
+		}
+	}
+}
+
+// A master that is published, silent, and of which nothing is known may go on writing alone.
+func TestASilentMasterThatNoStatusTellsOfIsReplacedWhereItsGuardIsKnown(t *testing.T) {
+	w, _ := moved(t)
+	w.setBack(Progress{})
+	w.hang("r-2")
+	w.pass(6 * time.Second)
+	if w.master() == "r-2" {
+		t.Errorf("this operator has seen its write guard: %s", w.progress.Reason)
+	}
+
+	w, _ = moved(t)
+	w.setBack(Progress{})
+	w.hang("r-2")
+	w.takeOver(time.Second)
+	w.heard("r-0", ContactAnswering)
+	w.heard("r-1", ContactAnswering)
+	w.heard("r-2", ContactSilent)
+	w.pass(20 * time.Second)
+	if w.master() != "r-2" || w.progress.Reason != ReasonUnfenced {
+		t.Errorf("master %q, reason %s\n%s", w.master(), w.progress.Reason, w.story())
+	}
+	w.node("r-2").Contact = ContactAnswering
+	w.pass(2 * time.Second)
+	if w.progress.State != StateStable || w.progress.Master.RunID != w.node("r-2").Replication.RunID {
+		t.Errorf("state %s, process %q", w.progress.State, w.progress.Master.RunID)
+	}
+	w.hang("r-2") // now it is known
+	w.pass(6 * time.Second)
+	if w.master() == "r-2" {
+		t.Errorf("it is not replaced: %s", w.progress.Reason)
+	}
+}
+
+// A set without a status and without a publication looks like a new one. Who may hold data is heard before an empty one is promoted.
+func TestAFirstMasterIsNotChosenBeforeEverybodyWasHeard(t *testing.T) {
+	w, _ := moved(t)
+	w.setBack(Progress{})
+	w.pub = Published{}
+	w.restart("r-2", false)
+	w.takeOver(time.Second)
+	for _, name := range []string{"r-0", "r-1"} {
+		w.node(name).Replication.Role, w.node(name).Replication.LinkUp = RoleReplica, false
+	}
+	w.restart("r-0", false)
+	w.heard("r-0", ContactAnswering)
+	w.heard("r-2", ContactAnswering)
+	if d, _ := w.once(); len(d.Actions) > 0 {
+		t.Fatalf("chosen before r-1 was heard: %s", d.Verdict)
+	}
+	w.heard("r-1", ContactAnswering)
+	w.pass(time.Second)
+	if w.master() != "r-1" {
+		t.Errorf("master %q, and r-1 holds the data\n%s", w.master(), w.story())
+	}
+}
