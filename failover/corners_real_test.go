@@ -242,3 +242,43 @@ func TestTheRequestedNodeIsWaitedForWhenAnotherIsCompleteBefore(t *testing.T) {
 		t.Errorf("handed over to %s\n%s", w.master(), strings.Join(w.log, "\n"))
 	}
 }
+
+// A new master with no replica yet is lost, and is back with a snapshot from before its promotion. Its predecessor has all that was written
+// until then, and a tail that the failover gave up.
+func TestAFormerMasterIsPreferredToItsSuccessorsOldSnapshot(t *testing.T) {
+	for consistency, want := range map[Consistency]string{ConsistencyBounded: "r-0", ConsistencyStrict: ""} {
+		t.Run(string(consistency), func(t *testing.T) {
+			w := settled(t, 2)
+			w.policy.Persistent, w.policy.Consistency = true, consistency
+			w.write(25000, nil)
+			old := w.node("r-1").Replication.Lineage
+			w.write(20000, map[string]int64{"r-1": 900})
+			tail := w.node("r-0").Replication.Lineage
+			w.die("r-0")
+			w.onAction = func(a Action) bool { _, follows := a.(Follow); return !follows } // nobody gets to follow the new master
+			for range 100 {
+				if w.once(); w.progress.State == StateReattaching {
+					break
+				}
+				w.sleep(10 * time.Millisecond)
+			}
+			w.restart("r-0", false)
+			w.node("r-0").Replication.Lineage, w.node("r-0").Replication.Keys = tail, 450
+			w.once()
+			w.restart("r-1", false)
+			w.node("r-1").Replication.Lineage, w.node("r-1").Replication.Keys = old, 250
+			w.onAction = nil
+			w.pass(5 * time.Second)
+			m := w.master()
+			if want == "" {
+				if w.progress.State != StateBlocked {
+					t.Errorf("Strict guesses: master %q, state %s\n%s", m, w.progress.State, w.story())
+				}
+				return
+			}
+			if m != want || w.node("r-1").Replication.MasterHost != w.node(want).IP {
+				t.Errorf("master %q, state %s (%s)\n%s", m, w.progress.State, w.progress.Reason, w.story())
+			}
+		})
+	}
+}

@@ -151,6 +151,29 @@ func TestWhoWritesToAReplicaIsCutAndWhoReadsIsNot(t *testing.T) {
 	}
 }
 
+func TestWhoWritesToAReplicaIsCutWhileAHandoverDoesNotComeAbout(t *testing.T) {
+	w := settled(t, 3)
+	w.pass(12 * time.Second)
+	w.onAction = func(a Action) bool { _, drains := a.(Drain); return !drains } // the candidate does not catch up
+	w.request = &Request{ID: "x", Verb: VerbHandover, Target: "r-1"}
+	began, cut := w.now, false
+	for w.now.Sub(began) < HandoverWithin {
+		w.sleep(100 * time.Millisecond)
+		w.node("r-2").RefusedAt = w.now
+		d, _ := w.once()
+		for _, a := range d.Actions {
+			c, is := a.(CutClients)
+			cut = cut || is && c.Node.Pod == "r-2"
+		}
+		if cut && w.now.Sub(began) < drainWithin {
+			t.Errorf("cut within %s: a drain that comes about is not to wait for that", w.now.Sub(began))
+		}
+	}
+	if !cut {
+		t.Error("a client that writes to r-2 was left there for as long as the drain was tried")
+	}
+}
+
 func TestWhereNoLookFindsWhoWritesEveryoneIsCutOnceAMinute(t *testing.T) {
 	w := settled(t, 3)
 	w.pass(missedPause)

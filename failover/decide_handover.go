@@ -42,8 +42,11 @@ func (d *decider) drain(v view) Decision {
 	case d.tried(v.master) >= HandoverWithin:
 		return d.abort(v, ReasonHandoverTooSlow, fmt.Sprintf("%s did not catch up within %s", candidate.Name, HandoverWithin))
 	}
-	return Decision{Next: d.next, Verdict: fmt.Sprintf("draining %s into %s", v.ref.Pod, candidate.Name), RequeueAfter: lookAgainSoon,
-		Actions: []Action{Drain{Master: v.ref, Candidate: *d.next.Candidate, Within: drainWithin}}}
+	actions := []Action{Drain{Master: v.ref, Candidate: *d.next.Candidate, Within: drainWithin}}
+	if d.now.Sub(d.next.Since) >= drainWithin { // the first attempt is all there is, as a rule, and is not to wait for anything
+		actions = append(d.cutOver(v), actions...)
+	}
+	return Decision{Next: d.next, Verdict: fmt.Sprintf("draining %s into %s", v.ref.Pod, candidate.Name), RequeueAfter: lookAgainSoon, Actions: actions}
 }
 
 // demoted goes on from the point of no return: the old master's offset stands still, and whoever

@@ -116,9 +116,8 @@ func elect(p Progress, policy Policy, obs Observation, givenUp []string) electio
 	if disk, ok := besideDisks(p, policy, obs, best, len(known) > 0); ok {
 		return disk
 	}
-	if i := slices.IndexFunc(obs.Nodes, func(n Node) bool { return p.heldBack(n, best) }); i >= 0 && len(known) == 0 {
-		return election{reason: ReasonNoCandidate, sentence: fmt.Sprintf(
-			"%s has been running and holds more than %s, which was restarted; but its priority is 0", obs.Nodes[i].Name, best.Name)}
+	if other, ok := besideRestarted(p, policy, obs, best); ok && len(known) == 0 {
+		return other
 	}
 	detached := len(slices.DeleteFunc(known, func(n Node) bool { return p.Old != nil && n.UID == p.Old.UID }))
 	if missing := strictlyMissing(p, policy, best, detached); missing > 0 {
@@ -243,6 +242,19 @@ func mayComeWithMore(p Progress, policy Policy, obs Observation, best Node) (str
 	return wait, ok
 }
 
+// besideRestarted looks at who holds more than best, which was restarted, and is no candidate by the rules.
+func besideRestarted(p Progress, policy Policy, obs Observation, best Node) (election, bool) {
+	if former, ok := formerMaster(p, policy, obs, best); ok {
+		return former, true
+	}
+	i := slices.IndexFunc(obs.Nodes, func(n Node) bool { return p.heldBack(n, best) })
+	if i < 0 {
+		return election{}, false
+	}
+	return election{reason: ReasonNoCandidate, sentence: fmt.Sprintf(
+		"%s has been running and holds more than %s, which was restarted; but its priority is 0", obs.Nodes[i].Name, best.Name)}, true
+}
+
 // heldBack reports a process that holds more than best and may not be promoted because of its priority.
 func (p Progress) heldBack(n, best Node) bool {
 	return n.Answers() && n.Replication.Priority == 0 && p.Lineage.Shared(n.Replication.Lineage) > p.Lineage.Shared(best.Replication.Lineage)
@@ -319,7 +331,7 @@ func reseed(p Progress, policy Policy, obs Observation, limits []string) electio
 		return election{reason: ReasonSplitBrain, sentence: fmt.Sprintf("%s is a master with data of its own (%d keys), and nobody holds the "+
 			"history that was lost; a person has to choose", obs.Nodes[i].Name, obs.Nodes[i].Replication.Keys)}
 	}
-	if lived || len(fit) == 0 || outweighed(policy, fit[0], unfit) || guesses(policy, fit) {
+	if lived || len(fit) == 0 || outweighed(policy, fit[0], unfit) || guesses(p, policy, fit) {
 		return election{reason: ReasonNoCandidate, sentence: fmt.Sprint("no node may be promoted: ", limits)}
 	}
 	return election{candidate: &fit[0], anew: true, sentence: fmt.Sprintf(
@@ -351,11 +363,13 @@ func outweighed(policy Policy, best Node, unfit []Node) bool {
 	})
 }
 
-// guesses reports that to choose the first means to prefer it to one with more data, which Strict leaves to a person.
-func guesses(policy Policy, fit []Node) bool {
-	return policy.Consistency == ConsistencyStrict && slices.ContainsFunc(fit, func(n Node) bool {
+// guesses reports that to choose the first means to prefer it to one with more data, or that no status tells who had all, which Strict
+// leaves to a person.
+func guesses(p Progress, policy Policy, fit []Node) bool {
+	untold := p.Initialized && p.Old == nil // the status was lost
+	return policy.Consistency == ConsistencyStrict && (untold || slices.ContainsFunc(fit, func(n Node) bool {
 		return n.Replication.Keys > fit[0].Replication.Keys
-	})
+	}))
 }
 
 // bySeed orders nodes of unrelated lineages after a full outage.
@@ -371,6 +385,7 @@ func bySeed(a, b Node, p Progress, policy Policy) int {
 		return byData(a, b)
 	}
 	return cmp.Or(
+		compareTrue(p.followedUntold(a), p.followedUntold(b)),
 		cmp.Compare(p.age(a), p.age(b)),
 		cmp.Compare(b.Replication.Keys, a.Replication.Keys),
 		compareTrue(a.Replication.Priority != 0, b.Replication.Priority != 0),

@@ -83,9 +83,13 @@ func (p Progress) lived(n Node) bool {
 // kept is how many keys a process has kept in its memory; what it may have found on a volume that is not meant to persist is none. Where no
 // status tells, one that has followed a master in its life has its data from there.
 func kept(p Progress, n Node) int64 {
-	followed := !n.Heard.At.IsZero() && n.Heard.RunID == n.Replication.RunID
-	if p.lived(n) || followed && len(p.Known) == 0 {
+	if p.lived(n) || p.followedUntold(n) {
 		return n.Replication.Keys
 	}
 	return 0
+}
+
+// followedUntold reports a process that has followed a master in its life and holds data, where no status tells what became of it.
+func (p Progress) followedUntold(n Node) bool {
+	return len(p.Known) == 0 && !n.Heard.At.IsZero() && n.Heard.RunID == n.Replication.RunID && n.Replication.Keys > 0
 }

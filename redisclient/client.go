@@ -40,11 +40,19 @@ func (c *Client) Close() {
 	}
 }
 
+// exchangeFunc sends commands and takes their replies.
+type exchangeFunc func(context.Context, *redis.Client) error
+
 // do runs one exchange: it waits for its turn, sees to a connection, and settles what the outcome means for it.
-func (c *Client) do(ctx context.Context, what string, fn func(context.Context, *redis.Client) error) error {
+func (c *Client) do(ctx context.Context, what string, fn exchangeFunc) error {
+	return c.doWithin(ctx, what, maxReply, fn)
+}
+
+// doWithin is do for answers of up to limit bytes.
+func (c *Client) doWithin(ctx context.Context, what string, limit int, fn exchangeFunc) error {
 	bounded, cancel := context.WithTimeout(ctx, c.opts.Timeout)
 	defer cancel()
-	err := c.exchange(bounded, fn)
+	err := c.exchange(bounded, limit, fn)
 	switch {
 	case err == nil:
 		return nil
@@ -56,7 +64,7 @@ func (c *Client) do(ctx context.Context, what string, fn func(context.Context, *
 	return fmt.Errorf("redis %s: %s: %w", c.opts.Addr, what, err)
 }
 
-func (c *Client) exchange(ctx context.Context, fn func(context.Context, *redis.Client) error) error {
+func (c *Client) exchange(ctx context.Context, limit int, fn exchangeFunc) error {
 	select {
 	case c.turn <- struct{}{}:
 		defer func() { <-c.turn }()
@@ -73,11 +81,12 @@ func (c *Client) exchange(ctx context.Context, fn func(context.Context, *redis.C
 			l.conn.shut()
 		}
 	})
-	err = fn(ctx, l.rdb)
+	l.conn.expect(limit)
+	err = guarded(func() error { return fn(ctx, l.rdb) })
 	interrupted := !stop() && errors.Is(ctx.Err(), context.Canceled)
 	keep := l.settle(err, c.opts.OnEOF)
 	err = l.explain(err)
-	if !keep || interrupted {
+	if !keep || interrupted || errors.Is(err, errPanicked) {
 		c.forget(l)
 	}
 	return err

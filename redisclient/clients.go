@@ -32,7 +32,7 @@ func (c *Client) KillClients(ctx context.Context) (int, error) {
 // connection that has read since its write was refused is found another time.
 func (c *Client) KillWriters(ctx context.Context) (int, error) {
 	var killed int
-	err := c.do(ctx, "CLIENT KILL", func(ctx context.Context, r *redis.Client) error {
+	err := c.listing(ctx, "CLIENT KILL", func(ctx context.Context, r *redis.Client) error {
 		ids, err := c.writers(ctx, r)
 		if err != nil || len(ids) == 0 {
 			return err
@@ -75,7 +75,7 @@ var mayWrite = []string{"eval", "evalsha", "fcall", "multi", "exec"}
 // wait in a socket are then never executed.
 func (c *Client) KillOperatorConnections(ctx context.Context, prefix string) (int, error) {
 	var killed int
-	err := c.do(ctx, "CLIENT KILL", func(ctx context.Context, r *redis.Client) error {
+	err := c.listing(ctx, "CLIENT KILL", func(ctx context.Context, r *redis.Client) error {
 		ids, err := c.othersNamed(ctx, r, prefix)
 		if err != nil || len(ids) == 0 {
 			return err
@@ -89,7 +89,7 @@ func (c *Client) KillOperatorConnections(ctx context.Context, prefix string) (in
 // CountOperatorConnections returns how many connections KillOperatorConnections would close, and changes nothing.
 func (c *Client) CountOperatorConnections(ctx context.Context, prefix string) (int, error) {
 	var ids []int64
-	err := c.do(ctx, "CLIENT LIST", func(ctx context.Context, r *redis.Client) error {
+	err := c.listing(ctx, "CLIENT LIST", func(ctx context.Context, r *redis.Client) error {
 		var err error
 		ids, err = c.othersNamed(ctx, r, prefix)
 		return err

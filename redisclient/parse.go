@@ -88,8 +88,18 @@ var infoFields = map[string]infoField{
 	"aof_last_write_status":          is("ok", func(i *Info) *bool { return &i.AOFLastWriteOK }),
 }
 
+// maxText bounds a name: a run ID, a replication ID, an address. They go into the status.
+const maxText = 256
+
 func text(at func(*Info) *string) infoField {
-	return func(i *Info, v string) error { *at(i) = v; return nil }
+	return func(i *Info, v string) error {
+		printable := strings.IndexFunc(v, func(r rune) bool { return r <= ' ' || r > '~' }) < 0
+		if len(v) > maxText || !printable {
+			return errors.New("is no name")
+		}
+		*at(i) = v
+		return nil
+	}
 }
 
 func is(want string, at func(*Info) *bool) infoField {
@@ -97,11 +107,24 @@ func is(want string, at func(*Info) *bool) infoField {
 }
 
 func integer(at func(*Info) *int64) infoField {
-	return func(i *Info, v string) (err error) { *at(i), err = strconv.ParseInt(v, 10, 64); return err }
+	return func(i *Info, v string) (err error) { *at(i), err = parseCount(v); return err }
 }
 
 func small(at func(*Info) *int) infoField {
-	return func(i *Info, v string) (err error) { *at(i), err = strconv.Atoi(v); return err }
+	return func(i *Info, v string) error {
+		n, err := strconv.ParseInt(v, 10, 32)
+		*at(i) = int(n)
+		return err
+	}
+}
+
+// parseCount reads a count, or -1 for none.
+func parseCount(v string) (int64, error) {
+	n, err := strconv.ParseInt(v, 10, 64)
+	if err == nil && n < -1 {
+		err = fmt.Errorf("%d is no count", n)
+	}
+	return n, err
 }
 
 func seconds(at func(*Info) *time.Duration) infoField {
@@ -148,16 +171,24 @@ func (i *Info) setRole(v string) error {
 
 // addKeyspace reads keys=1,expires=0,avg_ttl=0.
 func (i *Info) addKeyspace(v string) error {
-	n, err := strconv.ParseInt(pairs(v)["keys"], 10, 64)
+	n, err := parseCount(pairs(v)["keys"])
 	if err != nil {
 		return err
 	}
-	i.Keys += n
+	if i.Keys += n; i.Keys < 0 {
+		return errors.New("there are not so many keys")
+	}
 	return nil
 }
 
+// maxReplicas bounds the replicas that a node tells of; a set has a few.
+const maxReplicas = 1000
+
 // addReplica reads ip=10.0.0.2,port=6379,state=online,offset=42,lag=0.
 func (i *Info) addReplica(v string) error {
+	if len(i.ConnectedReplicas) == maxReplicas {
+		return errors.New("there are not so many replicas")
+	}
 	fields := pairs(v)
 	port, errPort := strconv.Atoi(fields["port"])
 	offset, errOffset := strconv.ParseInt(fields["offset"], 10, 64)

@@ -1,7 +1,6 @@
 package redisclient
 
 import (
-	"errors"
 	"net"
 	"os"
 	"strings"
@@ -9,13 +8,8 @@ import (
 	"time"
 )
 
-// maxBuffered bounds what a peer can make us hold. The largest reply we ask for is CLIENT LIST, some 300 bytes a client.
-const maxBuffered = 64 << 20
-
 // maxOpening is enough for the one line with which Redis turns a connection away.
 const maxOpening = 4 << 10
-
-var errTooMuch = errors.New("peer sent more than it was asked for")
 
 // watchedConn reads its connection all the time, not only while a command waits for a reply. That is how the end of a
 // process is noticed when it happens: a blocked read returns as soon as the kernel sees the FIN or RST.
@@ -35,11 +29,12 @@ type watchedConn struct {
 	deadline time.Time
 	shutting bool
 	opening  []byte // the first bytes received, up to maxOpening
+	bounds   bounds
 }
 
 // watch starts reading conn. onEnd is called once, when reading ends for a reason other than shut.
 func watch(conn net.Conn, onEnd func(error)) *watchedConn {
-	w := &watchedConn{Conn: conn, onEnd: onEnd, wake: make(chan struct{}, 1), ended: make(chan struct{})}
+	w := &watchedConn{Conn: conn, onEnd: onEnd, wake: make(chan struct{}, 1), ended: make(chan struct{}), bounds: bounds{limit: maxReply}}
 	go w.readAll()
 	return w
 }
@@ -49,12 +44,12 @@ func (w *watchedConn) readAll() {
 	for {
 		n, err := w.Conn.Read(chunk)
 		w.mu.Lock()
+		if broken := w.bounds.take(chunk[:n]); broken != nil {
+			n, err = 0, broken
+		}
 		w.buf = append(w.buf, chunk[:n]...)
 		w.received += uint64(n)
 		w.opening = append(w.opening, chunk[:min(n, maxOpening-len(w.opening))]...)
-		if err == nil && len(w.buf) > maxBuffered {
-			err = errTooMuch
-		}
 		w.err = err
 		quiet := w.shutting
 		w.mu.Unlock()
@@ -75,6 +70,13 @@ func (w *watchedConn) signal() {
 	case w.wake <- struct{}{}:
 	default:
 	}
+}
+
+// expect says how long the answer may be to what is sent next.
+func (w *watchedConn) expect(limit int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.bounds.asked(limit)
 }
 
 // Read returns what has arrived, waiting until the read deadline. What came before the end is delivered before the end.

@@ -1,0 +1,35 @@
+package failover
+
+import (
+	"fmt"
+	"slices"
+)
+
+// before is how much n holds of the lost history from before its fork, where n has gone on with the history that it forked from: a former
+// master, with the tail that its replacement gave up. -1 where it has not.
+func (l Lineage) before(n Lineage) int64 {
+	if l.ReplID2 == "" || l.ReplID2 == noReplID || n.ReplID != l.ReplID2 || n.Offset < l.SecondOffset {
+		return -1
+	}
+	return l.SecondOffset - 1
+}
+
+// formerMaster prefers a former master, which holds the lost history up to the fork, to a restarted process that has less of it. What it
+// has beyond the fork was given up when it was replaced, and comes back: its successor, which would hold it against that, has lost its memory.
+func formerMaster(p Progress, policy Policy, obs Observation, best Node) (election, bool) {
+	i := slices.IndexFunc(obs.Nodes, func(n Node) bool {
+		r := n.Replication
+		usable := n.Answers() && r.Fenced() && !r.Loading && !r.Syncing && !n.Terminating && !p.isForeign(n)
+		return usable && p.Lineage.before(r.Lineage) > p.Lineage.Shared(best.Replication.Lineage)
+	})
+	if i < 0 {
+		return election{}, false
+	}
+	n := obs.Nodes[i]
+	if n.Replication.Priority == 0 || policy.Consistency == ConsistencyStrict {
+		return election{reason: ReasonNoCandidate, sentence: fmt.Sprintf("%s was restarted with less than %s, a former master, which also holds writes that "+
+			"were given up when it was replaced; a person has to choose", best.Name, n.Name)}, true
+	}
+	return election{candidate: &n, anew: true, sentence: fmt.Sprintf("%s was restarted and holds less than %s, which was master before (%d key(s))",
+		best.Name, n.Name, n.Replication.Keys)}, true
+}
