@@ -19,9 +19,21 @@ func Decide(now time.Time, policy Policy, obs Observation, progress Progress, re
 	if d.outdated() {
 		return d.overrule()
 	}
+	d.settleClock()
 	decision := d.decide()
 	d.acknowledge(&decision)
 	return decision
+}
+
+// clockSkew is by how much the clocks of two operators may differ without a word.
+const clockSkew = time.Second
+
+// settleClock dates what lies in the future from now: an operator with another clock wrote it, and what is counted from it would be waited for
+// until this clock gets there.
+func (d *decider) settleClock() {
+	if limit := d.now.Add(clockSkew); d.next.Since.After(limit) && slices.Contains(States(), d.next.State) {
+		d.next.Since = stamp(d.now)
+	}
 }
 
 // decider carries the inputs of one decision through its parts.

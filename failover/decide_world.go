@@ -110,9 +110,12 @@ func (d *decider) lineageOf(ref NodeRef, n Node, seen bool) Lineage {
 	return furthest
 }
 
-// followed reports a process that holds what it got from ref.
+// followed reports a process that holds what it got from ref: it follows ref, or did until it was fenced in a failover that the status
+// does not tell of any more. Whom it followed then only an operator knows that watched it.
 func (d *decider) followed(ref NodeRef, n Node) bool {
-	return n.Answers() && n.Follows(ref.IP) && n.Replication.Linked && !n.Replication.Syncing && !n.Replication.Loading
+	r := n.Replication
+	until := r.Fenced() && n.Heard.RunID == r.RunID && !n.Heard.At.IsZero() && (n.Heard.Master == ref.IP || n.Heard.Master == FenceHost)
+	return n.Answers() && (n.Follows(ref.IP) && r.Linked || until) && !r.Syncing && !r.Loading
 }
 
 // acquaintFollowersOf writes down who holds what it got from a published master that does not answer as one.

@@ -126,6 +126,41 @@ func TestWhoFollowedThePublishedMasterSucceedsItWhateverTheStatusSays(t *testing
 	}
 }
 
+// The status is lost in the middle of a failover: everybody is fenced, and follows nobody any more.
+func TestWhoWasFencedInAFailoverThatNoStatusTellsOfSucceeds(t *testing.T) {
+	for name, away := range map[string]bool{"operator running": false, "operator away": true} {
+		t.Run(name, func(t *testing.T) {
+			w, _ := moved(t)
+			w.policy.Persistent = true
+			old := w.node("r-2").Replication.Lineage
+			w.write(1000, nil)
+			w.hang("r-2")
+			w.onAction = func(a Action) bool { _, promotes := a.(Promote); return !promotes }
+			for range 100 {
+				if w.once(); w.progress.State == StatePromoting {
+					break
+				}
+				w.sleep(100 * time.Millisecond)
+			}
+			w.onAction = nil
+			w.setBack(Progress{})
+			w.restart("r-2", false) // with an old snapshot
+			w.node("r-2").Replication.Lineage, w.node("r-2").Replication.Keys = old, 200
+			if away {
+				w.takeOver(time.Second)
+				for _, name := range []string{"r-2", "r-1", "r-0"} {
+					w.once()
+					w.heard(name, ContactAnswering)
+				}
+			}
+			w.pass(3 * time.Second)
+			if m := w.master(); m != "r-0" && m != "r-1" {
+				t.Errorf("master %q, state %s (%s)\n%s", m, w.progress.State, w.progress.Reason, w.story())
+			}
+		})
+	}
+}
+
 // A master that is published, silent, and of which nothing is known may go on writing alone.
 func TestASilentMasterThatNoStatusTellsOfIsReplacedWhereItsGuardIsKnown(t *testing.T) {
 	w, _ := moved(t)

@@ -65,6 +65,36 @@ func TestASuccessorHearsEverybodyBeforeItJudges(t *testing.T) {
 	}
 }
 
+// Its predecessor's clock was an hour ahead.
+func TestASuccessorCountsFromItsOwnClock(t *testing.T) {
+	for _, state := range []State{StateFencing, StatePromoting, StateReattaching} {
+		t.Run(string(state), func(t *testing.T) {
+			w := settled(t, 3)
+			w.write(1000, nil)
+			w.die("r-0")
+			w.node("r-1").Stale = true // else there is nothing to be fenced
+			w.onAction = func(Action) bool { return w.progress.State != state }
+			for range 100 {
+				if w.once(); w.progress.State == state {
+					break
+				}
+				w.sleep(10 * time.Millisecond)
+			}
+			w.onAction = nil
+			w.progress.Since = w.progress.Since.Add(time.Hour)
+			w.takeOver(time.Second)
+			w.heard("r-0", ContactRefused)
+			w.heard("r-1", ContactSilent) // it has to be waited for, for as long as it may take
+			w.heard("r-2", ContactAnswering)
+			w.deaf["r-1"] = true
+			w.pass(5 * time.Second)
+			if w.progress.State != StateStable && w.progress.Reason == ReasonNone {
+				t.Errorf("state %s: %s\n%s", w.progress.State, w.progress.Verdict, w.story())
+			}
+		})
+	}
+}
+
 func TestASuccessorDoesNotWaitForeverForTheCandidate(t *testing.T) {
 	w := settled(t, 3)
 	w.die("r-0")
