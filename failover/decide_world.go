@@ -44,8 +44,12 @@ func (d *decider) overrule() Decision {
 	d.forgetPlans()
 	d.next.Epoch = max(d.next.Epoch, published.Epoch)
 	d.next.Initialized = true
-	if published.Pod == "" {
-		return d.overrulePublishedNowhere(sentence + ", and leads nowhere")
+	d.disown() // who is linked to another Redis has no word in what became of this one, and neither has who got that from it
+	switch {
+	case published.Pod == "":
+		return d.overruleWithoutMaster(sentence + ", and leads nowhere")
+	case !serves && d.next.isForeign(n):
+		return d.overruleWithoutMaster(fmt.Sprintf("%s, and leads to %s, which holds the data of another Redis", sentence, ref.Pod))
 	}
 	since, seen := d.now, n.Sampled && n.Replication.Role == RoleMaster
 	if seen {
@@ -60,9 +64,9 @@ func (d *decider) overrule() Decision {
 	return d.overruled(EventAdopt, fmt.Sprintf("%s, and leads to %s, which is master; adopting it", sentence, ref.Pod))
 }
 
-// overrulePublishedNowhere begins anew where a failover was blocked for so long that the Service leads nowhere: with the master that there is by now,
-// or with whoever holds the data.
-func (d *decider) overrulePublishedNowhere(sentence string) Decision {
+// overruleWithoutMaster begins anew where a failover was blocked for so long that the Service leads nowhere, or to what is no master of ours: with
+// the master that there is by now, or with whoever holds the data.
+func (d *decider) overruleWithoutMaster(sentence string) Decision {
 	if len(d.obs.Masters()) > 0 {
 		return d.overruled(EventRestart, sentence)
 	}
@@ -115,7 +119,7 @@ func (d *decider) lineageOf(ref NodeRef, n Node, seen bool) Lineage {
 func (d *decider) followed(ref NodeRef, n Node) bool {
 	r := n.Replication
 	until := r.Fenced() && n.Heard.RunID == r.RunID && !n.Heard.At.IsZero() && (n.Heard.Master == ref.IP || n.Heard.Master == FenceHost)
-	return n.Answers() && (n.Follows(ref.IP) && r.Linked || until) && !r.Syncing && !r.Loading
+	return n.Answers() && (n.Follows(ref.IP) && r.Linked || until) && !r.Syncing && !r.Loading && !d.next.isForeign(n)
 }
 
 // acquaintFollowersOf writes down who holds what it got from a published master that does not answer as one.

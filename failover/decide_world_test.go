@@ -161,6 +161,23 @@ func TestWhoWasFencedInAFailoverThatNoStatusTellsOfSucceeds(t *testing.T) {
 	}
 }
 
+// A person has pointed the published master at another Redis, and its replicas got that one's data from it.
+func TestWhatAPublishedMasterGotElsewhereIsNotAdopted(t *testing.T) {
+	w, _ := moved(t)
+	other := Lineage{ReplID: "another's", ReplID2: noReplID, SecondOffset: -1, Offset: 1 << 20}
+	w.command(w.node("r-2"), Follow{Master: NodeRef{IP: strangerHost}})
+	w.sample(0)
+	for _, n := range w.nodes {
+		n.Replication.Lineage, n.Replication.Keys = other, 100_000
+		n.Replication.LinkUp, n.Replication.Linked = true, true
+	}
+	w.setBack(Progress{})
+	w.pass(3 * time.Second)
+	if w.progress.State != StateBlocked || w.progress.Reason != ReasonNoCandidate {
+		t.Errorf("master %q, state %s (%s)\n%s", w.master(), w.progress.State, w.progress.Reason, w.story())
+	}
+}
+
 // A master that is published, silent, and of which nothing is known may go on writing alone.
 func TestASilentMasterThatNoStatusTellsOfIsReplacedWhereItsGuardIsKnown(t *testing.T) {
 	w, _ := moved(t)

@@ -167,7 +167,7 @@ func (c *checks) onSwap(before, next failover.Progress) {
 // onSetBack: what only the status knew, nobody can be blamed for not knowing.
 func (c *checks) onSetBack() {
 	for epoch := range c.chosen {
-		if epoch > c.w.api.now.published.Epoch {
+		if p := c.w.api.now.published; epoch > p.Epoch || epoch == p.Epoch && p.Pod == "" {
 			c.forgotten[epoch] = true
 		}
 	}

@@ -15,7 +15,7 @@ func (c *checks) onPromoteSent(o *operator, m *monitor, intent failover.Progress
 
 // onPromote: whom, with which data, and what is lost by it (S3, S4, S6, S9).
 func (c *checks) onPromote(s *server, intent failover.Progress) {
-	if c.w.api.now.progress.Epoch != intent.Epoch || intent.State != failover.StatePromoting {
+	if c.w.api.now.progress.Epoch != intent.Epoch && !c.forgotten[intent.Epoch] || intent.State != failover.StatePromoting {
 		return // an order that was under way for long; whoever was chosen since is the master
 	}
 	c.onFitness(s, intent)

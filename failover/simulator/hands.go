@@ -269,6 +269,9 @@ func (r *redisConn) ReplicaOf(ctx context.Context, host string, port int) error 
 // Promote implements link.Redis.
 func (r *redisConn) Promote(ctx context.Context) error {
 	intent := *r.o.world.api.now.progress
+	if decided := r.o.last.Next; decided.State == failover.StatePromoting && r.o.world.checks.forgotten[decided.Epoch] {
+		intent = decided // it was persisted, and set back since
+	}
 	r.o.world.checks.onPromoteSent(r.o, r.m, intent)
 	return r.order(ctx, "promote", func(s *server) error {
 		if s.role != failover.RoleMaster {
