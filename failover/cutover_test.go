@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
@@ -148,6 +149,24 @@ func TestWhoWritesToAReplicaIsCutAndWhoReadsIsNot(t *testing.T) {
 	}
 	if len(c.all) != 0 || c.writers["r-2"] != 0 {
 		t.Errorf("others are cut: %v %v", c.all, c.writers)
+	}
+}
+
+// The pod was labelled as a replica before, and the failover ended before that was changed.
+func TestWhoWritesToAReplicaAfterAFailoverIsCutThoughAPersonPausesThen(t *testing.T) {
+	for since, want := range map[time.Duration]bool{time.Second: true, cutWithin + time.Second: false} {
+		w := settled(t, 3)
+		w.pub.Epoch, w.progress.Epoch, w.progress.Master.Epoch = 2, 2, 2 // published anew
+		w.node("r-1").RoleLabel = RoleReplica
+		w.once()
+		w.sleep(since)
+		w.policy.Mode = ModePaused
+		w.node("r-1").RefusedAt = w.now
+		d, _ := w.once()
+		cut := slices.ContainsFunc(d.Actions, func(a Action) bool { c, is := a.(CutClients); return is && c.Node.Pod == "r-1" })
+		if cut != want {
+			t.Errorf("%s after the failover: cut %t, want %t", since, cut, want)
+		}
 	}
 }
 

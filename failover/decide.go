@@ -87,7 +87,8 @@ func (d *decider) decide() Decision {
 func (d *decider) paused() Decision {
 	decision := d.hold(ReasonPaused, "paused: observing only", 0)
 	if d.next.State == StateStable && d.next.Master != nil && d.obs.Published.Is(d.next.Master.NodeRef, d.next.Master.Epoch) {
-		decision.Actions = slices.DeleteFunc(d.cutOver(d.view()), func(a Action) bool { c, is := a.(CutClients); return is && c.WritersOnly })
+		over := d.now.Sub(d.obs.PublishedSince) >= cutWithin
+		decision.Actions = slices.DeleteFunc(d.cutOver(d.view()), func(a Action) bool { c, is := a.(CutClients); return is && c.WritersOnly && over })
 		decision.RequeueAfter = d.wait
 	}
 	return decision

@@ -114,7 +114,8 @@ func actionNames(actions []failover.Action) string {
 func begins(before, next failover.Progress) bool {
 	switch next.State {
 	case failover.StateFencing:
-		return before.State != failover.StateFencing && before.State != failover.StateBlocked
+		orphaned := next.Cause == failover.CauseAdopted && next.Epoch > before.Epoch // by a status that was set back
+		return before.State != failover.StateFencing && before.State != failover.StateBlocked || orphaned
 	case failover.StateHandingOver:
 		return before.State != failover.StateHandingOver
 	case failover.StatePromoting:
