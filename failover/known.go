@@ -89,7 +89,7 @@ func kept(p Progress, n Node) int64 {
 	return 0
 }
 
-// followedUntold reports a process that has followed a master in its life and holds data, where no status tells what became of it.
+// followedUntold reports a process that has followed a master in its life and holds data, where no status tells which master was lost.
 func (p Progress) followedUntold(n Node) bool {
-	return len(p.Known) == 0 && !n.Heard.At.IsZero() && n.Heard.RunID == n.Replication.RunID && n.Replication.Keys > 0
+	return p.Old == nil && !n.Heard.At.IsZero() && n.Heard.RunID == n.Replication.RunID && n.Replication.Keys > 0
 }

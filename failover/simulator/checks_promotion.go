@@ -20,7 +20,8 @@ func (c *checks) onPromote(s *server, intent failover.Progress) {
 	}
 	c.onFitness(s, intent)
 	for _, other := range c.w.servers {
-		if other != s && other.role == failover.RoleMaster && other.deposedAt == 0 {
+		stays := c.forgotten[intent.Epoch] && other.pod.uid == c.w.api.now.published.UID // see onSetBack
+		if other != s && other.role == failover.RoleMaster && other.deposedAt == 0 && !stays {
 			other.deposedAt = c.w.now
 			other.givenUp = intent.Cause == failover.Cause(failover.DiagnosisDown)
 		}
