@@ -152,7 +152,7 @@ COUNT ?= 1
 
 .PHONY: scenarios
 scenarios: deps ## Do to real Redis masters what happens in bad nights, COUNT=1 times over; prints what it cost.
-	SCENARIOS=1 $(GO) test -v -count=$(COUNT) -timeout $$((20 * $(COUNT)))m ./e2e/scenarios
+	SCENARIOS=1 $(GO) test -v -count=$(COUNT) -timeout $$((40 * $(COUNT)))m ./e2e/scenarios
 
 RUNS ?= 10000
 SEED ?= 0

@@ -39,7 +39,7 @@ func (d *decider) overrule() Decision {
 	serves := n.Answers() && n.Replication.Role == RoleMaster
 	sentence := fmt.Sprintf("the status (epoch %d, %s) is older than epoch %d, which is published", d.next.Epoch, d.next.State, published.Epoch)
 	if !serves && slices.ContainsFunc(d.obs.Nodes, func(n Node) bool { return unheard(n) && d.tried(n) < DetachWithin }) {
-		return Decision{Next: d.prev, Verdict: sentence + "; hearing everybody first", RequeueAfter: lookAgainSoon}
+		return Decision{Next: d.prev, Reason: ReasonWaitingForPods, Verdict: sentence + "; hearing everybody first", RequeueAfter: lookAgainSoon}
 	}
 	d.forgetPlans()
 	d.next.Epoch = max(d.next.Epoch, published.Epoch)

@@ -67,7 +67,7 @@ func defects() []*defect {
 		{name: "a status that was set back is believed", decide: believingTheStatus, faults: []string{"status set back", "kill", "request"}},
 		{
 			name: "what the replicas heard of a silent master is forgotten", decide: seeing(nothingHeard, nil),
-			faults: []string{"isolate twice", "crash at effect"},
+			faults: []string{"isolate twice"},
 		},
 		{name: "a new master is damped", decide: dampingTheNew, faults: []string{"freeze machine", "hang"}},
 		{name: "clients that write to a replica are not cut", decide: seeing(nil, noWriters)},
@@ -146,7 +146,7 @@ func deafWitnesses(obs *failover.Observation, p failover.Progress) {
 		return
 	}
 	for i := range obs.Nodes {
-		obs.Nodes[i].Replication.LinkUp = false
+		obs.Nodes[i].Replication.LinkUp, obs.Nodes[i].Heard = false, failover.Heard{}
 	}
 }
 
