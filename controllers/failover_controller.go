@@ -74,7 +74,7 @@ const (
 )
 
 // +kubebuilder:rbac:groups=redisha.io,resources=redishas,verbs=get;list;watch;patch
-// +kubebuilder:rbac:groups=redisha.io,resources=redishas/status,verbs=update;patch
+// +kubebuilder:rbac:groups=redisha.io,resources=redishas/status,verbs=patch
 // +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;patch;delete
 // +kubebuilder:rbac:groups="",resources=nodes,verbs=list;watch
 // +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=list;watch

@@ -255,7 +255,7 @@ func TestAFormerMasterIsPreferredToItsSuccessorsOldSnapshot(t *testing.T) {
 			w.write(20000, map[string]int64{"r-1": 900})
 			tail := w.node("r-0").Replication.Lineage
 			w.die("r-0")
-			w.onAction = func(a Action) bool { _, follows := a.(Follow); return !follows } // nobody gets to follow the new master
+			w.onAction = func(a Action) bool { _, follows := a.(Follow); return !follows } // no node gets to follow the new master
 			for range 100 {
 				if w.once(); w.progress.State == StateReattaching {
 					break

@@ -126,7 +126,7 @@ func TestWhoFollowedThePublishedMasterSucceedsItWhateverTheStatusSays(t *testing
 	}
 }
 
-// The status is lost in the middle of a failover: everybody is fenced, and follows nobody any more.
+// The status is lost in the middle of a failover: all nodes are fenced, and follow no master any more.
 func TestWhoWasFencedInAFailoverThatNoStatusTellsOfSucceeds(t *testing.T) {
 	for name, away := range map[string]bool{"operator running": false, "operator away": true} {
 		t.Run(name, func(t *testing.T) {

@@ -24,9 +24,9 @@ const (
 	EventSettle   Event = "settle"    // everybody who answers follows the new master
 	EventBlock    Event = "block"     // nobody can be promoted safely
 	EventUnblock  Event = "unblock"   // somebody can, now
-	EventRestart  Event = "restart"   // there is no master to fail over from: the very first candidate was lost, or nobody is published
+	EventRestart  Event = "restart"   // there is no master to fail over from: the very first candidate was lost, or none is published
 	EventAdopt    Event = "adopt"     // the status was older than what is published
-	EventOrphan   Event = "orphan"    // as adopt, and nobody is published
+	EventOrphan   Event = "orphan"    // as adopt, and no master is published
 )
 
 // transitions is the state machine: the only place that says which way leads where.

@@ -165,7 +165,7 @@ func (c *checks) onSwap(before, next failover.Progress) {
 	}
 }
 
-// onSetBack: what only the status knew, nobody can be blamed for not knowing.
+// onSetBack: what only the status knew, no operator can be blamed for not knowing.
 func (c *checks) onSetBack() {
 	for epoch := range c.chosen {
 		if p := c.w.api.now.published; epoch > p.Epoch || epoch == p.Epoch && p.Pod == "" {
