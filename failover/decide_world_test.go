@@ -233,3 +233,47 @@ func TestAFirstMasterIsNotChosenBeforeEverybodyWasHeard(t *testing.T) {
 		t.Errorf("master %q, and r-1 holds the data\n%s", w.master(), w.story())
 	}
 }
+
+// A failover was blocked until the Service led nowhere, and then the status was lost. Whoever holds the most begins; under Strict a person
+// chooses, as no status tells who had every write.
+func TestASetWithoutAMasterAndWithoutAStatusBeginsWithTheMostDataUnlessStrict(t *testing.T) {
+	for consistency, want := range map[Consistency]State{ConsistencyBounded: StateStable, ConsistencyStrict: StateBlocked} {
+		t.Run(string(consistency), func(t *testing.T) {
+			w, _ := moved(t)
+			w.policy.Persistent, w.policy.Consistency = true, consistency
+			w.write(1000, map[string]int64{"r-0": 500})
+			w.pub = Published{Epoch: w.progress.Epoch + 1}
+			w.restart("r-2", false)
+			for _, name := range []string{"r-0", "r-1"} {
+				w.command(w.node(name), Detach{})
+			}
+			w.setBack(Progress{})
+			w.pass(3 * time.Second)
+			if w.progress.State != want || want == StateStable && w.master() != "r-1" {
+				t.Errorf("master %q, state %s (%s)\n%s", w.master(), w.progress.State, w.progress.Reason, w.story())
+			}
+		})
+	}
+}
+
+// Which of the two holds what was acknowledged, Strict leaves to a person; otherwise the former master is preferred.
+func TestStrictDoesNotChooseBetweenAFormerMasterAndAnOldSnapshot(t *testing.T) {
+	node := func(name, replID string, offset int64) Node {
+		return Node{Name: name, UID: name, Contact: ContactAnswering, Sampled: true, Replication: Replication{
+			RunID: name, Role: RoleReplica, MasterHost: FenceHost, MasterPort: FencePort, Priority: 100, Keys: 1,
+			Lineage: Lineage{ReplID: replID, ReplID2: noReplID, SecondOffset: -1, Offset: offset},
+		}}
+	}
+	p := Progress{Lineage: Lineage{ReplID: "new", ReplID2: "old", SecondOffset: 101, Offset: 120}}
+	snapshot, former := node("snapshot", "old", 50), node("former", "old", 110)
+	obs := Observation{Nodes: []Node{snapshot, former}}
+	if e, ok := formerMaster(p, Policy{}, obs, snapshot); !ok || e.candidate == nil || e.candidate.Name != "former" {
+		t.Errorf("the old snapshot is preferred: %+v", e)
+	}
+	if e, ok := formerMaster(p, Policy{Consistency: ConsistencyStrict}, obs, snapshot); !ok || e.reason != ReasonNoCandidate {
+		t.Errorf("Strict guesses: %+v", e)
+	}
+	if e, ok := formerMaster(p, Policy{}, obs, node("complete", "new", 120)); ok {
+		t.Errorf("a former master is preferred to one that holds more: %+v", e)
+	}
+}

@@ -33,7 +33,8 @@ var (
 // bounds follows the replies of a connection and says when they break a bound. RESP needs no memory of how values are nested for that: every
 // element begins with its type.
 type bounds struct {
-	limit    int // of bytes since the last command
+	long     bool // the answer may grow to maxList
+	grown    bool // it has, and holds a token of lists
 	bytes    int
 	elements int
 	skip     int    // bytes of a string that are still to come, with its line end
@@ -41,11 +42,35 @@ type bounds struct {
 }
 
 // asked begins a new answer.
-func (b *bounds) asked(limit int) { b.limit, b.bytes, b.elements = limit, 0, 0 }
+func (b *bounds) asked(long bool) {
+	if b.grown {
+		<-lists
+	}
+	b.long, b.grown, b.bytes, b.elements = long, false, 0, 0
+}
+
+// fits reports whether an answer may have so many bytes. A long one that finds too many others on their way is refused and not waited with:
+// who announces much and sends nothing must not hold others up.
+func (b *bounds) fits(n int) bool {
+	switch {
+	case n <= maxReply:
+		return true
+	case !b.long || n > maxList:
+		return false
+	case b.grown:
+		return true
+	}
+	select {
+	case lists <- struct{}{}:
+		b.grown = true
+	default:
+	}
+	return b.grown
+}
 
 // take looks at what has come.
 func (b *bounds) take(p []byte) error {
-	if b.bytes += len(p); b.bytes > b.limit {
+	if b.bytes += len(p); !b.fits(b.bytes) {
 		return errTooMuch
 	}
 	for len(p) > 0 {
@@ -95,7 +120,7 @@ func (b *bounds) header(line []byte) error {
 	switch {
 	case err != nil && !errors.Is(err, strconv.ErrRange), n < -1:
 		return errMalformed
-	case err != nil, n > b.limit:
+	case err != nil, !b.fits(n):
 		return errTooMuch
 	case n < 0:
 		return nil
@@ -119,16 +144,10 @@ func guarded(run func() error) (err error) {
 	return run()
 }
 
-// lists holds a token for each CLIENT LIST that is on its way.
+// lists holds a token for each answer that is longer than maxReply and on its way.
 var lists = make(chan struct{}, maxListsAtOnce)
 
-// listing has a long answer be taken, when it is its turn.
+// listing is do for an answer that may be long.
 func (c *Client) listing(ctx context.Context, what string, fn exchangeFunc) error {
-	select {
-	case lists <- struct{}{}:
-		defer func() { <-lists }()
-	case <-ctx.Done():
-		return fmt.Errorf("redis %s: %s: %w", c.opts.Addr, what, ctx.Err())
-	}
-	return c.doWithin(ctx, what, maxList, fn)
+	return c.doExpecting(ctx, what, true, fn)
 }

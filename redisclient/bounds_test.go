@@ -7,10 +7,12 @@ import (
 	"net"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/redisha/redisha/redisclient"
+	"github.com/redisha/redisha/redisclient/redistest"
 )
 
 // hostile is a client of a peer that answers whatever it is sent with the same bytes, on each connection.
@@ -99,6 +101,31 @@ func TestAnAnswerThatNoRedisGivesCostsNothingButItself(t *testing.T) {
 				t.Errorf("%d MiB were made room for", took>>20)
 			}
 		})
+	}
+}
+
+// Four lists at a time may be long. Those who announce one and do not send it, or send nothing at all, hold no other up.
+func TestWhoSendsNoListHoldsNoOthersUp(t *testing.T) {
+	healthy := client(t, startFake(t, redistest.Config{}))
+	must(t, healthy.Ping(t.Context()))
+	done := make(chan struct{})
+	defer func() { <-done }()
+	go func() {
+		defer close(done)
+		var all sync.WaitGroup
+		for i := range 12 {
+			c := hostile([][]byte{nil, []byte("$4000000\r\n")}[i%2], time.Second)
+			all.Go(func() {
+				defer c.Close()
+				_, _ = c.CountOperatorConnections(t.Context(), "x")
+			})
+		}
+		all.Wait()
+	}()
+	time.Sleep(200 * time.Millisecond)
+	began := time.Now()
+	if _, err := healthy.CountOperatorConnections(t.Context(), "x"); err != nil || time.Since(began) > 300*time.Millisecond {
+		t.Errorf("answered after %s: %v", time.Since(began), err)
 	}
 }
 

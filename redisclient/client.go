@@ -45,14 +45,14 @@ type exchangeFunc func(context.Context, *redis.Client) error
 
 // do runs one exchange: it waits for its turn, sees to a connection, and settles what the outcome means for it.
 func (c *Client) do(ctx context.Context, what string, fn exchangeFunc) error {
-	return c.doWithin(ctx, what, maxReply, fn)
+	return c.doExpecting(ctx, what, false, fn)
 }
 
-// doWithin is do for answers of up to limit bytes.
-func (c *Client) doWithin(ctx context.Context, what string, limit int, fn exchangeFunc) error {
+// doExpecting is do for an answer that is long, or is not.
+func (c *Client) doExpecting(ctx context.Context, what string, long bool, fn exchangeFunc) error {
 	bounded, cancel := context.WithTimeout(ctx, c.opts.Timeout)
 	defer cancel()
-	err := c.exchange(bounded, limit, fn)
+	err := c.exchange(bounded, long, fn)
 	switch {
 	case err == nil:
 		return nil
@@ -64,7 +64,7 @@ func (c *Client) doWithin(ctx context.Context, what string, limit int, fn exchan
 	return fmt.Errorf("redis %s: %s: %w", c.opts.Addr, what, err)
 }
 
-func (c *Client) exchange(ctx context.Context, limit int, fn exchangeFunc) error {
+func (c *Client) exchange(ctx context.Context, long bool, fn exchangeFunc) error {
 	select {
 	case c.turn <- struct{}{}:
 		defer func() { <-c.turn }()
@@ -81,8 +81,9 @@ func (c *Client) exchange(ctx context.Context, limit int, fn exchangeFunc) error
 			l.conn.shut()
 		}
 	})
-	l.conn.expect(limit)
+	l.conn.expect(long)
 	err = guarded(func() error { return fn(ctx, l.rdb) })
+	l.conn.expect(false)
 	interrupted := !stop() && errors.Is(ctx.Err(), context.Canceled)
 	keep := l.settle(err, c.opts.OnEOF)
 	err = l.explain(err)

@@ -34,7 +34,7 @@ type watchedConn struct {
 
 // watch starts reading conn. onEnd is called once, when reading ends for a reason other than shut.
 func watch(conn net.Conn, onEnd func(error)) *watchedConn {
-	w := &watchedConn{Conn: conn, onEnd: onEnd, wake: make(chan struct{}, 1), ended: make(chan struct{}), bounds: bounds{limit: maxReply}}
+	w := &watchedConn{Conn: conn, onEnd: onEnd, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 	go w.readAll()
 	return w
 }
@@ -72,11 +72,11 @@ func (w *watchedConn) signal() {
 	}
 }
 
-// expect says how long the answer may be to what is sent next.
-func (w *watchedConn) expect(limit int) {
+// expect says whether the answer may be long to what is sent next.
+func (w *watchedConn) expect(long bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.bounds.asked(limit)
+	w.bounds.asked(long)
 }
 
 // Read returns what has arrived, waiting until the read deadline. What came before the end is delivered before the end.
