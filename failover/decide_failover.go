@@ -384,6 +384,9 @@ func (d *decider) giveUp(sentence string) Decision {
 // What was lost is still the same master; the candidate continued its history, perhaps with writes of its own.
 func (d *decider) anotherCandidate(sentence string) Decision {
 	if d.next.Master == nil {
+		if d.obs.Published.Is(*d.next.Candidate, d.next.Epoch) {
+			return d.overrule() // it led: what became of it is judged as what became of any master
+		}
 		d.move(EventRestart, sentence)
 		d.next.Candidate = nil
 		return Decision{Next: d.next, Verdict: sentence + "; bootstrapping again", RequeueAfter: lookAgainSoon}

@@ -37,7 +37,7 @@ func (d *decider) overrule() Decision {
 	ref := NodeRef{Pod: published.Pod, UID: published.UID, IP: published.IP}
 	n, _ := d.obs.Node(ref)
 	serves := n.Answers() && n.Replication.Role == RoleMaster
-	sentence := fmt.Sprintf("the status (epoch %d, %s) is older than epoch %d, which is published", d.next.Epoch, d.next.State, published.Epoch)
+	sentence := fmt.Sprintf("the status (epoch %d, %s) is from before epoch %d was published", d.next.Epoch, d.next.State, published.Epoch)
 	if !serves && slices.ContainsFunc(d.obs.Nodes, func(n Node) bool { return unheard(n) && d.tried(n) < DetachWithin }) {
 		return Decision{Next: d.prev, Reason: ReasonWaitingForPods, Verdict: sentence + "; hearing everybody first", RequeueAfter: lookAgainSoon}
 	}

@@ -76,7 +76,7 @@ func TestAStatusThatIsOlderThanWhatIsPublishedGivesWay(t *testing.T) {
 			w.setBack(status(first, last))
 			w.undisturbed(t)
 			d, _ := w.once()
-			if !d.Overruled || !strings.Contains(d.Verdict, "older than epoch 3") {
+			if !d.Overruled || !strings.Contains(d.Verdict, "before epoch 3 was published") {
 				t.Errorf("the status was not overruled: %s", d.Verdict)
 			}
 			w.pass(5 * time.Second)
@@ -175,6 +175,43 @@ func TestWhatAPublishedMasterGotElsewhereIsNotAdopted(t *testing.T) {
 	w.pass(3 * time.Second)
 	if w.progress.State != StateBlocked || w.progress.Reason != ReasonNoCandidate {
 		t.Errorf("master %q, state %s (%s)\n%s", w.master(), w.progress.State, w.progress.Reason, w.story())
+	}
+}
+
+// The first master was restarted and pointed at another Redis. Its own promotion, which the status tells of again, is not repeated.
+func TestAFirstMasterThatWasPublishedIsJudgedAsOneThoughTheStatusCallsItACandidate(t *testing.T) {
+	for name, happen := range map[string]func(w *world){
+		"restarted":                func(w *world) { w.reboot("r-0", 0) },
+		"restarted and led astray": func(w *world) { w.reboot("r-0", 0); w.followStranger("r-0") },
+		"its pod is gone":          func(w *world) { w.remove("r-0") },
+		"refuses there":            func(w *world) { w.die("r-0") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, 3)
+			w.until(StatePromoting)
+			before := w.progress.Clone()
+			w.pass(2 * time.Second)
+			w.write(1000, nil)
+			for _, n := range w.nodes {
+				n.Replication.Keys = 100
+			}
+			happen(w)
+			w.setBack(before)
+			contact := map[string]Contact{}
+			for _, n := range w.nodes {
+				contact[n.Name] = n.Contact
+			}
+			w.takeOver(time.Second)
+			for _, n := range w.nodes {
+				w.once()
+				w.heard(n.Name, contact[n.Name])
+			}
+			w.pass(3 * time.Second)
+			m := w.master()
+			if (m != "r-1" && m != "r-2") || w.node(m).Replication.Keys != 100 || w.progress.Epoch != before.Epoch+1 {
+				t.Errorf("master %q by epoch %d, state %s (%s)\n%s", m, w.progress.Epoch, w.progress.State, w.progress.Reason, w.story())
+			}
+		})
 	}
 }
 
