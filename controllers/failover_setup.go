@@ -31,7 +31,7 @@ import (
 func (r *FailoverReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	r.complaints, r.goneSince = map[string]string{}, map[string]time.Time{}
 	r.passwords, r.claimed = map[string]string{}, map[string]map[failover.NodeRef]bool{}
-	r.confirmed = map[string]bool{}
+	r.confirmed, r.unclaimed = map[string]bool{}, map[failover.NodeRef]time.Time{}
 	r.wake = func(reconcile.Request) {}
 	r.cluster = &cluster{client: r.Client, reader: r.Reader, statuses: &r.statuses}
 	options := r.Prober
