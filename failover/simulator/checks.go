@@ -219,7 +219,7 @@ func (w *world) reachableFor(o *operator, s *server) time.Duration {
 	if !s.alive || s.hung || s.full() || s.garbage() || s.loading() || w.cut(o.party, s.pod.slot) || w.cut(s.pod.slot, o.party) || !o.alive || o.stopped {
 		return -1
 	}
-	since := max(s.reachableSince, w.net.mended[o.party][s.pod.slot], w.net.mended[s.pod.slot][o.party], o.awakeSince, s.loadingTill, s.fullTill, s.garbageTill)
+	since := max(s.reachableSince, w.net.mended[o.party][s.pod.slot], w.net.mended[s.pod.slot][o.party], o.awakeSince, s.loadingTill, s.pod.fullTill, s.garbageTill)
 	return w.now - since
 }
 

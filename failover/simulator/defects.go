@@ -73,7 +73,7 @@ func defects() []*defect {
 		{name: "a pod that has lost its label is taken for gone", decide: decideAsIs, labelsTrusted: true, faults: []string{"relabel", "kill"}},
 		{name: "a state of a newer version is taken for Stable", decide: takingUnknownForStable, faults: []string{"newer version", "kill", "request"}},
 		{name: "a time that lies ahead is waited for", decide: waitingForTheClock},
-		{name: "an error reply keeps the old sample in force", decide: seeing(errorsAreAnswers, nil), faults: []string{"max clients", "kill", "busy"}},
+		{name: "an error reply keeps the old sample in force", decide: seeing(errorsAreAnswers, nil), faults: []string{"full witness"}},
 		{name: "a new master is damped", decide: dampingTheNew, faults: []string{"freeze machine", "hang"}},
 		{name: "clients that write to a replica are not cut", decide: seeing(nil, noWriters)},
 	}

@@ -35,6 +35,7 @@ var faultKinds = []struct {
 	{"hang", 10, (*world).hang},
 	{"busy", 4, (*world).runScript},
 	{"max clients", 4, (*world).exhaustClients},
+	{"full witness", 2, (*world).fullWitness},
 	{"delete pod", 8, func(w *world, f fault) { w.onPod(f.a, func(p *pod) { p.terminate(30 * time.Second) }) }},
 	{"lose node", 3, (*world).loseNode},
 	{"freeze machine", 5, (*world).freezeMachine},
@@ -223,15 +224,34 @@ func (w *world) runScript(f fault) {
 
 // exhaustClients has a process turn new connections away, and cuts those that it has half of the time, as one slow answer may.
 func (w *world) exhaustClients(f fault) {
-	w.onServer(f.a, func(s *server) {
-		s.fullTill = max(s.fullTill, w.now+f.dur)
-		if f.b%2 != 0 {
+	w.onServer(f.a, func(s *server) { s.turnAway(f.dur, f.b%2 == 0) })
+}
+
+// turnAway has a process take no new connection for a while, and lose those that operators have to it.
+func (s *server) turnAway(d time.Duration, cut bool) {
+	s.pod.fullTill = max(s.pod.fullTill, s.w.now+d)
+	if !cut {
+		return
+	}
+	for _, c := range s.conns {
+		c.serverEnded()
+	}
+	s.conns = nil
+}
+
+// fullWitness cuts the master off, together with clients and with a replica that is in reach of the operators and turns them away.
+func (w *world) fullWitness(f fault) {
+	m, d := w.master(), max(f.dur, 12*time.Second)
+	if m == nil {
+		return
+	}
+	w.onServer((m.ordinal+1)%w.cfg.pods, func(s *server) {
+		if s.pod == m || s.hung {
 			return
 		}
-		for _, c := range s.conns {
-			c.serverEnded()
-		}
-		s.conns = nil
+		s.turnAway(d, true)
+		w.busyTill = max(w.busyTill, w.now+d)
+		w.isolateParty(m.slot, d, func(p party) bool { return p == clients || p == s.pod.slot })
 	})
 }
 

@@ -20,7 +20,8 @@ type pod struct {
 	created     instant
 	exited      bool // as the kubelet has reported
 	ready       bool
-	unlabelled  bool // it has lost the label by which it is found
+	unlabelled  bool    // it has lost the label by which it is found
+	fullTill    instant // until when its processes turn new connections away (maxclients)
 	terminating bool
 	nodeGone    bool
 	cordoned    bool

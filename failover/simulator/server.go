@@ -29,7 +29,6 @@ type server struct {
 	runID       string
 	alive, hung bool
 	busy        bool    // it hangs in a script: it answers BUSY to whatever it is sent
-	fullTill    instant // until when it turns new connections away (maxclients)
 	garbageTill instant // until when it answers INFO with what is none
 	loadingTill instant
 
@@ -291,7 +290,7 @@ func (s *server) serve(run, busy func()) {
 	s.arrive(run)
 }
 
-func (s *server) full() bool { return s.w.now < s.fullTill }
+func (s *server) full() bool { return s.w.now < s.pod.fullTill }
 
 // stop is SIGSTOP, resume SIGCONT.
 func (s *server) stop() {
