@@ -42,6 +42,26 @@ func TestAReplicaThatTurnsUsAwayIsNoWitnessByWhatItSaidBefore(t *testing.T) {
 	}
 }
 
+// One that was on its way to the master when it was last heard may have got there since (seed 957000985).
+func TestAReplicaOnItsWayToASilentMasterMayAccompanyIt(t *testing.T) {
+	for _, contact := range []Contact{ContactFull, ContactSilent} {
+		w := settled(t, 3)
+		w.write(1000, nil)
+		w.node("r-1").Replication.Linked = false // a new process
+		w.link(w.node("r-1"), false, -1)
+		w.erring("r-1", contact)
+		w.hang("r-0")
+		w.pass(10 * time.Second)
+		if w.master() != "r-0" || w.progress.Reason != ReasonAccompanied {
+			t.Errorf("%s: master %s, reason %s\n%s", contact, w.master(), w.progress.Reason, w.story())
+		}
+		w.restart("r-1", false) // what has ended accompanies no master
+		if w.replacedWithin(5*time.Second, nil); w.master() != "r-2" {
+			t.Errorf("%s: state %s (%s)", contact, w.progress.State, w.progress.Reason)
+		}
+	}
+}
+
 // B2: one that is to be fenced and turns us away was waited for without end, as the order never was sent.
 func TestAFailoverDoesNotWaitForAReplicaThatTurnsUsAway(t *testing.T) {
 	for _, contact := range []Contact{ContactFull, ContactBusy, ContactErring} {

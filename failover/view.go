@@ -76,12 +76,12 @@ func (v view) outOfReach() bool {
 // suspicion: a replica notices the broken link a few milliseconds after us.
 const refusedSettles = 500 * time.Millisecond
 
-// company names the replicas that are out of our reach as the master is, and were attached when last heard of. With as many as
-// min-replicas-to-write asks for, a master that is cut off from us goes on taking writes.
+// company names the replicas that are out of our reach as the master is, and were attached when last heard of, or on their way
+// there. With as many as min-replicas-to-write asks for, a master that is cut off from us goes on taking writes.
 func (v view) company() []string {
 	var names []string
 	for _, n := range v.others {
-		if n.IP != "" && mayRunUnseen(n) && v.wasAttached(n) {
+		if n.IP != "" && mayRunUnseen(n) && (v.wasAttached(n) || v.onItsWay(n)) {
 			names = append(names, n.Name)
 		}
 	}
@@ -100,6 +100,10 @@ func (v view) wasAttached(n Node) bool {
 	r := n.Replication
 	return !n.Sampled || n.Stale || n.Follows(v.ref.IP) && (r.LinkUp || r.Syncing)
 }
+
+// onItsWay reports a replica that follows the master, and had no link to it yet when it was last heard: it tries again every second. One
+// that had a link and has lost it is cut off from the master as well.
+func (v view) onItsWay(n Node) bool { return n.Follows(v.ref.IP) && !n.Replication.Linked }
 
 // attached reports whether n replicates from the master, with its link up and no sync running.
 func (v view) attached(n Node) bool {
