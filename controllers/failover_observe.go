@@ -62,13 +62,14 @@ func (g *gatherer) observe(ctx context.Context, rha *v1alpha1.RedisHA, pods []co
 	}
 	obs := failover.Observation{}
 	present := map[int]bool{}
+	now := g.missing.clock.Now()
 	for i := range pods {
 		n := probed[string(pods[i].UID)]
 		n.Name, n.UID, n.IP = pods[i].Name, string(pods[i].UID), pods[i].Status.PodIP
 		n.Ordinal, _ = resources.Ordinal(rha.Name, pods[i].Name)
 		present[n.Ordinal] = true
 		podFacts(&n, &pods[i])
-		n.Outdated = isOutdated(rha, sts, &pods[i])
+		n.Outdated, n.Unproven = isOutdated(rha, sts, &pods[i]), !isProven(&pods[i], now)
 		if err := g.nodeFacts(ctx, &n, &pods[i]); err != nil {
 			return obs, err
 		}
