@@ -142,7 +142,7 @@ const stopsAfter = time.Minute
 func (r rollout) unproven() *corev1.Pod {
 	for i := range r.pods {
 		pod := &r.pods[i]
-		if pod.DeletionTimestamp.IsZero() && !isOutdated(r.rha, r.sts, pod) && !(isProven(pod, r.now) && r.serves(pod)) {
+		if pod.DeletionTimestamp.IsZero() && !isOutdated(r.rha, r.sts, pod) && (!isProven(pod, r.now) || !r.serves(pod)) {
 			return pod
 		}
 	}
