@@ -65,7 +65,8 @@ func (g *gatherer) observe(ctx context.Context, rha *v1alpha1.RedisHA, pods []co
 	}
 	obs := failover.Observation{}
 	present := map[int]bool{}
-	exits := g.exits.of(key.String(), pods, g.missing.clock.Now())
+	now := g.missing.clock.Now()
+	exits := g.exits.of(key.String(), pods, now)
 	for i := range pods {
 		n := probed[string(pods[i].UID)]
 		n.Name, n.UID, n.IP = pods[i].Name, string(pods[i].UID), pods[i].Status.PodIP
@@ -73,7 +74,7 @@ func (g *gatherer) observe(ctx context.Context, rha *v1alpha1.RedisHA, pods []co
 		present[n.Ordinal] = true
 		podFacts(&n, &pods[i])
 		n.Exited = n.Exited && (hasEnded(&pods[i]) || !n.SampledAt.After(exits[pods[i].UID].told))
-		n.Outdated = isOutdated(rha, sts, &pods[i])
+		n.Outdated, n.Unproven = isOutdated(rha, sts, &pods[i]), !isProven(&pods[i], now)
 		if err := g.nodeFacts(ctx, &n, &pods[i]); err != nil {
 			return obs, err
 		}

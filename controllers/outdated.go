@@ -81,6 +81,6 @@ func specApplied(rha *v1alpha1.RedisHA) bool {
 	if c == nil || c.ObservedGeneration != rha.Generation || rha.Status.ObservedGeneration != rha.Generation {
 		return false
 	}
-	early := []string{v1alpha1.ReasonApplyFailed, v1alpha1.ReasonNotOwned}
+	early := []string{v1alpha1.ReasonApplyFailed, v1alpha1.ReasonNotOwned, v1alpha1.ReasonConfigRefused}
 	return c.Status == metav1.ConditionTrue || !slices.Contains(early, c.Reason)
 }

@@ -48,12 +48,15 @@ type WorkloadReconciler struct {
 	// StatusDelay is for how long the status may lag behind the pods. What changes with them is written then, in one go: when
 	// they change, a failover may be under way that needs the API server more. Not at all when zero.
 	StatusDelay time.Duration
+	// Trial tries changed settings before they are applied; they are not tried when nil.
+	Trial ConfigTrial
 	// Clock measures it, and the pauses between two moves of a pod; the real one when nil.
 	Clock clock.PassiveClock
 
 	passwords passwordMemory
 	differing differenceMemory
 	moves     moveMemory
+	trials    differenceMemory // since when settings could not be tried
 }
 
 // +kubebuilder:rbac:groups=redisha.io,resources=redishas,verbs=get;list;watch
@@ -111,6 +114,7 @@ func (r *WorkloadReconciler) Reconcile(ctx context.Context, req ctrl.Request) (c
 			r.passwords.forget(req.NamespacedName)
 			r.differing.forget(req.NamespacedName)
 			r.moves.forget(req.NamespacedName)
+			r.trials.forget(req.NamespacedName)
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
@@ -136,10 +140,14 @@ type workloadPass struct {
 	machines machines
 	// progress is what the pods are waiting for; set by the last phase.
 	progress podProgress
+	// refused: Redis refuses the configuration, so it is not applied.
+	refused bool
 	// later is a failure that did not stop the pass.
 	later error
 	// again is after how long there may be a pod to move; zero when that is not known.
 	again time.Duration
+	// proven is after how long a rollout may go on though nothing happens; zero when that is not known.
+	proven time.Duration
 }
 
 func (w *workloadPass) run(ctx context.Context) (ctrl.Result, error) {
@@ -164,14 +172,22 @@ func (w *workloadPass) run(ctx context.Context) (ctrl.Result, error) {
 	if failure != nil {
 		return ctrl.Result{}, failure
 	}
-	return ctrl.Result{RequeueAfter: w.again}, nil
+	return ctrl.Result{RequeueAfter: soonest(w.again, w.proven)}, nil
+}
+
+// soonest is the shorter of two times, of which zero is none.
+func soonest(a, b time.Duration) time.Duration {
+	if a == 0 || b > 0 && b < a {
+		return b
+	}
+	return a
 }
 
 // phases run in this order; the first failure ends the pass, except those that
 // need not stop the others (w.later).
 func (w *workloadPass) phases(ctx context.Context) error {
 	for _, phase := range []func(context.Context) error{
-		w.applyNetwork, w.applyAuth, w.applyConfig, w.applyStatefulSet, w.removeUnwanted, w.growClaims, w.replacePods, w.spreadPods,
+		w.applyNetwork, w.applyAuth, w.tryConfig, w.applyConfig, w.applyStatefulSet, w.removeUnwanted, w.keepClaims, w.replacePods, w.spreadPods,
 	} {
 		if err := phase(ctx); err != nil {
 			return err

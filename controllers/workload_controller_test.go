@@ -430,13 +430,54 @@ func TestClaimsGrowAndTheTemplateStays(t *testing.T) {
 	}
 }
 
+func TestTheClaimsOfAnEarlierVersionLookNoMoreLikeAnApps(t *testing.T) {
+	const label = "app.kubernetes.io/instance"
+	withStorage := func(rha *v1alpha1.RedisHA) { rha.Spec.Storage = &v1alpha1.StorageSpec{} }
+	w := newWorld(t, shop(withStorage))
+	w.reconcile()
+	sts := &appsv1.StatefulSet{}
+	w.get("shop", sts)
+	if got := sts.Spec.VolumeClaimTemplates[0].Labels; got[label] != "" || got[v1alpha1.LabelName] != "shop" {
+		t.Errorf("a new claim is labelled %v", got)
+	}
+	sts.Spec.VolumeClaimTemplates[0].Labels[label] = "shop" // as an earlier version made it; it cannot be changed
+	if err := w.client.Update(t.Context(), sts); err != nil {
+		t.Fatal(err)
+	}
+	for ordinal, app := range []string{"shop", "of a person's own"} {
+		claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{
+			Name: resources.ClaimName("shop", ordinal), Namespace: "store", Labels: map[string]string{v1alpha1.LabelName: "shop", label: app},
+		}}
+		claim.Spec.Resources.Requests = corev1.ResourceList{corev1.ResourceStorage: resource.MustParse(v1alpha1.DefaultStorageSize)}
+		if err := w.client.Create(t.Context(), claim); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.reconcile()
+	for ordinal, want := range []string{"", "of a person's own"} {
+		claim := &corev1.PersistentVolumeClaim{}
+		w.get(resources.ClaimName("shop", ordinal), claim)
+		if claim.Labels[label] != want || claim.Labels[v1alpha1.LabelName] != "shop" {
+			t.Errorf("claim %d is labelled %v", ordinal, claim.Labels)
+		}
+	}
+	w.get("shop", sts)
+	if sts.Spec.VolumeClaimTemplates[0].Labels[label] != "shop" {
+		t.Error("the immutable template was changed")
+	}
+	w.reconcile()
+	if writes := w.reconcile(); len(writes) > 0 {
+		t.Errorf("written again: %q", writes)
+	}
+}
+
 func TestAStatefulSetIsScaledDownWhenThoseThatStayAreInSync(t *testing.T) {
 	w := newWorld(t, shop(func(rha *v1alpha1.RedisHA) { rha.Spec.Replicas = ptr.To[int32](4) }))
 	w.reconcile()
 	for ordinal := range 4 {
 		pod := aPod(resources.PodName("shop", ordinal), "")
 		pod.Namespace, pod.Labels = "store", resources.Labels("shop")
-		pod.Status.Conditions[0].Status = corev1.ConditionFalse
+		unready(&pod)
 		if err := w.client.Create(t.Context(), &pod); err != nil {
 			t.Fatal(err)
 		}
@@ -461,7 +502,7 @@ func TestAStatefulSetIsScaledDownWhenThoseThatStayAreInSync(t *testing.T) {
 		}
 		pod := &corev1.Pod{}
 		w.get("shop-1", pod)
-		pod.Status.Conditions[0].Status = corev1.ConditionTrue
+		pod.Status.Conditions[0].Status, pod.Status.ContainerStatuses[0].Ready = corev1.ConditionTrue, true
 		if err := w.client.Status().Update(t.Context(), pod); err != nil {
 			t.Fatal(err)
 		}

@@ -42,17 +42,24 @@ func (w *workloadPass) applyAuth(ctx context.Context) error {
 }
 
 func (w *workloadPass) applyConfig(ctx context.Context) error {
+	if w.refused {
+		return nil
+	}
 	return w.applyAll(ctx, resources.ConfigMap(w.rha))
 }
 
 func (w *workloadPass) applyStatefulSet(ctx context.Context) error {
+	if w.refused {
+		return nil
+	}
 	sts := resources.StatefulSet(w.rha, w.rollout().replicas())
 	if known := adopted(w.rha, w.sts); known != "" {
 		sts.Annotations = map[string]string{v1alpha1.AnnotationAdopted: known}
 	}
 	if w.sts != nil && len(w.sts.Spec.VolumeClaimTemplates) > 0 && len(sts.Spec.VolumeClaimTemplates) > 0 {
-		// The template is immutable; growClaims enlarges the claims themselves.
+		// The template is immutable; keepClaims sees to the claims themselves.
 		sts.Spec.VolumeClaimTemplates[0].Spec.Resources = w.sts.Spec.VolumeClaimTemplates[0].Spec.Resources
+		sts.Spec.VolumeClaimTemplates[0].Labels = w.sts.Spec.VolumeClaimTemplates[0].Labels
 	}
 	return w.applyAll(ctx, sts)
 }

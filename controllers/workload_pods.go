@@ -38,7 +38,7 @@ func (w *workloadPass) listPods(ctx context.Context) ([]corev1.Pod, error) {
 }
 
 func (w *workloadPass) rollout() rollout {
-	return rollout{rha: w.rha, sts: w.sts, pods: w.pods}
+	return rollout{rha: w.rha, sts: w.sts, pods: w.pods, now: w.now()}
 }
 
 func (w *workloadPass) placement() placement {
@@ -51,8 +51,9 @@ func (w *workloadPass) replacePods(ctx context.Context) error {
 		w.progress = podProgress{v1alpha1.ReasonCreating, "waiting for the StatefulSet"}
 		return nil
 	}
-	pods, progress := w.rollout().replaceable()
-	w.progress = progress
+	r := w.rollout()
+	pods, progress := r.replaceable()
+	w.progress, w.proven = progress, r.provenIn()
 	for i := range pods {
 		pod := &pods[i]
 		err := w.Client.Delete(ctx, pod, client.Preconditions{UID: ptr.To(pod.UID)})
@@ -76,9 +77,8 @@ func podNames(pods []corev1.Pod) string {
 	return strings.Join(names, ", ")
 }
 
-// growClaims enlarges the claims that are smaller than the spec wants. A class
-// that does not allow it is reported and stops nothing else.
-func (w *workloadPass) growClaims(ctx context.Context) error {
+// keepClaims sees to what the immutable template of the claims cannot. A claim that cannot be enlarged is reported and stops nothing else.
+func (w *workloadPass) keepClaims(ctx context.Context) error {
 	if w.rha.Spec.Storage == nil {
 		return nil
 	}
@@ -88,6 +88,9 @@ func (w *workloadPass) growClaims(ctx context.Context) error {
 		return fmt.Errorf("listing the claims: %w", err)
 	}
 	for i := range claims.Items {
+		if err := w.relabelClaim(ctx, &claims.Items[i]); err != nil {
+			return err
+		}
 		err := w.growClaim(ctx, &claims.Items[i])
 		var refused *refusal
 		if errors.As(err, &refused) {
@@ -101,6 +104,20 @@ func (w *workloadPass) growClaims(ctx context.Context) error {
 	return nil
 }
 
+// relabelClaim takes from a claim what makes it look like an application's. The template of a StatefulSet that an earlier version made still
+// puts it on new claims.
+func (w *workloadPass) relabelClaim(ctx context.Context, claim *corev1.PersistentVolumeClaim) error {
+	label, is := resources.LooksLikeAnApps(claim, w.rha.Name)
+	if !is || !claim.DeletionTimestamp.IsZero() {
+		return nil
+	}
+	before := claim.DeepCopy()
+	delete(claim.Labels, label)
+	err := w.Client.Patch(ctx, claim, client.MergeFrom(before), client.FieldOwner(workloadFieldOwner))
+	return client.IgnoreNotFound(err)
+}
+
+// growClaim enlarges a claim that is smaller than the spec wants.
 func (w *workloadPass) growClaim(ctx context.Context, claim *corev1.PersistentVolumeClaim) error {
 	want := resources.StorageSize(w.rha.Spec.Storage)
 	have := claim.Spec.Resources.Requests[corev1.ResourceStorage]

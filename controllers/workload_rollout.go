@@ -2,6 +2,8 @@ package controllers
 
 import (
 	"fmt"
+	"slices"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -23,15 +25,18 @@ type rollout struct {
 	rha  *v1alpha1.RedisHA
 	sts  *appsv1.StatefulSet
 	pods []corev1.Pod // by ordinal
+	now  time.Time
 }
 
 // replaceable are the pods to delete now, so that the StatefulSet creates them
 // anew from its current template, and what the others wait for. It is pure.
 //
-// One at a time, replicas from the highest ordinal down and the master last, each
-// only while every other node is ready and no failover is in progress. An outdated
-// pod that runs no Redis guards nothing and is replaced at once, and so are all
-// before the first promotion: a bad image must not wedge the good one after it.
+// One at a time: replicas whose Redis does not serve first, then from the highest
+// ordinal down, and the master last. Each only when every pod that has the change
+// already is well and stays so, every other Redis serves, and no failover is in
+// progress. An outdated pod that runs no Redis guards nothing and is replaced at
+// once, and so are all before the first promotion: a bad spec must not wedge the
+// good one after it.
 func (r rollout) replaceable() ([]corev1.Pod, podProgress) {
 	if r.sts.Status.ObservedGeneration < r.sts.Generation {
 		return nil, podProgress{v1alpha1.ReasonRollingOut, "waiting for the StatefulSet controller"}
@@ -52,17 +57,9 @@ func (r rollout) replaceable() ([]corev1.Pod, podProgress) {
 // next picks one of the outdated pods, all of which run.
 func (r rollout) next(outdated []corev1.Pod) ([]corev1.Pod, podProgress) {
 	candidate := r.pick(outdated)
-	if waiting := r.unreadyBeside(candidate.Name); waiting != "" {
-		return nil, podProgress{
-			v1alpha1.ReasonWaitingForNodes,
-			fmt.Sprintf("%d outdated, next is %s; waiting for %s", len(outdated), candidate.Name, waiting),
-		}
-	}
-	if failover := r.rha.Status.Failover; failover == nil || failover.State != v1alpha1.StateStable {
-		return nil, podProgress{
-			v1alpha1.ReasonWaitingForNodes,
-			fmt.Sprintf("%d outdated, next is %s; waiting for the failover state Stable", len(outdated), candidate.Name),
-		}
+	if progress := r.holds(&candidate); progress.reason != "" {
+		progress.message = fmt.Sprintf("%d outdated, next is %s; %s", len(outdated), candidate.Name, progress.message)
+		return nil, progress
 	}
 	if candidate.Name == r.master() && ptr.Deref(r.sts.Spec.Replicas, 1) > 1 {
 		return nil, podProgress{
@@ -76,14 +73,39 @@ func (r rollout) next(outdated []corev1.Pod) ([]corev1.Pod, podProgress) {
 	}
 }
 
-// pick prefers pods that are not ready, then the highest ordinal; the master comes last.
+// holds is what a pod that runs has to wait for; the zero value when it may be replaced. A replica whose Redis does not serve holds
+// nothing that its master does not have, so it waits for no other, except that a master has to serve.
+func (r rollout) holds(candidate *corev1.Pod) podProgress {
+	if pod := r.unproven(); pod != nil {
+		return r.doubt(pod)
+	}
+	if failover := r.rha.Status.Failover; failover == nil || failover.State != v1alpha1.StateStable {
+		return podProgress{v1alpha1.ReasonWaitingForNodes, "waiting for the failover state Stable"}
+	}
+	wanted := r.serves
+	if r.broken(candidate) {
+		wanted = func(pod *corev1.Pod) bool { return pod.Name != r.master() || r.serves(pod) }
+	}
+	if waiting := r.lacking(candidate.Name, wanted); waiting != "" {
+		return podProgress{v1alpha1.ReasonWaitingForNodes, "waiting for " + waiting}
+	}
+	return podProgress{}
+}
+
+// broken reports a replica whose Redis the kubelet calls not ready. That its link is down is not enough: the links of all are, in the
+// moment in which the master is lost, and one of them is the next.
+func (r rollout) broken(pod *corev1.Pod) bool {
+	return r.master() != "" && pod.Name != r.master() && !redisReady(pod)
+}
+
+// pick prefers replicas whose Redis does not serve, then the highest ordinal; the master comes last.
 func (r rollout) pick(outdated []corev1.Pod) corev1.Pod {
 	best := outdated[0]
 	for _, pod := range outdated[1:] {
 		switch {
 		case best.Name == r.master():
 			best = pod
-		case pod.Name == r.master(), podReady(&best) != podReady(&pod) && podReady(&pod):
+		case pod.Name == r.master(), r.broken(&best) && !r.broken(&pod):
 		default:
 			best = pod
 		}
@@ -103,28 +125,43 @@ func (r rollout) outdated() []corev1.Pod {
 }
 
 // idle are those that can be replaced without asking anybody: they run no Redis,
-// or there has never been a master and they are not ready. (A ready pod without a
-// recorded master means that the status was lost, not that there is no data.)
+// or there has never been a master and their Redis is not ready. (A Redis that is
+// ready, without a recorded master, means that the status was lost, not that there
+// is no data; so does a pod that was told its role.) While it is not known that the
+// change is good, a pod that only is being started, or started anew, is left to come
+// back as it was.
 func (r rollout) idle(outdated []corev1.Pod) []corev1.Pod {
 	var idle []corev1.Pod
+	doubtful := r.doubtful()
 	for _, pod := range outdated {
-		if !runsRedis(&pod) || r.rha.Status.Master == nil && !podReady(&pod) {
+		gone := !runsRedis(&pod) && (!doubtful || stuck(&pod))
+		if gone || !r.everPromoted() && !redisReady(&pod) {
 			idle = append(idle, pod)
 		}
 	}
 	return idle
 }
 
-// unreadyBeside names a node, other than the one given, that is missing, leaving
-// or not in sync; empty when all are in sync.
-func (r rollout) unreadyBeside(except string) string {
+// doubtful reports a set in which a pod that has the change is not well, or is to come.
+func (r rollout) doubtful() bool {
+	return r.unproven() != nil || r.lacking("", func(*corev1.Pod) bool { return true }) != ""
+}
+
+// everPromoted reports a set that has had a master. The labels of the pods tell what a lost status does not.
+func (r rollout) everPromoted() bool {
+	return r.rha.Status.Master != nil || slices.ContainsFunc(r.pods, func(pod corev1.Pod) bool { return pod.Labels[v1alpha1.LabelRole] != "" })
+}
+
+// lacking names a node, other than the one given, that is missing, leaving or not
+// as wanted; empty when all are.
+func (r rollout) lacking(except string, wanted func(*corev1.Pod) bool) string {
 	byName := map[string]*corev1.Pod{}
 	for i := range r.pods {
 		byName[r.pods[i].Name] = &r.pods[i]
 	}
 	for ordinal := range int(ptr.Deref(r.sts.Spec.Replicas, 1)) {
 		name := resources.PodName(r.rha.Name, ordinal)
-		if pod := byName[name]; name != except && (pod == nil || !pod.DeletionTimestamp.IsZero() || !r.inSync(pod)) {
+		if pod := byName[name]; name != except && (pod == nil || !pod.DeletionTimestamp.IsZero() || !wanted(pod)) {
 			return name
 		}
 	}
@@ -142,7 +179,8 @@ func (r rollout) settling() podProgress {
 	case have != wanted || len(r.pods) > int(wanted):
 		return podProgress{v1alpha1.ReasonScaling, fmt.Sprintf("from %d pods to %d", len(r.pods), wanted)}
 	}
-	if waiting := r.unreadyBeside(""); waiting != "" {
+	ready := func(pod *corev1.Pod) bool { return podReady(pod) && r.serves(pod) }
+	if waiting := r.lacking("", ready); waiting != "" {
 		return podProgress{v1alpha1.ReasonCreating, "waiting for " + waiting + " to be ready"}
 	}
 	return podProgress{v1alpha1.ReasonUpToDate, "every pod runs what the spec wants"}
@@ -190,7 +228,7 @@ func (r rollout) redundantBelow(wanted int) bool {
 			continue
 		}
 		staying++
-		if pod.DeletionTimestamp.IsZero() && r.inSync(pod) {
+		if pod.DeletionTimestamp.IsZero() && r.serves(pod) {
 			ready++
 		}
 	}
@@ -203,27 +241,18 @@ func (r rollout) redundantBelow(wanted int) bool {
 	return ready > 0
 }
 
-// inSync says whether a pod serves as master or follows it. Readiness alone does not: a process that was started anew inside its
-// container leaves the pod ready until the next probes.
-func (r rollout) inSync(pod *corev1.Pod) bool {
+// serves says whether the Redis of a pod serves as master or follows it, whatever runs beside it. Readiness alone does not: a process
+// that was started anew inside its container leaves it ready until the next probes.
+func (r rollout) serves(pod *corev1.Pod) bool {
 	for _, n := range r.rha.Status.Nodes {
 		if n.PodUID != "" && n.PodUID == string(pod.UID) && n.Role != v1alpha1.RoleMaster && n.Link != linkUp {
 			return false
 		}
 	}
-	return podReady(pod)
+	return redisReady(pod)
 }
 
-// runsRedis says whether the Redis container of the pod is running.
-func runsRedis(pod *corev1.Pod) bool {
-	for _, status := range pod.Status.ContainerStatuses {
-		if status.Name == resources.RedisContainer {
-			return status.State.Running != nil
-		}
-	}
-	return false
-}
-
+// podReady says whether every container of the pod is ready.
 func podReady(pod *corev1.Pod) bool {
 	for _, condition := range pod.Status.Conditions {
 		if condition.Type == corev1.PodReady {

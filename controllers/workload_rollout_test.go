@@ -3,6 +3,7 @@ package controllers
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
@@ -15,9 +16,12 @@ import (
 	"github.com/redisha/redisha/controllers/resources"
 )
 
+var rolloutNow = time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+
 // aRollout has three ready, running, outdated pods and a stable master shop-0.
 func aRollout(change func(*rollout)) rollout {
 	r := rollout{
+		now: rolloutNow,
 		rha: &v1alpha1.RedisHA{
 			ObjectMeta: metav1.ObjectMeta{Name: "shop"},
 			Spec:       v1alpha1.RedisHASpec{Replicas: ptr.To[int32](3)},
@@ -53,7 +57,7 @@ func aPod(name, revision string) corev1.Pod {
 		Status: corev1.PodStatus{
 			Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}},
 			ContainerStatuses: []corev1.ContainerStatus{{
-				Name: resources.RedisContainer, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}},
+				Name: resources.RedisContainer, Ready: true, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}},
 			}},
 		},
 	}
@@ -66,7 +70,32 @@ func known(r *rollout, ordinal int, role, link string) {
 	r.rha.Status.Nodes = append(r.rha.Status.Nodes, v1alpha1.NodeStatus{Pod: pod.Name, PodUID: string(pod.UID), Role: role, Link: link})
 }
 
-func unready(pod *corev1.Pod) { pod.Status.Conditions[0].Status = corev1.ConditionFalse }
+func unready(pod *corev1.Pod) {
+	pod.Status.Conditions[0].Status = corev1.ConditionFalse
+	pod.Status.ContainerStatuses[0].Ready = false
+}
+
+// beside puts a container beside Redis; the pod is ready if it is.
+func beside(pod *corev1.Pod, status corev1.ContainerStatus) {
+	status.Name = "exporter"
+	pod.Status.ContainerStatuses = append(pod.Status.ContainerStatuses, status)
+	if !status.Ready {
+		pod.Status.Conditions[0].Status = corev1.ConditionFalse
+	}
+}
+
+// crashing is a container that ends each time, while it waits to be started anew.
+func crashing(restarts int32) corev1.ContainerStatus {
+	return corev1.ContainerStatus{
+		RestartCount:         restarts,
+		State:                corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}},
+		LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 2, Message: "usage:\nunknown flag --redis\n"}},
+	}
+}
+
+func readyFor(pod *corev1.Pod, ago time.Duration) {
+	pod.Status.Conditions[0].LastTransitionTime = metav1.NewTime(rolloutNow.Add(-ago))
+}
 
 func pullingBadImage(pod *corev1.Pod) {
 	unready(pod)
@@ -151,6 +180,140 @@ func TestRolloutReplacesOnePodAtATimeAndTheMasterLast(t *testing.T) {
 			change: func(r *rollout) { r.rha.Spec.Failover.Mode = v1alpha1.ModePaused },
 			reason: v1alpha1.ReasonRolloutPaused,
 		},
+		"a change whose sidecar crashes stops at the first pod": {
+			change: func(r *rollout) { current(&r.pods[2]); beside(&r.pods[2], crashing(3)) },
+			reason: v1alpha1.ReasonRolloutStopped,
+		},
+		"a sidecar that was up for a second does not let it go on": {
+			change: func(r *rollout) {
+				current(&r.pods[2])
+				beside(&r.pods[2], corev1.ContainerStatus{Ready: true})
+				readyFor(&r.pods[2], time.Second)
+			},
+			reason: v1alpha1.ReasonWaitingForNodes,
+		},
+		"nor one that ended and is up for longer than the first time": {
+			change: func(r *rollout) {
+				current(&r.pods[2])
+				status := crashing(1)
+				status.Ready, status.State = true, corev1.ContainerState{Running: &corev1.ContainerStateRunning{
+					StartedAt: metav1.NewTime(rolloutNow.Add(-15 * time.Second)),
+				}}
+				beside(&r.pods[2], status)
+				readyFor(&r.pods[2], 15*time.Second)
+			},
+			reason: v1alpha1.ReasonRolloutStopped,
+		},
+		"one that has ended often, and not for long, is well": {
+			change: func(r *rollout) {
+				current(&r.pods[2])
+				status := crashing(100)
+				status.Ready, status.State = true, corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}
+				beside(&r.pods[2], status)
+				readyFor(&r.pods[2], provenAtMost)
+			},
+			want: "shop-1", reason: v1alpha1.ReasonRollingOut,
+		},
+		"a sidecar whose liveness probe has not had the time to fail": {
+			change: func(r *rollout) {
+				current(&r.pods[2])
+				beside(&r.pods[2], corev1.ContainerStatus{Ready: true})
+				readyFor(&r.pods[2], 20*time.Second)
+				r.pods[2].Spec.Containers = []corev1.Container{{Name: "exporter", LivenessProbe: &corev1.Probe{PeriodSeconds: 10, FailureThreshold: 3}}}
+			},
+			reason: v1alpha1.ReasonWaitingForNodes,
+		},
+		"a pod that stays ready lets it go on": {
+			change: func(r *rollout) { current(&r.pods[2]); readyFor(&r.pods[2], provenAfter) },
+			want:   "shop-1", reason: v1alpha1.ReasonRollingOut,
+		},
+		"a machine whose clock is ahead does not hold it up": {
+			change: func(r *rollout) { current(&r.pods[2]); readyFor(&r.pods[2], -time.Hour) },
+			want:   "shop-1", reason: v1alpha1.ReasonRollingOut,
+		},
+		"a sidecar that never becomes ready stops it": {
+			change: func(r *rollout) {
+				current(&r.pods[2])
+				beside(&r.pods[2], corev1.ContainerStatus{State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}})
+			},
+			reason: v1alpha1.ReasonRolloutStopped,
+		},
+		"one that was created a moment ago is waited for": {
+			change: func(r *rollout) {
+				current(&r.pods[2])
+				beside(&r.pods[2], corev1.ContainerStatus{State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}})
+				r.pods[2].CreationTimestamp = metav1.NewTime(rolloutNow.Add(-time.Second))
+			},
+			reason: v1alpha1.ReasonWaitingForNodes,
+		},
+		"a mended spec reaches pods whose sidecars all crash": {
+			change: func(r *rollout) {
+				for i := range r.pods {
+					beside(&r.pods[i], crashing(9))
+				}
+			},
+			want: "shop-2", reason: v1alpha1.ReasonRollingOut,
+		},
+		"a mended spec reaches the pod that stopped the last one first": {
+			change: func(r *rollout) { unready(&r.pods[1]); unready(&r.pods[2]) },
+			want:   "shop-2", reason: v1alpha1.ReasonRollingOut,
+		},
+		"broken replicas are replaced one at a time, too": {
+			change: func(r *rollout) { unready(&r.pods[1]); r.pods = r.pods[:2] },
+			reason: v1alpha1.ReasonWaitingForNodes,
+		},
+		"a broken replica waits while the master does not serve": {
+			change: func(r *rollout) { unready(&r.pods[0]); unready(&r.pods[2]) },
+			reason: v1alpha1.ReasonWaitingForNodes,
+		},
+		"a replica whose link has just ended is not broken": {
+			change: func(r *rollout) {
+				known(r, 0, v1alpha1.RoleUnknown, "")
+				known(r, 1, v1alpha1.RoleReplica, linkDown)
+				known(r, 2, v1alpha1.RoleReplica, linkDown)
+			},
+			reason: v1alpha1.ReasonWaitingForNodes,
+		},
+		"the master is not given to a pod that is not well": {
+			change: func(r *rollout) {
+				current(&r.pods[1])
+				current(&r.pods[2])
+				beside(&r.pods[1], crashing(1))
+			},
+			reason: v1alpha1.ReasonRolloutStopped,
+		},
+		"while the change is in doubt, a pod that is being started anew keeps what it has": {
+			change: func(r *rollout) {
+				current(&r.pods[2])
+				unready(&r.pods[2])
+				unready(&r.pods[1])
+				r.pods[1].Status.ContainerStatuses[0].State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 137}}
+			},
+			reason: v1alpha1.ReasonWaitingForNodes,
+		},
+		"in doubt or not, a pod that never ran is replaced": {
+			change: func(r *rollout) { current(&r.pods[2]); unready(&r.pods[2]); pullingBadImage(&r.pods[1]) },
+			want:   "shop-1", reason: v1alpha1.ReasonRollingOut,
+		},
+		"a lost status and crashing sidecars are not mistaken for a set without data": {
+			change: func(r *rollout) {
+				r.rha.Status = v1alpha1.RedisHAStatus{}
+				for i := range r.pods {
+					beside(&r.pods[i], crashing(9))
+				}
+			},
+			reason: v1alpha1.ReasonWaitingForNodes,
+		},
+		"nor is a lost status while the master is away": {
+			change: func(r *rollout) {
+				r.rha.Status = v1alpha1.RedisHAStatus{}
+				for i := range r.pods {
+					unready(&r.pods[i])
+					r.pods[i].Labels[v1alpha1.LabelRole] = v1alpha1.RoleReplica
+				}
+			},
+			reason: v1alpha1.ReasonWaitingForNodes,
+		},
 		"an unready outdated replica goes before a ready one": {
 			change: func(r *rollout) { unready(&r.pods[1]) },
 			want:   "shop-1", reason: v1alpha1.ReasonRollingOut,
@@ -234,5 +397,20 @@ func TestScaleDownWaitsForTheMasterToStay(t *testing.T) {
 				t.Errorf("replicas = %d, want %d", got, tc.want)
 			}
 		})
+	}
+}
+
+func TestARolloutThatStoppedSaysAtWhichPodAndWhatIsWrongWithIt(t *testing.T) {
+	_, progress := aRollout(func(r *rollout) { current(&r.pods[2]); beside(&r.pods[2], crashing(3)) }).replaceable()
+	want := "2 outdated, next is shop-1; shop-2 has the change and is not well: container exporter has ended"
+	if progress.message != want {
+		t.Errorf("it says %q", progress.message)
+	}
+}
+
+func TestARolloutThatWaitsForTimeToPassLooksAgainThen(t *testing.T) {
+	r := aRollout(func(r *rollout) { current(&r.pods[2]); readyFor(&r.pods[2], 4*time.Second) })
+	if again := r.provenIn(); again != provenAfter-4*time.Second {
+		t.Errorf("again after %s", again)
 	}
 }

@@ -38,6 +38,7 @@ func (w *workloadPass) writeStatus(ctx context.Context, failure error) (later ti
 		}
 	}
 	w.reportRefusal(status)
+	w.reportStop(status)
 	patch, err := statusConfiguration(w.rha, status)
 	if err != nil {
 		return 0, err

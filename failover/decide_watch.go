@@ -117,6 +117,9 @@ func (d *decider) healthy(v view, f finding) Decision {
 	if d.request == nil {
 		d.next.Request = "" // the same request may be made again
 	}
+	if v.master.Outdated {
+		d.wait = soonest(d.wait, lookAgainSlow) // that a replaced pod has been well for long enough, nothing announces
+	}
 	decision := d.upkeep(v)
 	if v.master.Contact != ContactAnswering {
 		decision.RequeueAfter = lookAgain

@@ -45,7 +45,7 @@ const (
 	DiagnosisScaledAway Diagnosis = "MasterScaledAway"
 	// DiagnosisDraining: the Kubernetes node under the master is being drained.
 	DiagnosisDraining Diagnosis = "MasterNodeDraining"
-	// DiagnosisOutdated: a rollout has replaced all others; the master is next.
+	// DiagnosisOutdated: a rollout has replaced all others, and they are well; the master is next.
 	DiagnosisOutdated Diagnosis = "MasterOutdated"
 	// DiagnosisHealthy: nothing is wrong with the master.
 	DiagnosisHealthy Diagnosis = "Healthy"
@@ -223,7 +223,7 @@ func matchOutdated(v view) (string, bool) {
 		return "", false
 	}
 	for _, n := range v.others {
-		if n.Outdated || !n.Answers() || !n.Follows(v.master.IP) || !n.Replication.LinkUp {
+		if n.Outdated || n.Unproven || !n.Answers() || !n.Follows(v.master.IP) || !n.Replication.LinkUp {
 			return "", false
 		}
 	}

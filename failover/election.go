@@ -440,6 +440,7 @@ func successor(v view, target string, givenUp []string) election {
 	}
 	slices.SortFunc(fit, func(a, b Node) int {
 		return cmp.Or(
+			compareTrue(!a.Unproven, !b.Unproven),
 			compareTrue(!a.Outdated, !b.Outdated),
 			compareTrue(!slices.Contains(givenUp, a.Name), !slices.Contains(givenUp, b.Name)),
 			byData(a, b),

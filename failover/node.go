@@ -165,6 +165,7 @@ type Node struct {
 	Ready       bool
 	Terminating bool   // deletionTimestamp is set
 	Outdated    bool   // a person changed what it was made from; a rollout wants it replaced
+	Unproven    bool   // it is not well, or has not been for long enough for a rollout to go on from it
 	Cordoned    bool   // its Kubernetes node is unschedulable: a drain is under way or near
 	NodeGone    bool   // its Kubernetes node object was deleted
 	Exited      bool   // the kubelet reports the Redis container as terminated or waiting to restart

@@ -231,6 +231,35 @@ func TestAMasterIsOutdatedOnlyWhenItIsTheLast(t *testing.T) {
 	}
 }
 
+func TestAnOutdatedMasterIsKeptUntilThoseThatWereReplacedHaveStayedWell(t *testing.T) {
+	w := settled(t, 2)
+	w.node("r-0").Outdated, w.node("r-1").Unproven = true, true
+	if d := w.run(); w.master() != "r-0" || d.RequeueAfter <= 0 {
+		t.Fatalf("the master is %s, and it is looked at again after %s", w.master(), d.RequeueAfter)
+	}
+	w.node("r-1").Unproven = false
+	w.run()
+	if w.master() != "r-1" {
+		t.Errorf("the master is still %s", w.master())
+	}
+}
+
+func TestAMasterThatLeavesIsFollowedByAPodThatIsWell(t *testing.T) {
+	w := settled(t, 3)
+	w.node("r-0").Cordoned = true
+	w.node("r-1").Unproven, w.node("r-2").Outdated = true, true
+	w.run()
+	if w.master() != "r-2" {
+		t.Errorf("the master is %s", w.master())
+	}
+	w.node("r-2").Cordoned, w.node("r-0").Unproven, w.node("r-1").Unproven = true, true, true
+	w.pass(time.Minute)
+	w.run()
+	if w.master() == "r-2" {
+		t.Error("where no pod is well, the master does not leave")
+	}
+}
+
 func TestAForcedNodeThatDoesNotAnswerIsNotPromoted(t *testing.T) {
 	w := settled(t, 3)
 	w.hang("r-2")

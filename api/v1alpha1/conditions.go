@@ -114,8 +114,11 @@ const (
 	// ReasonWaitingForHandover: the outdated or leaving pod is master; it is
 	// replaced after the failover controller has handed over.
 	ReasonWaitingForHandover = "WaitingForHandover"
-	// ReasonWaitingForNodes: the next pod is replaced when all others are ready.
+	// ReasonWaitingForNodes: the next pod is replaced when every other Redis serves, and those that were replaced have stayed ready.
 	ReasonWaitingForNodes = "WaitingForNodes"
+	// ReasonRolloutStopped: the pod that was replaced last is not well; the message says what is wrong with it. No other is replaced
+	// until it is, or until the spec is another.
+	ReasonRolloutStopped = "RolloutStopped"
 	// ReasonScaling: pods are being added or removed.
 	ReasonScaling = "Scaling"
 	// ReasonRolloutPaused: spec.failover.mode is Paused, and a replaced pod would
@@ -140,6 +143,8 @@ const (
 	ReasonNotOwned = "NotOwned"
 	// ReasonExpansionRefused: a claim could not be enlarged; the message says why.
 	ReasonExpansionRefused = "ExpansionRefused"
+	// ReasonConfigRefused: a Redis that runs refuses a setting of spec.config; the message has its words. No pod is changed until the spec is mended.
+	ReasonConfigRefused = "ConfigRefused"
 	// ReasonApplyFailed: the API server refused an owned object; the message says which.
 	ReasonApplyFailed = "ApplyFailed"
 )

@@ -145,6 +145,7 @@ func addControllers(mgr ctrl.Manager, o options, lease executor.Lease, me string
 		APIReader:   mgr.GetAPIReader(),
 		Recorder:    mgr.GetEventRecorderFor("redisha"),
 		StatusDelay: time.Second,
+		Trial:       failovers,
 	}
 	if err := workloads.SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("setting the workload controller up: %w", err)

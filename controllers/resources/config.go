@@ -137,3 +137,25 @@ func splitSetting(name, value string) []string {
 	}
 	return lines
 }
+
+// ChangedSettings are the settings of spec.config that are not so in a redis.conf that was written before, with their values as CONFIG SET
+// takes them. Left out are values with quotes, which redis.conf and CONFIG SET read differently.
+func ChangedSettings(rha *v1alpha1.RedisHA, before string) map[string]string {
+	had := map[string]bool{}
+	for line := range strings.Lines(before) {
+		had[strings.TrimSpace(line)] = true
+	}
+	changed := map[string]string{}
+	for name, value := range rha.Spec.Config {
+		lines := splitSetting(name, string(value))
+		same := !slices.ContainsFunc(lines, func(line string) bool { return !had[strings.TrimSpace(name+" "+line)] })
+		plain := strings.Join(strings.Fields(string(value)), " ")
+		if plain == `""` || plain == "''" {
+			plain = ""
+		}
+		if !same && !strings.ContainsAny(plain, `"'\`) {
+			changed[name] = plain
+		}
+	}
+	return changed
+}

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/redisha/redisha/api/v1alpha1"
@@ -78,14 +79,32 @@ func ClaimName(name string, ordinal int) string {
 	return fmt.Sprintf("%s-%s", dataVolume, PodName(name, ordinal))
 }
 
+// instanceLabel names the application that an object is part of. Tools that deploy an application and know what is its own by this label
+// (Argo CD does by default) delete what carries it and is not in the application's sources, unless another object owns it.
+const instanceLabel = "app.kubernetes.io/instance"
+
 // Labels are on everything that belongs to the RedisHA called name.
 func Labels(name string) map[string]string {
 	return map[string]string{
 		"app.kubernetes.io/name":       "redis",
-		"app.kubernetes.io/instance":   name,
+		instanceLabel:                  name,
 		"app.kubernetes.io/managed-by": "redisha",
 		v1alpha1.LabelName:             name,
 	}
+}
+
+// claimLabels are on the claims. Nothing owns a claim that is retained, so it does not carry instanceLabel: an application that is called
+// like the RedisHA must not take it for its own and delete the data with it.
+func claimLabels(name string) map[string]string {
+	labels := Labels(name)
+	delete(labels, instanceLabel)
+	return labels
+}
+
+// LooksLikeAnApps reports a claim that carries the label of an application called like the RedisHA, as those carry that were made by an
+// earlier version of the operator; and names that label.
+func LooksLikeAnApps(claim *corev1.PersistentVolumeClaim, name string) (label string, is bool) {
+	return instanceLabel, claim.Labels[instanceLabel] == name
 }
 
 // SelectorLabels select the Redis pods of the RedisHA called name.

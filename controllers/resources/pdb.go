@@ -11,6 +11,15 @@ import (
 
 // PodDisruptionBudget limits what a drain may take at once; nil when there shall
 // be none. A single pod gets none: it would only block the drain.
+//
+// A pod that is not ready may hold data all the same: a container beside Redis is
+// not ready, or all replicas have just lost their master. AlwaysAllow evicts any
+// number of those at once. IfHealthyBudget evicts one of them as long as enough
+// others are ready, so that a pod that is broken for good does not block a drain.
+// Where more pods are not ready than the budget allows, none is evicted, whether
+// its Redis serves or not: Kubernetes cannot tell, and a drain that waits loses
+// nothing. It goes on when the pods are mended, or a person deletes one of them,
+// which no budget forbids.
 func PodDisruptionBudget(rha *v1alpha1.RedisHA) *policyv1.PodDisruptionBudget {
 	spec := rha.Spec.PodDisruptionBudget
 	if !ptr.Deref(spec.Enabled, true) || Replicas(rha) == 1 {
@@ -20,10 +29,9 @@ func PodDisruptionBudget(rha *v1alpha1.RedisHA) *policyv1.PodDisruptionBudget {
 		TypeMeta:   metav1.TypeMeta{APIVersion: "policy/v1", Kind: "PodDisruptionBudget"},
 		ObjectMeta: meta(rha, rha.Name),
 		Spec: policyv1.PodDisruptionBudgetSpec{
-			MaxUnavailable: ptr.To(ptr.Deref(spec.MaxUnavailable, intstr.FromInt32(1))),
-			Selector:       &metav1.LabelSelector{MatchLabels: SelectorLabels(rha.Name)},
-			// A pod that is not ready guards nothing, and must not block a drain.
-			UnhealthyPodEvictionPolicy: ptr.To(policyv1.AlwaysAllow),
+			MaxUnavailable:             ptr.To(ptr.Deref(spec.MaxUnavailable, intstr.FromInt32(1))),
+			Selector:                   &metav1.LabelSelector{MatchLabels: SelectorLabels(rha.Name)},
+			UnhealthyPodEvictionPolicy: ptr.To(policyv1.IfHealthyBudget),
 		},
 	}
 }

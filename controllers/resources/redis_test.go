@@ -70,7 +70,7 @@ func start(t *testing.T, rha *v1alpha1.RedisHA, how launch) *server {
 	}
 	command = slices.Concat(how.under, command)
 	s.process = exec.Command(command[0], command[1:]...)
-	s.process.Env = append(os.Environ(), how.env...)
+	s.process.Env = append(append(os.Environ(), "REDISHA_KEPT="+filepath.Join(s.dir, "kept.conf")), how.env...)
 	s.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	s.process.Stdout, s.process.Stderr = s.output, s.output
 	if err := s.process.Start(); err != nil {

@@ -152,6 +152,39 @@ func TestAConfigurationThatRedisRefusesEndsTheContainer(t *testing.T) {
 	}
 }
 
+// The file that is mounted is written when the spec is changed, before a rollout has come to the pod.
+func TestAProcessThatIsStartedAnewKeepsTheConfigurationOfItsPod(t *testing.T) {
+	inEveryShell(t, func(t *testing.T, shell []string) {
+		s := start(t, minimal(), launch{shell: shell, env: bounds(0, 0)})
+		s.eventually("redis-server answers", func() bool { return s.runID() != "" })
+		before := s.runID()
+		s.write("redis.conf", "maxmemory 4Gi\n")
+		s.signal(s.redis(), syscall.SIGKILL)
+		s.eventually("another process answers", func() bool { id := s.runID(); return id != "" && id != before })
+		if out := s.cli("config", "rewrite"); strings.Contains(out, "OK") {
+			t.Error("Redis can write what it starts from: its fence would be gone")
+		}
+		if out := s.cli("set", "k", "v"); !strings.Contains(out, "READONLY") {
+			t.Errorf("it accepted a write: %q", out)
+		}
+	})
+}
+
+func TestAConfigurationWithWhichRedisDiedYoungIsNotKept(t *testing.T) {
+	inEveryShell(t, func(t *testing.T, shell []string) {
+		kept := filepath.Join(t.TempDir(), "kept.conf")
+		if err := os.WriteFile(kept, []byte("maxmemory 4Gi\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		env := append(bounds(5, 60), "REDISHA_KEPT="+kept)
+		if code := start(t, minimal(), launch{shell: shell, env: env}).exitCode(); code != 1 {
+			t.Errorf("exit code %d", code)
+		}
+		s := start(t, minimal(), launch{shell: shell, env: env}) // the next container of the pod
+		s.eventually("redis-server answers", func() bool { return s.runID() != "" })
+	})
+}
+
 func TestAContainerThatIsStoppedEndsAsItsRedisDoes(t *testing.T) {
 	inEveryShell(t, func(t *testing.T, shell []string) {
 		for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {

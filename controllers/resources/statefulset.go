@@ -52,7 +52,7 @@ func claimTemplate(name string, storage *v1alpha1.StorageSpec) corev1.Persistent
 		modes = []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}
 	}
 	return corev1.PersistentVolumeClaim{
-		ObjectMeta: metav1.ObjectMeta{Name: dataVolume, Labels: Labels(name)},
+		ObjectMeta: metav1.ObjectMeta{Name: dataVolume, Labels: claimLabels(name)},
 		Spec: corev1.PersistentVolumeClaimSpec{
 			AccessModes:      modes,
 			StorageClassName: storage.StorageClassName,

@@ -214,6 +214,47 @@ func TestDeletingARedisHALeavesWhatRetentionSays(t *testing.T) {
 	}
 }
 
+// A tool that deploys an application named like the RedisHA deletes what has this label and no owner.
+func TestRetainedClaimsDoNotLookLikeAnApps(t *testing.T) {
+	const label = "app.kubernetes.io/instance"
+	ns := namespace(t)
+	rha := &v1alpha1.RedisHA{
+		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "cache"},
+		Spec:       v1alpha1.RedisHASpec{Replicas: ptr.To[int32](2), Storage: &v1alpha1.StorageSpec{Size: resource.MustParse("1Gi")}},
+	}
+	sts := resources.StatefulSet(rha, 2) // as an earlier version made it: its template cannot be changed
+	sts.Spec.VolumeClaimTemplates[0].Labels[label] = rha.Name
+	if err := play.Client.Create(t.Context(), sts); err != nil {
+		t.Fatal(err)
+	}
+	key := client.ObjectKeyFromObject(rha)
+	labelled := func(ctx context.Context) (claims, like int) {
+		for _, object := range inventory(ctx, t, key) {
+			if claim, is := object.(*corev1.PersistentVolumeClaim); is {
+				claims++
+				if claim.Labels[label] != "" {
+					like++
+				}
+			}
+		}
+		return claims, like
+	}
+	eventually(t, "claims are there, as an earlier version labelled them", time.Minute, func(ctx context.Context) (bool, error) {
+		claims, like := labelled(ctx)
+		return claims == 2 && like == 2, nil
+	})
+	if err := play.Client.Create(t.Context(), rha); err != nil {
+		t.Fatal(err)
+	}
+	settled(t, key)
+	if c := conditionOf(t, key, v1alpha1.ConditionReconciled); c.Status != metav1.ConditionTrue {
+		t.Errorf("%s: %s", c.Reason, c.Message)
+	}
+	if claims, like := labelled(t.Context()); claims != 2 || like != 0 {
+		t.Errorf("%d of %d claims look like an app's", like, claims)
+	}
+}
+
 func TestDeletingARedisHADoesNotWaitForASuccessorThatWillNeverBe(t *testing.T) {
 	key := create(t, namespace(t), v1alpha1.RedisHASpec{})
 	rha, err := play.Get(t.Context(), key)

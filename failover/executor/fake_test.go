@@ -80,6 +80,14 @@ func (f *fakeRedis) KillWriters(context.Context) (int, error) { return 2, f.told
 func (f *fakeRedis) KillOperatorConnections(_ context.Context, prefix string) (int, error) {
 	return 1, f.told("KILL-OPERATORS", " ", prefix)
 }
+func (f *fakeRedis) TryConfig(_ context.Context, settings []redisclient.Setting) (refused []redisclient.RefusedSetting, err error) {
+	for _, s := range settings {
+		if s.Value == "wrong" {
+			refused = append(refused, redisclient.RefusedSetting{Setting: s, Why: "it is wrong"})
+		}
+	}
+	return refused, f.told("TRY", " ", len(settings))
+}
 func (f *fakeRedis) Close() {}
 
 // fakeWorld is the prober, the cluster and the lease at once.

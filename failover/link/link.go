@@ -33,6 +33,7 @@ type Redis interface {
 	KillWriters(ctx context.Context) (int, error)
 	KillOperatorConnections(ctx context.Context, namePrefix string) (int, error)
 	SetMinReplicas(ctx context.Context, n int, maxLag time.Duration) error
+	TryConfig(ctx context.Context, settings []redisclient.Setting) ([]redisclient.RefusedSetting, error)
 	Close()
 }
 

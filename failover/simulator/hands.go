@@ -357,6 +357,11 @@ func (r *redisConn) KillWriters(ctx context.Context) (int, error) {
 	return killed, err
 }
 
+// TryConfig implements link.Redis. The simulated servers refuse nothing.
+func (r *redisConn) TryConfig(ctx context.Context, _ []redisclient.Setting) ([]redisclient.RefusedSetting, error) {
+	return nil, r.exchange(ctx, func(*server) error { return nil })
+}
+
 // KillOperatorConnections implements link.Redis.
 func (r *redisConn) KillOperatorConnections(ctx context.Context, _ string) (int, error) {
 	killed := 0

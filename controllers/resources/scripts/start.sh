@@ -64,6 +64,23 @@ uptime() {
 	now=${now%%.*}
 }
 
+# The mounted file is written for the pods that are made next, and a pod that was not
+# replaced yet sees it as well: a process that is started anew in it must not be the
+# first to find out that the file is no good. So it starts from what this pod started
+# from, for as long as the pod is there. Should a process die young with that, the next
+# container reads the mounted file again. Redis reads it from its input: a file that it
+# could write it would write on CONFIG REWRITE, and then come back without its fence.
+kept=${REDISHA_KEPT:-/tmp/redisha.conf}
+keep() {
+	[ ! -s "$kept" ] || return 0
+	while IFS= read -r line || [ -n "$line" ]; do
+		printf '%s\n' "$line" || return 1
+	done <"$1" >"$kept"
+}
+forget() { : >"$kept"; }
+keep "$1" || forget
+[ -s "$kept" ] || kept=$1
+
 say() { echo "redisha: redis-server ended with exit code $code after $lived s; $1" >&2; }
 
 # A child that writes a snapshot outlives its redis-server. It holds memory, and puts
@@ -95,7 +112,7 @@ row=0
 while [ -z "$stopping" ]; do
 	uptime
 	born=$now
-	redis-server "$1" &
+	redis-server - <"$kept" &
 	child=$!
 	starts=$((starts + 1))
 	[ -z "$stopping" ] || terminate # it came before child was known
@@ -107,6 +124,7 @@ while [ -z "$stopping" ]; do
 	row=$((row + 1))
 	[ "$lived" -lt "$short" ] || row=0
 	if [ "$lived" -lt "$young" ]; then
+		[ "$kept" = "$1" ] || forget
 		say "it died young, so the container ends"
 		break
 	elif [ "$row" -gt "$most" ]; then

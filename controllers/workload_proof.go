@@ -1,0 +1,188 @@
+package controllers
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/resources"
+)
+
+const (
+	// provenAfter is for how long a pod has to be ready before a rollout goes on from it. A container that ends as soon as it was started
+	// is ready for a second each time.
+	provenAfter = 10 * time.Second
+	// provenAtMost bounds what probes and restarts add to it. It is as long as a kubelet waits at most before it starts a container anew: a
+	// pod whose container ends less often than that counts as well.
+	provenAtMost = 5 * time.Minute
+)
+
+// provenIn says whether all containers of the pod are ready, and for how long they have to go on being so until the pod has proven that it
+// stays well. It is pure.
+func provenIn(pod *corev1.Pod, now time.Time) (left time.Duration, well bool) {
+	for _, c := range pod.Status.Conditions {
+		if c.Type != corev1.PodReady || c.Status != corev1.ConditionTrue {
+			continue
+		}
+		since := c.LastTransitionTime.Time
+		if since.After(now) {
+			return 0, true // the clock of its machine is ahead of ours by an unknown time; a rollout must not wait for that to pass
+		}
+		return max(0, since.Add(probation(pod)).Sub(now)), true
+	}
+	return 0, false
+}
+
+// isProven reports a pod that is well and has been for long enough.
+func isProven(pod *corev1.Pod, now time.Time) bool {
+	left, well := provenIn(pod, now)
+	return well && left == 0
+}
+
+// probation is for how long a pod has to be ready: as long as the liveness probe of a container beside Redis takes to fail, and twice as
+// long for each time that a container has ended. Redis itself ends at once if it cannot run, and its probe is made not to fail.
+func probation(pod *corev1.Pod) time.Duration {
+	wait := provenAfter
+	for i := range pod.Spec.Containers {
+		if c := &pod.Spec.Containers[i]; c.Name != resources.RedisContainer && c.LivenessProbe != nil {
+			p := c.LivenessProbe
+			fails := p.InitialDelaySeconds + max(p.FailureThreshold, 1)*max(p.PeriodSeconds, 1) + max(p.TimeoutSeconds, 1)
+			wait = max(wait, time.Duration(fails)*time.Second)
+		}
+	}
+	for _, status := range pod.Status.ContainerStatuses {
+		doubled := provenAfter << min(max(status.RestartCount, 0), 10)
+		wait = max(wait, doubled)
+	}
+	return min(wait, provenAtMost)
+}
+
+// redisReady says whether the Redis container of the pod is ready. What runs beside it has no part in serving.
+func redisReady(pod *corev1.Pod) bool {
+	status := redisStatus(pod)
+	return status != nil && status.Ready
+}
+
+// runsRedis says whether the Redis container of the pod is running.
+func runsRedis(pod *corev1.Pod) bool {
+	status := redisStatus(pod)
+	return status != nil && status.State.Running != nil
+}
+
+func redisStatus(pod *corev1.Pod) *corev1.ContainerStatus {
+	i := slices.IndexFunc(pod.Status.ContainerStatuses, func(s corev1.ContainerStatus) bool { return s.Name == resources.RedisContainer })
+	if i < 0 {
+		return nil
+	}
+	return &pod.Status.ContainerStatuses[i]
+}
+
+// stuck reports a pod that runs no Redis, and not just because it is being started.
+func stuck(pod *corev1.Pod) bool {
+	if hasEnded(pod) || unscheduled(pod) != "" {
+		return true
+	}
+	status := redisStatus(pod)
+	return status != nil && waitsInVain(status.State.Waiting)
+}
+
+// waitsInVain reports a container that waits for what may never come: an image, a configuration, the end of a back-off.
+func waitsInVain(waiting *corev1.ContainerStateWaiting) bool {
+	return waiting != nil && waiting.Reason != "" && waiting.Reason != "ContainerCreating" && waiting.Reason != "PodInitializing"
+}
+
+// unscheduled is why there is no machine for a pod; empty when there is, or when that is not known.
+func unscheduled(pod *corev1.Pod) string {
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
+			return strings.Trim(c.Reason+": "+c.Message, ": ")
+		}
+	}
+	return ""
+}
+
+// ailment is what is wrong with a pod, and whether that is more than that it is being started. It says the same for as long as the cause is
+// the same: what changes with each start of a container would be written to the status each time.
+func ailment(pod *corev1.Pod, now time.Time) (said string, ill bool) {
+	if why := unscheduled(pod); why != "" {
+		return why, true
+	}
+	for i := range pod.Status.ContainerStatuses {
+		switch status := &pod.Status.ContainerStatuses[i]; {
+		case hasStopped(status, now):
+			return fmt.Sprintf("container %s has ended", status.Name), true
+		case waitsInVain(status.State.Waiting):
+			return fmt.Sprintf("container %s waits: %s", status.Name, status.State.Waiting.Reason), true
+		case !status.Ready && said == "":
+			said = fmt.Sprintf("container %s is not ready", status.Name)
+		}
+	}
+	return said, false
+}
+
+// hasStopped reports a container that does not run, or not for long, because it has ended.
+func hasStopped(status *corev1.ContainerStatus, now time.Time) bool {
+	if status.State.Terminated != nil {
+		return true
+	}
+	running := status.State.Running
+	return status.RestartCount > 0 && (running == nil || now.Sub(running.StartedAt.Time) < provenAtMost)
+}
+
+// stopsAfter is when a pod that only is not ready yet counts as one that will not be: its Redis is in sync, and what runs beside it is not.
+const stopsAfter = time.Minute
+
+// unproven is the pod, among those that are what the spec wants, that a rollout may not go on from; nil when there is none. One change
+// stops at one pod: what is wrong with the first that has it would be wrong with the next.
+func (r rollout) unproven() *corev1.Pod {
+	for i := range r.pods {
+		pod := &r.pods[i]
+		if pod.DeletionTimestamp.IsZero() && !isOutdated(r.rha, r.sts, pod) && (!isProven(pod, r.now) || !r.serves(pod)) {
+			return pod
+		}
+	}
+	return nil
+}
+
+// provenIn is after how long there may be another pod that a rollout waits for, or none; zero when that is not known.
+func (r rollout) provenIn() time.Duration {
+	pod := r.unproven()
+	if pod == nil || len(r.outdated()) == 0 {
+		return 0
+	}
+	if left, well := provenIn(pod, r.now); well {
+		return left
+	}
+	return max(0, stopsAfter-r.now.Sub(pod.CreationTimestamp.Time))
+}
+
+// doubt says what a rollout waits for that may not go on from a pod.
+func (r rollout) doubt(pod *corev1.Pod) podProgress {
+	said, ill := ailment(pod, r.now)
+	left, _ := provenIn(pod, r.now)
+	late := r.serves(pod) && !podReady(pod) && r.now.Sub(pod.CreationTimestamp.Time) >= stopsAfter
+	if said != "" {
+		said = ": " + said
+	}
+	switch {
+	case ill || late:
+		return podProgress{v1alpha1.ReasonRolloutStopped, pod.Name + " has the change and is not well" + said}
+	case left > 0:
+		return podProgress{v1alpha1.ReasonWaitingForNodes, fmt.Sprintf("waiting for %s to stay ready", pod.Name)}
+	}
+	return podProgress{v1alpha1.ReasonWaitingForNodes, "waiting for " + pod.Name + said}
+}
+
+// reportStop emits an Event when a rollout has stopped at a pod.
+func (w *workloadPass) reportStop(status *v1alpha1.RedisHAStatus) {
+	now := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionProgressing)
+	before := meta.FindStatusCondition(w.rha.Status.Conditions, v1alpha1.ConditionProgressing)
+	if now != nil && now.Reason == v1alpha1.ReasonRolloutStopped && (before == nil || before.Reason != now.Reason) {
+		w.Recorder.Event(w.rha, corev1.EventTypeWarning, now.Reason, now.Message)
+	}
+}

@@ -1,0 +1,25 @@
+package executor
+
+import (
+	"context"
+
+	"github.com/redisha/redisha/failover"
+	"github.com/redisha/redisha/failover/link"
+	"github.com/redisha/redisha/redisclient"
+)
+
+// TryConfig returns those of the settings that a node's Redis refuses; see [redisclient.Client.TryConfig]. It changes nothing, and is sent
+// under the lease all the same, as all that could.
+func (e *Executor) TryConfig(
+	ctx context.Context, key string, node failover.NodeRef, settings []redisclient.Setting,
+) (refused []redisclient.RefusedSetting, err error) {
+	t, err := e.target(scope{key: key}, node)
+	if err != nil {
+		return nil, err
+	}
+	err = t.send(ctx, func(ctx context.Context, r link.Redis) (err error) {
+		refused, err = r.TryConfig(ctx, settings)
+		return err
+	})
+	return refused, err
+}
