@@ -104,7 +104,7 @@ func progressOf(status *v1alpha1.RedisHAStatus) failover.Progress {
 	p.Epoch, p.Cause, p.Reason, p.Verdict = f.Epoch, failover.Cause(f.Cause), failover.Reason(f.Reason), f.Verdict
 	p.Initialized, p.Request, p.Forced = f.Initialized, f.Request, f.Forced
 	p.Lineage, p.Retired, p.Steps = lineageOf(f.Lineage), append([]string(nil), f.RetiredReplIDs...), stepsOf(f.Steps)
-	p.Led = append([]string(nil), f.Led...)
+	p.Led, p.Unmet = append([]string(nil), f.Led...), append([]string(nil), f.Unmet...)
 	for _, s := range f.RecentSoftFailovers {
 		p.SoftFailovers = append(p.SoftFailovers, failover.SoftFailover{Pod: s.Pod, At: timeOf(s.At)})
 	}
@@ -134,6 +134,7 @@ func writeProgress(status *v1alpha1.RedisHAStatus, p failover.Progress) {
 		Cause: string(p.Cause), Reason: string(p.Reason), Verdict: p.Verdict,
 		Initialized: p.Initialized, Request: p.Request, Forced: p.Forced,
 		Lineage: lineageTo(p.Lineage), RetiredReplIDs: append([]string(nil), p.Retired...), Led: append([]string(nil), p.Led...), Steps: stepsTo(p.Steps),
+		Unmet:     append([]string(nil), p.Unmet...),
 		StartedAt: microTimePtr(p.StartedAt), CooldownUntil: microTimePtr(p.CooldownUntil),
 	}
 	if was := status.Failover; was != nil {

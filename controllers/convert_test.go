@@ -23,6 +23,7 @@ func wholeProgress() failover.Progress {
 		State: failover.StatePromoting, Since: at(1), StartedAt: at(2), Epoch: 7, Cause: "MasterDown", Reason: "Cooldown", Verdict: "a sentence",
 		Initialized: true, Master: &failover.Master{NodeRef: ref("1"), Epoch: 6, Since: at(3), Lineage: lineage},
 		Old: &old, Candidate: &candidate, Lineage: lineage, Retired: []string{"cc", "dd"}, Led: []string{"run-2", "r-2"}, Request: "handover:r-2", Forced: "r-2",
+		Unmet: []string{"r-3"},
 		Steps: []failover.Step{{Name: failover.StepIntent, At: at(4)}}, CooldownUntil: at(5), SoftFailovers: []failover.SoftFailover{{Pod: "r-1", At: at(6)}},
 		Known: []failover.KnownNode{
 			{NodeRef: ref("1"), Role: failover.RoleMaster, Attached: true, Guard: 2, Unfenced: true},

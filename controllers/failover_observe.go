@@ -26,6 +26,7 @@ type gatherer struct {
 	cluster *cluster
 	missing missingPods
 	exits   exits
+	claims  unlistedClaims
 
 	mu         sync.Mutex
 	publishing map[string]*failover.Publication
@@ -50,6 +51,7 @@ func (g *gatherer) forget(key string) {
 	delete(g.publishing, key)
 	g.missing.forget(key)
 	g.exits.forget(key)
+	g.claims.forget(key)
 }
 
 // observe gathers everything one decision is based on.
@@ -78,7 +80,7 @@ func (g *gatherer) observe(ctx context.Context, rha *v1alpha1.RedisHA, pods []co
 		if err := g.nodeFacts(ctx, &n, &pods[i]); err != nil {
 			return obs, err
 		}
-		if n.MayHoldData, err = g.mayHoldData(ctx, rha, n.Ordinal); err != nil {
+		if n.MayHoldData, err = g.mayHoldData(ctx, rha, sts, n.Ordinal, n.UID); err != nil {
 			return obs, err
 		}
 		obs.Nodes = append(obs.Nodes, n)
@@ -104,7 +106,7 @@ func (g *gatherer) absent(ctx context.Context, rha *v1alpha1.RedisHA, sts *appsv
 		if present[ordinal] {
 			continue
 		}
-		holds, err := g.mayHoldData(ctx, rha, ordinal)
+		holds, err := g.mayHoldData(ctx, rha, sts, ordinal, "")
 		if err != nil {
 			return nil, err
 		}
@@ -204,10 +206,13 @@ func podFacts(n *failover.Node, pod *corev1.Pod) {
 	for _, c := range pod.Status.ContainerStatuses {
 		if c.Name == resources.RedisContainer {
 			n.Exited = c.State.Terminated != nil || (c.State.Waiting != nil && c.LastTerminationState.Terminated != nil)
+			n.Crashed = failed(c.State.Terminated) || failed(c.LastTerminationState.Terminated)
 		}
 	}
 	n.Exited = n.Exited || hasEnded(pod)
 }
+
+func failed(end *corev1.ContainerStateTerminated) bool { return end != nil && end.ExitCode != 0 }
 
 // nodeFacts fills in what the Kubernetes node under the pod says.
 func (g *gatherer) nodeFacts(ctx context.Context, n *failover.Node, pod *corev1.Pod) error {
@@ -226,22 +231,4 @@ func (g *gatherer) nodeFacts(ctx context.Context, n *failover.Node, pod *corev1.
 	}
 	n.Cordoned, n.Zone = node.Spec.Unschedulable, node.Labels[corev1.LabelTopologyZone]
 	return nil
-}
-
-// mayHoldData reports whether the volume of an ordinal may hold data that matters: any volume
-// once there has been a master; before that, only one that is older than the RedisHA.
-func (g *gatherer) mayHoldData(ctx context.Context, rha *v1alpha1.RedisHA, ordinal int) (bool, error) {
-	if rha.Spec.Storage == nil {
-		return false, nil
-	}
-	var claim corev1.PersistentVolumeClaim
-	err := g.client.Get(ctx, client.ObjectKey{Namespace: rha.Namespace, Name: resources.ClaimName(rha.Name, ordinal)}, &claim)
-	if apierrors.IsNotFound(err) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("reading claim %s: %w", resources.ClaimName(rha.Name, ordinal), err)
-	}
-	initialized := rha.Status.Failover != nil && rha.Status.Failover.Initialized
-	return initialized || claim.CreationTimestamp.Before(&rha.CreationTimestamp), nil
 }

@@ -38,7 +38,8 @@ func (r *FailoverReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	options.Wake = func(key string) { r.wake(reconcile.Request{NamespacedName: objectKey(key)}) }
 	r.prober = prober.New(options)
 	r.executor = executor.New(r.prober, r.cluster, r.Lease, executor.Options{})
-	r.gatherer = &gatherer{client: r.Client, prober: r.prober, cluster: r.cluster, missing: missingPods{clock: r.Clock, recorder: r.Recorder}}
+	r.gatherer = &gatherer{client: r.Client, prober: r.prober, cluster: r.cluster, missing: missingPods{clock: r.Clock, recorder: r.Recorder},
+		claims: unlistedClaims{clock: r.Clock}}
 	if err := mgr.Add(manager.RunnableFunc(r.closeProber)); err != nil {
 		return fmt.Errorf("adding the prober: %w", err)
 	}

@@ -141,7 +141,8 @@ func initializedCondition(d failover.Decision) metav1.Condition {
 	case d.Next.Initialized:
 		return condition(v1alpha1.ConditionInitialized, true, v1alpha1.ReasonFirstMasterPromoted, "a first master has been promoted")
 	case d.Reason == failover.ReasonWaitingForData:
-		return condition(v1alpha1.ConditionInitialized, false, v1alpha1.ReasonWaitingForData, d.Verdict)
+		return condition(v1alpha1.ConditionInitialized, false, v1alpha1.ReasonWaitingForData,
+			d.Verdict+"; if what its volume holds is not wanted, delete its claim and its pod")
 	}
 	return condition(v1alpha1.ConditionInitialized, false, v1alpha1.ReasonWaitingForPods, "no Redis has become master yet: "+d.Verdict)
 }
@@ -154,6 +155,9 @@ func possibleCondition(rha *v1alpha1.RedisHA, d failover.Decision) metav1.Condit
 	}
 	if rha.Spec.Failover.Mode == v1alpha1.ModeManual {
 		return condition(kind, false, v1alpha1.ReasonManualMode, "spec.failover.mode is Manual; annotate "+v1alpha1.AnnotationRequest+"="+requestHandover)
+	}
+	if d.Next.State == failover.StateBlocked { // what was attached is from before
+		return condition(kind, false, v1alpha1.ReasonNoCandidate, d.Verdict)
 	}
 	if d.Next.Master == nil || attachedReplicas(d.Next) == 0 {
 		return condition(kind, false, v1alpha1.ReasonNoReplica, "no replica follows the master")

@@ -161,7 +161,8 @@ func TestAPodThatIsToBeScaledAwayIsAwaitedForAsLongAsTheStatefulSetHasAPlaceForI
 	rha.Spec.Replicas, rha.Spec.Storage = ptr.To[int32](1), &v1alpha1.StorageSpec{}
 	rha.Status.Failover = &v1alpha1.FailoverStatus{Initialized: true}
 	claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: resources.ClaimName("shop", 1)}}
-	g := &gatherer{client: fake.NewClientBuilder().WithScheme(scheme).WithObjects(claim).Build()}
+	objects := fake.NewClientBuilder().WithScheme(scheme).WithObjects(claim).Build()
+	g := &gatherer{client: objects, cluster: &cluster{reader: objects}, claims: unlistedClaims{clock: clocktesting.NewFakeClock(time.Now())}}
 	for name, tc := range map[string]struct {
 		sts  *appsv1.StatefulSet
 		want []failover.AbsentNode

@@ -57,7 +57,8 @@ func (w *workloadPass) applyStatefulSet(ctx context.Context) error {
 		sts.Annotations = map[string]string{v1alpha1.AnnotationAdopted: known}
 	}
 	if w.sts != nil && len(w.sts.Spec.VolumeClaimTemplates) > 0 && len(sts.Spec.VolumeClaimTemplates) > 0 {
-		// The template is immutable; keepClaims sees to the claims themselves.
+		// The template is immutable; keepClaims sees to the claims themselves. One that was orphaned names the RedisHA it was made for.
+		sts.Spec.VolumeClaimTemplates[0].Annotations = w.sts.Spec.VolumeClaimTemplates[0].Annotations
 		sts.Spec.VolumeClaimTemplates[0].Spec.Resources = w.sts.Spec.VolumeClaimTemplates[0].Spec.Resources
 		sts.Spec.VolumeClaimTemplates[0].Labels = w.sts.Spec.VolumeClaimTemplates[0].Labels
 	}

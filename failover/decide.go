@@ -62,6 +62,7 @@ const (
 func (d *decider) decide() Decision {
 	if d.next.Initialized {
 		d.disown() // also while paused: later nothing tells any more
+		d.meet()
 	}
 	if d.policy.Mode == ModePaused && !d.next.Running() {
 		return d.paused()

@@ -17,6 +17,9 @@ func (d *decider) bootstrapping() Decision {
 		return d.hold(chosen.reason, chosen.sentence, lookAgain)
 	}
 	d.begin(cause, view{})
+	if cause == CauseBootstrap && d.policy.Persistent {
+		d.next.Unmet = notHeard(d.obs)
+	}
 	d.next.Steps = withStep(d.next.Steps, StepIntent, d.now)
 	return d.choose(*chosen.candidate, chosen.sentence)
 }

@@ -136,7 +136,7 @@ func (d *decider) handOver(v view, cause Cause, why, target string) Decision {
 			decision.Next = d.next
 		}
 		decision.RequeueAfter = lookAgain
-		if decision.Reason == ReasonStrayMaster && cause != CauseRequested {
+		if (decision.Reason == ReasonStrayMaster || decision.Reason == ReasonEarlierData) && cause != CauseRequested {
 			// That is what a person has to see to, and may be why nobody can take over.
 			decision.Verdict = why + "; " + sentence + "; " + decision.Verdict
 			return decision

@@ -22,6 +22,7 @@ const (
 	LimitSurplus      Limitation = "Surplus"       // its ordinal is about to be scaled away
 	LimitStray        Limitation = "StrayMaster"   // a master that nobody elected, with data of its own
 	LimitNoLineage    Limitation = "NoLineage"     // its data does not descend from the master's
+	LimitEarlier      Limitation = "EarlierData"   // it has found data that is older than the first master, and came after that was chosen
 	LimitForeign      Limitation = "Foreign"       // it was in sync with a Redis that is none of our nodes; what it holds is that one's data
 	LimitLagging      Limitation = "Lagging"       // further behind than maxLagBytes
 	LimitAttached     Limitation = "StillAttached" // its offset may still move
@@ -161,6 +162,8 @@ func candidates(p Progress, policy Policy, obs Observation) (fit []Node, limits 
 		switch {
 		case p.isStray(n):
 			l = LimitStray
+		case l == LimitNoLineage && p.foundEarlier(n):
+			l = LimitEarlier
 		case l == LimitNoLineage && p.isForeign(n):
 			l = LimitForeign
 		case l == LimitNoLineage && p.led(n) && n.Replication.Fenced():
@@ -223,7 +226,7 @@ func awaited(p Progress, obs Observation) (string, bool) {
 		case n.Contact == ContactAnswering:
 			return fmt.Sprintf("%s is loading its data", n.Name), true
 		case n.MayHoldData || p.mayReturn(n):
-			return fmt.Sprintf("%s may hold newer data and does not answer", n.Name), true
+			return fmt.Sprintf("%s may hold newer data and does not answer%s", n.Name, howEnded(n)), true
 		}
 	}
 	for _, a := range obs.Absent {
@@ -232,6 +235,14 @@ func awaited(p Progress, obs Observation) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// howEnded says of a node that does not answer what a person can find out about that.
+func howEnded(n Node) string {
+	if !n.Crashed {
+		return ""
+	}
+	return fmt.Sprintf(": its container has ended with an error; kubectl logs %s --previous tells why", n.Name)
 }
 
 // mayComeWithMore names a node that may come back with more than best holds.

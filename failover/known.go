@@ -22,11 +22,15 @@ func (p Progress) unfenced(ref NodeRef) bool {
 	return slices.ContainsFunc(p.Known, func(k KnownNode) bool { return k.UID == ref.UID && k.RunID == ref.RunID && k.Unfenced })
 }
 
-// isForeign reports a process that was seen in sync with a Redis that is none of our nodes, and has not got another history since; or
+// isForeign reports a process whose data is not the set's: it has found data that is older than the first master; or it
+// was seen in sync with a Redis that is none of our nodes, and has not got another history since; or it is
 // one in the same pod that has found data on its volume. A master may name its history anew for its first replica, when nobody watches
 // (Redis does when it creates its backlog), so the name that tells is that of what came from elsewhere, and not only ours.
 func (p Progress) isForeign(n Node) bool {
 	r := n.Replication
+	if p.foundEarlier(n) {
+		return true
+	}
 	return !p.descends(r.Lineage) && slices.ContainsFunc(p.Known, func(k KnownNode) bool {
 		switch {
 		case k.Limitation != LimitForeign || k.Pod != n.Name:

@@ -169,6 +169,7 @@ type Node struct {
 	Cordoned    bool   // its Kubernetes node is unschedulable: a drain is under way or near
 	NodeGone    bool   // its Kubernetes node object was deleted
 	Exited      bool   // the kubelet reports the Redis container as terminated or waiting to restart
+	Crashed     bool   // the Redis container has ended with an error, now or before the present one
 	Machine     string // the Kubernetes node under it; empty while it has none
 	Zone        string // of that node; empty where it names none
 	MayHoldData bool   // its volume existed before; it may hold data that nobody else has

@@ -65,6 +65,7 @@ const (
 	ReasonCandidateBehind Reason = "CandidateBehind"
 	ReasonNoSuchCandidate Reason = "RequestedNodeUnfit"
 	ReasonStrayMaster     Reason = "StrayMaster"
+	ReasonEarlierData     Reason = "EarlierData"
 	ReasonUnknownState    Reason = "UnknownState"
 )
 
@@ -124,6 +125,7 @@ type Progress struct {
 	Lineage     Lineage  // of the master that was lost, as last seen
 	Retired     []string // replids of former masters, and run IDs of those whose replid was never seen, newest first
 	Led         []string // run IDs of those who led in the running failover and were lost, and names of pods whose volume has what they wrote
+	Unmet       []string // pods that had not been heard when the first master was chosen, nor seen empty or in sync since
 	Forced      string   // pod that a person wants promoted, whatever is lost by it
 	Request     string   // ID of the request that is being carried out, or was last refused or done
 	Steps       []Step
@@ -217,6 +219,7 @@ func (p Progress) Clone() Progress {
 	}
 	c.Retired = append([]string(nil), p.Retired...)
 	c.Led = append([]string(nil), p.Led...)
+	c.Unmet = append([]string(nil), p.Unmet...)
 	c.Steps = append([]Step(nil), p.Steps...)
 	c.SoftFailovers = append([]SoftFailover(nil), p.SoftFailovers...)
 	c.Known = append([]KnownNode(nil), p.Known...)

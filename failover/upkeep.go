@@ -128,14 +128,11 @@ func mayWake(n Node) bool {
 // upkeep is what Stable does while nothing is wrong: keep everything as it was promised.
 func (d *decider) upkeep(v view) Decision {
 	actions := d.serve(v)
-	reason, verdict := ReasonNone, v.ref.Pod+" is master"
-	stray, strange := d.stranger(v)
-	if strange {
-		reason, verdict = ReasonStrayMaster, fmt.Sprintf(
-			"%s is a master with data of its own that does not descend from %s; it is left alone: save its data, then request that it be discarded",
-			stray.Name, v.ref.Pod)
+	reason, verdict := d.strange(v)
+	if reason == ReasonNone {
+		verdict = v.ref.Pod + " is master"
 	}
-	if !strange && d.asked() && d.request.Verb == VerbDiscard {
+	if reason == ReasonNone && d.asked() && d.request.Verb == VerbDiscard {
 		d.next.Request = d.request.ID // it is done, or there is nothing to discard
 	}
 	again := time.Duration(0)
@@ -211,7 +208,7 @@ func (d *decider) follow(v view) []Action {
 
 // strayed reports a node that should follow the master, does not, and may be told to.
 func (d *decider) strayed(v view, n Node) bool {
-	if !n.Answers() || n.Replication.Loading || n.Follows(v.ref.IP) {
+	if !n.Answers() || n.Replication.Loading || n.Follows(v.ref.IP) || d.next.foundEarlier(n) && !d.discards(n) {
 		return false
 	}
 	if n.Replication.Role == RoleMaster {
@@ -303,7 +300,11 @@ func (d *decider) picture(v view, atOnce bool) []KnownNode {
 		if !known {
 			before = d.strayData(n.Name)
 		}
-		picture = append(picture, portray(v, n, before))
+		now := portray(v, n, before)
+		if d.next.foundEarlier(n) {
+			now.Limitation = LimitEarlier
+		}
+		picture = append(picture, now)
 	}
 	for _, k := range d.next.Known { // a pod that comes again may find on its volume what the one before it got elsewhere
 		if !slices.ContainsFunc(picture, func(o KnownNode) bool { return o.Pod == k.Pod }) && k.Limitation == LimitForeign {

@@ -169,7 +169,12 @@ func reasons() map[Reason]func(w *world) {
 		},
 		ReasonNoSuchCandidate: func(w *world) { ask(w, VerbHandover, "r-7") },
 		ReasonStrayMaster:     func(w *world) { w.promoteByHand("r-2", 10) },
-		ReasonUnknownState:    func(w *world) { w.progress.State = "Tomorrow's" },
+		ReasonEarlierData: func(w *world) {
+			w.progress.Unmet = []string{"r-2"}
+			w.restart("r-2", true)
+			w.node("r-2").Replication.Keys, w.node("r-2").Replication.Lineage = 7, Lineage{ReplID: "earlier", ReplID2: noReplID, SecondOffset: -1}
+		},
+		ReasonUnknownState: func(w *world) { w.progress.State = "Tomorrow's" },
 	}
 }
 
@@ -240,6 +245,7 @@ func TestEveryLimitationIsFound(t *testing.T) {
 		LimitLagging:   func(w *world, n *Node) { n.Replication.Lineage.Offset -= w.policy.MaxLagBytes + 1 },
 		LimitNotLinked: func(_ *world, n *Node) { n.Replication.LinkUp = false },
 		LimitLeaving:   func(_ *world, n *Node) { n.Cordoned = true },
+		LimitEarlier:   nil, // in earlier_test.go
 		LimitForeign:   nil, // of a failover, in corners_test.go
 		LimitAttached:  nil, // of a failover, below
 		LimitStray:     nil,

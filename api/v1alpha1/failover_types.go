@@ -157,6 +157,13 @@ type FailoverStatus struct {
 	// +kubebuilder:validation:MaxItems=16
 	// +optional
 	Led []string `json:"led,omitempty"`
+	// unmet are the pods that had not been heard when the first master was chosen, and were not
+	// seen empty or in sync since. What they find on their volumes is older than the set's data,
+	// and is not overwritten unless a person asks for it.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	// +optional
+	Unmet []string `json:"unmet,omitempty"`
 	// recentSoftFailovers are the last failovers that were begun on soft evidence, newest first.
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16

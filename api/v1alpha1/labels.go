@@ -19,6 +19,9 @@ const (
 	// AnnotationAdopted is on a StatefulSet whose first pods had no AnnotationSpecHash:
 	// the revision they are of, and the hash of the spec they were made from.
 	AnnotationAdopted = "redisha.io/adopted"
+	// AnnotationMadeFor is on a claim that a StatefulSet made: the UID of the RedisHA that
+	// it was made for. Any other claim may hold data from before.
+	AnnotationMadeFor = "redisha.io/made-for"
 	// AnnotationAppliedHash is on every owned object: the hash of what the
 	// workload controller last applied to it.
 	AnnotationAppliedHash = "redisha.io/applied-hash"

@@ -91,6 +91,11 @@ func (in *FailoverStatus) DeepCopyInto(out *FailoverStatus) {
 		*out = make([]string, len(*in))
 		copy(*out, *in)
 	}
+	if in.Unmet != nil {
+		in, out := &in.Unmet, &out.Unmet
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	if in.RecentSoftFailovers != nil {
 		in, out := &in.RecentSoftFailovers, &out.RecentSoftFailovers
 		*out = make([]SoftFailover, len(*in))

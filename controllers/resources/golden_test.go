@@ -27,6 +27,7 @@ func minimal() *v1alpha1.RedisHA {
 
 func full() *v1alpha1.RedisHA {
 	rha := minimal()
+	rha.UID = "0123"
 	rha.Spec = v1alpha1.RedisHASpec{
 		Replicas:         ptr.To[int32](5),
 		Image:            "registry.example/valkey:8.1",

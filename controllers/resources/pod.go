@@ -1,7 +1,7 @@
 package resources
 
 import (
-	_ "embed" // the start script is a file, so that a shell linter can read it
+	_ "embed" // the start scripts are files, so that a shell linter can read them
 	"maps"
 	"strings"
 
@@ -62,10 +62,13 @@ func podSpec(rha *v1alpha1.RedisHA, extra v1alpha1.PodTemplateSpec) corev1.PodSp
 //go:embed scripts/start.sh
 var startScript string
 
-// startCommand has the script in itself: the ConfigMap may be of another version of the operator than the pod, during an upgrade and
+//go:embed scripts/volume.sh
+var volumeScript string
+
+// startCommand has the scripts in itself: the ConfigMap may be of another version of the operator than the pod, during an upgrade and
 // after a rollback.
 func startCommand() []string {
-	return []string{"sh", "-c", withoutComments(startScript), "redisha", configDir + "/redis.conf"}
+	return []string{"sh", "-c", withoutComments(volumeScript) + withoutComments(startScript), "redisha", configDir + "/redis.conf"}
 }
 
 // withoutComments drops whole lines of comments: every pod object carries the text, and every operator's cache does.

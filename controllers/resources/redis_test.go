@@ -3,6 +3,7 @@ package resources_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -37,6 +38,7 @@ type launch struct {
 	shell []string // in the place of sh
 	env   []string
 	under []string // what the command runs under
+	dir   string   // the volume; a new one if empty
 }
 
 func startRedis(t *testing.T, rha *v1alpha1.RedisHA) *server {
@@ -51,7 +53,10 @@ func start(t *testing.T, rha *v1alpha1.RedisHA, how launch) *server {
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		t.Fatal("redis-server is not installed: run make deps, or install Redis 6.2 or later")
 	}
-	s := &server{t: t, dir: t.TempDir(), port: freePort(t), output: &output{}}
+	s := &server{t: t, dir: how.dir, port: freePort(t), output: &output{}}
+	if s.dir == "" {
+		s.dir = t.TempDir()
+	}
 	s.write("password", password)
 	s.write("auth.conf", string(resources.MountSecret(rha, password).Data["auth.conf"]))
 	data := resources.ConfigMap(rha).Data
@@ -119,14 +124,18 @@ func (s *server) redis() int {
 	return pid
 }
 
+// freePort is below those that the kernel gives to connections: one of them may take a port before the server has it.
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		port := strconv.Itoa(10000 + rand.IntN(20000)) //nolint:gosec // no secret
+		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			_ = l.Close()
+			return port
+		}
 	}
-	defer func() { _ = l.Close() }()
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+	t.Fatal("no port is free")
+	return ""
 }
 
 func (s *server) write(name, text string) {

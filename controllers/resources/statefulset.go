@@ -28,7 +28,7 @@ func StatefulSet(rha *v1alpha1.RedisHA, replicas int32) *appsv1.StatefulSet {
 		},
 	}
 	if storage := rha.Spec.Storage; storage != nil {
-		sts.Spec.VolumeClaimTemplates = []corev1.PersistentVolumeClaim{claimTemplate(rha.Name, storage)}
+		sts.Spec.VolumeClaimTemplates = []corev1.PersistentVolumeClaim{claimTemplate(rha, storage)}
 		sts.Spec.PersistentVolumeClaimRetentionPolicy = &appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy{
 			WhenDeleted: retention(storage.Retention.OnDelete),
 			WhenScaled:  retention(storage.Retention.OnScaleDown),
@@ -44,15 +44,19 @@ func retention(policy v1alpha1.RetentionPolicy) appsv1.PersistentVolumeClaimRete
 	return appsv1.RetainPersistentVolumeClaimRetentionPolicyType
 }
 
-// claimTemplate does not say what kind it is, though the API server shows it (v1, PersistentVolumeClaim): protobuf, by which the
+// claimTemplate says for which RedisHA a claim is made, so that one which a person or a backup tool has made is told from it, by
+// whatever labels and at whatever time. The annotation is as immutable as the template.
+// It does not say what kind it is, though the API server shows it (v1, PersistentVolumeClaim): protobuf, by which the
 // operator reads, has no place for the kind of an object within another, and so it would be missing at every look.
-func claimTemplate(name string, storage *v1alpha1.StorageSpec) corev1.PersistentVolumeClaim {
+func claimTemplate(rha *v1alpha1.RedisHA, storage *v1alpha1.StorageSpec) corev1.PersistentVolumeClaim {
 	modes := storage.AccessModes
 	if len(modes) == 0 {
 		modes = []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}
 	}
 	return corev1.PersistentVolumeClaim{
-		ObjectMeta: metav1.ObjectMeta{Name: dataVolume, Labels: claimLabels(name)},
+		ObjectMeta: metav1.ObjectMeta{
+			Name: dataVolume, Labels: claimLabels(rha.Name), Annotations: map[string]string{v1alpha1.AnnotationMadeFor: string(rha.UID)},
+		},
 		Spec: corev1.PersistentVolumeClaimSpec{
 			AccessModes:      modes,
 			StorageClassName: storage.StorageClassName,

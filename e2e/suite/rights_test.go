@@ -37,6 +37,7 @@ func (r right) String() string {
 var rare = map[right]string{
 	{"", "redisha.io", "redishas/finalizers", "update"}:           "asked for by the admission plugin OwnerReferencesPermissionEnforcement, where it is on",
 	{"", "", "persistentvolumeclaims", "patch"}:                   "spec.storage.size has grown; the StorageClass here does not allow it",
+	{"", "", "persistentvolumeclaims", "get"}:                     "a claim without our label lies there when a first master is chosen: a person has restored it",
 	{"", "", "secrets", "delete"}:                                 "spec.auth names a Secret, and the generated one is not needed any more",
 	{"", "policy", "poddisruptionbudgets", "delete"}:              "spec.podDisruptionBudget is turned off",
 	{"", "discovery.k8s.io", "endpointslices", "get"}:             "somebody edited the labels away, so that the cache does not show it",

@@ -4,12 +4,15 @@
 # is what clients punish most: some do not dial again for a second. A kubelet needs
 # about a second for a container, and a shell some milliseconds for a process.
 # Each process starts from the same redis.conf, which fences it.
+# Before each start volume.sh, which comes before this in a pod's command, sees to it
+# that no data on the volume is ignored.
 # It is the container's first process. POSIX sh: dash, busybox, bash. Uses builtins
-# only: a process that cannot be forked must not be in the way. A pod has it without
-# its lines of comments. It does not ask the shell for its own id: a kubelet takes two
+# only, unless files on the volume have to be moved: a process that cannot be forked
+# must not be in the way. A pod has it without its lines of comments. It does not ask the shell for its own id: a kubelet takes two
 # dollars in a command for one.
 stopping=
 child=
+helper=
 code=0
 
 # A TERM that finds the child before its exec meets the shell's own trap there, and
@@ -110,14 +113,22 @@ await() {
 starts=0
 row=0
 while [ -z "$stopping" ]; do
+	volume "$kept"
 	uptime
 	born=$now
-	redis-server - <"$kept" &
+	# shellcheck disable=SC2086 # no word, or two
+	redis-server - $override <"$kept" &
 	child=$!
+	if [ -n "$override" ]; then
+		to_rdb "$child" &
+		helper=$!
+	fi
 	starts=$((starts + 1))
 	[ -z "$stopping" ] || terminate # it came before child was known
 	await
 	child=
+	[ -z "$helper" ] || kill "$helper" 2>/dev/null
+	helper=
 	uptime
 	lived=$((now - born))
 	[ -z "$stopping" ] || break
