@@ -26,7 +26,7 @@ func TestAFailoverThatLastsTellsWithinTwoSecondsThatThereIsNoMaster(t *testing.T
 	told := time.Duration(-1)
 	for since := time.Duration(0); since < 10*time.Second; since += 50 * time.Millisecond {
 		d := failover.Decision{Next: next, Verdict: "r-1 is not detached yet: " + strings.Repeat("x", int(since/(50*time.Millisecond)))}
-		stored, _, err := reconciler.persist(t.Context(), rha, d, failover.Observation{})
+		stored, _, err := reconciler.persist(t.Context(), rha, d, sighting{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -54,6 +54,7 @@ type WorkloadReconciler struct {
 	passwords passwordMemory
 	differing differenceMemory
 	moves     moveMemory
+	absences  absenceMemory
 }
 
 // +kubebuilder:rbac:groups=redisha.io,resources=redishas,verbs=get;list;watch
@@ -66,7 +67,7 @@ type WorkloadReconciler struct {
 // +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;delete
 // +kubebuilder:rbac:groups="",resources=nodes,verbs=list;watch
 // +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=list;watch;patch
-// +kubebuilder:rbac:groups="",resources=events,verbs=create;patch
+// +kubebuilder:rbac:groups="",resources=events,verbs=list;create;patch
 
 // SetupWithManager registers the controller under the name "workload" and fills
 // the fields of r that are not set. Secrets, as everything else it owns, are
@@ -111,6 +112,7 @@ func (r *WorkloadReconciler) Reconcile(ctx context.Context, req ctrl.Request) (c
 			r.passwords.forget(req.NamespacedName)
 			r.differing.forget(req.NamespacedName)
 			r.moves.forget(req.NamespacedName)
+			r.absences.forget(req.NamespacedName)
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
@@ -130,6 +132,8 @@ type workloadPass struct {
 	wanted bool
 	// sts is the StatefulSet before this pass; nil when there is none.
 	sts *appsv1.StatefulSet
+	// renewed is set when this pass has changed the StatefulSet: what sts says of the pods is out of date.
+	renewed bool
 	// pods are the Redis pods, by ordinal.
 	pods []corev1.Pod
 	// machines are where they run, and where they could.
@@ -138,7 +142,7 @@ type workloadPass struct {
 	progress podProgress
 	// later is a failure that did not stop the pass.
 	later error
-	// again is after how long there may be a pod to move; zero when that is not known.
+	// again is after how long there may be a pod to move, or a cause to be told; zero when that is not known.
 	again time.Duration
 }
 
@@ -171,7 +175,7 @@ func (w *workloadPass) run(ctx context.Context) (ctrl.Result, error) {
 // need not stop the others (w.later).
 func (w *workloadPass) phases(ctx context.Context) error {
 	for _, phase := range []func(context.Context) error{
-		w.applyNetwork, w.applyAuth, w.applyConfig, w.applyStatefulSet, w.removeUnwanted, w.growClaims, w.replacePods, w.spreadPods,
+		w.applyNetwork, w.applyAuth, w.applyConfig, w.applyStatefulSet, w.removeUnwanted, w.growClaims, w.replacePods, w.tellTrouble, w.spreadPods,
 	} {
 		if err := phase(ctx); err != nil {
 			return err
