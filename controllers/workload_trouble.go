@@ -111,9 +111,11 @@ func waitingTrouble(pod *corev1.Pod, c *corev1.ContainerStatus) trouble {
 		if !found {
 			cause = waiting.Message
 		}
-		return trouble{v1alpha1.ReasonImageNotPulled, fmt.Sprintf("pod %s: the image %q of container %s cannot be pulled: %s", pod.Name, c.Image, c.Name, steady(cause))}
+		return trouble{v1alpha1.ReasonImageNotPulled,
+			fmt.Sprintf("pod %s: the image %q of container %s cannot be pulled: %s", pod.Name, c.Image, c.Name, steady(cause))}
 	}
-	return trouble{v1alpha1.ReasonContainerNotStarted, fmt.Sprintf("pod %s: container %s cannot be started: %s: %s", pod.Name, c.Name, waiting.Reason, steady(waiting.Message))}
+	return trouble{v1alpha1.ReasonContainerNotStarted,
+		fmt.Sprintf("pod %s: container %s cannot be started: %s: %s", pod.Name, c.Name, waiting.Reason, steady(waiting.Message))}
 }
 
 // recently is for how long a container that runs and is not ready is told by how the one before it ended. It may be the next turn of a

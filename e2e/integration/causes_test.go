@@ -69,9 +69,10 @@ func TestWhyAPodDoesNotRunIsTold(t *testing.T) {
 		spec, reason string
 		says         []string
 	}{
-		"setting":  {`config: {maxmemory: 4Gi}`, v1alpha1.ReasonContainerFailing, []string{"setting-0", "maxmemory", "argument must be a memory value"}},
-		"image":    {`image: redis:nonexistent`, v1alpha1.ReasonImageNotPulled, []string{"image-0", "redis:nonexistent", "not found"}},
-		"sidecar":  {`podTemplate: {extraContainers: [` + restricted("exporter", "sh", "-c", "echo unknown flag; exit 2") + `]}`, v1alpha1.ReasonContainerFailing, []string{"exporter", "exit code 2"}},
+		"setting": {`config: {maxmemory: 4Gi}`, v1alpha1.ReasonContainerFailing, []string{"setting-0", "maxmemory", "argument must be a memory value"}},
+		"image":   {`image: redis:nonexistent`, v1alpha1.ReasonImageNotPulled, []string{"image-0", "redis:nonexistent", "not found"}},
+		"sidecar": {`podTemplate: {extraContainers: [` + restricted("exporter", "sh", "-c", "echo unknown flag; exit 2") + `]}`,
+			v1alpha1.ReasonContainerFailing, []string{"exporter", "exit code 2"}},
 		"selector": {`podTemplate: {nodeSelector: {no: such}}`, v1alpha1.ReasonUnschedulable, []string{"selector-0"}},
 	} {
 		t.Run(name, func(t *testing.T) {
