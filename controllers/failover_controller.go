@@ -146,16 +146,16 @@ func (r *FailoverReconciler) step(ctx context.Context, rha *v1alpha1.RedisHA) (*
 	now := r.Clock.Now()
 	obs.PublishedSince = r.gatherer.publishedSince(key.String(), now, obs.Published)
 	obs.ObserverSick = r.storm.sick(key.String(), now)
-	decision := failover.Decide(now, policyOf(rha), obs, progressOf(&rha.Status), r.request(rha))
+	decision := failover.Decide(now, policyOf(rha), obs.Observation, progressOf(&rha.Status), r.request(rha))
 	r.storm.note(key.String(), decision.Diagnosis, now)
-	r.measure(rha, decision, obs)
+	r.measure(rha, decision, obs.Observation)
 
 	next, wrote, err := r.persist(ctx, rha, decision, obs)
 	if err != nil {
 		return rha, 0, err
 	}
 	persisted := r.Clock.Now()
-	actions, all := r.permitted(decision.ActionsAfter(persisted.Sub(now)), r.claim(ctx, key.String(), obs), persisted)
+	actions, all := r.permitted(decision.ActionsAfter(persisted.Sub(now)), r.claim(ctx, key.String(), obs.Observation), persisted)
 	results := r.executor.Execute(ctx, key.String(), int(resources.RedisPort), actions)
 	next = r.statuses.latest(next) // without the request, if that was acknowledged
 	if wrote || len(decision.Actions) > 0 {
@@ -171,10 +171,18 @@ func (r *FailoverReconciler) step(ctx context.Context, rha *v1alpha1.RedisHA) (*
 	if wrote || len(decision.Actions) > 0 {
 		return next, 0, nil
 	}
-	if decision.RequeueAfter == 0 {
-		return next, -1, nil
+	return next, sooner(decision.RequeueAfter, r.telling.pending(key.String())), nil
+}
+
+// sooner is when to look again of two times to wait, of which zero is none; negative when both are.
+func sooner(a, b time.Duration) time.Duration {
+	switch {
+	case a == 0 && b == 0:
+		return -1
+	case a == 0 || b != 0 && b < a:
+		return b
 	}
-	return next, decision.RequeueAfter, nil
+	return a
 }
 
 // request reads the request annotation. One that cannot be read is answered by an Event, once, and

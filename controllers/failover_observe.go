@@ -55,7 +55,7 @@ func (g *gatherer) forget(key string) {
 }
 
 // observe gathers everything one decision is based on.
-func (g *gatherer) observe(ctx context.Context, rha *v1alpha1.RedisHA, pods []corev1.Pod) (failover.Observation, error) {
+func (g *gatherer) observe(ctx context.Context, rha *v1alpha1.RedisHA, pods []corev1.Pod) (sighting, error) {
 	key := client.ObjectKeyFromObject(rha)
 	probed := map[string]failover.Node{}
 	for _, n := range g.prober.Observe(key.String()) {
@@ -63,9 +63,9 @@ func (g *gatherer) observe(ctx context.Context, rha *v1alpha1.RedisHA, pods []co
 	}
 	sts, err := g.statefulSet(ctx, key)
 	if err != nil {
-		return failover.Observation{}, err
+		return sighting{}, err
 	}
-	obs := failover.Observation{}
+	obs := sighting{unfinished: unfinishedOf(rha, sts, pods)}
 	present := map[int]bool{}
 	now := g.missing.clock.Now()
 	exits := g.exits.of(key.String(), pods, now)

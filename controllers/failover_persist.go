@@ -24,7 +24,7 @@ var errLeaseLost = errors.New("the leader lease is not certainly ours any more")
 
 // persist writes the decision's progress, if it moved, by compare-and-swap, and the conditions
 // if they changed. It reports whether the progress moved. While a failover runs that is no older than tellAfter, or one may be about to, conditions wait.
-func (r *FailoverReconciler) persist(ctx context.Context, rha *v1alpha1.RedisHA, d failover.Decision, obs failover.Observation) (*v1alpha1.RedisHA, bool, error) {
+func (r *FailoverReconciler) persist(ctx context.Context, rha *v1alpha1.RedisHA, d failover.Decision, obs sighting) (*v1alpha1.RedisHA, bool, error) {
 	next := rha.DeepCopy()
 	applyDecision(next, d)
 	moved := r.schema.differ(&rha.Status, &next.Status)
@@ -59,8 +59,10 @@ func (r *FailoverReconciler) persist(ctx context.Context, rha *v1alpha1.RedisHA,
 
 // writeConditions applies the failover controller's conditions if they changed, and leaves those
 // of others alone. They inform people; nothing is decided on them.
-func (r *FailoverReconciler) writeConditions(ctx context.Context, rha *v1alpha1.RedisHA, d failover.Decision, obs failover.Observation) (*v1alpha1.RedisHA, error) {
-	own, changed := mergeConditions(rha, append(conditionsOf(rha, d, obs), r.compatibleCondition(rha, d)))
+func (r *FailoverReconciler) writeConditions(ctx context.Context, rha *v1alpha1.RedisHA, d failover.Decision, obs sighting) (*v1alpha1.RedisHA, error) {
+	now := r.Clock.Now()
+	possible := r.telling.settled(rha, possibleCondition(rha, d, obs.Observation, now), now)
+	own, changed := mergeConditions(rha, append(conditionsOf(rha, d, obs, possible), r.compatibleCondition(rha, d)))
 	if !changed {
 		return rha, nil
 	}

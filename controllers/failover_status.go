@@ -3,6 +3,7 @@ package controllers
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -28,10 +29,11 @@ func applyDecision(rha *v1alpha1.RedisHA, d failover.Decision) {
 	}
 }
 
-func conditionsOf(rha *v1alpha1.RedisHA, d failover.Decision, obs failover.Observation) []metav1.Condition {
+// conditionsOf are the conditions of this controller; possible is its own word on whether a failover is, which wants the time.
+func conditionsOf(rha *v1alpha1.RedisHA, d failover.Decision, seen sighting, possible metav1.Condition) []metav1.Condition {
 	return []metav1.Condition{
-		availableCondition(rha, d, obs), readyCondition(rha, d, obs), initializedCondition(d),
-		possibleCondition(rha, d), pausedCondition(d), blockedCondition(d),
+		availableCondition(rha, d, seen.Observation), readyCondition(rha, d, seen), initializedCondition(d),
+		possible, pausedCondition(d), blockedCondition(d),
 	}
 }
 
@@ -121,21 +123,6 @@ func attachedReplicas(p failover.Progress) int {
 	return count
 }
 
-func readyCondition(rha *v1alpha1.RedisHA, d failover.Decision, obs failover.Observation) metav1.Condition {
-	want := int(resources.Replicas(rha))
-	attached := attachedReplicas(d.Next)
-	available := availableCondition(rha, d, obs)
-	switch {
-	case available.Status != metav1.ConditionTrue:
-		return condition(v1alpha1.ConditionReady, false, available.Reason, available.Message)
-	case len(obs.Nodes) < want:
-		return condition(v1alpha1.ConditionReady, false, v1alpha1.ReasonNodesMissing, fmt.Sprintf("%d of %d Redis pods exist", len(obs.Nodes), want))
-	case attached < want-1:
-		return condition(v1alpha1.ConditionReady, false, v1alpha1.ReasonReplicasSyncing, fmt.Sprintf("%d of %d replicas follow the master", attached, want-1))
-	}
-	return condition(v1alpha1.ConditionReady, true, v1alpha1.ReasonAllNodesReady, fmt.Sprintf("the master serves and %d replicas follow it", want-1))
-}
-
 func initializedCondition(d failover.Decision) metav1.Condition {
 	switch {
 	case d.Next.Initialized:
@@ -147,27 +134,28 @@ func initializedCondition(d failover.Decision) metav1.Condition {
 	return condition(v1alpha1.ConditionInitialized, false, v1alpha1.ReasonWaitingForPods, "no Redis has become master yet: "+d.Verdict)
 }
 
-// possibleCondition answers the question before it is asked: would we survive the master's loss now?
-func possibleCondition(rha *v1alpha1.RedisHA, d failover.Decision) metav1.Condition {
+// possibleCondition answers the question before it is asked: would we survive the loss of the master's process now? It asks the core.
+func possibleCondition(rha *v1alpha1.RedisHA, d failover.Decision, obs failover.Observation, now time.Time) metav1.Condition {
 	kind := v1alpha1.ConditionFailoverPossible
-	if resources.Replicas(rha) == 1 {
+	switch {
+	case resources.Replicas(rha) == 1:
 		return condition(kind, false, v1alpha1.ReasonSingleNode, "spec.replicas is 1; there is nothing to fail over to")
-	}
-	if rha.Spec.Failover.Mode == v1alpha1.ModeManual {
+	case rha.Spec.Failover.Mode == v1alpha1.ModeManual:
 		return condition(kind, false, v1alpha1.ReasonManualMode, "spec.failover.mode is Manual; annotate "+v1alpha1.AnnotationRequest+"="+requestHandover)
+	case rha.Spec.Failover.Mode == v1alpha1.ModePaused:
+		return condition(kind, false, v1alpha1.ReasonPausedBySpec, "spec.failover.mode is Paused; a lost master is not replaced")
 	}
 	if d.Next.State == failover.StateBlocked { // what was attached is from before
 		return condition(kind, false, v1alpha1.ReasonNoCandidate, d.Verdict)
 	}
-	if d.Next.Master == nil || attachedReplicas(d.Next) == 0 {
-		return condition(kind, false, v1alpha1.ReasonNoReplica, "no replica follows the master")
+	foreseen := failover.Foresee(now, policyOf(rha), obs, d.Next)
+	switch {
+	case foreseen.Candidate != "":
+		return condition(kind, true, v1alpha1.ReasonCandidateAvailable, "a replica may take over")
+	case d.Next.Master == nil || attachedReplicas(d.Next) == 0:
+		return condition(kind, false, v1alpha1.ReasonNoReplica, "no replica follows the master: "+foreseen.Why)
 	}
-	for _, k := range d.Next.Known {
-		if k.Role == failover.RoleReplica && k.LinkUp && k.Limitation == failover.LimitNone {
-			return condition(kind, true, v1alpha1.ReasonCandidateAvailable, "a replica may take over")
-		}
-	}
-	return condition(kind, false, v1alpha1.ReasonNoCandidate, "every replica has a limitation; see status.nodes")
+	return condition(kind, false, v1alpha1.ReasonNoCandidate, fmt.Sprintf("a failover would be refused (%s): %s", foreseen.Reason, foreseen.Why))
 }
 
 func pausedCondition(d failover.Decision) metav1.Condition {

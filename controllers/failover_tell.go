@@ -34,6 +34,52 @@ type told struct {
 	delayed  bool      // an Event has told that it lasts
 	measured bool      // reason is what the gauge shows
 	reason   failover.Reason
+	possible metav1.Condition // what FailoverPossible is about to become
+	since    time.Time        // since when; zero when it is what it should be
+	refused  bool             // it is False for what the replicas are
+}
+
+// possibleAfter is how long another answer about FailoverPossible must stand before it is told: a replica that misses one probe, or lags
+// for an instant, is not worth two writes.
+const possibleAfter = time.Second
+
+// possibleAgain is how often it is looked whether a failover has become possible: that a replica has caught up wakes nothing.
+const possibleAgain = 5 * time.Second
+
+// settled is what is told of FailoverPossible: what is so by now, once it has been so for possibleAfter.
+func (t *telling) settled(rha *v1alpha1.RedisHA, is metav1.Condition, now time.Time) metav1.Condition {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	key := client.ObjectKeyFromObject(rha).String()
+	memory := t.of[key]
+	memory.refused = is.Reason == v1alpha1.ReasonNoCandidate
+	defer func() { t.set(key, memory) }()
+	told := meta.FindStatusCondition(rha.Status.Conditions, is.Type)
+	if told == nil || told.Status == is.Status && told.Reason == is.Reason && told.Message == is.Message {
+		memory.since = time.Time{}
+		return is
+	}
+	if memory.since.IsZero() || memory.possible != is {
+		memory.possible, memory.since = is, now
+	}
+	if now.Sub(memory.since) < possibleAfter {
+		return *told
+	}
+	memory.since = time.Time{}
+	return is
+}
+
+// pending is after how long to look again for the sake of FailoverPossible; zero for not at all.
+func (t *telling) pending(key string) time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch is := t.of[key]; {
+	case !is.since.IsZero():
+		return possibleAfter
+	case is.refused:
+		return possibleAgain
+	}
+	return 0
 }
 
 // due says whether the conditions are to be written now, and whether it is to be told for the first time that a failover lasts.

@@ -27,7 +27,7 @@ func TestAFailoverThatLastsTellsWithinTwoSecondsThatThereIsNoMaster(t *testing.T
 	told := time.Duration(-1)
 	for since := time.Duration(0); since < 10*time.Second; since += 50 * time.Millisecond {
 		d := failover.Decision{Next: next, Verdict: "r-1 is not detached yet: " + strings.Repeat("x", int(since/(50*time.Millisecond)))}
-		stored, _, err := reconciler.persist(t.Context(), rha, d, failover.Observation{})
+		stored, _, err := reconciler.persist(t.Context(), rha, d, sighting{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -124,7 +124,7 @@ func TestRefusedWritesAreToldWhenTheyBeginAndWhenTheyAreOver(t *testing.T) {
 	full.Replication.OutOfMemory = true
 	busy.Contact = failover.ContactBusy
 	for _, n := range []failover.Node{node, full, full, busy, node, node} {
-		stored, err := reconciler.writeConditions(t.Context(), rha, failover.Decision{Next: next, Verdict: "r-0 is master"}, failover.Observation{Nodes: []failover.Node{n}})
+		stored, err := reconciler.writeConditions(t.Context(), rha, failover.Decision{Next: next, Verdict: "r-0 is master"}, sighting{Observation: failover.Observation{Nodes: []failover.Node{n}}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -256,7 +256,7 @@ func TestConditionsSayWhatIsRefusedAndWhatIsOnlyWaitedFor(t *testing.T) {
 			v1alpha1.ConditionAvailable, metav1.ConditionUnknown, v1alpha1.ReasonMasterUnreachable, "r-1 still replicates"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := meta.FindStatusCondition(conditionsOf(rha, tc.decision, tc.obs), tc.kind)
+			c := meta.FindStatusCondition(conditionsOf(rha, tc.decision, sighting{Observation: tc.obs}, metav1.Condition{Type: v1alpha1.ConditionFailoverPossible}), tc.kind)
 			if c.Status != tc.status || c.Reason != tc.reason || !strings.Contains(c.Message, tc.mentioned) {
 				t.Errorf("%s is %s because of %s: %s", c.Type, c.Status, c.Reason, c.Message)
 			}
@@ -270,7 +270,7 @@ func TestAFailoverThatMayBeAboutToBeginDoesNotPayForConditions(t *testing.T) {
 	reconciler := &FailoverReconciler{Client: w.client, Recorder: w.events, Clock: clocktesting.NewFakeClock(time.Now())}
 	next := failover.Progress{Initialized: true, State: failover.StateStable, Master: &failover.Master{NodeRef: failover.NodeRef{Pod: "r-0", UID: "u"}}}
 	writeProgress(&rha.Status, next)
-	refused := failover.Observation{Nodes: []failover.Node{{Name: "r-0", UID: "u", Contact: failover.ContactRefused}}}
+	refused := sighting{Observation: failover.Observation{Nodes: []failover.Node{{Name: "r-0", UID: "u", Contact: failover.ContactRefused}}}}
 	for _, settling := range []bool{true, false} {
 		before := len(w.writes)
 		stored, moved, err := reconciler.persist(t.Context(), rha, failover.Decision{Next: next, Diagnosis: failover.DiagnosisHealthy, Settling: settling}, refused)

@@ -78,7 +78,7 @@ func adopted(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet) string {
 // specApplied reports that the StatefulSet has been as the spec wants it. A pass that failed may have ended before it.
 func specApplied(rha *v1alpha1.RedisHA) bool {
 	c := meta.FindStatusCondition(rha.Status.Conditions, v1alpha1.ConditionReconciled)
-	if c == nil || c.ObservedGeneration != rha.Generation || rha.Status.ObservedGeneration != rha.Generation {
+	if c == nil || c.ObservedGeneration != rha.Generation {
 		return false
 	}
 	early := []string{v1alpha1.ReasonApplyFailed, v1alpha1.ReasonNotOwned, v1alpha1.ReasonConfigRefused}

@@ -42,7 +42,8 @@ func (w *workloadPass) apply(ctx context.Context, desired client.Object) error {
 			"%s %q exists and does not belong to this RedisHA: rename one of them, or delete the %s", kind, name, kind)
 	}
 	if live.GetDeletionTimestamp() != nil {
-		return nil // it is created anew when it is gone
+		w.later = firstError(w.later, refuse(v1alpha1.ReasonBeingDeleted, "%s %q is being deleted; it is created anew when it is gone", kind, name))
+		return nil
 	}
 	return w.repair(ctx, want, live)
 }
@@ -65,6 +66,7 @@ func (w *workloadPass) repair(ctx context.Context, want, live *unstructured.Unst
 			return applyFailure(want, err)
 		}
 		live = patched
+		w.renewed = w.renewed || want.GetKind() == "StatefulSet"
 	}
 	if !contains(live.Object, want.Object) {
 		_, err = w.send(ctx, want)
@@ -81,6 +83,7 @@ func (w *workloadPass) send(ctx context.Context, want *unstructured.Unstructured
 	sent := want.DeepCopy() // the answer is written into it
 	err := w.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(sent),
 		client.FieldOwner(workloadFieldOwner), client.ForceOwnership)
+	w.renewed = w.renewed || want.GetKind() == "StatefulSet"
 	return sent, applyFailure(want, err)
 }
 

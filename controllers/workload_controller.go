@@ -57,6 +57,7 @@ type WorkloadReconciler struct {
 	differing differenceMemory
 	moves     moveMemory
 	trials    differenceMemory // since when settings could not be tried
+	absences  absenceMemory
 }
 
 // +kubebuilder:rbac:groups=redisha.io,resources=redishas,verbs=get;list;watch
@@ -69,7 +70,7 @@ type WorkloadReconciler struct {
 // +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;delete
 // +kubebuilder:rbac:groups="",resources=nodes,verbs=list;watch
 // +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=list;watch;patch
-// +kubebuilder:rbac:groups="",resources=events,verbs=create;patch
+// +kubebuilder:rbac:groups="",resources=events,verbs=list;create;patch
 
 // SetupWithManager registers the controller under the name "workload" and fills
 // the fields of r that are not set. Secrets, as everything else it owns, are
@@ -115,6 +116,7 @@ func (r *WorkloadReconciler) Reconcile(ctx context.Context, req ctrl.Request) (c
 			r.differing.forget(req.NamespacedName)
 			r.moves.forget(req.NamespacedName)
 			r.trials.forget(req.NamespacedName)
+			r.absences.forget(req.NamespacedName)
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
@@ -134,6 +136,8 @@ type workloadPass struct {
 	wanted bool
 	// sts is the StatefulSet before this pass; nil when there is none.
 	sts *appsv1.StatefulSet
+	// renewed is set when this pass has changed the StatefulSet: what sts says of the pods is out of date.
+	renewed bool
 	// pods are the Redis pods, by ordinal.
 	pods []corev1.Pod
 	// machines are where they run, and where they could.
@@ -144,7 +148,7 @@ type workloadPass struct {
 	refused bool
 	// later is a failure that did not stop the pass.
 	later error
-	// again is after how long there may be a pod to move; zero when that is not known.
+	// again is after how long there may be a pod to move, or a cause to be told; zero when that is not known.
 	again time.Duration
 	// proven is after how long a rollout may go on though nothing happens; zero when that is not known.
 	proven time.Duration
@@ -187,7 +191,7 @@ func soonest(a, b time.Duration) time.Duration {
 // need not stop the others (w.later).
 func (w *workloadPass) phases(ctx context.Context) error {
 	for _, phase := range []func(context.Context) error{
-		w.applyNetwork, w.applyAuth, w.tryConfig, w.applyConfig, w.applyStatefulSet, w.removeUnwanted, w.keepClaims, w.replacePods, w.spreadPods,
+		w.applyNetwork, w.applyAuth, w.tryConfig, w.applyConfig, w.applyStatefulSet, w.removeUnwanted, w.keepClaims, w.replacePods, w.tellTrouble, w.spreadPods,
 	} {
 		if err := phase(ctx); err != nil {
 			return err

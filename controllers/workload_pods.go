@@ -51,6 +51,10 @@ func (w *workloadPass) replacePods(ctx context.Context) error {
 		w.progress = podProgress{v1alpha1.ReasonCreating, "waiting for the StatefulSet"}
 		return nil
 	}
+	if w.renewed {
+		w.progress = podProgress{v1alpha1.ReasonRollingOut, "waiting for the StatefulSet controller"}
+		return nil
+	}
 	r := w.rollout()
 	pods, progress := r.replaceable()
 	w.progress, w.proven = progress, r.provenIn()

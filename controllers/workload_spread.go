@@ -162,11 +162,14 @@ func (w *workloadPass) spreadPods(ctx context.Context) error {
 	}
 	key, now := client.ObjectKeyFromObject(w.rha), w.now()
 	pod, again := spread{placement: w.placement(), moves: w.moves.of(key), now: now}.movable()
-	if w.again = again; pod == nil {
+	if again > 0 {
+		w.lookAgain(again)
+	}
+	if pod == nil {
 		return nil
 	}
 	if !w.hasRoom(ctx, pod) {
-		w.again = roomAgain
+		w.lookAgain(roomAgain)
 		return nil
 	}
 	err := w.Client.Delete(ctx, pod, client.Preconditions{UID: ptr.To(pod.UID)})

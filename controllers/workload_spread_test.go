@@ -222,6 +222,9 @@ func stackedWorld(t *testing.T, nodes []client.Object, on ...string) (*world, *c
 	}
 	w.get("shop", rha)
 	rha.Status.Master, rha.Status.Failover, rha.Status.Nodes = s.rha.Status.Master, s.rha.Status.Failover, s.rha.Status.Nodes
+	ready := condition(v1alpha1.ConditionReady, true, v1alpha1.ReasonAllNodesReady, "")
+	ready.ObservedGeneration, rha.Status.ObservedGeneration = rha.Generation, rha.Generation
+	rha.Status.Conditions = append(rha.Status.Conditions, ready)
 	if err := w.client.Status().Update(t.Context(), rha); err != nil {
 		t.Fatal(err)
 	}

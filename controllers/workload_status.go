@@ -32,12 +32,12 @@ func (w *workloadPass) writeStatus(ctx context.Context, failure error) (later ti
 		w.differing.forget(key)
 		return 0, nil
 	}
-	if w.StatusDelay > 0 && failure == nil && w.rha.Status.ObservedGeneration == w.rha.Generation {
+	if w.StatusDelay > 0 && failure == nil && w.told(status) {
 		if left := w.StatusDelay - w.differing.lasted(key, w.Clock.Now()); left > 0 {
 			return left, nil
 		}
 	}
-	w.reportRefusal(status)
+	w.report(status)
 	w.reportStop(status)
 	patch, err := statusConfiguration(w.rha, status)
 	if err != nil {
@@ -49,6 +49,12 @@ func (w *workloadPass) writeStatus(ctx context.Context, failure error) (later ti
 	}
 	w.differing.forget(key)
 	return 0, nil
+}
+
+// told says that the status is of the present spec, so that what differs is what the pods have come to.
+func (w *workloadPass) told(status *v1alpha1.RedisHAStatus) bool {
+	before := meta.FindStatusCondition(w.rha.Status.Conditions, v1alpha1.ConditionReconciled)
+	return before != nil && before.ObservedGeneration == w.rha.Generation && status.ObservedGeneration == w.rha.Status.ObservedGeneration
 }
 
 // differenceMemory knows since when a status has not been what it should be.
@@ -83,7 +89,9 @@ func (w *workloadPass) fillStatus(status *v1alpha1.RedisHAStatus, failure error)
 			ready++
 		}
 	}
-	status.ObservedGeneration = w.rha.Generation
+	if ready := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady); ready != nil && ready.ObservedGeneration == w.rha.Generation {
+		status.ObservedGeneration = w.rha.Generation // not before: who waits for a change looks at it first, and then at Ready
+	}
 	status.Replicas = int32(len(w.pods)) //nolint:gosec // at most a handful of pods
 	status.ReadyReplicas = ready
 	status.Ready = fmt.Sprintf("%d/%d", ready, resources.Replicas(w.rha))
@@ -133,13 +141,21 @@ func progressing(progress podProgress) metav1.Condition {
 	return condition
 }
 
-// reportRefusal emits an Event when the reason of a refusal is new.
-func (w *workloadPass) reportRefusal(status *v1alpha1.RedisHAStatus) {
-	now := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReconciled)
-	before := meta.FindStatusCondition(w.rha.Status.Conditions, v1alpha1.ConditionReconciled)
-	if now.Status == metav1.ConditionFalse && (before == nil || before.Reason != now.Reason) {
+// report emits an Event when the reason of a refusal is new, or a pod has another trouble than before.
+func (w *workloadPass) report(status *v1alpha1.RedisHAStatus) {
+	before, now := w.both(status, v1alpha1.ConditionReconciled)
+	if now != nil && now.Status == metav1.ConditionFalse && (before == nil || before.Reason != now.Reason) {
 		w.Recorder.Event(w.rha, corev1.EventTypeWarning, now.Reason, now.Message)
 	}
+	before, now = w.both(status, v1alpha1.ConditionProgressing)
+	if now != nil && isTrouble(now.Reason) && (before == nil || before.Reason != now.Reason || before.Message != now.Message) {
+		w.Recorder.Event(w.rha, corev1.EventTypeWarning, now.Reason, now.Message)
+	}
+}
+
+// both are a condition as it was and as it is to be.
+func (w *workloadPass) both(status *v1alpha1.RedisHAStatus, kind string) (before, now *metav1.Condition) {
+	return meta.FindStatusCondition(w.rha.Status.Conditions, kind), meta.FindStatusCondition(status.Conditions, kind)
 }
 
 // statusConfiguration is the part of the status this controller owns.

@@ -4,11 +4,11 @@ package v1alpha1
 const (
 	// ConditionAvailable: a published master accepts writes.
 	ConditionAvailable = "Available"
-	// ConditionReady: a master serves and every wanted replica follows it.
+	// ConditionReady: the spec of this generation is applied, a master serves, and every wanted pod runs, stays, and follows it.
 	ConditionReady = "Ready"
 	// ConditionInitialized: a first master has been promoted; never unset.
 	ConditionInitialized = "Initialized"
-	// ConditionFailoverPossible: were the master lost now, a replica could be promoted.
+	// ConditionFailoverPossible: were the master's process to end now, a replica would be promoted.
 	ConditionFailoverPossible = "FailoverPossible"
 	// ConditionSurvivesMachineLoss: were the machine under the master lost now, or its zone, a replica in sync would run elsewhere.
 	ConditionSurvivesMachineLoss = "SurvivesMachineLoss"
@@ -47,7 +47,7 @@ const (
 	ReasonFailoverInProgress = "FailoverInProgress"
 )
 
-// Reasons of Ready.
+// Reasons of Ready, besides those of Available, those of Reconciled, Scaling, and the causes among the reasons of Progressing.
 const (
 	// ReasonAllNodesReady: the master serves and every wanted replica follows it.
 	ReasonAllNodesReady = "AllNodesReady"
@@ -55,6 +55,14 @@ const (
 	ReasonNodesMissing = "NodesMissing"
 	// ReasonReplicasSyncing: a replica has not caught up with the master yet.
 	ReasonReplicasSyncing = "ReplicasSyncing"
+	// ReasonSpecNotApplied: the objects are not known to be as the spec of this generation wants them.
+	ReasonSpecNotApplied = "SpecNotApplied"
+	// ReasonNodesNotReady: a pod is not ready.
+	ReasonNodesNotReady = "NodesNotReady"
+	// ReasonNodesOutdated: a pod was made from an earlier spec, and is to be replaced.
+	ReasonNodesOutdated = "NodesOutdated"
+	// ReasonNodesLeaving: a pod is being deleted, or is another StatefulSet's.
+	ReasonNodesLeaving = "NodesLeaving"
 )
 
 // Reasons of Compatible, besides UnknownState: status.failover.state is one that this version of the operator does not know.
@@ -77,13 +85,13 @@ const (
 	ReasonWaitingForData = "WaitingForData"
 )
 
-// Reasons of FailoverPossible.
+// Reasons of FailoverPossible, besides PausedBySpec.
 const (
 	// ReasonCandidateAvailable: at least one replica may be promoted.
 	ReasonCandidateAvailable = "CandidateAvailable"
 	// ReasonNoReplica: no replica is reachable and attached.
 	ReasonNoReplica = "NoReplica"
-	// ReasonNoCandidate: every replica has a limitation; see status.nodes.
+	// ReasonNoCandidate: none of the replicas would be chosen; the message says why.
 	ReasonNoCandidate = "NoCandidate"
 	// ReasonSingleNode: spec.replicas is 1, so there is nothing to fail over to.
 	ReasonSingleNode = "SingleNode"
@@ -126,6 +134,22 @@ const (
 	ReasonRolloutPaused = "RolloutPaused"
 )
 
+// Reasons of Progressing that are causes: the message says in words why a pod does not come up or stay up. Each is an Event as well.
+const (
+	// ReasonFailedCreate: a pod cannot be created (a quota, an admission, a PriorityClass or ServiceAccount that does not exist).
+	ReasonFailedCreate = "FailedCreate"
+	// ReasonUnschedulable: no machine can take a pod.
+	ReasonUnschedulable = "Unschedulable"
+	// ReasonImageNotPulled: the image of a container cannot be pulled.
+	ReasonImageNotPulled = "ImageNotPulled"
+	// ReasonContainerNotStarted: a container cannot be started (a Secret or volume that is missing, a program that its image lacks).
+	ReasonContainerNotStarted = "ContainerNotStarted"
+	// ReasonContainerFailing: a container ends; the message has the last words of what ran in it.
+	ReasonContainerFailing = "ContainerFailing"
+	// ReasonOOMKilled: a container needed more memory than its limit, and the kernel ended it.
+	ReasonOOMKilled = "OOMKilled"
+)
+
 // Reasons of Reconciled.
 const (
 	// ReasonApplied: every owned object is as the spec wants it.
@@ -141,6 +165,8 @@ const (
 	ReasonPasswordChangeRefused = "PasswordChangeRefused"
 	// ReasonNotOwned: an object of the needed name exists and belongs to somebody else.
 	ReasonNotOwned = "NotOwned"
+	// ReasonBeingDeleted: an owned object is being deleted; it is created anew when it is gone.
+	ReasonBeingDeleted = "BeingDeleted"
 	// ReasonExpansionRefused: a claim could not be enlarged; the message says why.
 	ReasonExpansionRefused = "ExpansionRefused"
 	// ReasonConfigRefused: a Redis that runs refuses a setting of spec.config; the message has its words. No pod is changed until the spec is mended.

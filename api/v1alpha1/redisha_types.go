@@ -32,6 +32,7 @@ type RedisHA struct {
 	// +optional
 	Spec RedisHASpec `json:"spec,omitempty"`
 	// status is what the operator observed and did.
+	// +kubebuilder:default={}
 	// +optional
 	Status RedisHAStatus `json:"status,omitempty"`
 }
@@ -56,7 +57,8 @@ type RedisHAStatus struct {
 	// +listMapKey=type
 	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
-	// observedGeneration is the metadata.generation the workload controller last acted on.
+	// observedGeneration is the metadata.generation that the condition Ready tells of; -1 before the first.
+	// +kubebuilder:default=-1
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 	// replicas is the number of Redis pods that exist.

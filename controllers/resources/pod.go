@@ -91,8 +91,10 @@ func redisContainer(rha *v1alpha1.RedisHA, extra v1alpha1.PodTemplateSpec) corev
 		Ports: []corev1.ContainerPort{{
 			Name: RedisPortName, ContainerPort: RedisPort, Protocol: corev1.ProtocolTCP,
 		}},
-		Resources:       rha.Spec.Resources,
-		SecurityContext: orDefault(extra.ContainerSecurityContext, defaultContainerSecurity()),
+		Resources: rha.Spec.Resources,
+		// What Redis prints when it ends is in the pod's status then, and from there in the condition Progressing.
+		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
+		SecurityContext:          orDefault(extra.ContainerSecurityContext, defaultContainerSecurity()),
 		VolumeMounts: append([]corev1.VolumeMount{
 			{Name: dataVolume, MountPath: dataDir},
 			{Name: configVolume, MountPath: configDir, ReadOnly: true},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -177,10 +178,39 @@ func (c *container) supervise(ctx context.Context, p *process) {
 	}
 	stopProbes()
 	probes.Wait()
+	message := c.terminationMessage(p)
 	c.update(func() {
 		c.process, c.started, c.ready = nil, false, false
 		c.ended = terminated(p)
+		c.ended.Message = message
 	})
+}
+
+// A kubelet shows no more of a log than this in a pod's status.
+const (
+	maxMessage      = 2048
+	maxMessageLines = 80
+)
+
+// terminationMessage is the end of the log of a process that failed, where the container asks for that.
+func (c *container) terminationMessage(p *process) string {
+	if p.exitCode == 0 || c.spec().TerminationMessagePolicy != corev1.TerminationMessageFallbackToLogsOnError {
+		return ""
+	}
+	c.w.mu.Lock()
+	path := c.logPath(max(c.begun-1, 0))
+	c.w.mu.Unlock()
+	f, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	skipToTail(f, maxMessageLines)
+	tail, err := io.ReadAll(f)
+	if err != nil {
+		return ""
+	}
+	return string(tail[max(0, len(tail)-maxMessage):])
 }
 
 func terminated(p *process) *corev1.ContainerStateTerminated {

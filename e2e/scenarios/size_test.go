@@ -108,7 +108,8 @@ func TestAPendingReplicaDoesNotHoldAFailoverUp(t *testing.T) {
 		}
 		return rha.Status.Failover != nil && rha.Status.Failover.State == v1alpha1.StateStable && attached == 2
 	})
-	s.condition(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonReplicasSyncing)
+	s.condition(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonUnschedulable)
+	s.condition(v1alpha1.ConditionProgressing, metav1.ConditionTrue, v1alpha1.ReasonUnschedulable)
 	s.condition(v1alpha1.ConditionFailoverPossible, metav1.ConditionTrue, v1alpha1.ReasonCandidateAvailable)
 	s.write()
 	s.signal(s.master(), syscall.SIGKILL)

@@ -44,6 +44,7 @@ var rare = map[right]string{
 	{"", "discovery.k8s.io", "endpointslices", "delete"}:          "the pods' addresses are of the other family than before, which cannot be changed",
 	{"", "", "pods", "get"}:                                       "the cache was behind when a pod was to be labelled",
 	{"", "", "events", "patch"}:                                   "an Event repeats itself",
+	{"", "", "events", "list"}:                                    "a pod has been missing for seconds: the StatefulSet's Events say why",
 	{"redisha-system", "coordination.k8s.io", "leases", "create"}: "the operator is installed for the first time",
 }
 

@@ -1,0 +1,68 @@
+package failover
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// Foresight is what would come of the loss of the master.
+type Foresight struct {
+	// Candidate is the pod that would be promoted; empty when none would be.
+	Candidate string
+	// Reason is why none would be.
+	Reason Reason
+	// Why is the same in words. It holds no number: a condition that shows it changes only with what is wrong.
+	Why string
+}
+
+// Foresee asks the election what would come of it if the process of the master ended now. It is the election that a failover makes, on
+// the observation as it would be then: every other node that can be reached is fenced where it stands. Where a failover runs already it
+// is the one that is under way. It decides nothing and changes nothing.
+func Foresee(now time.Time, policy Policy, obs Observation, progress Progress) Foresight {
+	d := decider{now: now, policy: policy, obs: obs, prev: progress, next: progress.Clone()}
+	if d.next.Master == nil {
+		return Foresight{Reason: ReasonNoCandidate, Why: "there is no master yet"}
+	}
+	switch d.next.State {
+	case StateStable, StateSuspected, StateReattaching, StateHandingOver:
+		d.begin(Cause(DiagnosisExited), d.view())
+		d.loseMaster()
+	case StateBootstrapping, StateFencing, StatePromoting, StateBlocked:
+	}
+	chosen := elect(d.next, policy, d.obs, d.givenUp())
+	if chosen.candidate != nil {
+		return Foresight{Candidate: chosen.candidate.Name}
+	}
+	return Foresight{Reason: chosen.reason, Why: d.unelected(chosen)}
+}
+
+// loseMaster makes the observation that of a set whose master has ended, and whose other nodes are fenced.
+func (d *decider) loseMaster() {
+	d.obs.Nodes = slices.Clone(d.obs.Nodes)
+	for i := range d.obs.Nodes {
+		n := &d.obs.Nodes[i]
+		r := &n.Replication
+		switch {
+		case n.UID == d.next.Old.UID:
+			n.Exited, n.Contact, n.ContactSince = true, ContactRefused, d.now
+		case n.Answers() && !d.next.isStray(*n):
+			r.Role, r.MasterHost, r.MasterPort, r.LinkUp, r.LastIO = RoleReplica, FenceHost, FencePort, false, -1
+		}
+	}
+}
+
+// unelected says without a number why an election has chosen none.
+func (d *decider) unelected(chosen election) string {
+	if chosen.reason == ReasonWaitingForData {
+		return chosen.sentence
+	}
+	_, limits := candidates(d.next, d.policy, d.obs)
+	if old := d.next.Old; old != nil {
+		limits = slices.DeleteFunc(limits, func(limit string) bool { return strings.HasPrefix(limit, old.Pod+" is ") })
+	}
+	if len(limits) == 0 {
+		return "no replica would be chosen"
+	}
+	return strings.Join(limits, ", ")
+}
