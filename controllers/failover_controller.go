@@ -199,20 +199,25 @@ func (r *FailoverReconciler) step(ctx context.Context, rha *v1alpha1.RedisHA) (*
 	return next, decision.RequeueAfter, nil
 }
 
-// request reads the request annotation. One that cannot be read is answered by an Event, once, and
-// stays where it is, for its author to mend.
+// request reads the request annotation. One that cannot be read, or was handled before, is answered by an Event, once, and
+// stays where it is: its author mends it, and a tool that puts back what Git has finds nothing to put back.
 func (r *FailoverReconciler) request(rha *v1alpha1.RedisHA) *failover.Request {
 	request, err := requestOf(rha)
-	key, complaint := client.ObjectKeyFromObject(rha).String(), ""
-	if err != nil {
+	key, reason, complaint := client.ObjectKeyFromObject(rha).String(), eventInvalidRequest, ""
+	switch {
+	case err != nil:
 		complaint = err.Error()
+	case request != nil && wasHandled(rha):
+		reason, complaint = eventRequestRepeated, fmt.Sprintf("%q was handled before, and does not run again; to ask again, put another ID behind it: %s",
+			request.ID, anotherID(request.ID))
+		request = nil
 	}
 	r.mu.Lock()
 	known := r.complaints[key] == complaint
 	r.complaints[key] = complaint
 	r.mu.Unlock()
 	if complaint != "" && !known {
-		r.Recorder.Event(rha, corev1.EventTypeWarning, eventInvalidRequest, complaint)
+		r.Recorder.Event(rha, corev1.EventTypeWarning, reason, complaint)
 	}
 	return request
 }
@@ -340,6 +345,9 @@ func (r *FailoverReconciler) loadPassword(ctx context.Context, key client.Object
 	}
 	if err != nil {
 		return fmt.Errorf("reading the password: %w", err)
+	}
+	if secret.Labels[v1alpha1.LabelName] != key.Name {
+		return nil // it is another's, who gets no connection of ours
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -196,14 +196,14 @@ func (w *workloadPass) run(ctx context.Context) (ctrl.Result, error) {
 	return ctrl.Result{RequeueAfter: w.again}, nil
 }
 
-// phases run in this order; the first failure ends the pass, except those that
+// phases run in this order; the first that fails is the last, but for failures that
 // need not stop the others (w.later).
 func (w *workloadPass) phases(ctx context.Context) error {
 	for _, phase := range []func(context.Context) error{
-		w.applyNetwork, w.applyAuth, w.applyConfig, w.applyStatefulSet, w.removeUnwanted, w.growClaims, w.replacePods, w.spreadPods,
+		w.applyNetwork, w.applyMounted, w.applyStatefulSet, w.removeUnwanted, w.growClaims, w.replacePods, w.spreadPods,
 	} {
 		if err := phase(ctx); err != nil {
-			return err
+			return errors.Join(w.later, err)
 		}
 	}
 	return w.later
