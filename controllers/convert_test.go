@@ -1,8 +1,8 @@
 package controllers
 
 import (
-	"strings"
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 

@@ -125,12 +125,12 @@ func shop(change func(*v1alpha1.RedisHA)) *v1alpha1.RedisHA {
 func owned() map[string]client.Object {
 	return map[string]client.Object{
 		"shop":                &appsv1.StatefulSet{},
-		"shop-headless":  &corev1.Service{},
-		"shop-master":    &corev1.Service{},
-		"shop-replicas":  &corev1.Service{},
-		"shop-config":    &corev1.ConfigMap{},
-		"shop-generated-auth":      &corev1.Secret{},
-		"shop-conf-auth": &corev1.Secret{},
+		"shop-headless":       &corev1.Service{},
+		"shop-master":         &corev1.Service{},
+		"shop-replicas":       &corev1.Service{},
+		"shop-config":         &corev1.ConfigMap{},
+		"shop-generated-auth": &corev1.Secret{},
+		"shop-conf-auth":      &corev1.Secret{},
 	}
 }
 
