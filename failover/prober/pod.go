@@ -17,14 +17,13 @@ type pod struct {
 	target  Target
 	watch   *watch
 	opts    Options
-	connect func() *link.Link
+	link    *link.Link
 	dog     *watchdog
 	ctx     context.Context // ends when the pod is not to be watched any more
 	cancel  context.CancelFunc
 	trigger chan struct{} // holds a token when the next probe is not to wait
 
 	mu      sync.Mutex
-	link    *link.Link
 	state   state
 	due     time.Time       // by when the loop is to be heard of next; zero once its absence was noted
 	waiters []chan struct{} // closed at the end of the next probe that begins
@@ -65,13 +64,8 @@ func (q *pod) turn() (sound bool) {
 	return true
 }
 
-// panicked ends the connection, of which it is not known what of an answer is still to come.
+// panicked makes the pod count as silent.
 func (q *pod) panicked() {
-	q.mu.Lock()
-	old := q.link
-	q.link = q.connect()
-	q.mu.Unlock()
-	old.Close()
 	now := q.opts.Clock.Now()
 	q.take(outcome{began: now, ended: now, class: redisclient.ClassOther})
 }
@@ -97,7 +91,7 @@ func (q *pod) probe() {
 	ctx, cancel := context.WithTimeout(q.ctx, q.opts.ProbeTimeout)
 	defer cancel()
 	began := q.opts.Clock.Now()
-	info, err := q.connection().Info(ctx)
+	info, err := q.link.Info(ctx)
 	out := outcome{began: began, ended: q.opts.Clock.Now(), marks: marks, info: info, class: redisclient.Classify(err)}
 	if q.ctx.Err() != nil || out.class == redisclient.ClassCanceled {
 		return
@@ -219,12 +213,6 @@ func (q *pod) isWanted(uids []string) bool {
 	return q.snapshot().Contact == failover.ContactAnswering
 }
 
-func (q *pod) connection() *link.Link {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.link
-}
-
 // look is snapshot for a decision.
 func (q *pod) look() failover.Node {
 	q.mu.Lock()
@@ -246,7 +234,7 @@ func (q *pod) update(change func(*state)) {
 
 func (q *pod) end() {
 	q.cancel()
-	q.connection().Close()
+	q.link.Close()
 	q.mu.Lock()
 	q.ended = true
 	q.mu.Unlock()

@@ -69,17 +69,14 @@ func (p *Prober) newPod(w *watch, t Target) *pod {
 		ctx: ctx, cancel: cancel, trigger: make(chan struct{}, 1),
 		state: newState(t, p.opts.Clock.Now()),
 	}
-	q.connect = func() *link.Link {
-		return link.New(redisclient.Options{
-			Addr:        net.JoinHostPort(t.IP, strconv.Itoa(t.Port)),
-			Password:    w.currentPassword,
-			DialTimeout: p.opts.ProbeTimeout,
-			Name:        p.opts.Name,
-			OnConnect:   q.onConnect,
-			OnEOF:       q.onEOF,
-		}, p.opts.Dial)
-	}
-	q.link = q.connect()
+	q.link = link.New(redisclient.Options{
+		Addr:        net.JoinHostPort(t.IP, strconv.Itoa(t.Port)),
+		Password:    w.currentPassword,
+		DialTimeout: p.opts.ProbeTimeout,
+		Name:        p.opts.Name,
+		OnConnect:   q.onConnect,
+		OnEOF:       q.onEOF,
+	}, p.opts.Dial)
 	return q
 }
 
@@ -142,7 +139,7 @@ func (p *Prober) MarkClientsCut(key, uid string, writersOnly bool, killed int) {
 // Link returns the connection that a pod is probed over, if the pod is watched and has an address.
 func (p *Prober) Link(key, uid string) (*link.Link, bool) {
 	if q := p.pod(key, uid); q != nil && q.target.IP != "" {
-		return q.connection(), true
+		return q.link, true
 	}
 	return nil, false
 }
