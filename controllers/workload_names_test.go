@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -49,6 +50,11 @@ func TestTwoRedisHAOfWhichOneIsCalledLikeTheOthersObjectBothStart(t *testing.T) 
 		for _, name := range order {
 			w.pass(name)
 			w.get(name, &appsv1.StatefulSet{})
+			rha := &v1alpha1.RedisHA{}
+			w.get(name, rha)
+			if c := meta.FindStatusCondition(rha.Status.Conditions, v1alpha1.ConditionReconciled); c == nil || c.Status != metav1.ConditionTrue {
+				t.Errorf("%v: Reconciled of %s is %+v", order, name, c)
+			}
 		}
 		if w.passwordOf("shop") == w.passwordOf("shop-conf") {
 			t.Errorf("%v: they share a password", order)
