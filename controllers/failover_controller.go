@@ -61,7 +61,8 @@ type FailoverReconciler struct {
 	complaints map[string]string // about requests that cannot be read
 	goneSince  map[string]time.Time
 	claimed    map[string]map[failover.NodeRef]bool
-	confirmed  map[string]bool // whose progress was read past the cache, and is known by our own writes since
+	unclaimed  map[failover.NodeRef]time.Time // processes that could not be claimed, and since when
+	confirmed  map[string]bool                // whose progress was read past the cache, and is known by our own writes since
 }
 
 // OperatorNamePrefix begins the name of every connection of an operator to Redis (CLIENT LIST).
@@ -113,12 +114,13 @@ func (r *FailoverReconciler) carryOn(ctx context.Context, req ctrl.Request) (ctr
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	if rha == nil || rha.DeletionTimestamp != nil {
-		return r.release(ctx, req.NamespacedName)
-	}
 	if err := r.loadPassword(ctx, req.NamespacedName); err != nil {
 		return ctrl.Result{}, err
 	}
+	if rha == nil || rha.DeletionTimestamp != nil {
+		return r.release(ctx, req.NamespacedName)
+	}
+	r.exists(req.NamespacedName)
 	for began := r.Clock.Now(); r.Clock.Since(began) < stepBudget; {
 		next, again, err := r.stepOnLatest(ctx, rha)
 		if err != nil || next == nil {
@@ -177,14 +179,14 @@ func (r *FailoverReconciler) step(ctx context.Context, rha *v1alpha1.RedisHA) (*
 		return rha, 0, err
 	}
 	persisted := r.Clock.Now()
-	r.claim(ctx, key.String(), obs)
-	results := r.executor.Execute(ctx, key.String(), int(resources.RedisPort), decision.ActionsAfter(persisted.Sub(now)))
+	actions, all := r.permitted(decision.ActionsAfter(persisted.Sub(now)), r.claim(ctx, key.String(), obs), persisted)
+	results := r.executor.Execute(ctx, key.String(), int(resources.RedisPort), actions)
 	next = r.statuses.latest(next) // without the request, if that was acknowledged
 	if wrote || len(decision.Actions) > 0 {
 		log.FromContext(ctx).V(1).Info("decided", "state", decision.Next.State, "verdict", decision.Verdict, "actions", describe(results),
 			"persisting", persisted.Sub(now), "acting", r.Clock.Since(persisted))
 	}
-	if r.report(ctx, rha, decision, results) {
+	if r.report(ctx, rha, decision, results) || !all {
 		if decision.Next.Running() {
 			return next, stepPause, nil // one node that does not obey must not hold the others up
 		}
@@ -279,6 +281,13 @@ func (r *FailoverReconciler) release(ctx context.Context, key client.ObjectKey) 
 	return ctrl.Result{RequeueAfter: releaseAgain}, nil
 }
 
+// exists forgets that a RedisHA of that name was deleted once.
+func (r *FailoverReconciler) exists(key client.ObjectKey) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.goneSince, key.String())
+}
+
 // goneFor is for how long the RedisHA has been known to be deleted.
 func (r *FailoverReconciler) goneFor(key client.ObjectKey) time.Duration {
 	now := r.Clock.Now()
@@ -308,32 +317,6 @@ func (r *FailoverReconciler) forget(key client.ObjectKey) {
 	delete(r.confirmed, key.String())
 	delete(r.complaints, key.String())
 	delete(r.goneSince, key.String())
-}
-
-// claim cuts a former leader's connections to each process that we meet for the first time: what
-// it may still have queued there must not be executed after what we decide now.
-func (r *FailoverReconciler) claim(ctx context.Context, key string, obs failover.Observation) {
-	r.mu.Lock()
-	before := r.claimed[key]
-	r.mu.Unlock()
-	now := map[failover.NodeRef]bool{}
-	for _, n := range obs.Nodes {
-		ref := n.Ref()
-		if n.Answers() && (before[ref] || r.executor.Claim(ctx, key, ref, OperatorNamePrefix) == nil) {
-			now[ref] = true
-		}
-	}
-	if len(now) == 0 && before == nil {
-		return
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for ref := range before {
-		if _, still := obs.Node(ref); still {
-			now[ref] = true
-		}
-	}
-	r.claimed[key] = now
 }
 
 // loadPassword keeps the password in force at hand for the next connection.

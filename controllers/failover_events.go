@@ -35,6 +35,8 @@ const (
 	eventProgressRefused  = "ProgressRefused"
 	eventFailoverDelayed  = "FailoverDelayed"
 	eventStatusOverruled  = "StatusOverruled"
+	eventWritesRefused    = "WritesRefused"
+	eventWritesAccepted   = "WritesAccepted"
 )
 
 // eventOf names the Event of a transition into a state; begun tells whether it is the first of a failover.

@@ -9,6 +9,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -24,6 +25,7 @@ type gatherer struct {
 	prober  *prober.Prober
 	cluster *cluster
 	missing missingPods
+	exits   exits
 
 	mu         sync.Mutex
 	publishing map[string]*failover.Publication
@@ -47,6 +49,7 @@ func (g *gatherer) forget(key string) {
 	defer g.mu.Unlock()
 	delete(g.publishing, key)
 	g.missing.forget(key)
+	g.exits.forget(key)
 }
 
 // observe gathers everything one decision is based on.
@@ -62,12 +65,14 @@ func (g *gatherer) observe(ctx context.Context, rha *v1alpha1.RedisHA, pods []co
 	}
 	obs := failover.Observation{}
 	present := map[int]bool{}
+	exits := g.exits.of(key.String(), pods, g.missing.clock.Now())
 	for i := range pods {
 		n := probed[string(pods[i].UID)]
 		n.Name, n.UID, n.IP = pods[i].Name, string(pods[i].UID), pods[i].Status.PodIP
 		n.Ordinal, _ = resources.Ordinal(rha.Name, pods[i].Name)
 		present[n.Ordinal] = true
 		podFacts(&n, &pods[i])
+		n.Exited = n.Exited && (hasEnded(&pods[i]) || !n.SampledAt.After(exits[pods[i].UID].told))
 		n.Outdated = isOutdated(rha, sts, &pods[i])
 		if err := g.nodeFacts(ctx, &n, &pods[i]); err != nil {
 			return obs, err
@@ -129,6 +134,61 @@ func updateRevision(sts *appsv1.StatefulSet) string {
 // hasEnded says whether no container of the pod runs, nor ever will again.
 func hasEnded(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded
+}
+
+// exits remembers when the operator was first told of the end of a container. The kubelet tells of it late, and of its successor later: a
+// process that has answered since is not the one that has ended.
+type exits struct {
+	mu    sync.Mutex
+	known map[string]map[types.UID]exit // by RedisHA and pod
+}
+
+// exit is the end of a container, by its ID.
+type exit struct {
+	container string
+	told      time.Time
+}
+
+// of returns for each pod of a RedisHA when the operator was told of the end of the container that has ended last.
+func (e *exits) of(key string, pods []corev1.Pod, now time.Time) map[types.UID]exit {
+	told := map[types.UID]exit{}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for i := range pods {
+		uid, ended := pods[i].UID, endedContainer(&pods[i])
+		known := e.known[key][uid]
+		if ended != "" && known.container != ended {
+			known = exit{container: ended, told: now}
+		}
+		if known.container != "" {
+			told[uid] = known
+		}
+	}
+	if e.known == nil {
+		e.known = map[string]map[types.UID]exit{}
+	}
+	e.known[key] = told
+	return told
+}
+
+func (e *exits) forget(key string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.known, key)
+}
+
+// endedContainer is the ID of the Redis container that has ended last, by the kubelet's word.
+func endedContainer(pod *corev1.Pod) string {
+	for _, c := range pod.Status.ContainerStatuses {
+		switch {
+		case c.Name != resources.RedisContainer:
+		case c.State.Terminated != nil:
+			return c.State.Terminated.ContainerID
+		case c.LastTerminationState.Terminated != nil:
+			return c.LastTerminationState.Terminated.ContainerID
+		}
+	}
+	return ""
 }
 
 // podFacts fills in what the pod object says.

@@ -76,6 +76,7 @@ func (r *FailoverReconciler) writeConditions(ctx context.Context, rha *v1alpha1.
 	}
 	r.statuses.wrote(next)
 	r.announceRefusal(rha, next, d)
+	r.tellWrites(rha, next)
 	return next, nil
 }
 

@@ -82,9 +82,10 @@ func availableCondition(rha *v1alpha1.RedisHA, d failover.Decision, obs failover
 	case d.Next.State == failover.StateFencing || d.Next.State == failover.StatePromoting:
 		return condition(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonFailoverInProgress, "replacing master "+m.Pod+": "+d.Verdict)
 	}
-	n, ok := obs.Node(m.NodeRef)
-	if ok && (n.Contact == failover.ContactAnswering || n.Contact == failover.ContactNone) {
-		return servingCondition(rha, n)
+	if n, ok := obs.Node(m.NodeRef); ok {
+		if c, heard := heardCondition(rha, n); heard {
+			return c
+		}
 	}
 	lives := []failover.Reason{failover.ReasonVetoed, failover.ReasonDenied, failover.ReasonAccompanied, failover.ReasonUnfenced}
 	if slices.Contains(lives, d.Reason) { // or may live, and others may well reach it
@@ -93,6 +94,27 @@ func availableCondition(rha *v1alpha1.RedisHA, d failover.Decision, obs failover
 		return c
 	}
 	return condition(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonMasterUnreachable, "master "+m.Pod+" does not answer")
+}
+
+// heardCondition is about a master that answers, in whatever way; false about one that does not.
+func heardCondition(rha *v1alpha1.RedisHA, master failover.Node) (metav1.Condition, bool) {
+	switch master.Contact {
+	case failover.ContactAnswering, failover.ContactNone:
+		return servingCondition(rha, master), true
+	case failover.ContactBusy:
+		return condition(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonMasterBusy, fmt.Sprintf(
+			"master %s runs a script and answers BUSY to everything else; SCRIPT KILL (FUNCTION KILL) ends one that has not written; after %s a replica takes over",
+			master.Name, failover.BusyPatience)), true
+	case failover.ContactFull:
+		return turnsAwayCondition(master), true
+	case failover.ContactSilent, failover.ContactRefused, failover.ContactDenied, failover.ContactErring:
+	}
+	return metav1.Condition{}, false
+}
+
+func turnsAwayCondition(master failover.Node) metav1.Condition {
+	return condition(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonMasterTurnsClientsAway, fmt.Sprintf(
+		"master %s turns new connections away (max number of clients reached); clients that are connected go on: close idle connections, or raise maxclients", master.Name))
 }
 
 // servingCondition is about a master that answers. One whose replicas have all gone silent refuses writes, because nobody can tell
@@ -107,6 +129,12 @@ func servingCondition(rha *v1alpha1.RedisHA, master failover.Node) metav1.Condit
 	case r.AOFFailed || r.SaveFailed && resources.RefusesWritesUnsaved(rha):
 		return condition(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonMasterCannotPersist, fmt.Sprintf(
 			"master %s refuses writes because it cannot persist them (MISCONF): is its volume full? Make room, or hand over to a pod that has some", master.Name))
+	case r.OutOfMemory:
+		return condition(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonMasterOutOfMemory, fmt.Sprintf(
+			"master %s refuses commands that need memory (OOM): maxmemory is reached, and maxmemory-policy evicts too little; delete keys, raise maxmemory, or choose "+
+				"a policy that evicts", master.Name))
+	case r.TurnsAway:
+		return turnsAwayCondition(master)
 	}
 	return condition(v1alpha1.ConditionAvailable, true, v1alpha1.ReasonMasterServing, "master "+master.Name+" serves")
 }

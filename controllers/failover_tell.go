@@ -1,10 +1,12 @@
 package controllers
 
 import (
+	"slices"
 	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -98,4 +100,24 @@ func (r *FailoverReconciler) measure(rha *v1alpha1.RedisHA, d failover.Decision,
 // tellDelay records an Event about a failover that lasts.
 func (r *FailoverReconciler) tellDelay(rha *v1alpha1.RedisHA, d failover.Decision) {
 	r.Recorder.Event(rha, corev1.EventTypeWarning, eventFailoverDelayed, "there is no master yet: "+d.Verdict)
+}
+
+// refusals of writes by a master that lives; no failover mends them.
+var writeRefusals = []string{
+	v1alpha1.ReasonTooFewReplicas, v1alpha1.ReasonMasterCannotPersist, v1alpha1.ReasonMasterOutOfMemory, v1alpha1.ReasonMasterBusy,
+	v1alpha1.ReasonMasterTurnsClientsAway,
+}
+
+// tellWrites records an Event when a master that lives begins to refuse what applications want, and when it has ceased to.
+func (r *FailoverReconciler) tellWrites(before, after *v1alpha1.RedisHA) {
+	was := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionAvailable)
+	now := meta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionAvailable)
+	refused := was != nil && slices.Contains(writeRefusals, was.Reason)
+	switch {
+	case now == nil || was != nil && was.Reason == now.Reason:
+	case slices.Contains(writeRefusals, now.Reason):
+		r.Recorder.Event(after, corev1.EventTypeWarning, eventWritesRefused, now.Reason+": "+now.Message)
+	case refused && now.Status == metav1.ConditionTrue:
+		r.Recorder.Event(after, corev1.EventTypeNormal, eventWritesAccepted, now.Message)
+	}
 }

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -108,5 +109,35 @@ func TestGaugesAreRightFromTheFirstLookOfANewLeaderOn(t *testing.T) {
 		if is, _ := gauge(t, "redisha_available", series); is != 1 {
 			t.Errorf("redisha_available is %v of a master that serves", is)
 		}
+	}
+}
+
+// S6, P8: a master that lives and refuses what applications want is told once when that begins, and once when it is over.
+func TestRefusedWritesAreToldWhenTheyBeginAndWhenTheyAreOver(t *testing.T) {
+	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "r"}}
+	w := newWorld(t, rha)
+	reconciler := &FailoverReconciler{Client: w.client, Recorder: w.events, Clock: clocktesting.NewFakeClock(time.Now())}
+	next := failover.Progress{Initialized: true, State: failover.StateStable, Master: &failover.Master{NodeRef: failover.NodeRef{Pod: "r-0", UID: "u"}}}
+	writeProgress(&rha.Status, next)
+	node := failover.Node{Name: "r-0", UID: "u", Contact: failover.ContactAnswering, Sampled: true, Replication: failover.Replication{Role: failover.RoleMaster}}
+	full, busy := node, node
+	full.Replication.OutOfMemory = true
+	busy.Contact = failover.ContactBusy
+	for _, n := range []failover.Node{node, full, full, busy, node, node} {
+		stored, err := reconciler.writeConditions(t.Context(), rha, failover.Decision{Next: next, Verdict: "r-0 is master"}, failover.Observation{Nodes: []failover.Node{n}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rha = stored
+	}
+	var told []string
+	for range len(w.events.Events) {
+		if e := <-w.events.Events; strings.Contains(e, "Writes") {
+			told = append(told, strings.Join(strings.Fields(e)[:3], " "))
+		}
+	}
+	want := []string{"Warning WritesRefused MasterOutOfMemory:", "Warning WritesRefused MasterBusy:", "Normal WritesAccepted master"}
+	if !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
 	}
 }

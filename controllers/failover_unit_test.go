@@ -206,7 +206,10 @@ func TestConditionsSayWhatIsRefusedAndWhatIsOnlyWaitedFor(t *testing.T) {
 	served := failover.Progress{Initialized: true, State: failover.StateStable, Master: &failover.Master{NodeRef: failover.NodeRef{Pod: "r-0", UID: "u"}}}
 	blocked := served
 	blocked.State = failover.StateBlocked
-	silent := failover.Observation{Nodes: []failover.Node{{Name: "r-0", UID: "u", Contact: failover.ContactSilent}}}
+	contact := func(c failover.Contact) failover.Observation {
+		return failover.Observation{Nodes: []failover.Node{{Name: "r-0", UID: "u", Contact: c}}}
+	}
+	silent := contact(failover.ContactSilent)
 	answering := func(r failover.Replication) failover.Observation {
 		return failover.Observation{Nodes: []failover.Node{{Name: "r-0", UID: "u", Contact: failover.ContactAnswering, Sampled: true, Replication: r}}}
 	}
@@ -232,6 +235,16 @@ func TestConditionsSayWhatIsRefusedAndWhatIsOnlyWaitedFor(t *testing.T) {
 			v1alpha1.ConditionAvailable, metav1.ConditionFalse, v1alpha1.ReasonMasterCannotPersist, "MISCONF"},
 		"a snapshot failed that nobody asked for": {failover.Decision{Next: served}, answering(failover.Replication{Role: failover.RoleMaster, SaveFailed: true}),
 			v1alpha1.ConditionAvailable, metav1.ConditionTrue, v1alpha1.ReasonMasterServing, ""},
+		"its memory is full": {failover.Decision{Next: served}, answering(failover.Replication{Role: failover.RoleMaster, OutOfMemory: true}),
+			v1alpha1.ConditionAvailable, metav1.ConditionFalse, v1alpha1.ReasonMasterOutOfMemory, "maxmemory"},
+		"it turns clients away": {failover.Decision{Next: served}, answering(failover.Replication{Role: failover.RoleMaster, TurnsAway: true}),
+			v1alpha1.ConditionAvailable, metav1.ConditionFalse, v1alpha1.ReasonMasterTurnsClientsAway, "maxclients"},
+		"it turns us away": {failover.Decision{Next: served, Reason: failover.ReasonVetoed}, contact(failover.ContactFull),
+			v1alpha1.ConditionAvailable, metav1.ConditionFalse, v1alpha1.ReasonMasterTurnsClientsAway, "maxclients"},
+		"it runs a script": {failover.Decision{Next: served}, contact(failover.ContactBusy),
+			v1alpha1.ConditionAvailable, metav1.ConditionFalse, v1alpha1.ReasonMasterBusy, "SCRIPT KILL"},
+		"it answers with another error": {failover.Decision{Next: served}, contact(failover.ContactErring),
+			v1alpha1.ConditionAvailable, metav1.ConditionFalse, v1alpha1.ReasonMasterUnreachable, "r-0"},
 		"a replica may be with it": {failover.Decision{Next: served, Reason: failover.ReasonAccompanied, Verdict: "so is r-1"}, silent,
 			v1alpha1.ConditionAvailable, metav1.ConditionUnknown, v1alpha1.ReasonMasterUnreachable, "so is r-1"},
 		"a replica may be with it again": {failover.Decision{Next: blocked, Reason: failover.ReasonAccompanied, Verdict: "r-1 is out of our reach again"}, silent,

@@ -16,6 +16,9 @@ func Decide(now time.Time, policy Policy, obs Observation, progress Progress, re
 	if d.next.State == "" {
 		d.next.State = StateBootstrapping
 	}
+	if !slices.Contains(States(), d.next.State) {
+		return d.unknownState() // not even what is seen is written down: another version may have another use for that
+	}
 	if d.outdated() {
 		return d.overrule()
 	}
@@ -31,7 +34,7 @@ const clockSkew = time.Second
 // settleClock dates what lies in the future from now: an operator with another clock wrote it, and what is counted from it would be waited for
 // until this clock gets there.
 func (d *decider) settleClock() {
-	if limit := d.now.Add(clockSkew); d.next.Since.After(limit) && slices.Contains(States(), d.next.State) {
+	if limit := d.now.Add(clockSkew); d.next.Since.After(limit) {
 		d.next.Since = stamp(d.now)
 	}
 }
@@ -79,8 +82,11 @@ func (d *decider) decide() Decision {
 	case StateBlocked:
 		return d.blocked()
 	}
-	return d.hold(ReasonUnknownState, fmt.Sprintf(
-		"state %q is unknown to this version of the operator; nothing is done", d.next.State), 0)
+	return d.unknownState()
+}
+
+func (d *decider) unknownState() Decision {
+	return d.hold(ReasonUnknownState, fmt.Sprintf("state %q is unknown to this version of the operator; nothing is done", d.next.State), 0)
 }
 
 // paused changes nothing, but that the clients which the last failover has left elsewhere are cut over: that was begun before.

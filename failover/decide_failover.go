@@ -57,7 +57,7 @@ func (d *decider) seed() election {
 
 // mayHoldTheFirstData reports a node that may be preferred when it is heard.
 func mayHoldTheFirstData(n Node) bool {
-	return n.Ordinal == 0 && !n.Answers() || unheard(n) || n.IP != "" && n.Contact == ContactSilent
+	return n.Ordinal == 0 && !n.Answers() || unheard(n) || n.IP != "" && (n.Contact == ContactSilent || n.Contact.errorsOnly())
 }
 
 // bootstrapPatience is how long the first master is kept for ordinal 0 when others are there already, and how long one that may be there with

@@ -12,7 +12,7 @@ func (d *decider) watching() Decision {
 	}
 	v := d.view()
 	f := diagnose(v)
-	if d.next.State == StateSuspected && v.master.Contact == ContactAnswering && f.class != classHard {
+	if d.next.State == StateSuspected && v.answersAgain() && f.class != classHard {
 		d.move(EventAnswer, f.sentence)
 		return Decision{Next: d.next, Diagnosis: f.diagnosis, Verdict: "master " + v.ref.Pod + " answers again", RequeueAfter: time.Nanosecond}
 	}
@@ -35,6 +35,11 @@ func (d *decider) watching() Decision {
 	}
 	decision.Diagnosis, decision.Settling = f.diagnosis, d.settling(v, f)
 	return decision
+}
+
+// answersAgain reports a master that was suspected and shows that it lives.
+func (v view) answersAgain() bool {
+	return v.master.Contact == ContactAnswering || v.master.Contact == ContactBusy && !v.outOfReach()
 }
 
 // settling reports a master that fell out of contact a moment ago, while those who could testify have not been heard since.

@@ -13,8 +13,6 @@ import (
 func (d *decider) outdated() bool {
 	p, published := d.next, d.obs.Published
 	switch {
-	case !slices.Contains(States(), p.State):
-		return false // a newer version's; it knows what it means
 	case published.Epoch > p.Epoch:
 		return true
 	case published.Pod == "":

@@ -114,7 +114,7 @@ func matchPodGone(v view) (string, bool) {
 func matchNodeGone(v view) (string, bool) {
 	// The machine may run on for a while without its Node object; a master that answers can hand over what it has.
 	return fmt.Sprintf("the Kubernetes node of master %s was deleted", v.ref.Pod),
-		v.master.NodeGone && v.master.Contact != ContactAnswering
+		v.master.NodeGone && !v.master.Contact.lives()
 }
 
 func matchRestarted(v view) (string, bool) {
@@ -127,7 +127,7 @@ func matchRestarted(v view) (string, bool) {
 func matchExited(v view) (string, bool) {
 	// The kubelet's word may be older than an answer of the process that it restarted.
 	return fmt.Sprintf("the Redis container of master %s has ended", v.ref.Pod),
-		v.master.Exited && v.master.Contact != ContactAnswering
+		v.master.Exited && !v.master.Contact.lives()
 }
 
 func matchDemoted(v view) (string, bool) {

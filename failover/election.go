@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 )
 
 // Limitation says why a node may not be promoted.
@@ -328,11 +329,11 @@ func reseed(p Progress, policy Policy, obs Observation, limits []string) electio
 	fit, unfit, lived := seeds(p, obs)
 	slices.SortFunc(fit, func(a, b Node) int { return bySeed(a, b, p, policy) })
 	if i := slices.IndexFunc(obs.Nodes, p.isStray); i >= 0 && !lived {
-		return election{reason: ReasonSplitBrain, sentence: fmt.Sprintf("%s is a master with data of its own (%d keys), and nobody holds the "+
-			"history that was lost; a person has to choose", obs.Nodes[i].Name, obs.Nodes[i].Replication.Keys)}
+		return election{reason: ReasonSplitBrain, sentence: fmt.Sprintf("%s is a master with data of its own, and no node holds the history that was lost; "+
+			"a person has to choose", obs.Nodes[i].Name)}
 	}
 	if lived || len(fit) == 0 || outweighed(policy, fit[0], unfit) || guesses(p, policy, fit) {
-		return election{reason: ReasonNoCandidate, sentence: fmt.Sprint("no node may be promoted: ", limits)}
+		return election{reason: ReasonNoCandidate, sentence: "no node may be promoted: " + told(limits)}
 	}
 	return election{candidate: &fit[0], anew: true, sentence: fmt.Sprintf(
 		"every process was restarted and no lineage survived; %s starts a new one with %d key(s)", fit[0].Name, fit[0].Replication.Keys)}
@@ -408,6 +409,14 @@ func (p Progress) age(n Node) int {
 	return maxRetired
 }
 
+// told lists for people why each node may not be promoted.
+func told(limits []string) string {
+	if len(limits) == 0 {
+		return "there is none"
+	}
+	return strings.Join(limits, ", ")
+}
+
 // successor chooses the candidate of a handover; target restricts it to one pod.
 func successor(v view, target string, givenUp []string) election {
 	var fit []Node
@@ -427,7 +436,7 @@ func successor(v view, target string, givenUp []string) election {
 		if target != "" {
 			reason = ReasonNoSuchCandidate
 		}
-		return election{reason: reason, sentence: fmt.Sprint("no replica can take over: ", limits)}
+		return election{reason: reason, sentence: "no replica can take over: " + told(limits)}
 	}
 	slices.SortFunc(fit, func(a, b Node) int {
 		return cmp.Or(

@@ -26,8 +26,14 @@ type Contact string
 const (
 	// ContactNone: no attempt has ended yet since we watch this pod.
 	ContactNone Contact = ""
-	// ContactAnswering: it answers. LOADING, BUSY, MASTERDOWN and MISCONF are answers too.
+	// ContactAnswering: it tells its state, or that it is LOADING.
 	ContactAnswering Contact = "answering"
+	// ContactBusy: a script runs, and every other command is answered with BUSY. It lives; its state is not known.
+	ContactBusy Contact = "busy"
+	// ContactFull: our connection is turned away (max number of clients). Which process says so is not known.
+	ContactFull Contact = "full"
+	// ContactErring: the question for its state is answered with another error. Which process says so is not known.
+	ContactErring Contact = "erring"
 	// ContactSilent: nothing comes back; the process hangs, or the network is cut. A guess.
 	ContactSilent Contact = "silent"
 	// ContactRefused: EOF, RST or connection refused; nobody is there. A fact about the address.
@@ -35,6 +41,16 @@ const (
 	// ContactDenied: it lives but does not let us in (password, ACL, TLS): a misconfiguration.
 	ContactDenied Contact = "denied"
 )
+
+// errorsOnly reports a node that answers, but with nothing else than errors: what it last told of itself may not be so any more.
+func (c Contact) errorsOnly() bool { return c == ContactBusy || c == ContactFull || c == ContactErring }
+
+// lives reports that a Redis process in the pod answers, whatever it says.
+func (c Contact) lives() bool { return c == ContactAnswering || c.errorsOnly() }
+
+// BusyPatience is how long a Redis that answers BUSY counts as alive. A script that has written cannot be ended without losing what it wrote,
+// and a failover loses that too; one that never ends must not leave the set without a master. It is the down-after that Sentinel has by default.
+const BusyPatience = 30 * time.Second
 
 // NodeRef names one incarnation of a node: a pod and the Redis process in it.
 type NodeRef struct {
@@ -106,6 +122,8 @@ type Replication struct {
 	MinReplicas int           // min-replicas-to-write; negative when unknown
 	AOFFailed   bool          // it could not write its append-only file, and refuses writes until it can (MISCONF)
 	SaveFailed  bool          // its last snapshot failed; most refuse writes then as well (stop-writes-on-bgsave-error)
+	OutOfMemory bool          // it refused commands for want of memory in the last seconds (OOM)
+	TurnsAway   bool          // it turned connections away in the last seconds (maxclients)
 }
 
 // Fenced reports whether the node replicates from the fence address.
@@ -158,7 +176,7 @@ type Node struct {
 	// What Redis says.
 	Contact      Contact
 	ContactSince time.Time // since when Contact is what it is
-	LastAnswer   time.Time // zero: never
+	LastAnswer   time.Time // the last sign of life; errors instead of its state are none, except for BUSY within BusyPatience. Zero: never
 	WatchedSince time.Time // when we began to watch this pod
 	Sampled      bool      // Replication holds a sample
 	SampledAt    time.Time

@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -40,6 +41,12 @@ func TestAStatusThatContradictsItselfIsLeftAlone(t *testing.T) {
 			w := settled(t, 3)
 			w.pub = Published{} // else that would be believed
 			spoil(&w.progress)
+			before := w.progress.Clone()
+			w.followStranger("r-1") // what is seen now would be written down otherwise
+			w.request = &Request{ID: before.Request, Verb: VerbHandover}
+			if d, _ := w.once(); before.State == "Tomorrow's" && !reflect.DeepEqual(d.Next, before) {
+				t.Errorf("a status of another version is written: %+v became %+v", before, d.Next)
+			}
 			if d, _ := w.once(); d.Reason != ReasonUnknownState || len(d.Actions) > 0 || d.Verdict == "" {
 				t.Errorf("reason %q, %d actions: %s", d.Reason, len(d.Actions), d.Verdict)
 			}

@@ -119,9 +119,9 @@ func (d *decider) farewell(v view) []Action {
 	return nil
 }
 
-// mayWake reports a process that hangs, as far as we know, and that nobody is ending yet.
+// mayWake reports a process that hangs, as far as we know, or answers with errors only, and that is not being ended yet.
 func mayWake(n Node) bool {
-	hung := n.Contact == ContactSilent || n.Contact == ContactNone
+	hung := n.Contact == ContactSilent || n.Contact == ContactNone || n.Contact.errorsOnly()
 	return hung && !n.Terminating && !n.Exited
 }
 
@@ -132,8 +132,8 @@ func (d *decider) upkeep(v view) Decision {
 	stray, strange := d.stranger(v)
 	if strange {
 		reason, verdict = ReasonStrayMaster, fmt.Sprintf(
-			"%s is a master with data of its own (%d keys) that does not descend from %s; it is left alone: save its data, then request that it be discarded",
-			stray.Name, stray.Replication.Keys, v.ref.Pod)
+			"%s is a master with data of its own that does not descend from %s; it is left alone: save its data, then request that it be discarded",
+			stray.Name, v.ref.Pod)
 	}
 	if !strange && d.asked() && d.request.Verb == VerbDiscard {
 		d.next.Request = d.request.ID // it is done, or there is nothing to discard

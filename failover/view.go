@@ -62,7 +62,7 @@ func (v view) testimony(n Node) (witness, bool) {
 // connections. (ContactRefused without down links is what a filter between us looks like.)
 func (v view) outOfReach() bool {
 	switch v.master.Contact {
-	case ContactSilent, ContactNone:
+	case ContactSilent, ContactNone, ContactBusy, ContactFull, ContactErring:
 		return v.master.SilentFor(v.now) >= v.policy.DownAfter
 	case ContactRefused:
 		return v.now.Sub(v.master.ContactSince) >= refusedSettles

@@ -108,9 +108,10 @@ func TestEveryDiagnosisIsMadeAndActedOn(t *testing.T) {
 	}
 }
 
-func TestEveryReasonIsGiven(t *testing.T) {
+// reasons lists for each Reason what has to happen that it is given.
+func reasons() map[Reason]func(w *world) {
 	ask := func(w *world, verb Verb, target string) { w.request = &Request{ID: "ask", Verb: verb, Target: target} }
-	tests := map[Reason]func(w *world){
+	return map[Reason]func(w *world){
 		ReasonVetoed:      func(w *world) { w.hang("r-0"); w.sleep(4 * time.Second); w.replicate() },
 		ReasonNoWitness:   func(w *world) { w.remove("r-1"); w.remove("r-2"); w.hang("r-0"); w.sleep(4 * time.Second) },
 		ReasonAccompanied: func(w *world) { w.hang("r-0"); w.hang("r-2"); w.sleep(4 * time.Second) },
@@ -170,6 +171,42 @@ func TestEveryReasonIsGiven(t *testing.T) {
 		ReasonStrayMaster:     func(w *world) { w.promoteByHand("r-2", 10) },
 		ReasonUnknownState:    func(w *world) { w.progress.State = "Tomorrow's" },
 	}
+}
+
+// B8: who writes on to a master that is left alone must not write to the API server by it.
+func TestAMessageHoldsNoNumberThatMovesByItself(t *testing.T) {
+	for reason, happen := range reasons() {
+		t.Run(string(reason), func(t *testing.T) {
+			w := settled(t, 3)
+			happen(w)
+			said := map[Reason]string{}
+			for range 20 {
+				was := w.progress.State
+				d, _ := w.once()
+				if d.Next.State != was {
+					continue
+				}
+				given := d.Reason
+				if given == ReasonNone {
+					given = d.Next.Reason
+				}
+				if before, known := said[given]; given == reason && known && before != d.Verdict && reason != ReasonCooldown {
+					t.Fatalf("%q became %q", before, d.Verdict)
+				}
+				said[given] = d.Verdict
+				w.sleep(100 * time.Millisecond)
+				w.each(func(n *Node) {
+					if n.Replication.Role == RoleMaster {
+						n.Replication.Keys, n.Replication.Lineage.Offset = n.Replication.Keys+3, n.Replication.Lineage.Offset+70
+					}
+				})
+			}
+		})
+	}
+}
+
+func TestEveryReasonIsGiven(t *testing.T) {
+	tests := reasons()
 	everyOne(t, "Reason", tests)
 	for reason, happen := range tests {
 		t.Run(string(reason), func(t *testing.T) {

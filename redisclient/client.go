@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -81,6 +82,7 @@ func (c *Client) exchange(ctx context.Context, long bool, fn exchangeFunc) error
 			l.conn.shut()
 		}
 	})
+	l.asked = time.Now()
 	l.conn.expect(long)
 	err = guarded(func() error { return fn(ctx, l.rdb) })
 	l.conn.expect(false)
@@ -103,6 +105,9 @@ func (c *Client) connected(ctx context.Context) (*link, error) {
 	case old.stale:
 		if err := old.overdue(ctx); err != nil {
 			return nil, err
+		}
+		if old.revive(ctx, c.opts) {
+			return old, nil
 		}
 	}
 	fresh, err := openLink(ctx, c.opts)

@@ -68,6 +68,11 @@ type Info struct {
 	// RefusedWrites is how many writes the process has refused because it is a replica (READONLY), since it was started.
 	RefusedWrites int64
 
+	// OutOfMemory is how many commands the process has refused because maxmemory is reached and nothing could be evicted (OOM), since it was started.
+	OutOfMemory int64
+	// RejectedConnections is how many connections the process has turned away because of maxclients, since it was started.
+	RejectedConnections int64
+
 	// MinReplicas and MaxLag are min-replicas-to-write and -max-lag in force; Unknown when CONFIG was refused.
 	MinReplicas int
 	MaxLag      time.Duration

@@ -1,9 +1,12 @@
 package redisclient
 
 import (
+	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"sync/atomic"
 	"time"
@@ -12,7 +15,11 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// redialAfter is how long a connection that timed out is kept as the only witness before another one is opened.
+// reviveWithin bounds how long the reply to the mark is waited for that ends a late reply.
+const reviveWithin = 100 * time.Millisecond
+
+// redialAfter is how long after a question the connection on which its reply is overdue is kept as the only witness before another one
+// is opened: one slow answer must not cost the connection of a Redis that may let no other one in (maxclients).
 // A hung process completes every TCP handshake without reading a byte, so dialling at each probe would fill its
 // accept queue and shut out its clients once it wakes.
 const redialAfter = time.Second
@@ -31,9 +38,9 @@ type link struct {
 	reported atomic.Bool
 
 	// What follows belongs to whoever holds the Client's turn.
-	opened time.Time
-	stale  bool   // a reply is overdue
-	heard  uint64 // bytes received when it became stale
+	asked time.Time // when the last exchange was begun
+	stale bool      // a reply is overdue
+	heard uint64    // bytes received when it became stale
 }
 
 // handle is what go-redis sees of the connection.
@@ -60,7 +67,7 @@ func openLink(ctx context.Context, o Options) (*link, error) {
 			return nil, err
 		}
 	}
-	l := &link{opened: time.Now()}
+	l := &link{}
 	l.conn = watch(conn, func(err error) { l.report(err, o.OnEOF) })
 	l.rdb = redis.NewClient(l.options(o))
 	return l, nil
@@ -146,7 +153,7 @@ func (l *link) settle(err error, onEOF func(error)) bool {
 // overdue waits until something comes of a stale connection: a byte, its end, or the time to try another one.
 // It returns ctx's error if that comes first.
 func (l *link) overdue(ctx context.Context) error {
-	timer := time.NewTimer(time.Until(l.opened.Add(redialAfter)))
+	timer := time.NewTimer(time.Until(l.asked.Add(redialAfter)))
 	defer timer.Stop()
 	for l.conn.end() == nil && l.conn.bytesReceived() == l.heard {
 		select {
@@ -158,6 +165,40 @@ func (l *link) overdue(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// revive makes a stale connection usable again on which something has come by now: what is asked next would be taken for answered by the
+// late reply. So a mark is echoed, and all that comes before it is dropped. It reports whether the mark came.
+func (l *link) revive(ctx context.Context, o Options) bool {
+	if l.conn.end() != nil || l.conn.bytesReceived() == l.heard {
+		return false
+	}
+	mark := rand.Text()
+	until := time.Now().Add(reviveWithin)
+	if deadline, bounded := ctx.Deadline(); bounded && deadline.Before(until) {
+		until = deadline
+	}
+	if l.conn.SetDeadline(until) != nil {
+		return false
+	}
+	if _, err := fmt.Fprintf(l.conn, "*2\r\n$4\r\nECHO\r\n$%d\r\n%s\r\n", len(mark), mark); err != nil {
+		return false
+	}
+	end := []byte(mark + "\r\n")
+	var tail []byte
+	for chunk := make([]byte, 4<<10); !bytes.HasSuffix(tail, end); {
+		n, err := l.conn.Read(chunk)
+		if err != nil {
+			return false
+		}
+		tail = append(tail, chunk[:n]...)
+		tail = tail[max(0, len(tail)-len(end)):]
+	}
+	_ = l.rdb.Close()
+	l.handed.Store(false)
+	l.released.Store(false)
+	l.stale, l.rdb = false, redis.NewClient(l.options(o))
+	return true
 }
 
 // turnedAway is the error reply of a Redis that wants no further connection.

@@ -83,6 +83,8 @@ var infoFields = map[string]infoField{
 	"slave_priority":                 small(func(i *Info) *int { return &i.Priority }),
 	"replica_priority":               small(func(i *Info) *int { return &i.Priority }),
 	"errorstat_READONLY":             errorCount(func(i *Info) *int64 { return &i.RefusedWrites }),
+	"errorstat_OOM":                  errorCount(func(i *Info) *int64 { return &i.OutOfMemory }),
+	"rejected_connections":           integer(func(i *Info) *int64 { return &i.RejectedConnections }),
 	"aof_enabled":                    is("1", func(i *Info) *bool { return &i.AOFEnabled }),
 	"rdb_last_bgsave_status":         is("ok", func(i *Info) *bool { return &i.RDBLastSaveOK }),
 	"aof_last_write_status":          is("ok", func(i *Info) *bool { return &i.AOFLastWriteOK }),

@@ -1,6 +1,7 @@
 package redisclient_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -8,6 +9,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -172,4 +175,50 @@ func TestARunningScriptIsASignOfLife(t *testing.T) {
 		t.Error("the script ended by itself")
 	}
 	must(t, c.Ping(t.Context()))
+}
+
+// One slow answer does not cost the connection: a Redis that lets no other one in (maxclients) would be out of reach.
+func TestASlowAnswerDoesNotCostTheConnection(t *testing.T) {
+	t.Parallel()
+	node := startReal(t, redistest.Config{})
+	var dials atomic.Int32
+	c := clientWith(t, node, redisclient.Options{Timeout: 200 * time.Millisecond, DialTimeout: time.Second,
+		Dialer: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			dials.Add(1)
+			return (&net.Dialer{}).DialContext(ctx, network, addr)
+		}})
+	answers(t, c)
+	time.Sleep(1500 * time.Millisecond) // longer than a connection is waited for whose reply is overdue
+	node.Hang()
+	_, err := c.Info(t.Context())
+	wantClass(t, err, redisclient.ClassTimeout)
+	wake := time.AfterFunc(100*time.Millisecond, node.Resume)
+	defer wake.Stop()
+	eventually(t, "an answer", func() bool { _, err := c.Info(t.Context()); return err == nil })
+	if n := dials.Load(); n != 1 {
+		t.Errorf("%d connections were made", n)
+	}
+}
+
+// P8, S6: what Redis refuses for want of memory or clients is counted in INFO.
+func TestInfoTellsOfRefusalsForWantOfMemoryOrClients(t *testing.T) {
+	t.Parallel()
+	c := client(t, startReal(t, redistest.Config{}))
+	must(t, c.Promote(t.Context()))
+	u := user(t, c)
+	must(t, u.Ping(t.Context()).Err())
+	if info := mustInfo(t, c); info.OutOfMemory != 0 || info.RejectedConnections != 0 {
+		t.Errorf("%d and %d before anything happened", info.OutOfMemory, info.RejectedConnections)
+	}
+	must(t, c.ConfigSet(t.Context(), "maxmemory", "1"))
+	if err := u.Set(t.Context(), "k", "v", 0).Err(); err == nil || !strings.HasPrefix(err.Error(), "OOM") {
+		t.Errorf("not refused: %v", err)
+	}
+	must(t, c.ConfigSet(t.Context(), "maxclients", "2"))
+	if err := user(t, c).Ping(t.Context()).Err(); err == nil {
+		t.Error("a third client was let in")
+	}
+	if info := mustInfo(t, c); info.OutOfMemory != 1 || info.RejectedConnections < 1 {
+		t.Errorf("%d commands, %d connections", info.OutOfMemory, info.RejectedConnections)
+	}
 }

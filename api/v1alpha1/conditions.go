@@ -36,6 +36,13 @@ const (
 	ReasonTooFewReplicas = "TooFewReplicas"
 	// ReasonMasterCannotPersist: the master refuses writes since it failed to write its append-only file or a snapshot (MISCONF).
 	ReasonMasterCannotPersist = "MasterCannotPersist"
+	// ReasonMasterOutOfMemory: in the last ten seconds the master has refused commands because maxmemory is reached (OOM).
+	ReasonMasterOutOfMemory = "MasterOutOfMemory"
+	// ReasonMasterBusy: the master runs a script and answers BUSY to every other command.
+	ReasonMasterBusy = "MasterBusy"
+	// ReasonMasterTurnsClientsAway: in the last ten seconds the master has turned connections away because of maxclients. Clients that are
+	// connected can write.
+	ReasonMasterTurnsClientsAway = "MasterTurnsClientsAway"
 	// ReasonFailoverInProgress: a replica is being promoted.
 	ReasonFailoverInProgress = "FailoverInProgress"
 )

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -80,10 +81,24 @@ func RefusesWritesUnsaved(rha *v1alpha1.RedisHA) bool {
 
 func effectiveSettings(rha *v1alpha1.RedisHA) map[string]string {
 	settings := defaultSettings(rha.Spec.Storage != nil)
+	if _, chosen := rha.Spec.Config["busy-reply-threshold"]; !chosen { // another name for the same
+		settings["lua-time-limit"] = strconv.Itoa(busyReplyThreshold(rha))
+	}
 	for name, value := range rha.Spec.Config {
 		settings[name] = string(value)
 	}
 	return settings
+}
+
+// busyReplyThreshold is after how many milliseconds of a script Redis answers BUSY. Before that it is silent; a script that takes longer than
+// down-after would be taken for a hung process, and the master replaced. Redis's own default is longer than ours of down-after.
+func busyReplyThreshold(rha *v1alpha1.RedisHA) int {
+	const ofRedis = 5000
+	down := rha.Spec.Failover.DownAfterMilliseconds
+	if down <= 0 {
+		down = v1alpha1.DefaultDownAfterMilliseconds
+	}
+	return min(int(down)*2/3, ofRedis)
 }
 
 // repeated settings take that many words a line; Redis before 7.0 knows no

@@ -164,6 +164,24 @@ func (s *server) eventually(what string, holds func() bool) {
 	}
 }
 
+// Redis says BUSY before a script is taken for a hung process, whatever down-after is.
+func TestAScriptIsAnsweredForBeforeItsRedisIsTakenForHung(t *testing.T) {
+	for down, want := range map[int32]string{0: "2000", 1000: "666", 3000: "2000", 60000: "5000"} {
+		rha := &v1alpha1.RedisHA{}
+		rha.Spec.Failover.DownAfterMilliseconds = down
+		if conf := resources.RedisConf(rha); !strings.Contains(conf, "\nlua-time-limit "+want+"\n") {
+			t.Errorf("down-after %d ms: want lua-time-limit %s in\n%s", down, want, conf)
+		}
+	}
+	for _, name := range []string{"lua-time-limit", "busy-reply-threshold"} {
+		rha := &v1alpha1.RedisHA{}
+		rha.Spec.Config = map[string]v1alpha1.ConfigValue{name: "1234"}
+		if conf := resources.RedisConf(rha); !strings.Contains(conf, "\n"+name+" 1234\n") || strings.Count(conf, "lua-time-limit")+strings.Count(conf, "busy-reply-threshold") != 1 {
+			t.Errorf("%s is not what the spec says:\n%s", name, conf)
+		}
+	}
+}
+
 func TestRedisBootsFencedWithThePasswordOfTheSecret(t *testing.T) {
 	for name, rha := range map[string]*v1alpha1.RedisHA{"without storage": minimal(), "with storage": full()} {
 		t.Run(name, func(t *testing.T) {
@@ -317,6 +335,23 @@ func TestPreStopHoldsAReplicaForAMoment(t *testing.T) {
 	}
 	if took := time.Since(began); took < time.Second {
 		t.Errorf("preStop of a replica returned after %s, want a second", took)
+	}
+}
+
+// B11: on a busy node a call may fail once. Were that taken for the end, the master would go before it is replaced.
+func TestPreStopOutlastsAnAnswerThatIsLate(t *testing.T) {
+	master := startRedis(t, minimal())
+	master.cli("replicaof", "no", "one")
+	redis := master.redis()
+	master.signal(redis, syscall.SIGSTOP)
+	began := time.Now()
+	wake := time.AfterFunc(1500*time.Millisecond, func() { master.signal(redis, syscall.SIGCONT) })
+	defer wake.Stop()
+	if out, err := master.command("env", "REDISHA_ALONE_SECONDS=5", "sh", filepath.Join(master.dir, "prestop.sh")); err != nil {
+		t.Errorf("preStop failed: %v %s", err, out)
+	}
+	if took := time.Since(began); took < 2500*time.Millisecond {
+		t.Errorf("preStop returned after %s, and the process answers again", took)
 	}
 }
 

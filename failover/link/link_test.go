@@ -113,8 +113,10 @@ type panicky struct {
 	closed *int
 }
 
-func (p panicky) Info(context.Context) (redisclient.Info, error) { panic("makeslice: len out of range") }
-func (p panicky) Close()                                         { *p.closed++ }
+func (p panicky) Info(context.Context) (redisclient.Info, error) {
+	panic("makeslice: len out of range")
+}
+func (p panicky) Close() { *p.closed++ }
 
 func TestAfterAPanicTheNextCallGetsAnotherClient(t *testing.T) {
 	dialled, closed := 0, 0

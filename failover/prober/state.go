@@ -15,7 +15,10 @@ type state struct {
 	// awaited says that the sample was stale when a decision was made on it: that it is fresh again is news then, and else it is not.
 	awaited bool
 
-	refused int64 // writes that the process had refused as a replica, as of the last sample
+	refused   int64     // writes that the process had refused as a replica, as of the last sample
+	busySince time.Time // since when it answers BUSY and nothing else; zero: it does not
+	memory    rising    // commands refused for want of memory (OOM)
+	rejected  rising    // connections turned away (maxclients)
 }
 
 func newState(t Target, now time.Time) state {
@@ -34,7 +37,7 @@ type outcome struct {
 // then or later, so that two samples are never put into the wrong order.
 func (s *state) record(o outcome) {
 	s.contact(contactOf(o.class), o)
-	if o.class.Alive() {
+	if s.signOfLife(o) {
 		s.node.LastAnswer = o.ended
 		s.eofAt = time.Time{}
 	}
@@ -46,6 +49,23 @@ func (s *state) record(o outcome) {
 	}
 }
 
+// signOfLife reports an outcome by which the process that is known counts as alive. An error in the place of its state may be another
+// process's, and a script that never ends is no life.
+func (s *state) signOfLife(o outcome) bool {
+	switch contactOf(o.class) {
+	case failover.ContactAnswering, failover.ContactDenied:
+		s.busySince = time.Time{}
+		return true
+	case failover.ContactBusy:
+	case failover.ContactNone, failover.ContactSilent, failover.ContactRefused, failover.ContactFull, failover.ContactErring:
+		return false
+	}
+	if s.busySince.IsZero() {
+		s.busySince = o.ended
+	}
+	return o.ended.Sub(s.busySince) < failover.BusyPatience
+}
+
 // contact dates a loss of contact from when the attempt that failed began, or from the EOF that led to it: what others
 // have testified since then is about the time after the loss.
 func (s *state) contact(c failover.Contact, o outcome) {
@@ -53,7 +73,7 @@ func (s *state) contact(c failover.Contact, o outcome) {
 		return
 	}
 	since := o.ended
-	if c == failover.ContactSilent || c == failover.ContactRefused {
+	if c != failover.ContactAnswering && c != failover.ContactDenied {
 		since = o.began
 		if !s.eofAt.IsZero() && s.eofAt.Before(since) {
 			since = s.eofAt
@@ -76,6 +96,8 @@ func (s *state) sample(o outcome) {
 	s.date(first, last, r, o.began)
 	s.noteLink(first, last, r, o)
 	s.noteRefusals(first, r, o.info.RefusedWrites, o.began)
+	r.OutOfMemory = s.memory.lately(first, o.info.OutOfMemory, o.began)
+	r.TurnsAway = s.rejected.lately(first, o.info.RejectedConnections, o.began)
 	s.node.Sampled, s.node.SampledAt, s.node.Replication = true, o.began, r
 	if o.marks == s.marks {
 		s.node.Stale, s.awaited = false, false
@@ -170,6 +192,27 @@ func (s *state) noteRefusals(first bool, r failover.Replication, refused int64, 
 	s.refused = refused
 }
 
+// rising is a counter of a process, as of its last sample.
+type rising struct {
+	count int64
+	at    time.Time // when it was last seen to have grown
+}
+
+// lately reports a counter that has grown within the last troubleLasts. What a process had counted when it was met is past.
+func (r *rising) lately(first bool, count int64, at time.Time) bool {
+	switch {
+	case first:
+		r.at = time.Time{}
+	case count > r.count:
+		r.at = at
+	}
+	r.count = count
+	return !r.at.IsZero() && at.Sub(r.at) < troubleLasts
+}
+
+// troubleLasts is how long after the last refusal a process is said to refuse, so that what people are told does not change with each command.
+const troubleLasts = 10 * time.Second
+
 func (s *state) connected(now time.Time) { s.node.ConnectedAt = now }
 
 // voidSilence makes silence be counted from now on, and what was learnt before be looked at again before anybody acts on it: we
@@ -190,6 +233,12 @@ func contactOf(c redisclient.Class) failover.Contact {
 		return failover.ContactRefused
 	case redisclient.ClassTimeout, redisclient.ClassUnreachable, redisclient.ClassOther, redisclient.ClassCanceled:
 		return failover.ContactSilent
+	case redisclient.ClassBusy:
+		return failover.ContactBusy
+	case redisclient.ClassMaxClients:
+		return failover.ContactFull
+	case redisclient.ClassServer, redisclient.ClassMasterDown, redisclient.ClassMisconf, redisclient.ClassReadOnly, redisclient.ClassNoReplicas:
+		return failover.ContactErring
 	default:
 		return failover.ContactAnswering
 	}
@@ -239,17 +288,18 @@ type kind struct {
 	masterPort               int
 	linkUp, syncing, loading bool
 	aofFailed, saveFailed    bool
+	outOfMemory, turnsAway   bool
 	replID, replID2          string
 	priority, minReplicas    int
 	followers, fresh         int
 	misled                   bool
 }
 
-// changed compares what a pod was with what it is. That a sample is fresh again, and that writes were refused, is no reason to ask the
+// changed compares what a pod was with what it is. That a sample is fresh again, and that commands or clients were refused, is no reason to ask the
 // other pods: an overloaded prober would ask more, the later it is.
 func changed(before, after kind) Change {
 	c := Change{Wakes: before != after, Urgent: before.contact != after.contact || before.runID != after.runID}
-	before.misled, before.awaited = after.misled, after.awaited
+	before.misled, before.awaited, before.outOfMemory, before.turnsAway = after.misled, after.awaited, after.outOfMemory, after.turnsAway
 	c.Hurries = before != after
 	return c
 }
@@ -260,6 +310,7 @@ func (s *state) kind() kind {
 		contact: s.node.Contact, sampled: s.node.Sampled, awaited: s.awaited,
 		runID: r.RunID, masterHost: r.MasterHost, role: r.Role, masterPort: r.MasterPort,
 		linkUp: r.LinkUp, syncing: r.Syncing, loading: r.Loading, aofFailed: r.AOFFailed, saveFailed: r.SaveFailed,
+		outOfMemory: r.OutOfMemory, turnsAway: r.TurnsAway,
 		replID: r.Lineage.ReplID, replID2: r.Lineage.ReplID2,
 		priority: r.Priority, followers: r.Followers, fresh: r.Fresh, minReplicas: r.MinReplicas,
 		misled: s.node.RefusedAt.After(s.node.Cut.Writers) && s.node.RefusedAt.After(s.node.Cut.Last),

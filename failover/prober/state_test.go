@@ -75,11 +75,11 @@ func TestContactFollowsFromTheClassOfTheOutcome(t *testing.T) {
 	}{
 		"an answer":            {redisclient.ClassNone, failover.ContactAnswering, true, true},
 		"loading":              {redisclient.ClassLoading, failover.ContactAnswering, true, false},
-		"busy":                 {redisclient.ClassBusy, failover.ContactAnswering, true, false},
-		"master down":          {redisclient.ClassMasterDown, failover.ContactAnswering, true, false},
-		"misconfigured":        {redisclient.ClassMisconf, failover.ContactAnswering, true, false},
-		"too many clients":     {redisclient.ClassMaxClients, failover.ContactAnswering, true, false},
-		"another error reply":  {redisclient.ClassServer, failover.ContactAnswering, true, false},
+		"busy":                 {redisclient.ClassBusy, failover.ContactBusy, true, false},
+		"master down":          {redisclient.ClassMasterDown, failover.ContactErring, false, false},
+		"misconfigured":        {redisclient.ClassMisconf, failover.ContactErring, false, false},
+		"too many clients":     {redisclient.ClassMaxClients, failover.ContactFull, false, false},
+		"another error reply":  {redisclient.ClassServer, failover.ContactErring, false, false},
 		"wrong password":       {redisclient.ClassAuth, failover.ContactDenied, true, false},
 		"nothing in time":      {redisclient.ClassTimeout, failover.ContactSilent, false, false},
 		"no route":             {redisclient.ClassUnreachable, failover.ContactSilent, false, false},
@@ -107,6 +107,80 @@ func TestContactFollowsFromTheClassOfTheOutcome(t *testing.T) {
 				t.Errorf("loading is %v", got.Replication.Loading)
 			}
 		})
+	}
+}
+
+// An error in the place of a state leaves what the process told before, and that is not in force any more.
+func TestAnErrorReplyKeepsNoOldSampleInForce(t *testing.T) {
+	for _, class := range []redisclient.Class{redisclient.ClassBusy, redisclient.ClassMaxClients, redisclient.ClassServer} {
+		s := sampled()
+		s.record(outcome{began: at(time.Second), ended: at(time.Second), class: class})
+		if s.node.Answers() {
+			t.Errorf("%s: what it said before is in force", class)
+		}
+		if !s.node.ContactSince.Equal(at(time.Second)) {
+			t.Errorf("%s: since %s", class, s.node.ContactSince)
+		}
+		s.record(outcome{began: at(2 * time.Second), ended: at(2 * time.Second), info: replica()})
+		if !s.node.Answers() {
+			t.Errorf("%s: it answers again, and that is not taken for it", class)
+		}
+	}
+}
+
+// A script that takes long is a sign of life, and one that never ends is none, though a reply is late once in a while.
+func TestAScriptThatNeverEndsIsNoSignOfLife(t *testing.T) {
+	s := sampled()
+	for now := time.Second; now < 40*time.Second; now += time.Second {
+		class := redisclient.ClassBusy
+		if now%(7*time.Second) == 0 {
+			class = redisclient.ClassTimeout
+		}
+		s.record(outcome{began: at(now), ended: at(now), class: class})
+	}
+	silent := s.node.SilentFor(at(40 * time.Second))
+	if silent < 8*time.Second || silent > 11*time.Second {
+		t.Errorf("silent for %s after 39 s of BUSY, want about %s less", silent, failover.BusyPatience)
+	}
+	s.record(outcome{began: at(41 * time.Second), ended: at(41 * time.Second), info: replica()})
+	s.record(outcome{began: at(42 * time.Second), ended: at(42 * time.Second), class: redisclient.ClassBusy})
+	if silent := s.node.SilentFor(at(42 * time.Second)); silent > 0 {
+		t.Errorf("another script is taken for the one before: silent for %s", silent)
+	}
+}
+
+// What a process refuses is told for some seconds, so that it does not change with each command; what it had refused before it was met is past.
+func TestRefusalsForWantOfMemoryOrClientsAreToldForSomeSeconds(t *testing.T) {
+	s := &state{}
+	sample := func(since time.Duration, runID string, refused, rejected int64) failover.Replication {
+		info := replica()
+		info.RunID, info.OutOfMemory, info.RejectedConnections = runID, refused, rejected
+		s.record(outcome{began: at(since), ended: at(since), info: info})
+		return s.node.Replication
+	}
+	for i, step := range []struct {
+		since             time.Duration
+		runID             string
+		refused, rejected int64
+		memory, clients   bool
+	}{
+		{0, "a", 7, 7, false, false},
+		{time.Second, "a", 8, 7, true, false},
+		{5 * time.Second, "a", 9, 8, true, true},
+		{14 * time.Second, "a", 9, 8, true, true},
+		{15 * time.Second, "a", 9, 8, false, false},
+		{16 * time.Second, "a", 10, 9, true, true},
+		{17 * time.Second, "b", 3, 0, false, false},
+		{18 * time.Second, "b", 3, 1, false, true},
+	} {
+		before := s.kind()
+		r := sample(step.since, step.runID, step.refused, step.rejected)
+		if r.OutOfMemory != step.memory || r.TurnsAway != step.clients {
+			t.Errorf("step %d: out of memory %t, turns away %t", i, r.OutOfMemory, r.TurnsAway)
+		}
+		if was := before.outOfMemory != step.memory || before.turnsAway != step.clients; was && s.kind() == before {
+			t.Errorf("step %d wakes no controller", i)
+		}
 	}
 }
 

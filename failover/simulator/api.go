@@ -22,6 +22,7 @@ type podView struct {
 	machine       string
 	ordinal       int
 	ready         bool
+	unlabelled    bool
 	terminating   bool
 	outdated      bool
 	cordoned      bool
@@ -65,6 +66,8 @@ type api struct {
 	mute    instant // succeeds without an answer until then
 	slow    instant // stale caches until then
 
+	newerTill instant // until when a newer version leads
+
 	stateSince instant // since when the progress has its state
 	modeSince  instant // since when the policy has its mode
 }
@@ -100,7 +103,7 @@ func (a *api) podsChanged() {
 	w := a.w
 	for _, p := range w.pods {
 		pods = append(pods, podView{
-			name: p.name, uid: p.uid, ip: p.ip, machine: w.machineOf(p), ordinal: p.ordinal, ready: p.ready, terminating: p.terminating,
+			name: p.name, uid: p.uid, ip: p.ip, machine: w.machineOf(p), ordinal: p.ordinal, ready: p.ready, unlabelled: p.unlabelled, terminating: p.terminating,
 			outdated: p.outdated, cordoned: p.cordoned, nodeGone: p.nodeGone, exited: p.exited, label: p.label, labelled: p.labelled,
 		})
 	}
@@ -114,6 +117,9 @@ func (a *api) swap(o *operator, expected int64, next failover.Progress) (int64, 
 		return 0, errConflict
 	}
 	before := a.now.progress
+	if before.State == unknownState {
+		a.w.checks.fail("S7", "%s writes over a state that it does not know", o.name)
+	}
 	a.w.checks.onSwap(*before, next)
 	p := next.Clone()
 	a.past = append(a.past, before)

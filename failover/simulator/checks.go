@@ -59,7 +59,20 @@ func (c *checks) onDecision(o *operator, before failover.Progress, d failover.De
 	if d.Next.State == failover.StateFencing && before.State != failover.StatePromoting && begins(before, d.Next) && d.Next.Cause == failover.Cause(failover.DiagnosisDown) {
 		c.onSoftFailover(o, d.Next)
 	}
+	c.onGone(before, d.Next)
 	c.onIdleness(o, before, d)
+}
+
+// onGone: a pod that exists is not taken for gone (S3).
+func (c *checks) onGone(before, next failover.Progress) {
+	if !begins(before, next) || next.Cause != failover.Cause(failover.DiagnosisPodGone) || next.Old == nil {
+		return
+	}
+	for _, p := range c.w.pods {
+		if p.uid == next.Old.UID {
+			c.fail("S3", "pod %s is taken for gone, and exists", p.name)
+		}
+	}
 }
 
 // onSeen remembers who was seen in sync with another RedisHA, by an operator that could write it down.
@@ -203,10 +216,10 @@ func (c *checks) onSoftFailover(o *operator, next failover.Progress) {
 
 // reachableFor is since when an operator could talk to a process without hindrance.
 func (w *world) reachableFor(o *operator, s *server) time.Duration {
-	if !s.alive || s.hung || s.loading() || w.cut(o.party, s.pod.slot) || w.cut(s.pod.slot, o.party) || !o.alive || o.stopped {
+	if !s.alive || s.hung || s.full() || s.garbage() || s.loading() || w.cut(o.party, s.pod.slot) || w.cut(s.pod.slot, o.party) || !o.alive || o.stopped {
 		return -1
 	}
-	since := max(s.reachableSince, w.net.mended[o.party][s.pod.slot], w.net.mended[s.pod.slot][o.party], o.awakeSince, s.loadingTill)
+	since := max(s.reachableSince, w.net.mended[o.party][s.pod.slot], w.net.mended[s.pod.slot][o.party], o.awakeSince, s.loadingTill, s.fullTill, s.garbageTill)
 	return w.now - since
 }
 
@@ -214,5 +227,8 @@ func (w *world) reachableFor(o *operator, s *server) time.Duration {
 func (c *checks) onEffect(o *operator, what string) {
 	if l := c.w.api.lease; l.held && l.holder != o.party {
 		c.fail("S5", "%s sends %q although another operator holds the lease", o.name, what)
+	}
+	if o.last.Next.State == unknownState {
+		c.fail("S7", "%s sends %q in a state that it does not know", o.name, what)
 	}
 }

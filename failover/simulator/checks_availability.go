@@ -35,7 +35,7 @@ func (c *checks) operatorActs() bool {
 // apiServes reports that the API server has answered everything for long enough that the leader waits for no answer, and knows the mode.
 func (c *checks) apiServes() bool {
 	api := c.w.api
-	well := max(api.mute, api.failing, api.slow, api.modeSince)
+	well := max(api.mute, api.failing, api.slow, api.modeSince, api.newerTill)
 	for _, o := range c.w.operators {
 		well = max(well, o.stalled)
 	}

@@ -62,7 +62,12 @@ func (c *client) next() {
 	c.w.writes = append(c.w.writes, wr)
 	c.busy = wr
 	conn := c.conn
-	c.w.send(clients, conn.server.pod.slot, func() { conn.server.arrive(func() { c.w.execute(conn, wr) }) })
+	c.w.send(clients, conn.server.pod.slot, func() {
+		conn.server.serve(func() { c.w.execute(conn, wr) }, func() {
+			wr.refused = "BUSY"
+			c.w.refuse(conn, wr)
+		})
+	})
 	c.w.after(clientTimeout, func() {
 		if c.busy == wr {
 			c.drop()
@@ -73,7 +78,7 @@ func (c *client) next() {
 // dial connects to where the Service leads the client by now.
 func (c *client) dial() bool {
 	s := c.w.serverAt(c.route.IP)
-	if s == nil || c.w.cut(clients, s.pod.slot) || c.w.cut(s.pod.slot, clients) {
+	if s == nil || s.full() || c.w.cut(clients, s.pod.slot) || c.w.cut(s.pod.slot, clients) {
 		return false
 	}
 	c.conn = &clientConn{client: c, server: s}

@@ -24,6 +24,7 @@ type defect struct {
 	persistSkipped bool // the intent is persisted after its effects
 	swapUnchecked  bool // the progress is written without comparing
 	cacheTrusted   bool // a new leader begins with what its cache shows
+	labelsTrusted  bool // a pod that has lost its label is taken for gone
 	silenceIsDeath bool // a standby takes the lease of a leader that does not answer it
 }
 
@@ -69,6 +70,10 @@ func defects() []*defect {
 			name: "what the replicas heard of a silent master is forgotten", decide: seeing(nothingHeard, nil),
 			faults: []string{"isolate twice"},
 		},
+		{name: "a pod that has lost its label is taken for gone", decide: decideAsIs, labelsTrusted: true, faults: []string{"relabel", "kill"}},
+		{name: "a state of a newer version is taken for Stable", decide: takingUnknownForStable, faults: []string{"newer version", "kill", "request"}},
+		{name: "a time that lies ahead is waited for", decide: waitingForTheClock},
+		{name: "an error reply keeps the old sample in force", decide: seeing(errorsAreAnswers, nil), faults: []string{"max clients", "kill", "busy"}},
 		{name: "a new master is damped", decide: dampingTheNew, faults: []string{"freeze machine", "hang"}},
 		{name: "clients that write to a replica are not cut", decide: seeing(nil, noWriters)},
 	}
@@ -84,6 +89,33 @@ func believingTheStatus(_ *operator, now time.Time, policy failover.Policy, obs 
 		obs.Published = failover.Published{}
 	}
 	return failover.Decide(now, policy, obs, p, r)
+}
+
+// takingUnknownForStable goes on as if the master were only watched.
+func takingUnknownForStable(_ *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress, r *failover.Request) failover.Decision {
+	if p.State == unknownState && p.Master != nil {
+		p.State = failover.StateStable
+	}
+	return failover.Decide(now, policy, obs, p, r)
+}
+
+// waitingForTheClock waits until the time has come that an operator with another clock has written down.
+func waitingForTheClock(_ *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress, r *failover.Request) failover.Decision {
+	if p.Running() && p.Since.After(now.Add(2*time.Second)) {
+		return failover.Decision{Next: p, Verdict: "waiting", Reason: failover.ReasonWaitingForPods, RequeueAfter: time.Second}
+	}
+	return failover.Decide(now, policy, obs, p, r)
+}
+
+// errorsAreAnswers takes what a node said before its errors for what is so.
+func errorsAreAnswers(obs *failover.Observation, _ failover.Progress) {
+	for i := range obs.Nodes {
+		switch n := &obs.Nodes[i]; n.Contact {
+		case failover.ContactBusy, failover.ContactFull, failover.ContactErring:
+			n.Contact = failover.ContactAnswering
+		default:
+		}
+	}
 }
 
 // nothingHeard forgets until when links may have carried anything.

@@ -73,6 +73,9 @@ func (o *operator) ensure(pods []podView) {
 	old := o.monitors
 	o.monitors = make([]*monitor, 0, len(pods))
 	for _, p := range pods {
+		if o.world.defect.labelsTrusted && p.unlabelled {
+			continue
+		}
 		target := prober.Target{Pod: p.name, UID: p.uid, IP: p.ip, Port: redisPort}
 		if i := slices.IndexFunc(old, func(m *monitor) bool { return m.target == target }); i >= 0 {
 			o.monitors = append(o.monitors, old[i])
@@ -279,6 +282,9 @@ func (o *operator) observe() failover.Observation {
 	holds := o.cache.policy.Persistent && p.Initialized
 	present := map[int]bool{}
 	for _, v := range o.cache.pods {
+		if o.world.defect.labelsTrusted && v.unlabelled {
+			continue
+		}
 		n := failover.Node{}
 		if m := (eyes{o}).monitor(v.uid); m != nil {
 			n = m.learned.Node()

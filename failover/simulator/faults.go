@@ -33,6 +33,8 @@ var faultKinds = []struct {
 	{"kill", 14, func(w *world, f fault) { w.onPod(f.a, func(p *pod) { p.kill(f.dur) }) }},
 	{"kill all", 2, (*world).killAll},
 	{"hang", 10, (*world).hang},
+	{"busy", 4, (*world).runScript},
+	{"max clients", 4, (*world).exhaustClients},
 	{"delete pod", 8, func(w *world, f fault) { w.onPod(f.a, func(p *pod) { p.terminate(30 * time.Second) }) }},
 	{"lose node", 3, (*world).loseNode},
 	{"freeze machine", 5, (*world).freezeMachine},
@@ -58,6 +60,10 @@ var faultKinds = []struct {
 	{"cordon", 2, (*world).cordon},
 	{"sick observer", 1, func(w *world, f fault) { w.sickTill = w.now + f.dur }},
 	{"status set back", 3, (*world).setStatusBack},
+	{"newer version", 3, (*world).newerVersion},
+	{"relabel", 3, (*world).relabel},
+	{"garbage", 3, (*world).answerGarbage},
+	{"late volume", 3, (*world).volumeIsLate},
 	{"promote by hand", 2, (*world).promoteByHand},
 	{"follow by hand", 3, (*world).followByHand},
 	{"follow a stranger", 2, (*world).followStranger},
@@ -200,6 +206,32 @@ func (w *world) hang(f fault) {
 				s.resume()
 			}
 		})
+	})
+}
+
+// runScript keeps a process busy with a script that takes long.
+func (w *world) runScript(f fault) {
+	w.onServer(f.a, func(s *server) {
+		if s.hung || s.loading() {
+			return
+		}
+		w.hang(f)
+		w.note("%s: that is a script; it answers BUSY", s.pod.name)
+		s.busy = true
+	})
+}
+
+// exhaustClients has a process turn new connections away, and cuts those that it has half of the time, as one slow answer may.
+func (w *world) exhaustClients(f fault) {
+	w.onServer(f.a, func(s *server) {
+		s.fullTill = max(s.fullTill, w.now+f.dur)
+		if f.b%2 != 0 {
+			return
+		}
+		for _, c := range s.conns {
+			c.serverEnded()
+		}
+		s.conns = nil
 	})
 }
 

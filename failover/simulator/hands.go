@@ -97,15 +97,16 @@ type redisConn struct {
 type operatorConn struct {
 	client  *redisConn
 	server  *server
-	opened  instant
-	ended   bool   // as this side knows
-	cut     bool   // by the process: what still arrives is not heard
-	closed  bool   // as the process knows: by this side
-	overdue bool   // a reply did not come in time
-	answer  func() // who waits for the overdue reply
+	asked   instant // when the last question was sent
+	ended   bool    // as this side knows
+	cut     bool    // by the process: what still arrives is not heard
+	closed  bool    // as the process knows: by this side
+	overdue bool    // a reply did not come in time
+	late    bool    // it has come since
+	answer  func()  // who waits for the overdue reply
 }
 
-// redialAfter is how long a connection that timed out is the only one.
+// redialAfter is how long after a question the connection on which its reply is overdue is the only one.
 const redialAfter = time.Second
 
 type reply string
@@ -139,10 +140,14 @@ func (r *redisConn) connected(ctx context.Context) error {
 		if c.overdue && !c.ended {
 			err := r.o.await(ctx, func(done func(error)) {
 				c.answer = func() { done(nil) }
-				w.at(max(w.now, c.opened+redialAfter), c.answer)
+				w.at(max(w.now, c.asked+redialAfter), c.answer)
 			})
 			if err != nil {
 				return err
+			}
+			if c.late && !c.ended { // what was late is dropped, and the connection is as good as before
+				c.overdue, c.late = false, false
+				return nil
 			}
 		} else if !c.ended {
 			return nil
@@ -187,7 +192,10 @@ func (r *redisConn) dial(ctx context.Context) error {
 		return syscall.ECONNRESET
 	}
 	r.opts.OnConnect()
-	r.conn = &operatorConn{client: r, server: to, opened: w.now}
+	if to.full() {
+		return reply("ERR max number of clients reached")
+	}
+	r.conn = &operatorConn{client: r, server: to, asked: w.now}
 	to.conns = append(to.conns, r.conn)
 	return nil
 }
@@ -204,23 +212,27 @@ func (r *redisConn) exchange(ctx context.Context, run func(s *server) error) err
 	err := o.await(ctx, func(done func(error)) {
 		finish := func(err error) {
 			done(err)
+			c.late = c.overdue
 			if c.answer != nil {
 				c.answer()
 			}
 		}
-		c.answer = nil
+		c.answer, c.asked = nil, w.now
 		w.send(o.party, c.server.pod.slot, func() {
 			if !c.server.alive {
 				w.send(c.server.pod.slot, o.party, func() { c.ended = true; finish(syscall.ECONNRESET) })
 				return
 			}
-			c.server.arrive(func() {
-				if c.cut {
-					return
+			answer := func(run func(s *server) error) func() {
+				return func() {
+					if c.cut {
+						return
+					}
+					err := run(c.server)
+					w.send(c.server.pod.slot, o.party, func() { finish(err) })
 				}
-				err := run(c.server)
-				w.send(c.server.pod.slot, o.party, func() { finish(err) })
-			})
+			}
+			c.server.serve(answer(run), answer(busyScript))
 		})
 	})
 	if c.ended && err != nil {
@@ -232,10 +244,19 @@ func (r *redisConn) exchange(ctx context.Context, run func(s *server) error) err
 	return err
 }
 
+// busyScript answers for a process that runs a script.
+func busyScript(*server) error { return reply("BUSY Redis is busy running a script.") }
+
 // Info implements link.Redis.
 func (r *redisConn) Info(ctx context.Context) (redisclient.Info, error) {
 	var info redisclient.Info
-	err := r.exchange(ctx, func(s *server) error { info = s.info(); return nil })
+	err := r.exchange(ctx, func(s *server) error {
+		if s.garbage() {
+			return errGarbage
+		}
+		info = s.info()
+		return nil
+	})
 	return info, err
 }
 

@@ -20,6 +20,7 @@ type pod struct {
 	created     instant
 	exited      bool // as the kubelet has reported
 	ready       bool
+	unlabelled  bool // it has lost the label by which it is found
 	terminating bool
 	nodeGone    bool
 	cordoned    bool
@@ -53,7 +54,7 @@ func (w *world) createPod(ordinal int) {
 	w.pods = append(w.pods, p)
 	slices.SortFunc(w.pods, func(a, b *pod) int { return a.ordinal - b.ordinal })
 	w.api.podsChanged()
-	w.after(w.between(20*time.Millisecond, 400*time.Millisecond), func() {
+	w.after(max(w.between(20*time.Millisecond, 400*time.Millisecond), w.lateTill[ordinal]-w.now), func() {
 		if p.gone {
 			return
 		}

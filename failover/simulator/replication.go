@@ -124,7 +124,7 @@ func (s *server) tryConnect() bool {
 // serves reports whether a process would let another one synchronise from it.
 func (s *server) serves(replica *server) bool {
 	switch {
-	case s.hung || s.loading():
+	case s.hung || s.loading() || s.full():
 		return false
 	case s.w.cut(s.pod.slot, replica.pod.slot) || s.w.cut(replica.pod.slot, s.pod.slot):
 		return false
@@ -208,7 +208,7 @@ func (s *server) die() {
 	}
 	w := s.w
 	w.beforeFlowChanges()
-	s.alive, s.hung = false, false
+	s.alive, s.hung, s.busy = false, false, false
 	s.inbox, s.held = nil, nil
 	s.dropUpstream()
 	s.dropFollowers()

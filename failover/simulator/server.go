@@ -28,6 +28,9 @@ type server struct {
 
 	runID       string
 	alive, hung bool
+	busy        bool    // it hangs in a script: it answers BUSY to whatever it is sent
+	fullTill    instant // until when it turns new connections away (maxclients)
+	garbageTill instant // until when it answers INFO with what is none
 	loadingTill instant
 
 	role       failover.Role
@@ -279,6 +282,17 @@ func (s *server) arrive(run func()) {
 	}
 }
 
+// serve runs what a connection brought as arrive does, or answers that a script runs.
+func (s *server) serve(run, busy func()) {
+	if s.busy {
+		busy()
+		return
+	}
+	s.arrive(run)
+}
+
+func (s *server) full() bool { return s.w.now < s.fullTill }
+
 // stop is SIGSTOP, resume SIGCONT.
 func (s *server) stop() {
 	s.w.beforeFlowChanges()
@@ -289,7 +303,7 @@ func (s *server) stop() {
 
 func (s *server) resume() {
 	s.w.beforeFlowChanges()
-	s.hung, s.wokeAt, s.reachableSince = false, s.w.now, s.w.now
+	s.hung, s.busy, s.wokeAt, s.reachableSince = false, false, s.w.now, s.w.now
 	s.w.afterFlowChanged()
 	inbox := s.inbox
 	s.inbox = nil

@@ -57,7 +57,7 @@ func randomConfig(r *rand.Rand) config {
 		think:    pick(r, 30*ms, 60*ms, 120*ms),
 		freshIPs: r.IntN(3) > 0,
 		rates:    [2]float64{1 + (r.Float64()-0.5)*0.06, 1 + (r.Float64()-0.5)*0.06},
-		skews:    [2]time.Duration{0, time.Duration(r.IntN(1000)-500) * ms},
+		skews:    [2]time.Duration{0, pick(r, time.Duration(r.IntN(1000)-500)*ms, time.Duration(r.IntN(1000)-500)*ms, time.Hour, -time.Hour)},
 	}
 	if r.IntN(4) == 0 {
 		c.laggard, c.laggardBy = r.IntN(c.pods), pick(r, 20*ms, 200*ms, 500*ms)
@@ -90,7 +90,8 @@ type world struct {
 	stranger  *pod      // of another RedisHA, with the same password
 	disks     map[int]*image
 	usedIPs   map[string]bool
-	wanted    int // pods, by the StatefulSet
+	lateTill  [maxPods]instant // by ordinal: when its volume can be attached
+	wanted    int              // pods, by the StatefulSet
 	clients   []*client
 	writes    []*write
 	quiet     bool // no more writes

@@ -3,8 +3,8 @@
 # Redis is told to stop, and a replica for a second, which a former master is by
 # then: until every kube-proxy has heard, new connections come here, and taking a
 # container down costs a node the processor time that its kube-proxy needs.
-# Returns at once when it does not answer, after 3 s without any replica (nobody
-# could take over), and after 20 s anyway.
+# Returns after 3 s without an answer, or without any replica (none could take
+# over), and after 20 s anyway. One late answer, as on a busy node, is no end.
 # POSIX sh; works with busybox and coreutils, redis-cli and valkey-cli.
 port=${REDISHA_PORT:-6379}
 hold=${REDISHA_HOLD_SECONDS:-20}
@@ -19,12 +19,17 @@ command -v redis-cli >/dev/null 2>&1 || cli=valkey-cli
 now=$(date +%s)
 end=$((now + hold))
 accompanied=$now
+answered=$now
 while [ "$now" -lt "$end" ]; do
 	# Lines of ROLE: master, its offset, then three for each replica.
 	role=$(timeout 1 "$cli" -h 127.0.0.1 -p "$port" role 2>/dev/null)
 	case $role in
-	*BUSY*) accompanied=$now ;;
+	*BUSY* | *LOADING*)
+		accompanied=$now
+		answered=$now
+		;;
 	master*)
+		answered=$now
 		# shellcheck disable=SC2086 # splitting counts the words
 		set -- $role
 		if [ $# -gt 2 ]; then
@@ -37,7 +42,11 @@ while [ "$now" -lt "$end" ]; do
 		sleep "$linger"
 		exit 0
 		;;
-	*) exit 0 ;;
+	*)
+		if [ $((now - answered)) -ge "$alone" ]; then
+			exit 0
+		fi
+		;;
 	esac
 	sleep 0.1 2>/dev/null || sleep 1
 	now=$(date +%s)
