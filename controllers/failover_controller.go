@@ -329,8 +329,8 @@ func (r *FailoverReconciler) loadPassword(ctx context.Context, key client.Object
 	if err != nil {
 		return fmt.Errorf("reading the password: %w", err)
 	}
-	if secret.Labels[v1alpha1.LabelName] != key.Name {
-		return nil // it is another's, who gets no connection of ours
+	if owner := secret.Labels[v1alpha1.LabelName]; owner != "" && owner != key.Name {
+		return nil // another RedisHA's password is not sent to these pods
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
