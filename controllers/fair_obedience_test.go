@@ -69,7 +69,9 @@ func newLoop(t *testing.T, dial link.Dial) (*FailoverReconciler, *world) {
 	}
 	sts := resources.StatefulSet(rha, 3)
 	sts.Namespace, sts.UID = "store", "sts-uid"
-	sts.OwnerReferences = []metav1.OwnerReference{{APIVersion: v1alpha1.GroupVersion.String(), Kind: "RedisHA", Name: "shop", UID: "shop-uid", Controller: ptr.To(true)}}
+	sts.OwnerReferences = []metav1.OwnerReference{{
+		APIVersion: v1alpha1.GroupVersion.String(), Kind: "RedisHA", Name: "shop", UID: "shop-uid", Controller: ptr.To(true),
+	}}
 	w := newWorld(t, append(objects, sts)...)
 	r := &FailoverReconciler{
 		Client: w.client, Reader: w.client, Recorder: w.events, Clock: clock.RealClock{}, Lease: always{}, Concurrent: 1,
