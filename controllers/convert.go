@@ -3,6 +3,7 @@ package controllers
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -57,10 +58,12 @@ func valueOr[T any](p *T, fallback T) T {
 // What the request annotation may carry. "handover" lets the operator choose, "handover:POD" names
 // the pod that is to become master. The other two lose data and must say so: "force-failover:POD"
 // promotes a pod against a refusal, "discard:POD" gives up what a stray master holds; both want
-// ":accept-data-loss" behind.
+// ":accept-data-loss" behind. Behind all of it "#ID" may stand, which tells a request from an earlier one that is like it.
 const (
 	requestHandover = "handover"
 	requestAccepted = "accept-data-loss"
+	requestID       = "#"
+	maxRequest      = 512 // characters
 )
 
 // requestOf reads the request annotation; nil when there is none.
@@ -69,7 +72,11 @@ func requestOf(rha *v1alpha1.RedisHA) (*failover.Request, error) {
 	if value == "" {
 		return nil, nil
 	}
-	verb, rest, _ := strings.Cut(value, ":")
+	if len(value) > maxRequest {
+		return nil, fmt.Errorf("annotation %s: a request has at most %d characters", v1alpha1.AnnotationRequest, maxRequest)
+	}
+	asked, _, _ := strings.Cut(value, requestID)
+	verb, rest, _ := strings.Cut(asked, ":")
 	target, acceptance, _ := strings.Cut(rest, ":")
 	request := &failover.Request{ID: value, Verb: failover.Verb(verb), Target: target}
 	switch request.Verb {
@@ -84,6 +91,16 @@ func requestOf(rha *v1alpha1.RedisHA) (*failover.Request, error) {
 	}
 	return nil, fmt.Errorf("annotation %s: %q is not a request; use %q, %q, %q or %q", v1alpha1.AnnotationRequest, value,
 		requestHandover, requestHandover+":POD", string(failover.VerbForce)+":POD:"+requestAccepted, string(failover.VerbDiscard)+":POD:"+requestAccepted)
+}
+
+// anotherID is a request like one that was made before, with another ID.
+func anotherID(request string) string {
+	asked, id, _ := strings.Cut(request, requestID)
+	n, err := strconv.Atoi(id)
+	if err != nil || n < 1 {
+		n = 1
+	}
+	return asked + requestID + strconv.Itoa(n+1)
 }
 
 // progressOf reads the persisted progress.

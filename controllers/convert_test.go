@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -72,7 +73,14 @@ func TestRequestsAreReadFromTheAnnotation(t *testing.T) {
 		"a loss accepted": {"force-failover:r-2:accept-data-loss", &failover.Request{
 			ID: "force-failover:r-2:accept-data-loss", Verb: failover.VerbForce, Target: "r-2",
 		}, false},
+		"any replica, again":       {"handover#2", &failover.Request{ID: "handover#2", Verb: failover.VerbHandover}, false},
+		"a certain replica, again": {"handover:r-2#x:y", &failover.Request{ID: "handover:r-2#x:y", Verb: failover.VerbHandover, Target: "r-2"}, false},
+		"a loss accepted, again": {"force-failover:r-2:accept-data-loss#2026-11-29", &failover.Request{
+			ID: "force-failover:r-2:accept-data-loss#2026-11-29", Verb: failover.VerbForce, Target: "r-2",
+		}, false},
 		"a loss not accepted": {"discard:r-2", nil, true},
+		"an ID only":          {"#1", nil, true},
+		"a very long one":     {"handover#" + strings.Repeat("x", 600), nil, true},
 		"nonsense":            {"please", nil, true},
 	}
 	for name, tc := range tests {

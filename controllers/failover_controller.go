@@ -34,7 +34,8 @@ type FailoverReconciler struct {
 	Lease    executor.Lease
 	// Prober's Options but for Wake, which is the reconciler's.
 	Prober prober.Options
-	// Concurrent is how many RedisHA may be decided on at the same time; one that hangs delays no other.
+	// Concurrent is how many RedisHA may be worked on at the same time. One whose Redis hangs is worked on until its orders time out; those of
+	// one namespace never take all of it.
 	Concurrent int
 	// Version is that of this operator, as people are told it.
 	Version string
@@ -50,6 +51,9 @@ type FailoverReconciler struct {
 	schema   storedFields
 	refusals refusals
 	telling  telling
+	workers  workers
+	pace     pace
+	budget   *writeBudget
 	wake     func(reconcile.Request)
 
 	mu         sync.Mutex
@@ -64,12 +68,14 @@ type FailoverReconciler struct {
 // OperatorNamePrefix begins the name of every connection of an operator to Redis (CLIENT LIST).
 const OperatorNamePrefix = "redisha-"
 
-// Bounds of one Reconcile. A running failover is carried on within one call as far as it goes;
-// after stepBudget the queue gets its turn, so that the work is seen by metrics and shutdown.
+// Bounds of one Reconcile. A running failover is carried on within one call for as long as each turn leads to the next at once;
+// after stepBudget the queue gets its turn. Where there is something to wait for, the call ends: a worker never sleeps.
 const (
-	stepBudget   = 5 * time.Second
+	stepBudget   = time.Second
+	stepAtOnce   = time.Millisecond
 	stepPause    = 10 * time.Millisecond
 	retryPause   = 50 * time.Millisecond
+	workerPause  = 10 * time.Millisecond // until a RedisHA that got no worker asks again
 	releaseAgain = 250 * time.Millisecond
 	orphanAfter  = time.Minute // pods that are still not deleted then are meant to stay
 )
@@ -87,6 +93,23 @@ const (
 
 // Reconcile carries the failover of one RedisHA on as far as it goes now.
 func (r *FailoverReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	if !r.workers.enter(req.Namespace) {
+		return ctrl.Result{RequeueAfter: workerPause}, nil
+	}
+	defer r.workers.leave(req.Namespace)
+	result, err := r.carryOn(writingFor(ctx, req.NamespacedName), req)
+	if wait := budgetPause(err); wait > 0 {
+		log.FromContext(ctx).V(1).Info("waiting", "because", err.Error())
+		return ctrl.Result{RequeueAfter: wait}, nil
+	}
+	return result, err
+}
+
+func (r *FailoverReconciler) carryOn(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	key := req.String()
+	if wait := r.pace.begin(key, r.Clock.Now()); wait > 0 {
+		return ctrl.Result{RequeueAfter: wait}, nil
+	}
 	rha, err := r.load(ctx, req.NamespacedName)
 	if err != nil {
 		return ctrl.Result{}, err
@@ -103,15 +126,16 @@ func (r *FailoverReconciler) Reconcile(ctx context.Context, req ctrl.Request) (c
 		if err != nil || next == nil {
 			return ctrl.Result{}, err
 		}
-		if again > stepPause || again < 0 {
+		again = r.pace.next(key, next.ResourceVersion != rha.ResourceVersion, again, r.Clock.Now())
+		if again > stepAtOnce || again < 0 {
 			return ctrl.Result{RequeueAfter: max(again, 0)}, nil
 		}
 		rha = next
-		if err := r.pause(ctx, again); err != nil {
-			return ctrl.Result{}, err
+		if wait := r.pace.begin(key, r.Clock.Now()); wait > 0 {
+			return ctrl.Result{RequeueAfter: wait}, ctx.Err()
 		}
 	}
-	return ctrl.Result{RequeueAfter: retryPause}, nil
+	return ctrl.Result{RequeueAfter: stepAtOnce}, ctx.Err()
 }
 
 // stepOnLatest is step, but that a decision made on an old object leads to the present one; nil when it is gone. After writes that
@@ -131,7 +155,7 @@ func (r *FailoverReconciler) stepOnLatest(ctx context.Context, rha *v1alpha1.Red
 }
 
 // step is one turn of the loop. again is when to take the next: negative for "when something
-// changes", anything up to stepPause for "within this call".
+// changes", anything up to stepAtOnce for "within this call".
 func (r *FailoverReconciler) step(ctx context.Context, rha *v1alpha1.RedisHA) (*v1alpha1.RedisHA, time.Duration, error) {
 	key := client.ObjectKeyFromObject(rha)
 	pods, err := r.gatherer.podsOf(ctx, key, rha)
@@ -185,20 +209,25 @@ func sooner(a, b time.Duration) time.Duration {
 	return a
 }
 
-// request reads the request annotation. One that cannot be read is answered by an Event, once, and
-// stays where it is, for its author to mend.
+// request reads the request annotation. One that cannot be read, or was handled before, is answered by an Event, once, and
+// stays where it is: its author mends it, and a tool that puts back what Git has finds nothing to put back.
 func (r *FailoverReconciler) request(rha *v1alpha1.RedisHA) *failover.Request {
 	request, err := requestOf(rha)
-	key, complaint := client.ObjectKeyFromObject(rha).String(), ""
-	if err != nil {
+	key, reason, complaint := client.ObjectKeyFromObject(rha).String(), eventInvalidRequest, ""
+	switch {
+	case err != nil:
 		complaint = err.Error()
+	case request != nil && wasHandled(rha):
+		reason, complaint = eventRequestRepeated, fmt.Sprintf("%q was handled before, and does not run again; to ask again, put another ID behind it: %s",
+			request.ID, anotherID(request.ID))
+		request = nil
 	}
 	r.mu.Lock()
 	known := r.complaints[key] == complaint
 	r.complaints[key] = complaint
 	r.mu.Unlock()
 	if complaint != "" && !known {
-		r.Recorder.Event(rha, corev1.EventTypeWarning, eventInvalidRequest, complaint)
+		r.Recorder.Event(rha, corev1.EventTypeWarning, reason, complaint)
 	}
 	return request
 }
@@ -282,6 +311,10 @@ func (r *FailoverReconciler) forget(key client.ObjectKey) {
 	r.prober.Remove(key.String())
 	r.storm.forget(key.String())
 	r.gatherer.forget(key.String())
+	r.pace.forget(key.String())
+	if r.budget != nil {
+		r.budget.forget(key)
+	}
 	forgetMetrics(key)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -304,6 +337,9 @@ func (r *FailoverReconciler) loadPassword(ctx context.Context, key client.Object
 	if err != nil {
 		return fmt.Errorf("reading the password: %w", err)
 	}
+	if owner := secret.Labels[v1alpha1.LabelName]; owner != "" && owner != key.Name {
+		return nil // another RedisHA's password is not sent to these pods
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.passwords[key.String()] = string(secret.Data[resources.PasswordKey])
@@ -314,19 +350,4 @@ func (r *FailoverReconciler) password(key string) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.passwords[key]
-}
-
-// pause waits within a Reconcile, unless the operator is told to stop.
-func (r *FailoverReconciler) pause(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	timer := r.Clock.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C():
-		return nil
-	}
 }

@@ -16,6 +16,7 @@ import (
 // Reasons of the Events that the failover controller records, one per transition.
 const (
 	eventInvalidRequest   = "InvalidRequest"
+	eventRequestRepeated  = "RequestRepeated"
 	eventSuspected        = "MasterSuspected"
 	eventAnswersAgain     = "MasterAnswersAgain"
 	eventFailoverStarted  = "FailoverStarted"

@@ -25,7 +25,8 @@ type storedFields struct {
 // compare learns from what was stored of what was to be written.
 func (s *storedFields) compare(wanted, stored *v1alpha1.RedisHAStatus) {
 	if equality.Semantic.DeepEqual(wanted.Failover, stored.Failover) && equality.Semantic.DeepEqual(wanted.Master, stored.Master) &&
-		equality.Semantic.DeepEqual(wanted.Nodes, stored.Nodes) && equality.Semantic.DeepEqual(wanted.History, stored.History) {
+		equality.Semantic.DeepEqual(wanted.Nodes, stored.Nodes) && equality.Semantic.DeepEqual(wanted.History, stored.History) &&
+		equality.Semantic.DeepEqual(wanted.HandledRequests, stored.HandledRequests) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.lacks = nil // a newer CRD has come

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/go-logr/logr"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -29,17 +30,7 @@ import (
 
 // SetupWithManager starts the loop with the manager, on the leader only.
 func (r *FailoverReconciler) SetupWithManager(mgr ctrl.Manager) error {
-	r.complaints, r.goneSince = map[string]string{}, map[string]time.Time{}
-	r.passwords, r.claimed = map[string]string{}, map[string]map[failover.NodeRef]bool{}
-	r.confirmed, r.unclaimed = map[string]bool{}, map[failover.NodeRef]time.Time{}
-	r.wake = func(reconcile.Request) {}
-	r.cluster = &cluster{client: r.Client, reader: r.Reader, statuses: &r.statuses}
-	options := r.Prober
-	options.Wake = func(key string) { r.wake(reconcile.Request{NamespacedName: objectKey(key)}) }
-	r.prober = prober.New(options)
-	r.executor = executor.New(r.prober, r.cluster, r.Lease, executor.Options{})
-	r.gatherer = &gatherer{client: r.Client, prober: r.prober, cluster: r.cluster, missing: missingPods{clock: r.Clock, recorder: r.Recorder},
-		claims: unlistedClaims{clock: r.Clock}}
+	r.prepare(mgr.GetLogger())
 	if err := mgr.Add(manager.RunnableFunc(r.closeProber)); err != nil {
 		return fmt.Errorf("adding the prober: %w", err)
 	}
@@ -67,12 +58,35 @@ func (r *FailoverReconciler) SetupWithManager(mgr ctrl.Manager) error {
 			// A standby keeps its caches warm: listing everything first would delay the failover it takes over.
 			EnableWarmup: ptr.To(true),
 			RateLimiter:  retries(),
+			NewQueue:     newFairQueue,
 		}).
 		Complete(r)
 	if err != nil {
 		return fmt.Errorf("building the failover controller: %w", err)
 	}
 	return nil
+}
+
+// prepare makes what the loop works with.
+func (r *FailoverReconciler) prepare(logger logr.Logger) {
+	r.complaints, r.goneSince = map[string]string{}, map[string]time.Time{}
+	r.passwords, r.claimed = map[string]string{}, map[string]map[failover.NodeRef]bool{}
+	r.confirmed, r.unclaimed = map[string]bool{}, map[failover.NodeRef]time.Time{}
+	r.wake = func(reconcile.Request) {}
+	r.workers.all = max(r.Concurrent, 1)
+	written := withBudget(r.Client, r.Clock)
+	r.Client, r.budget = written, written.budget
+	r.cluster = &cluster{client: r.Client, reader: r.Reader, statuses: &r.statuses}
+	options := r.Prober
+	options.Wake = func(key string) { r.wake(reconcile.Request{NamespacedName: objectKey(key)}) }
+	options.Panicked = func(key, pod string, why any, stack []byte) {
+		logger.Error(fmt.Errorf("panic: %v", why), "a pod's answer could not be read; it is asked again after a pause",
+			"redisha", key, "pod", pod, "stack", string(stack))
+	}
+	r.prober = prober.New(options)
+	r.executor = executor.New(r.prober, r.cluster, r.Lease, executor.Options{})
+	r.gatherer = &gatherer{client: r.Client, prober: r.prober, cluster: r.cluster, missing: missingPods{clock: r.Clock, recorder: r.Recorder},
+		claims: unlistedClaims{clock: r.Clock}}
 }
 
 // retries is after how long what has failed is tried again. Every wake counts as a failure while the API server refuses: the default,

@@ -18,6 +18,7 @@ func applyDecision(rha *v1alpha1.RedisHA, d failover.Decision) {
 	writeProgress(status, d.Next)
 	if d.Next.Request != "" {
 		status.LastHandledRequest = d.Next.Request
+		noteHandled(status, d.Next.Request)
 	}
 	if d.Record != nil {
 		entry := historyOf(*d.Record)
@@ -27,6 +28,34 @@ func applyDecision(rha *v1alpha1.RedisHA, d failover.Decision) {
 			status.LastFailover = &metav1.Time{Time: d.Record.FinishedAt}
 		}
 	}
+}
+
+// maxHandled is how many requests are remembered. Requests that are kept in Git are few.
+const maxHandled = 16
+
+// noteHandled puts a request before those that were handled earlier.
+func noteHandled(status *v1alpha1.RedisHAStatus, request string) {
+	if len(status.HandledRequests) > 0 && status.HandledRequests[0] == request {
+		return
+	}
+	earlier := slices.DeleteFunc(slices.Clone(status.HandledRequests), func(r string) bool { return r == request })
+	handled := append([]string{request}, earlier...)
+	status.HandledRequests = handled[:min(len(handled), maxHandled)]
+}
+
+// wasHandled reports whether the request that a RedisHA carries was carried out or refused before, and put back since. One that was taken
+// up and is not acknowledged yet was not.
+func wasHandled(rha *v1alpha1.RedisHA) bool {
+	value := rha.Annotations[v1alpha1.AnnotationRequest]
+	if f := rha.Status.Failover; f != nil && f.Request == value {
+		return false
+	}
+	return value == rha.Status.LastHandledRequest || slices.Contains(rha.Status.HandledRequests, value)
+}
+
+// isRequested reports whether a request waits to be carried out.
+func isRequested(rha *v1alpha1.RedisHA) bool {
+	return rha.Annotations[v1alpha1.AnnotationRequest] != "" && !wasHandled(rha)
 }
 
 // conditionsOf are the conditions of this controller; possible is its own word on whether a failover is, which wants the time.
@@ -141,7 +170,8 @@ func possibleCondition(rha *v1alpha1.RedisHA, d failover.Decision, obs failover.
 	case resources.Replicas(rha) == 1:
 		return condition(kind, false, v1alpha1.ReasonSingleNode, "spec.replicas is 1; there is nothing to fail over to")
 	case rha.Spec.Failover.Mode == v1alpha1.ModeManual:
-		return condition(kind, false, v1alpha1.ReasonManualMode, "spec.failover.mode is Manual; annotate "+v1alpha1.AnnotationRequest+"="+requestHandover)
+		return condition(kind, false, v1alpha1.ReasonManualMode,
+			"spec.failover.mode is Manual; annotate "+v1alpha1.AnnotationRequest+"="+requestHandover+requestID+"ID, with an ID not used before")
 	case rha.Spec.Failover.Mode == v1alpha1.ModePaused:
 		return condition(kind, false, v1alpha1.ReasonPausedBySpec, "spec.failover.mode is Paused; a lost master is not replaced")
 	}

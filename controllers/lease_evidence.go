@@ -46,6 +46,7 @@ func (w LeaderWitnesses) Count(ctx context.Context) (lease.Census, error) {
 	var asking sync.WaitGroup
 	for _, pod := range asked {
 		asking.Go(func() {
+			defer func() { _ = recover() }() // what one pod answers must not end the process: it did not answer
 			listed, err := w.ask(ctx, pod)
 			mu.Lock()
 			defer mu.Unlock()

@@ -47,7 +47,7 @@ func addedByHand(rha *v1alpha1.RedisHA, template *corev1.PodTemplateSpec, pod *c
 	return lacks(pod.Annotations, template.Annotations, spec.Annotations) || lacks(pod.Labels, template.Labels, spec.Labels)
 }
 
-func lacks(have, want, except map[string]string) bool {
+func lacks[V any](have, want map[string]string, except map[string]V) bool {
 	for key, value := range want {
 		ours := strings.HasPrefix(key, "redisha.io/") || strings.HasPrefix(key, "app.kubernetes.io/")
 		if _, said := except[key]; !said && !ours && have[key] != value {

@@ -139,7 +139,7 @@ var changesThatReplace = map[string]func(*v1alpha1.RedisHASpec){
 	},
 	"config": func(spec *v1alpha1.RedisHASpec) { spec.Config = map[string]v1alpha1.ConfigValue{"maxmemory": "1gb"} },
 	"labels": func(spec *v1alpha1.RedisHASpec) {
-		spec.PodTemplate = &v1alpha1.PodTemplateSpec{Labels: map[string]string{"team": "shop"}}
+		spec.PodTemplate = &v1alpha1.PodTemplateSpec{Labels: map[string]v1alpha1.LabelValue{"team": "shop"}}
 	},
 	"affinity": func(spec *v1alpha1.RedisHASpec) {
 		spec.PodTemplate = &v1alpha1.PodTemplateSpec{Affinity: &corev1.Affinity{}}

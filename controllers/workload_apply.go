@@ -38,8 +38,7 @@ func (w *workloadPass) apply(ctx context.Context, desired client.Object) error {
 		return err
 	}
 	if !w.mayTake(live) {
-		return refuse(v1alpha1.ReasonNotOwned,
-			"%s %q exists and does not belong to this RedisHA: rename one of them, or delete the %s", kind, name, kind)
+		return refuse(v1alpha1.ReasonNotOwned, "%s %q exists and %s", kind, name, whose(live, kind))
 	}
 	if live.GetDeletionTimestamp() != nil {
 		w.later = firstError(w.later, refuse(v1alpha1.ReasonBeingDeleted, "%s %q is being deleted; it is created anew when it is gone", kind, name))
@@ -146,6 +145,17 @@ func (w *workloadPass) liveObject(ctx context.Context, desired client.Object) (*
 	typed.GetObjectKind().SetGroupVersionKind(gvk)
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(typed)
 	return &unstructured.Unstructured{Object: content}, err
+}
+
+// whose says to whom an object belongs that is not ours, and what a person may do. To delete what another needs is no advice.
+func whose(live client.Object, kind string) string {
+	if owner := metav1.GetControllerOf(live); owner != nil {
+		return fmt.Sprintf("belongs to %s %q: leave it, and choose another name for this RedisHA", owner.Kind, owner.Name)
+	}
+	if other := live.GetLabels()[v1alpha1.LabelName]; other != "" {
+		return fmt.Sprintf("belongs to RedisHA %q, by its label %s: leave it, and choose another name for this RedisHA", other, v1alpha1.LabelName)
+	}
+	return fmt.Sprintf("does not belong to this RedisHA: choose another name for this RedisHA, or delete the %s if nothing uses it", kind)
 }
 
 // mayTake says whether the live object is ours: controlled by this RedisHA, or by

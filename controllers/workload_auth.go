@@ -92,12 +92,17 @@ func (w *workloadPass) passwordInForce(ctx context.Context) (string, error) {
 	if password != "" && consistent {
 		return password, nil
 	}
-	generated, err := w.ownSecret(ctx, resources.GeneratedSecretName(w.rha.Name))
-	if err != nil {
-		return "", err
-	}
-	if kept := string(generated[resources.PasswordKey]); resources.CheckPassword(kept) == nil {
-		return kept, nil
+	for _, name := range []string{resources.GeneratedSecretName(w.rha.Name), resources.FormerSecretName(w.rha.Name)} {
+		if name == resources.FormerSecretName(w.rha.Name) && w.rha.Spec.Auth != nil && w.rha.Spec.Auth.SecretName == name {
+			continue // it is the user's
+		}
+		generated, err := w.ownSecret(ctx, name)
+		if err != nil {
+			return "", err
+		}
+		if kept := string(generated[resources.PasswordKey]); resources.CheckPassword(kept) == nil {
+			return kept, nil
+		}
 	}
 	return "", nil
 }

@@ -12,12 +12,14 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/record"
+	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/resources"
@@ -28,6 +30,9 @@ const workloadFieldOwner = "redisha.io/workload"
 
 // workloadTimeout bounds one pass over one RedisHA.
 const workloadTimeout = 30 * time.Second
+
+// workloadWorkers is how many RedisHA may be worked on at the same time.
+const workloadWorkers = 8
 
 // WorkloadReconciler keeps everything a RedisHA owns as its spec wants it: the
 // StatefulSet, Services, configuration, Secrets and disruption budget. It replaces
@@ -58,6 +63,8 @@ type WorkloadReconciler struct {
 	moves     moveMemory
 	trials    differenceMemory // since when settings could not be tried
 	absences  absenceMemory
+	workers   workers
+	budget    *writeBudget
 }
 
 // +kubebuilder:rbac:groups=redisha.io,resources=redishas,verbs=get;list;watch
@@ -88,6 +95,9 @@ func (r *WorkloadReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.Clock == nil {
 		r.Clock = clock.RealClock{}
 	}
+	written := withBudget(r.Client, r.Clock)
+	r.Client, r.budget = written, written.budget
+	r.workers.all = workloadWorkers
 	byLabel := handler.EnqueueRequestsFromMapFunc(byName)
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("workload").
@@ -100,14 +110,24 @@ func (r *WorkloadReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&corev1.Pod{}, byLabel).
 		Watches(&corev1.PersistentVolumeClaim{}, byLabel).
 		Watches(&corev1.Node{}, r.machineChanged()).
-		WithOptions(controller.Options{MaxConcurrentReconciles: 4, EnableWarmup: ptr.To(true)}).
+		WithOptions(controller.Options{
+			MaxConcurrentReconciles: workloadWorkers, EnableWarmup: ptr.To(true), NewQueue: newFairQueue,
+			// Each RedisHA waits for its own failures. The default slows down for those of all.
+			RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](5*time.Millisecond, time.Minute),
+		}).
 		Complete(r)
 }
 
 // Reconcile makes one pass. An error has been put into the condition Reconciled
 // before it is returned for a retry.
 func (r *WorkloadReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
-	ctx, cancel := context.WithTimeout(ctx, workloadTimeout)
+	if r.workers.all > 0 {
+		if !r.workers.enter(req.Namespace) {
+			return ctrl.Result{RequeueAfter: workerPause}, nil
+		}
+		defer r.workers.leave(req.Namespace)
+	}
+	ctx, cancel := context.WithTimeout(writingFor(ctx, req.NamespacedName), workloadTimeout)
 	defer cancel()
 	rha := &v1alpha1.RedisHA{}
 	if err := r.Client.Get(ctx, req.NamespacedName, rha); err != nil {
@@ -117,6 +137,9 @@ func (r *WorkloadReconciler) Reconcile(ctx context.Context, req ctrl.Request) (c
 			r.moves.forget(req.NamespacedName)
 			r.trials.forget(req.NamespacedName)
 			r.absences.forget(req.NamespacedName)
+			if r.budget != nil {
+				r.budget.forget(req.NamespacedName)
+			}
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
@@ -165,7 +188,13 @@ func (w *workloadPass) run(ctx context.Context) (ctrl.Result, error) {
 	if apierrors.IsConflict(failure) {
 		return ctrl.Result{RequeueAfter: 100 * time.Millisecond}, nil
 	}
+	if wait := budgetPause(failure); wait > 0 {
+		return ctrl.Result{RequeueAfter: wait}, nil
+	}
 	later, err := w.writeStatus(ctx, failure)
+	if wait := budgetPause(err); wait > 0 {
+		return ctrl.Result{RequeueAfter: wait}, nil
+	}
 	if err != nil || later > 0 {
 		return ctrl.Result{RequeueAfter: later}, client.IgnoreNotFound(err)
 	}
@@ -187,14 +216,14 @@ func soonest(a, b time.Duration) time.Duration {
 	return a
 }
 
-// phases run in this order; the first failure ends the pass, except those that
+// phases run in this order; the first that fails is the last, but for failures that
 // need not stop the others (w.later).
 func (w *workloadPass) phases(ctx context.Context) error {
 	for _, phase := range []func(context.Context) error{
-		w.applyNetwork, w.applyAuth, w.tryConfig, w.applyConfig, w.applyStatefulSet, w.removeUnwanted, w.keepClaims, w.replacePods, w.tellTrouble, w.spreadPods,
+		w.applyNetwork, w.tryConfig, w.applyMounted, w.applyStatefulSet, w.removeUnwanted, w.keepClaims, w.replacePods, w.tellTrouble, w.spreadPods,
 	} {
 		if err := phase(ctx); err != nil {
-			return err
+			return errors.Join(w.later, err)
 		}
 	}
 	return w.later

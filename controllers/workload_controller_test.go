@@ -125,13 +125,13 @@ func shop(change func(*v1alpha1.RedisHA)) *v1alpha1.RedisHA {
 // owned are all objects of a RedisHA with defaults.
 func owned() map[string]client.Object {
 	return map[string]client.Object{
-		"shop":           &appsv1.StatefulSet{},
-		"shop-headless":  &corev1.Service{},
-		"shop-master":    &corev1.Service{},
-		"shop-replicas":  &corev1.Service{},
-		"shop-config":    &corev1.ConfigMap{},
-		"shop-auth":      &corev1.Secret{},
-		"shop-conf-auth": &corev1.Secret{},
+		"shop":                &appsv1.StatefulSet{},
+		"shop-headless":       &corev1.Service{},
+		"shop-master":         &corev1.Service{},
+		"shop-replicas":       &corev1.Service{},
+		"shop-config":         &corev1.ConfigMap{},
+		"shop-generated-auth": &corev1.Secret{},
+		"shop-conf-auth":      &corev1.Secret{},
 	}
 }
 
@@ -161,7 +161,7 @@ func TestDeletedObjectsComeBackWithTheSamePassword(t *testing.T) {
 	w := newWorld(t, shop(nil))
 	w.reconcile()
 	before := &corev1.Secret{}
-	w.get("shop-auth", before)
+	w.get("shop-generated-auth", before)
 	for name, object := range owned() {
 		w.get(name, object)
 		if err := w.client.Delete(t.Context(), object); err != nil {
@@ -173,7 +173,7 @@ func TestDeletedObjectsComeBackWithTheSamePassword(t *testing.T) {
 		w.get(name, object)
 	}
 	after := &corev1.Secret{}
-	w.get("shop-auth", after)
+	w.get("shop-generated-auth", after)
 	if string(before.Data["password"]) != string(after.Data["password"]) {
 		t.Error("the password was generated anew, which locks everybody out of the running Redis")
 	}
@@ -201,7 +201,7 @@ func TestDriftIsRepairedAndOthersFieldsAreLeftAlone(t *testing.T) {
 		},
 		"the generated password edited": func(w *world) client.Object {
 			secret := &corev1.Secret{}
-			w.get("shop-auth", secret)
+			w.get("shop-generated-auth", secret)
 			secret.Data["password"] = []byte("other")
 			return secret
 		},

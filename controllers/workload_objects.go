@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -21,7 +22,7 @@ func (w *workloadPass) applyNetwork(ctx context.Context) error {
 	if pdb := resources.PodDisruptionBudget(w.rha); pdb != nil {
 		objects = append(objects, pdb)
 	}
-	return w.applyAll(ctx, objects...)
+	return w.putOff(w.applyAll(ctx, objects...)) // pods can be made without any of them
 }
 
 // applyAuth keeps a refusal for the end of the pass when a password is in force:
@@ -32,20 +33,35 @@ func (w *workloadPass) applyAuth(ctx context.Context) error {
 		if password == "" {
 			return err
 		}
-		w.later = err
+		w.later = errors.Join(w.later, err)
 	}
-	objects := []client.Object{resources.MountSecret(w.rha, password)}
 	if w.rha.Spec.Auth == nil {
-		objects = append(objects, resources.GeneratedSecret(w.rha, password))
+		if err := w.putOff(w.applyAll(ctx, resources.GeneratedSecret(w.rha, password))); err != nil {
+			return err
+		}
 	}
-	return w.applyAll(ctx, objects...)
+	return w.applyAll(ctx, resources.MountSecret(w.rha, password))
 }
 
-func (w *workloadPass) applyConfig(ctx context.Context) error {
-	if w.refused {
-		return nil
+// applyMounted makes what the pods mount. Without one of it they cannot start, and must not be replaced; the rest is made all the same.
+func (w *workloadPass) applyMounted(ctx context.Context) error {
+	auth := w.applyAuth(ctx)
+	if errors.Is(auth, errNotWanted) {
+		return auth
 	}
-	return w.applyAll(ctx, resources.ConfigMap(w.rha))
+	if w.refused {
+		return auth
+	}
+	return errors.Join(auth, w.applyAll(ctx, resources.ConfigMap(w.rha)))
+}
+
+// putOff keeps a failure for the end of the pass, unless it ends the pass.
+func (w *workloadPass) putOff(err error) error {
+	if errors.Is(err, errNotWanted) {
+		return err
+	}
+	w.later = errors.Join(w.later, err)
+	return nil
 }
 
 func (w *workloadPass) applyStatefulSet(ctx context.Context) error {
@@ -65,13 +81,17 @@ func (w *workloadPass) applyStatefulSet(ctx context.Context) error {
 	return w.applyAll(ctx, sts)
 }
 
+// applyAll applies every object: one that cannot be applied does not hold the others up.
 func (w *workloadPass) applyAll(ctx context.Context, objects ...client.Object) error {
+	var failures []error
 	for _, object := range objects {
-		if err := w.apply(ctx, object); err != nil {
+		err := w.apply(ctx, object)
+		if errors.Is(err, errNotWanted) || budgetPause(err) > 0 {
 			return err
 		}
+		failures = append(failures, err)
 	}
-	return nil
+	return errors.Join(failures...)
 }
 
 // removeUnwanted deletes what an earlier spec asked for and this one does not.
@@ -82,10 +102,24 @@ func (w *workloadPass) removeUnwanted(ctx context.Context) error {
 			return err
 		}
 	}
-	if auth := w.rha.Spec.Auth; auth != nil && auth.SecretName != resources.GeneratedSecretName(w.rha.Name) {
-		return w.remove(ctx, &corev1.Secret{}, resources.GeneratedSecretName(w.rha.Name))
+	if w.rha.Spec.Auth != nil {
+		if err := w.removeSecret(ctx, resources.GeneratedSecretName(w.rha.Name)); err != nil {
+			return err
+		}
+		return w.removeSecret(ctx, resources.FormerSecretName(w.rha.Name))
 	}
-	return nil
+	if resources.FormerSecretIsInTheWay(w.rha.Name) {
+		return w.removeSecret(ctx, resources.FormerSecretName(w.rha.Name)) // what it holds is in the new one by now
+	}
+	return nil // applications may read it
+}
+
+// removeSecret deletes a Secret of ours, unless the spec names it.
+func (w *workloadPass) removeSecret(ctx context.Context, name string) error {
+	if auth := w.rha.Spec.Auth; auth != nil && auth.SecretName == name {
+		return nil
+	}
+	return w.remove(ctx, &corev1.Secret{}, name)
 }
 
 // remove deletes the object called name if this RedisHA owns it.

@@ -87,7 +87,7 @@ func (s spread) isMaster(pod *corev1.Pod) bool {
 
 // allowed reports a set whose pods may be moved at all.
 func (s spread) allowed() bool {
-	return s.rha.Spec.Storage == nil && s.rha.Spec.Failover.Mode != v1alpha1.ModePaused && s.rha.Annotations[v1alpha1.AnnotationRequest] == ""
+	return s.rha.Spec.Storage == nil && s.rha.Spec.Failover.Mode != v1alpha1.ModePaused && !isRequested(s.rha)
 }
 
 // undisturbed reports a set in which nothing is under way and nothing is missing.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -125,9 +126,25 @@ func reconciled(failure error) metav1.Condition {
 	condition.Status, condition.Reason, condition.Message = metav1.ConditionFalse, v1alpha1.ReasonApplyFailed, failure.Error()
 	var refused *refusal
 	if errors.As(failure, &refused) {
-		condition.Reason, condition.Message = refused.reason, refused.message
+		condition.Reason, condition.Message = refused.reason, messages(failure)
 	}
 	return condition
+}
+
+// messages are those of everything that failed, the refusals' in words for people.
+func messages(failure error) string {
+	if refused, ok := failure.(*refusal); ok { //nolint:errorlint // what is wrapped was joined, and is looked at one by one
+		return refused.message
+	}
+	joined, ok := failure.(interface{ Unwrap() []error }) //nolint:errorlint // as above
+	if !ok {
+		return failure.Error()
+	}
+	var all []string
+	for _, each := range joined.Unwrap() {
+		all = append(all, messages(each))
+	}
+	return strings.Join(all, "; ")
 }
 
 func progressing(progress podProgress) metav1.Condition {

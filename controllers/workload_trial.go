@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -58,7 +59,7 @@ func (w *workloadPass) tryConfig(ctx context.Context) error {
 	}
 	if len(refused) > 0 {
 		w.refused = true
-		w.later = refuseConfig(node.Pod, refused) // whatever else is refused: nothing of this generation has reached the StatefulSet
+		w.later = errors.Join(w.later, refuseConfig(node.Pod, refused)) // whatever else is refused: nothing of this generation has reached the StatefulSet
 	}
 	return nil
 }

@@ -11,11 +11,13 @@ type PodTemplateSpec struct {
 	// labels are added to the operator's own, which they cannot replace.
 	// +kubebuilder:validation:MaxProperties=64
 	// +kubebuilder:validation:XValidation:rule="!self.exists(k, k.startsWith('redisha.io/') || k in ['app.kubernetes.io/name', 'app.kubernetes.io/instance', 'app.kubernetes.io/managed-by'])",message="spec.podTemplate.labels: redisha.io/... and app.kubernetes.io/name, instance and managed-by are the operator's: choose other names"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, k.matches('^([a-z0-9][-a-z0-9.]*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",message="spec.podTemplate.labels: names have at most 63 letters, digits, '-', '_' and '.', after an optional DNS name and '/'"
 	// +optional
-	Labels map[string]string `json:"labels,omitempty"`
+	Labels map[string]LabelValue `json:"labels,omitempty"`
 	// annotations are added to the operator's own, which they cannot replace.
 	// +kubebuilder:validation:MaxProperties=64
 	// +kubebuilder:validation:XValidation:rule="!self.exists(k, k.startsWith('redisha.io/'))",message="spec.podTemplate.annotations: redisha.io/... are the operator's: choose other names"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, k.matches('^([a-zA-Z0-9][-a-zA-Z0-9.]*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",message="spec.podTemplate.annotations: names have at most 63 letters, digits, '-', '_' and '.', after an optional DNS name and '/'"
 	// +optional
 	Annotations map[string]string `json:"annotations,omitempty"`
 	// affinity; by default the pods prefer different nodes.
@@ -23,8 +25,9 @@ type PodTemplateSpec struct {
 	Affinity *corev1.Affinity `json:"affinity,omitempty"`
 	// nodeSelector of the pods.
 	// +kubebuilder:validation:MaxProperties=64
+	// +kubebuilder:validation:XValidation:rule="self.all(k, k.matches('^([a-z0-9][-a-z0-9.]*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",message="spec.podTemplate.nodeSelector: names have at most 63 letters, digits, '-', '_' and '.', after an optional DNS name and '/'"
 	// +optional
-	NodeSelector map[string]string `json:"nodeSelector,omitempty"`
+	NodeSelector map[string]LabelValue `json:"nodeSelector,omitempty"`
 	// tolerations of the pods.
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=32
@@ -73,6 +76,12 @@ type PodTemplateSpec struct {
 	ExtraVolumeMounts []corev1.VolumeMount `json:"extraVolumeMounts,omitempty"`
 }
 
+// LabelValue is the value of a label, as Kubernetes takes it.
+//
+// +kubebuilder:validation:MaxLength=63
+// +kubebuilder:validation:XValidation:rule="self.matches('^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$')",message="a label's value has at most 63 letters, digits, '-', '_' and '.', and begins and ends with a letter or digit"
+type LabelValue string
+
 // PodDisruptionBudgetSpec limits how many Redis pods a drain may take at once.
 type PodDisruptionBudgetSpec struct {
 	// enabled: whether there is a budget at all. A RedisHA of one pod never has
@@ -80,9 +89,10 @@ type PodDisruptionBudgetSpec struct {
 	// +kubebuilder:default=true
 	// +optional
 	Enabled *bool `json:"enabled,omitempty"`
-	// maxUnavailable pods at once.
+	// maxUnavailable pods at once, as a number or a percentage of them.
 	// +kubebuilder:default=1
 	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:XValidation:rule="type(self) == int ? int(self) >= 0 : string(self).matches('^(100|[0-9]{1,2})%$')",message="spec.podDisruptionBudget.maxUnavailable must be a number of pods or a percentage: write it like 1 or 50%"
 	// +optional
 	MaxUnavailable *intstr.IntOrString `json:"maxUnavailable,omitempty"`
 }

@@ -99,4 +99,11 @@ type RedisHAStatus struct {
 	// that was last taken up or refused.
 	// +optional
 	LastHandledRequest string `json:"lastHandledRequest,omitempty"`
+	// handledRequests are the latest values of the annotation redisha.io/request
+	// that were taken up or refused, the newest first. None of them runs again,
+	// though a tool that applies what is kept in Git puts it back.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	// +optional
+	HandledRequests []string `json:"handledRequests,omitempty"`
 }

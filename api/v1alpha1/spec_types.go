@@ -67,7 +67,8 @@ type RedisHASpec struct {
 	// +optional
 	Config map[string]ConfigValue `json:"config,omitempty"`
 
-	// auth chooses the password. Absent: one is generated once, in Secret NAME-auth.
+	// auth chooses the password. Absent: one is generated once, in Secret
+	// NAME-generated-auth.
 	// Redis always asks for a password.
 	// +optional
 	Auth *AuthSpec `json:"auth,omitempty"`
@@ -237,6 +238,7 @@ type ServiceSpec struct {
 	Type corev1.ServiceType `json:"type,omitempty"`
 	// annotations of both.
 	// +kubebuilder:validation:MaxProperties=64
+	// +kubebuilder:validation:XValidation:rule="self.all(k, k.matches('^([a-zA-Z0-9][-a-zA-Z0-9.]*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",message="spec.service.annotations: names have at most 63 letters, digits, '-', '_' and '.', after an optional DNS name and '/'"
 	// +optional
 	Annotations map[string]string `json:"annotations,omitempty"`
 }

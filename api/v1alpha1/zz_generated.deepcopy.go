@@ -245,7 +245,7 @@ func (in *PodTemplateSpec) DeepCopyInto(out *PodTemplateSpec) {
 	*out = *in
 	if in.Labels != nil {
 		in, out := &in.Labels, &out.Labels
-		*out = make(map[string]string, len(*in))
+		*out = make(map[string]LabelValue, len(*in))
 		for key, val := range *in {
 			(*out)[key] = val
 		}
@@ -264,7 +264,7 @@ func (in *PodTemplateSpec) DeepCopyInto(out *PodTemplateSpec) {
 	}
 	if in.NodeSelector != nil {
 		in, out := &in.NodeSelector, &out.NodeSelector
-		*out = make(map[string]string, len(*in))
+		*out = make(map[string]LabelValue, len(*in))
 		for key, val := range *in {
 			(*out)[key] = val
 		}
@@ -471,6 +471,11 @@ func (in *RedisHAStatus) DeepCopyInto(out *RedisHAStatus) {
 	if in.LastFailover != nil {
 		in, out := &in.LastFailover, &out.LastFailover
 		*out = (*in).DeepCopy()
+	}
+	if in.HandledRequests != nil {
+		in, out := &in.HandledRequests, &out.HandledRequests
+		*out = make([]string, len(*in))
+		copy(*out, *in)
 	}
 }
 

@@ -58,9 +58,9 @@ func run(ctx context.Context, kept string) (candidate string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("finding the cluster (give --kubeconfig, or run in a pod): %w", err)
 	}
-	// A failover makes a handful of writes at once; the default limit of 20 a second would queue
-	// those of many RedisHA behind each other. The API server protects itself by fairness.
-	config.QPS, config.Burst = 200, 400
+	// One limit for all would queue the writes of a RedisHA, and the renewals of the lease, behind those of any other. The
+	// controllers have a budget for each namespace and each RedisHA, and the API server protects itself by fairness.
+	config.QPS = -1
 	me, err := identity("")
 	if err != nil {
 		return "", err

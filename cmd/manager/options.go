@@ -51,7 +51,8 @@ func parseOptions(flags *flag.FlagSet, args []string) (options, error) {
 	flags.DurationVar(&o.retryPeriod, "leader-retry-period", defaultRetryPeriod, "How often the lease is renewed or tried for.")
 	flags.DurationVar(&o.probePeriod, "probe-period", prober.DefaultPeriod, "How often each Redis is asked how it is. The end of a process is noticed at once, whatever this is.")
 	flags.DurationVar(&o.probeTimeout, "probe-timeout", prober.DefaultProbeTimeout, "How long an answer may take before a Redis counts as silent.")
-	flags.IntVar(&o.concurrentFailovers, "concurrent-failovers", 32, "How many RedisHA are decided on at the same time.")
+	flags.IntVar(&o.concurrentFailovers, "concurrent-failovers", 256,
+		"How many RedisHA are worked on at the same time. One namespace gets half of that at most.")
 	o.zap.BindFlags(flags)
 	if err := flags.Parse(args); err != nil {
 		return o, fmt.Errorf("reading flags: %w", err)

@@ -52,9 +52,9 @@ func full() *v1alpha1.RedisHA {
 			Annotations: map[string]string{"lb.example/internal": "true"},
 		},
 		PodTemplate: &v1alpha1.PodTemplateSpec{
-			Labels:            map[string]string{"team": "shop", v1alpha1.LabelName: "not-this"},
+			Labels:            map[string]v1alpha1.LabelValue{"team": "shop", v1alpha1.LabelName: "not-this"},
 			Annotations:       map[string]string{"scrape": "yes"},
-			NodeSelector:      map[string]string{"disk": "ssd"},
+			NodeSelector:      map[string]v1alpha1.LabelValue{"disk": "ssd"},
 			Tolerations:       []corev1.Toleration{{Key: "redis", Operator: corev1.TolerationOpExists}},
 			PriorityClassName: "high",
 			ExtraContainers:   []corev1.Container{{Name: "exporter", Image: "registry.example/exporter:1"}},

@@ -66,8 +66,21 @@ func ReplicasServiceName(name string) string { return name + "-replicas" }
 // ConfigMapName holds redis.conf and the scripts.
 func ConfigMapName(name string) string { return name + "-config" }
 
+// Of two suffixes that name objects of one kind, neither ends with the other. So what one RedisHA owns is never named like what another
+// one owns, whatever they are called.
+
 // GeneratedSecretName is the Secret with the generated password, key PasswordKey.
-func GeneratedSecretName(name string) string { return name + "-auth" }
+func GeneratedSecretName(name string) string { return name + "-generated-auth" }
+
+// FormerSecretName is what GeneratedSecretName was in earlier versions. That of a RedisHA called a-conf is what MountSecretName is
+// for one called a.
+func FormerSecretName(name string) string { return name + "-auth" }
+
+// FormerSecretIsInTheWay reports whether another RedisHA may need the name for a Secret of its own.
+func FormerSecretIsInTheWay(name string) bool {
+	other, found := strings.CutSuffix(FormerSecretName(name), MountSecretName(""))
+	return found && other != ""
+}
 
 // MountSecretName is the Secret that pods mount: the password in force under
 // PasswordKey, and the same as settings of redis.conf. Whoever must talk to Redis

@@ -21,7 +21,7 @@ const (
 
 func podTemplate(rha *v1alpha1.RedisHA) corev1.PodTemplateSpec {
 	extra := ptr.Deref(rha.Spec.PodTemplate, v1alpha1.PodTemplateSpec{})
-	labels := maps.Clone(extra.Labels)
+	labels := plain(extra.Labels)
 	if labels == nil {
 		labels = map[string]string{}
 	}
@@ -37,6 +37,18 @@ func podTemplate(rha *v1alpha1.RedisHA) corev1.PodTemplateSpec {
 	}
 }
 
+// plain are labels as the Kubernetes types have them.
+func plain(labels map[string]v1alpha1.LabelValue) map[string]string {
+	if labels == nil {
+		return nil
+	}
+	values := make(map[string]string, len(labels))
+	for name, value := range labels {
+		values[name] = string(value)
+	}
+	return values
+}
+
 func podSpec(rha *v1alpha1.RedisHA, extra v1alpha1.PodTemplateSpec) corev1.PodSpec {
 	spec := corev1.PodSpec{
 		AutomountServiceAccountToken:  ptr.To(false),
@@ -45,7 +57,7 @@ func podSpec(rha *v1alpha1.RedisHA, extra v1alpha1.PodTemplateSpec) corev1.PodSp
 		ImagePullSecrets:              rha.Spec.ImagePullSecrets,
 		ServiceAccountName:            extra.ServiceAccountName,
 		PriorityClassName:             extra.PriorityClassName,
-		NodeSelector:                  extra.NodeSelector,
+		NodeSelector:                  plain(extra.NodeSelector),
 		Tolerations:                   extra.Tolerations,
 		Affinity:                      orDefault(extra.Affinity, defaultAffinity(rha.Name)),
 		TopologySpreadConstraints:     extra.TopologySpreadConstraints,

@@ -41,6 +41,7 @@ func onVolume(t *testing.T, volume string, settings config, how launch) *server 
 	if err := os.WriteFile(filepath.Join(volume, "termination.txt"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	_ = os.Remove(filepath.Join(volume, "kept.conf")) // of the pod before
 	return start(t, rha, how)
 }
 

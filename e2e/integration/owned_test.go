@@ -57,7 +57,7 @@ func inventory(ctx context.Context, t *testing.T, key client.ObjectKey) map[stri
 // owned are the names that inventory finds for the RedisHA "cache" without storage.
 var owned = []string{
 	"StatefulSet cache", "Service cache-headless", "Service cache-master", "Service cache-replicas",
-	"ConfigMap cache-config", "Secret cache-auth", "Secret cache-conf-auth", "PodDisruptionBudget cache",
+	"ConfigMap cache-config", "Secret cache-generated-auth", "Secret cache-conf-auth", "PodDisruptionBudget cache",
 }
 
 func TestEverythingOwnedIsListedByLabelAndComesBackWhenDeleted(t *testing.T) {
@@ -130,7 +130,7 @@ func TestEveryEditOfAnOwnedObjectIsRepaired(t *testing.T) {
 		"another port":                         {"Service cache-replicas", `{"spec":{"ports":[{"name":"redis","port":7000}]}}`},
 		"redis.conf":                           {"ConfigMap cache-config", `{"data":{"redis.conf":"replicaof no one"}}`},
 		"a file added":                         {"ConfigMap cache-config", `{"data":{"x":"y"}}`},
-		"the password":                         {"Secret cache-auth", `{"stringData":{"password":"x"}}`},
+		"the password":                         {"Secret cache-generated-auth", `{"stringData":{"password":"x"}}`},
 		"the mounted password":                 {"Secret cache-conf-auth", `{"stringData":{"password":"x"}}`},
 		"the budget":                           {"PodDisruptionBudget cache", `{"spec":{"maxUnavailable":2}}`},
 		"scaled behind our back":               {"StatefulSet cache", `{"spec":{"replicas":3}}`},
@@ -318,7 +318,7 @@ func TestAPassThatFindsNothingToChangeWritesNothing(t *testing.T) {
 		},
 		Config: map[string]v1alpha1.ConfigValue{"maxmemory": "16mb"},
 		PodTemplate: &v1alpha1.PodTemplateSpec{
-			Labels:       map[string]string{"team": "shop"},
+			Labels:       map[string]v1alpha1.LabelValue{"team": "shop"},
 			Tolerations:  []corev1.Toleration{{Key: "spot", Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute}},
 			ExtraVolumes: []corev1.Volume{{Name: "more", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}},
 		},

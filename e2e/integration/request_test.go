@@ -2,6 +2,7 @@ package integration
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -9,19 +10,36 @@ import (
 	"github.com/redisha/redisha/e2e/sandbox"
 )
 
-// A request is the value of an annotation, so the same one again differs by nothing but that it was away in between.
-func TestTheSameRequestIsCarriedOutEachTimeAndAcknowledgedByOneWrite(t *testing.T) {
+// A request is the value of an annotation. Another ID behind it makes it another one; without, it was carried out before, and was put back by
+// a tool that applies what is kept in Git.
+func TestARequestRunsOnceThoughGitPutsItBack(t *testing.T) {
 	const rounds = 4
 	key := create(t, namespace(t), v1alpha1.RedisHASpec{})
 	first := settled(t, key)
 	for i := range int64(rounds) {
 		change(t, key, func(rha *v1alpha1.RedisHA) {
-			rha.Annotations = map[string]string{v1alpha1.AnnotationRequest: "handover"}
+			rha.Annotations = map[string]string{v1alpha1.AnnotationRequest: fmt.Sprintf("handover#%d", i)}
 		})
 		eventually(t, "the request is carried out and acknowledged", time.Minute, func(ctx context.Context) (bool, error) {
 			rha, err := play.Get(ctx, key)
 			return err == nil && rha.Annotations[v1alpha1.AnnotationRequest] == "" && rha.Status.Master.Epoch == first.Status.Master.Epoch+i+1, err
 		})
+	}
+	for i := range 6 { // applied again and again, also one that is not the last
+		change(t, key, func(rha *v1alpha1.RedisHA) {
+			rha.Annotations = map[string]string{v1alpha1.AnnotationRequest: fmt.Sprintf("handover#%d", rounds-1-i%2)}
+		})
+		time.Sleep(500 * time.Millisecond)
+	}
+	rha, err := play.Get(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := rha.Status.Master.Epoch, first.Status.Master.Epoch+rounds; got != want {
+		t.Errorf("epoch %d, want %d: a request that was put back ran again", got, want)
+	}
+	if rha.Annotations[v1alpha1.AnnotationRequest] == "" {
+		t.Error("what Git puts back was removed: it would be put back and removed for ever")
 	}
 	writes, err := play.Sandbox.AuditWrites(sandbox.OperatorUser)
 	if err != nil {

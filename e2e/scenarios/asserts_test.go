@@ -116,6 +116,7 @@ func (s *scene) condition(kind string, status metav1.ConditionStatus, reason str
 // request makes a person's request, and waits until it was taken up.
 func (s *scene) request(value string) {
 	s.t.Helper()
+	value = fmt.Sprintf("%s#%d", value, time.Now().UnixNano()) // the same one does not run again
 	patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.AnnotationRequest, value)
 	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: s.key.Namespace, Name: s.key.Name}}
 	if err := play.Client.Patch(s.ctx, rha, client.RawPatch("application/merge-patch+json", []byte(patch))); err != nil {

@@ -2,8 +2,10 @@ package suite
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -152,7 +154,7 @@ func claims(ctx context.Context, namespace string) ([]corev1.PersistentVolumeCla
 func (s *scene) handOver(ctx context.Context, pod string) {
 	GinkgoHelper()
 	s.change(ctx, func(rha *v1alpha1.RedisHA) {
-		metav1.SetMetaDataAnnotation(&rha.ObjectMeta, v1alpha1.AnnotationRequest, "handover:"+pod)
+		metav1.SetMetaDataAnnotation(&rha.ObjectMeta, v1alpha1.AnnotationRequest, fmt.Sprintf("handover:%s#%d", pod, time.Now().UnixNano()))
 	})
 	Eventually(func() string { return s.get(ctx).Status.Master.Pod }).WithContext(ctx).Should(Equal(pod))
 }

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -115,7 +116,7 @@ func (e *Executor) Execute(ctx context.Context, key string, port int, actions []
 	for i, action := range actions {
 		running = append(running, func() {
 			began := e.opts.Runtime.Now()
-			err := e.run(ctx, scope{key: key, port: port, replied: &replied}, action)
+			err := guarded(func() error { return e.run(ctx, scope{key: key, port: port, replied: &replied}, action) })
 			results[i] = Result{Action: action, Err: err, Took: e.opts.Runtime.Now().Sub(began)}
 		})
 	}
@@ -126,6 +127,19 @@ func (e *Executor) Execute(ctx context.Context, key string, port int, actions []
 		e.links.Refresh(refresh, key, nodes...)
 	}
 	return results
+}
+
+// errPanic means that carrying an action out ended in a panic; of what a pod answered, say.
+var errPanic = errors.New("panic")
+
+// guarded makes a panic an error: what one pod answers must not end the process.
+func guarded(run func() error) (err error) {
+	defer func() {
+		if why := recover(); why != nil {
+			err = fmt.Errorf("%w: %v\n%s", errPanic, why, debug.Stack())
+		}
+	}()
+	return run()
 }
 
 // scope is what the actions of one call have in common.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/redisha/redisha/failover"
 	"github.com/redisha/redisha/failover/link"
+	"github.com/redisha/redisha/redisclient"
 )
 
 // everyAction is one of each; what they do is in wantOf.
@@ -216,6 +217,18 @@ func TestOneFailureDoesNotKeepTheOthersFromBeingDone(t *testing.T) {
 	}
 	if got := len(w.list()); got != 3 {
 		t.Errorf("%d effects: %v", got, w.list())
+	}
+}
+
+func TestAPanicInOneActionIsAnErrorOfThatActionAlone(t *testing.T) {
+	w := newWorld()
+	w.redis["u0"].onInfo = func(*redisclient.Info) { panic("makeslice: len out of range") }
+	results := w.execute(t,
+		failover.Detach{Node: w.ref("u0"), Within: time.Second},
+		failover.Detach{Node: w.ref("u1"), Within: time.Second},
+	)
+	if !errors.Is(results[0].Err, errPanic) || results[1].Err != nil {
+		t.Errorf("got %+v", results)
 	}
 }
 

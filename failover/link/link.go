@@ -45,11 +45,13 @@ func Client(o redisclient.Options) Redis { return redisclient.New(o) }
 
 // Link leads to the Redis at one address. Its methods may be called from several goroutines; they take turns.
 type Link struct {
-	redis Redis
-	turn  Turn
+	dial func() Redis
+	turn Turn
 
-	mu    sync.Mutex
-	runID string // of the process at the other end of the present connection; empty when not known
+	mu     sync.Mutex
+	redis  Redis
+	closed bool
+	runID  string // of the process at the other end of the present connection; empty when not known
 }
 
 // New returns a Link that connects when it is first asked something.
@@ -69,7 +71,8 @@ func NewWithTurn(o redisclient.Options, dial Dial, turn Turn) *Link {
 		l.setRunID("")
 		return connect(ctx, network, addr)
 	}
-	l.redis = dial(o)
+	l.dial = func() Redis { return dial(o) }
+	l.redis = l.dial()
 	return l
 }
 
@@ -96,14 +99,15 @@ func (l *Link) Info(ctx context.Context) (redisclient.Info, error) {
 		return redisclient.Info{}, err
 	}
 	defer l.turn.Give()
+	defer l.renewOnPanic()
 	return l.info(ctx)
 }
 
 func (l *Link) info(ctx context.Context) (redisclient.Info, error) {
 	ctx = context.WithValue(ctx, mayConnect{}, true)
-	info, err := l.redis.Info(ctx)
+	info, err := l.client().Info(ctx)
 	if redisclient.Classify(err) == redisclient.ClassRefused {
-		info, err = l.redis.Info(ctx)
+		info, err = l.client().Info(ctx)
 	}
 	if err == nil {
 		l.setRunID(info.RunID)
@@ -119,6 +123,7 @@ func (l *Link) Do(ctx context.Context, runID string, order func(context.Context,
 		return err
 	}
 	defer l.turn.Give()
+	defer l.renewOnPanic()
 	if l.RunID() == "" {
 		if _, err := l.info(ctx); err != nil {
 			return fmt.Errorf("asking who is there: %w", err)
@@ -127,7 +132,7 @@ func (l *Link) Do(ctx context.Context, runID string, order func(context.Context,
 	if known := l.RunID(); runID != "" && known != runID {
 		return fmt.Errorf("%w: %s instead of %s", ErrOtherIncarnation, known, runID)
 	}
-	return order(ctx, l.redis)
+	return order(ctx, l.client())
 }
 
 // RunID names the process that was last heard on the present connection; empty when there is none.
@@ -138,7 +143,36 @@ func (l *Link) RunID() string {
 }
 
 // Close ends the connection and fails calls in flight.
-func (l *Link) Close() { l.redis.Close() }
+func (l *Link) Close() {
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	l.client().Close()
+}
+
+func (l *Link) client() Redis {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.redis
+}
+
+// renewOnPanic is deferred by whoever has the turn. What made the client panic has left it in an unknown state, and its connection with
+// half an answer: the next call gets another one. The panic goes on.
+func (l *Link) renewOnPanic() {
+	why := recover()
+	if why == nil {
+		return
+	}
+	l.mu.Lock()
+	old := l.redis
+	if !l.closed {
+		l.redis = l.dial()
+	}
+	l.runID = ""
+	l.mu.Unlock()
+	old.Close()
+	panic(why)
+}
 
 func (l *Link) setRunID(id string) {
 	l.mu.Lock()

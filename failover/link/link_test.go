@@ -106,3 +106,36 @@ func TestNobodyUsesTheConnectionDuringAnOrder(t *testing.T) {
 	}
 	ask(t, l)
 }
+
+// panicky is a client that an answer makes panic, once it was asked.
+type panicky struct {
+	link.Redis
+	closed *int
+}
+
+func (p panicky) Info(context.Context) (redisclient.Info, error) {
+	panic("makeslice: len out of range")
+}
+func (p panicky) Close() { *p.closed++ }
+
+func TestAfterAPanicTheNextCallGetsAnotherClient(t *testing.T) {
+	dialled, closed := 0, 0
+	l := link.New(redisclient.Options{}, func(redisclient.Options) link.Redis { dialled++; return panicky{closed: &closed} })
+	for range 2 {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("the panic was swallowed")
+				}
+			}()
+			_ = l.Do(t.Context(), "", func(context.Context, link.Redis) error { return nil })
+		}()
+	}
+	if dialled != 3 || closed != 2 {
+		t.Errorf("%d clients were made and %d closed, want 3 and 2", dialled, closed)
+	}
+	l.Close()
+	if closed != 3 {
+		t.Error("the last client is not closed")
+	}
+}

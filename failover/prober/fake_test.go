@@ -168,10 +168,13 @@ func (w *world) pass(t *testing.T, d time.Duration, pods int) {
 	w.resting(t, pods)
 }
 
+// watchdogs is how many timers the watchdog waits for.
+const watchdogs = 1
+
 // resting waits until so many pods' loops sleep, with nothing left that woke them.
 func (w *world) resting(t *testing.T, pods int) {
 	t.Helper()
-	eventually(t, "all pods rest", func() bool { return w.clock.Waiters() == pods && !w.poked() })
+	eventually(t, "all pods rest", func() bool { return w.clock.Waiters() == pods+watchdogs && !w.poked() })
 }
 
 func (w *world) poked() bool {

@@ -25,13 +25,21 @@ type Probe struct {
 // Begin is called when a probe begins.
 func (l *Learned) Begin(now time.Time) Probe { return Probe{began: now, marks: l.state.marks} }
 
-// End takes in what came of a probe. It reports whether the pod differs in kind from before ([Options.Wake]), and
-// whether in contact or incarnation, which is what the other pods are asked about at once.
-func (l *Learned) End(p Probe, now time.Time, info redisclient.Info, err error) (differs, contact bool) {
+// Change is what follows from what came of a probe.
+type Change struct {
+	// Wakes: the pod differs in kind from before ([Options.Wake]).
+	Wakes bool
+	// Hurries: the other pods are asked soon.
+	Hurries bool
+	// Urgent: contact or incarnation differ, so the other pods are asked at once.
+	Urgent bool
+}
+
+// End takes in what came of a probe.
+func (l *Learned) End(p Probe, now time.Time, info redisclient.Info, err error) Change {
 	before := l.state.kind()
 	l.state.record(outcome{began: p.began, ended: now, marks: p.marks, info: info, class: redisclient.Classify(err)})
-	after := l.state.kind()
-	return before != after, before.contact != after.contact || before.runID != after.runID
+	return changed(before, l.state.kind())
 }
 
 // EOF is called the moment the connection ends.
@@ -51,5 +59,5 @@ func (l *Learned) MarkClientsCut(now time.Time, writersOnly bool, killed int) {
 // VoidSilence makes silence be counted from now on.
 func (l *Learned) VoidSilence(now time.Time) { l.state.voidSilence(now) }
 
-// Node returns what is known.
-func (l *Learned) Node() failover.Node { return l.state.node }
+// Node returns what is known, for a decision.
+func (l *Learned) Node() failover.Node { return l.state.look() }

@@ -2,6 +2,7 @@ package prober
 
 import (
 	"context"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -17,8 +18,7 @@ type pod struct {
 	watch   *watch
 	opts    Options
 	link    *link.Link
-	onGap   func(now time.Time)
-	gaps    *sync.Mutex     // of all pods: held from noticing a gap until its silences are void
+	dog     *watchdog
 	ctx     context.Context // ends when the pod is not to be watched any more
 	cancel  context.CancelFunc
 	trigger chan struct{} // holds a token when the next probe is not to wait
@@ -34,14 +34,40 @@ type pod struct {
 func (q *pod) run() {
 	defer q.end()
 	for q.ctx.Err() == nil {
-		waiters := q.begin()
-		q.expect(q.opts.ProbeTimeout)
-		q.probe()
+		if q.turn() {
+			q.rest(q.watch.interval(q.opts.Clock.Now()), q.trigger)
+		} else {
+			q.rest(panicPause, nil)
+		}
+	}
+}
+
+// panicPause is how long a pod is left alone whose answer made us panic.
+const panicPause = 5 * time.Second
+
+// turn is one probe. What an answer makes panic is the end of that probe, and of no other: false, and the pod counts as silent.
+func (q *pod) turn() (sound bool) {
+	waiters := q.begin()
+	defer func() {
 		for _, w := range waiters {
 			close(w)
 		}
-		q.rest()
-	}
+	}()
+	defer func() {
+		if why := recover(); why != nil {
+			q.opts.Panicked(q.watch.key, q.target.Pod, why, debug.Stack())
+			q.panicked()
+		}
+	}()
+	q.expect(q.opts.ProbeTimeout)
+	q.probe()
+	return true
+}
+
+// panicked makes the pod count as silent.
+func (q *pod) panicked() {
+	now := q.opts.Clock.Now()
+	q.take(outcome{began: now, ended: now, class: redisclient.ClassOther})
 }
 
 // begin returns who waits for the probe that begins now.
@@ -73,25 +99,26 @@ func (q *pod) probe() {
 	if out.class == redisclient.ClassTimeout && out.ended.Sub(began) > q.opts.ProbeTimeout+q.opts.tolerated() {
 		return // we were not there to hear the answer
 	}
+	q.take(out)
+}
+
+// take takes an outcome in, and tells whom it concerns.
+func (q *pod) take(out outcome) {
 	q.mu.Lock()
 	before := q.state.kind()
 	q.state.record(out)
-	after := q.state.kind()
+	change := changed(before, q.state.kind())
 	q.mu.Unlock()
-	q.report(before, after, out.ended)
-}
-
-func (q *pod) report(before, after kind, now time.Time) {
 	switch {
-	case before == after:
-		return
-	case before.hasty() == after.hasty():
-	case before.contact != after.contact || before.runID != after.runID:
-		q.watch.hurry(now)
+	case !change.Hurries:
+	case change.Urgent:
+		q.watch.hurry(out.ended)
 	default:
-		q.watch.keepHurrying(now)
+		q.watch.keepHurrying(out.ended)
 	}
-	q.opts.Wake(q.watch.key)
+	if change.Wakes {
+		q.opts.Wake(q.watch.key)
+	}
 }
 
 // onEOF is called the moment the connection ends. The other pods are asked at once too, as witnesses.
@@ -110,14 +137,13 @@ func (q *pod) onConnect() {
 }
 
 // rest waits until the next probe is due or asked for.
-func (q *pod) rest() {
-	interval := q.watch.interval(q.opts.Clock.Now())
+func (q *pod) rest(interval time.Duration, asked <-chan struct{}) {
 	timer := q.opts.Clock.NewTimer(interval)
 	defer timer.Stop()
 	q.expect(interval)
 	select {
 	case <-timer.C():
-	case <-q.trigger:
+	case <-asked:
 	case <-q.ctx.Done():
 	}
 }
@@ -129,25 +155,32 @@ func (q *pod) expect(within time.Duration) {
 	q.appointed(now, now.Add(within))
 }
 
-// noteGap notices that this process itself was away (paused, throttled), when the loop is much later than due. Whoever
-// runs first after a gap has to ask, before believing that it was the others who were silent.
+// noteGap notices that the loop is much later than due, or the whole process. Whoever runs first after a gap has to ask,
+// before believing that it was the others who were silent.
 func (q *pod) noteGap() { q.appointed(q.opts.Clock.Now(), time.Time{}) }
 
 // appointed compares now with when the loop was due, and sets when it is due next; zero leaves that alone, except that
-// an absence is noted once only, should the loop itself be what is late.
+// an absence is noted once only, should the loop itself be what is late. A loop that is late asked its own pod too late,
+// and no other; that the process stood still is the watchdog's to say.
 func (q *pod) appointed(now, next time.Time) {
-	q.gaps.Lock()
-	defer q.gaps.Unlock()
-	away := false
-	q.update(func(*state) {
-		away = !q.due.IsZero() && now.Sub(q.due) > q.opts.tolerated()
-		if away || !next.IsZero() {
+	q.dog.look(now)
+	q.update(func(s *state) {
+		late := !q.due.IsZero() && now.Sub(q.due) > q.opts.tolerated()
+		if late {
+			s.voidSilence(now)
+		}
+		if late || !next.IsZero() {
 			q.due = next
 		}
 	})
-	if away {
-		q.onGap(now)
-	}
+}
+
+// void starts the pod's silence anew; that its loop is late is accounted for by that.
+func (q *pod) void(now time.Time) {
+	q.update(func(s *state) {
+		s.voidSilence(now)
+		q.due = time.Time{}
+	})
 }
 
 // poke makes the loop probe without waiting.
@@ -178,6 +211,13 @@ func (q *pod) isWanted(uids []string) bool {
 		return slices.Contains(uids, q.target.UID)
 	}
 	return q.snapshot().Contact == failover.ContactAnswering
+}
+
+// look is snapshot for a decision.
+func (q *pod) look() failover.Node {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.state.look()
 }
 
 func (q *pod) snapshot() failover.Node {

@@ -30,15 +30,17 @@ type Prober struct {
 	mu      sync.Mutex
 	watches map[string]*watch
 	closed  bool
-	voided  time.Time // when silences were made to start anew
 
-	gaps sync.Mutex // held from noticing a gap until its silences are void; taken before mu
+	dog *watchdog
 }
 
 // New returns a Prober that watches nothing yet. It must be closed.
 func New(opts Options) *Prober {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Prober{opts: opts.withDefaults(), ctx: ctx, cancel: cancel, watches: map[string]*watch{}}
+	p := &Prober{opts: opts.withDefaults(), ctx: ctx, cancel: cancel, watches: map[string]*watch{}}
+	p.dog = newWatchdog(p.opts, p.voidSilence)
+	p.loops.Go(func() { p.dog.run(ctx) })
+	return p
 }
 
 // Ensure makes targets the pods that are watched for key, in this order. Pods that are watched already go on
@@ -63,7 +65,7 @@ func (p *Prober) Ensure(key string, targets []Target, password func() string) {
 func (p *Prober) newPod(w *watch, t Target) *pod {
 	ctx, cancel := context.WithCancel(p.ctx)
 	q := &pod{
-		target: t, watch: w, opts: p.opts, onGap: p.voidSilence, gaps: &p.gaps,
+		target: t, watch: w, opts: p.opts, dog: p.dog,
 		ctx: ctx, cancel: cancel, trigger: make(chan struct{}, 1),
 		state: newState(t, p.opts.Clock.Now()),
 	}
@@ -96,7 +98,7 @@ func (p *Prober) Observe(key string) []failover.Node {
 	}
 	nodes := make([]failover.Node, 0, len(pods))
 	for _, q := range pods {
-		nodes = append(nodes, q.snapshot())
+		nodes = append(nodes, q.look())
 	}
 	return nodes
 }
@@ -152,15 +154,9 @@ func (p *Prober) Close() {
 	p.loops.Wait()
 }
 
-// voidSilence starts all silences anew: whoever was not asked in time cannot be blamed for not having answered. After
-// a gap every loop calls it; the first is enough.
+// voidSilence starts all silences anew: whoever was not asked in time cannot be blamed for not having answered.
 func (p *Prober) voidSilence(now time.Time) {
 	p.mu.Lock()
-	if !p.voided.IsZero() && now.Sub(p.voided) < p.opts.Period {
-		p.mu.Unlock()
-		return
-	}
-	p.voided = now
 	watches := make([]*watch, 0, len(p.watches))
 	for _, w := range p.watches {
 		watches = append(watches, w)
@@ -168,7 +164,7 @@ func (p *Prober) voidSilence(now time.Time) {
 	p.mu.Unlock()
 	for _, w := range watches {
 		for _, q := range w.list() {
-			q.update(func(s *state) { s.voidSilence(now) })
+			q.void(now)
 		}
 	}
 }

@@ -160,7 +160,7 @@ func TestAGapOfOurOwnVoidsSilenceForWhoeverLooksFirst(t *testing.T) {
 		})
 	}
 	w.clock.Step(DefaultPeriod)
-	eventually(t, "all probes are under way", func() bool { return w.clock.Waiters() == 0 })
+	eventually(t, "all probes are under way", func() bool { return w.clock.Waiters() == watchdogs })
 	w.clock.Step(time.Minute)
 	for _, n := range w.Observe(key) {
 		if got := n.SilentFor(w.clock.Now()); got != 0 {
@@ -281,8 +281,8 @@ func TestWritesThatAReplicaRefusedAreDated(t *testing.T) {
 	info := redisclient.Info{RunID: "a", Role: redisclient.RoleReplica, RefusedWrites: 3}
 	l := Learn(Target{Pod: "r-0", UID: "u0"}, at(0))
 	sample := func(second int) (time.Time, bool) {
-		differs, _ := l.End(l.Begin(at(second)), at(second), info, nil)
-		return l.Node().RefusedAt, differs
+		change := l.End(l.Begin(at(second)), at(second), info, nil)
+		return l.Node().RefusedAt, change.Wakes
 	}
 	if got, _ := sample(1); !got.Equal(at(1)) {
 		t.Errorf("a process that is met with refused writes: %s", got)

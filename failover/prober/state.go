@@ -12,6 +12,8 @@ type state struct {
 	node  failover.Node
 	marks uint64    // how often the sample was marked stale
 	eofAt time.Time // when the connection ended; zero when the pod has answered since
+	// awaited says that the sample was stale when a decision was made on it: that it is fresh again is news then, and else it is not.
+	awaited bool
 
 	refused   int64     // writes that the process had refused as a replica, as of the last sample
 	busySince time.Time // since when it answers BUSY and nothing else; zero: it does not
@@ -98,8 +100,14 @@ func (s *state) sample(o outcome) {
 	r.TurnsAway = s.rejected.lately(first, o.info.RejectedConnections, o.began)
 	s.node.Sampled, s.node.SampledAt, s.node.Replication = true, o.began, r
 	if o.marks == s.marks {
-		s.node.Stale = false
+		s.node.Stale, s.awaited = false, false
 	}
+}
+
+// look is what is known, for a decision.
+func (s *state) look() failover.Node {
+	s.awaited = s.awaited || s.node.Stale
+	return s.node
 }
 
 // date notes since when role and link are what they are; the first sample of a process is since now.
@@ -274,7 +282,7 @@ func replication(i redisclient.Info) failover.Replication {
 // kind is what of a state is worth waking the controller for when it changes.
 type kind struct {
 	contact                  failover.Contact
-	sampled, stale           bool
+	sampled, awaited         bool
 	runID, masterHost        string
 	role                     failover.Role
 	masterPort               int
@@ -287,16 +295,19 @@ type kind struct {
 	misled                   bool
 }
 
-// hasty leaves out what the other pods need not be asked about at once.
-func (k kind) hasty() kind {
-	k.misled, k.outOfMemory, k.turnsAway = false, false, false
-	return k
+// changed compares what a pod was with what it is. That a sample is fresh again, and that commands or clients were refused, is no reason to ask the
+// other pods: an overloaded prober would ask more, the later it is.
+func changed(before, after kind) Change {
+	c := Change{Wakes: before != after, Urgent: before.contact != after.contact || before.runID != after.runID}
+	before.misled, before.awaited, before.outOfMemory, before.turnsAway = after.misled, after.awaited, after.outOfMemory, after.turnsAway
+	c.Hurries = before != after
+	return c
 }
 
 func (s *state) kind() kind {
 	r := s.node.Replication
 	return kind{
-		contact: s.node.Contact, sampled: s.node.Sampled, stale: s.node.Stale,
+		contact: s.node.Contact, sampled: s.node.Sampled, awaited: s.awaited,
 		runID: r.RunID, masterHost: r.MasterHost, role: r.Role, masterPort: r.MasterPort,
 		linkUp: r.LinkUp, syncing: r.Syncing, loading: r.Loading, aofFailed: r.AOFFailed, saveFailed: r.SaveFailed,
 		outOfMemory: r.OutOfMemory, turnsAway: r.TurnsAway,

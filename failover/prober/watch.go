@@ -14,6 +14,35 @@ type watch struct {
 	pods                []*pod
 	password            func() string
 	fastSince, fastTill time.Time
+	haste               haste
+	poked               time.Time // when all pods were asked at once
+}
+
+// haste is for how long the pods of a RedisHA may be probed fast. A failover takes a fraction of a second of it. Pods that flap, or answer
+// something else each time, use it up, and are asked once a period then, as those at rest are.
+type haste struct {
+	left time.Duration
+	at   time.Time // when left was counted; zero: nothing was spent yet
+}
+
+const (
+	hasteMost   = 10 * time.Second
+	hasteRefill = 10 // seconds after which a second of it is there again
+)
+
+// spend takes so much, if there is as much.
+func (h *haste) spend(cost time.Duration, now time.Time) bool {
+	if h.at.IsZero() {
+		h.left = hasteMost
+	} else {
+		h.left = min(h.left+max(now.Sub(h.at), 0)/hasteRefill, hasteMost)
+	}
+	h.at = now
+	if cost > h.left {
+		return false
+	}
+	h.left -= cost
+	return true
 }
 
 // ensure makes the pods match targets, and returns those whose loops are to be started. Loops that are to end are told
@@ -61,14 +90,38 @@ func (w *watch) currentPassword() string {
 	return password()
 }
 
-// hurry probes all pods at once, and fast for a while.
+// hurry probes all pods at once, and fast for a while. Where there was too much haste it probes them once a period at most.
 func (w *watch) hurry(now time.Time) {
 	w.mu.Lock()
-	w.fastSince, w.fastTill = now, now.Add(fastFor)
+	fast := w.extend(now)
+	if fast {
+		w.fastSince = now
+	}
+	ask := fast || now.Sub(w.poked) >= w.opts.Period
+	if ask {
+		w.poked = now
+	}
 	w.mu.Unlock()
+	if !ask {
+		return
+	}
 	for _, q := range w.list() {
 		q.poke()
 	}
+}
+
+// extend makes probes be fast for a while from now on, if there is haste left for it.
+func (w *watch) extend(now time.Time) bool {
+	from := now
+	if w.fastTill.After(from) {
+		from = w.fastTill
+	}
+	till := now.Add(fastFor)
+	if !w.haste.spend(max(till.Sub(from), 0), now) {
+		return false
+	}
+	w.fastTill = till
+	return true
 }
 
 // keepHurrying is hurry after a lesser change: who is probed fast already is probed soon enough.
@@ -76,7 +129,7 @@ func (w *watch) keepHurrying(now time.Time) {
 	w.mu.Lock()
 	fast := now.Before(w.fastTill)
 	if fast {
-		w.fastTill = now.Add(fastFor)
+		w.extend(now)
 	}
 	w.mu.Unlock()
 	if !fast {

@@ -151,17 +151,17 @@ func (m *monitor) probe() {
 	if errors.Is(err, context.DeadlineExceeded) && ended.Sub(began) > probeTimeout+o.tolerated() {
 		return
 	}
-	differs, contact := m.learned.End(probe, ended, info, err)
-	if !differs {
-		return
-	}
+	change := m.learned.End(probe, ended, info, err)
 	switch fast := ended.Before(o.fastTill); {
-	case contact || !fast:
+	case !change.Hurries:
+	case change.Urgent || !fast:
 		o.hurry()
 	default:
 		o.fastTill = ended.Add(fastFor)
 	}
-	o.wake()
+	if change.Wakes {
+		o.wake()
+	}
 }
 
 func (o *operator) hurry() {
@@ -200,7 +200,7 @@ func (m *monitor) rest(t *task) {
 	m.noteGap()
 }
 
-// noteGap is prober.pod.noteGap.
+// noteGap is the prober's watchdog: in this world a process is paused as a whole.
 func (m *monitor) noteGap() {
 	o := m.o
 	now := o.now()

@@ -84,7 +84,7 @@ func TestAViolationIsToldByAShortSchedule(t *testing.T) {
 	if n := len(scheduleOf(*bad, defects()[1]).faults); strings.Count(f.Schedule, "\n")-1 > n {
 		t.Errorf("the schedule has grown:\n%s", f.Schedule)
 	}
-	for _, want := range []string{"seed ", f.Violation.Invariant, "VIOLATION", "persists Fencing"} {
+	for _, want := range []string{"seed ", f.Violation.Invariant, "VIOLATION", "decides: "} {
 		if !strings.Contains(story.String(), want) {
 			t.Errorf("the story lacks %q:\n%s", want, story.String())
 		}

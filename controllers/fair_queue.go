@@ -1,0 +1,95 @@
+package controllers
+
+import (
+	"sync"
+
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+)
+
+// This file sees to it that the RedisHA of one namespace do not take the workers from those of another.
+
+// inTurns is a queue's order: the namespaces take turns, and within each the RedisHA that has waited longest is first. However many
+// RedisHA of a namespace there are in the queue, those of another wait for one of them.
+type inTurns struct {
+	waiting map[string][]reconcile.Request
+	turns   []string // the namespaces with RedisHA that wait, the next first
+	length  int
+}
+
+// newFairQueue is a controller's queue, with that order.
+func newFairQueue(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) queue {
+	return workqueue.NewTypedRateLimitingQueueWithConfig(limiter, workqueue.TypedRateLimitingQueueConfig[reconcile.Request]{
+		Name: name,
+		DelayingQueue: workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[reconcile.Request]{
+			Name: name,
+			Queue: workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[reconcile.Request]{
+				Name: name, Queue: &inTurns{waiting: map[string][]reconcile.Request{}},
+			}),
+		}),
+	})
+}
+
+// Touch is called for what waits already; it keeps its place.
+func (q *inTurns) Touch(reconcile.Request) {}
+
+// Push adds a RedisHA.
+func (q *inTurns) Push(item reconcile.Request) {
+	if len(q.waiting[item.Namespace]) == 0 {
+		q.turns = append(q.turns, item.Namespace)
+	}
+	q.waiting[item.Namespace] = append(q.waiting[item.Namespace], item)
+	q.length++
+}
+
+// Len is how many RedisHA wait.
+func (q *inTurns) Len() int { return q.length }
+
+// Pop takes the RedisHA whose turn it is.
+func (q *inTurns) Pop() reconcile.Request {
+	namespace := q.turns[0]
+	q.turns = q.turns[1:]
+	items := q.waiting[namespace]
+	if len(items) == 1 {
+		delete(q.waiting, namespace)
+	} else {
+		q.waiting[namespace] = items[1:]
+		q.turns = append(q.turns, namespace)
+	}
+	q.length--
+	return items[0]
+}
+
+// workers counts which namespaces' RedisHA hold the workers. One whose Redis does not answer holds one for as long as an order may take.
+type workers struct {
+	all int
+
+	mu   sync.Mutex
+	held map[string]int
+	busy int
+}
+
+// enter takes a worker for a RedisHA of a namespace, unless that holds more of them already than are free: one namespace gets half of them
+// at most, two a third each, and there is always one left for another. Who may not enter comes again in a moment, and holds none meanwhile.
+func (w *workers) enter(namespace string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.held == nil {
+		w.held = map[string]int{}
+	}
+	if w.held[namespace] > w.all-w.busy-1 && w.held[namespace] > 0 {
+		return false
+	}
+	w.held[namespace]++
+	w.busy++
+	return true
+}
+
+func (w *workers) leave(namespace string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.busy--
+	if w.held[namespace]--; w.held[namespace] == 0 {
+		delete(w.held, namespace)
+	}
+}
