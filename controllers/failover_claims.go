@@ -28,7 +28,7 @@ func (g *gatherer) mayHoldData(ctx context.Context, rha *v1alpha1.RedisHA, sts *
 	}
 	claim, err := g.claim(ctx, rha, ordinal, pod, initialized)
 	if err != nil && initialized {
-		return true, nil //nolint:nilerr // what cannot be read may hold data, and a failover does not wait for it
+		return true, nil // what cannot be read may hold data, and a failover does not wait for it
 	}
 	return claim != nil && (initialized || fromBefore(rha, sts, claim)), err
 }

@@ -110,11 +110,8 @@ func (r *FailoverReconciler) carryOn(ctx context.Context, req ctrl.Request) (ctr
 	if wait := r.pace.begin(key, r.Clock.Now()); wait > 0 {
 		return ctrl.Result{RequeueAfter: wait}, nil
 	}
-	rha, err := r.load(ctx, req.NamespacedName)
+	rha, err := r.loadAll(ctx, req.NamespacedName)
 	if err != nil {
-		return ctrl.Result{}, err
-	}
-	if err := r.loadPassword(ctx, req.NamespacedName); err != nil {
 		return ctrl.Result{}, err
 	}
 	if rha == nil || rha.DeletionTimestamp != nil {
@@ -136,6 +133,15 @@ func (r *FailoverReconciler) carryOn(ctx context.Context, req ctrl.Request) (ctr
 		}
 	}
 	return ctrl.Result{RequeueAfter: stepAtOnce}, ctx.Err()
+}
+
+// loadAll is load, and loads the password.
+func (r *FailoverReconciler) loadAll(ctx context.Context, key client.ObjectKey) (*v1alpha1.RedisHA, error) {
+	rha, err := r.load(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return rha, r.loadPassword(ctx, key)
 }
 
 // stepOnLatest is step, but that a decision made on an old object leads to the present one; nil when it is gone. After writes that

@@ -136,7 +136,7 @@ func messages(failure error) string {
 	if refused, ok := failure.(*refusal); ok { //nolint:errorlint // what is wrapped was joined, and is looked at one by one
 		return refused.message
 	}
-	joined, ok := failure.(interface{ Unwrap() []error }) //nolint:errorlint // as above
+	joined, ok := failure.(interface{ Unwrap() []error })
 	if !ok {
 		return failure.Error()
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"net/http"
 	"net/http/httptest"
 	"testing"
 
@@ -27,7 +28,7 @@ func TestAStandbyIsReadyWhenItsCachesAreFull(t *testing.T) {
 			_, last := kind.(*corev1.Node)
 			informer.Synced = full || !last
 		}
-		err := cachesFull(informers)(httptest.NewRequest("GET", "/readyz", nil))
+		err := cachesFull(informers)(httptest.NewRequest(http.MethodGet, "/readyz", nil))
 		if full && err != nil || !full && !errors.Is(err, errCachesFilling) {
 			t.Errorf("caches full: %t: %v", full, err)
 		}

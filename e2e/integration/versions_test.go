@@ -193,9 +193,9 @@ func TestADefinitionOfAnOlderVersionIsToldAndFailoversGoOn(t *testing.T) {
 	time.Sleep(2 * time.Second)
 	failedOver(t, key, killMaster(t, key), 10*time.Second)
 	settled(t, key)
-	if c := conditionOf(t, key, v1alpha1.ConditionCompatible); c.Status != metav1.ConditionTrue {
-		t.Errorf("after the definition was applied: %+v", c)
-	}
+	eventually(t, "the condition to tell that the definition was applied", 10*time.Second, func(context.Context) (bool, error) {
+		return conditionOf(t, key, v1alpha1.ConditionCompatible).Status == metav1.ConditionTrue, nil
+	})
 }
 
 func TestAProgressThatIsRefusedForEverIsToldAndTriedEverMoreSeldom(t *testing.T) {
