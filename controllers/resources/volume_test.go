@@ -331,3 +331,26 @@ func TestAFirstStartThatWasInterruptedIsNotRefused(t *testing.T) {
 	}
 	onVolume(t, volume, both, launch{}).holds()
 }
+
+// A container may be killed while the files of an AOF are removed that is off. Half of them would be taken for an AOF that is broken.
+func TestAnAppendOnlyFileThatWasHalfRemovedIsNotMissed(t *testing.T) {
+	t.Parallel()
+	volume := t.TempDir()
+	onVolume(t, volume, rdbOnly, launch{}).wrote("a").ended(syscall.SIGTERM)
+	gone := filepath.Join(volume, ".redisha-gone")
+	if err := os.Mkdir(gone, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	manifest := "file appendonly.aof.1.base.rdb seq 1 type b\n"
+	if err := os.WriteFile(filepath.Join(gone, "appendonly.aof.manifest"), []byte(manifest), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, settings := range []config{rdbOnly, both} {
+		s := onVolume(t, volume, settings, launch{})
+		s.holds("a")
+		if _, err := os.Stat(gone); !os.IsNotExist(err) {
+			t.Errorf("it is still there: %v", err)
+		}
+		s.ended(syscall.SIGTERM)
+	}
+}

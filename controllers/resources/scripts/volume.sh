@@ -201,10 +201,20 @@ aside() {
 volume() {
 	override=
 	settings "$1"
+	[ ! -e "$dir/.redisha-gone" ] || rm -rf "$dir/.redisha-gone"
 	case $appendonly in
 	[Yy][Ee][Ss]) volume_for_aof ;;
 	*) volume_for_rdb ;;
 	esac
+}
+
+# retire removes the files of an AOF that is off. Half of a folder would be taken for an
+# AOF that is broken, so it goes in one step, to where nothing looks.
+retire() {
+	gone=$dir/.redisha-gone
+	rm -rf "$gone" "${single:?}"
+	[ ! -e "$folder" ] || mv "$folder" "$gone"
+	rm -rf "$gone"
 }
 
 ask() { reply=`"$cli" -h 127.0.0.1 -p "$port" "$@" 2>&1`; }
@@ -244,7 +254,7 @@ to_rdb() {
 		fi
 		ask config set appendonly no
 		[ "$reply" = OK ] || continue
-		rm -rf "${folder:?}" "${single:?}"
+		retire
 		note "a snapshot holds all data; appendonly is no from now on"
 		return
 	done
