@@ -10,7 +10,7 @@ const (
 	// AnnotationEpoch is on the EndpointSlice of the master Service: the epoch
 	// whose promotion it publishes.
 	AnnotationEpoch = "redisha.io/epoch"
-	// AnnotationRequest on a RedisHA asks for something once (a handover, say). To ask for the same again, another "#ID" is put
+	// AnnotationRequest on a RedisHA asks for something once (a switchover, say). To ask for the same again, another "#ID" is put
 	// behind it.
 	// Its value is repeated in status.lastHandledRequest when it has been taken up.
 	AnnotationRequest = "redisha.io/request"
