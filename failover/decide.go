@@ -34,8 +34,11 @@ const clockSkew = time.Second
 // settleClock dates what lies in the future from now: an operator with another clock wrote it, and what is counted from it would be waited for
 // until this clock gets there.
 func (d *decider) settleClock() {
-	if limit := d.now.Add(clockSkew); d.next.Since.After(limit) {
-		d.next.Since = stamp(d.now)
+	limit := d.now.Add(clockSkew)
+	for _, at := range []*time.Time{&d.next.Since, &d.next.StartedAt} {
+		if at.After(limit) {
+			*at = stamp(d.now)
+		}
 	}
 }
 

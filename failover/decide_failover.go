@@ -172,7 +172,32 @@ func (d *decider) obstacle() (Reason, string) {
 		return ReasonMayWrite, fmt.Sprintf("master %s may be isolated, and its replicas were in touch with it a moment ago, for all that is known: it may "+
 			"accept writes until its write guard stops it", pod)
 	}
+	if ahead := d.ahead(); len(ahead) > 0 {
+		return ReasonWaitingForData, fmt.Sprintf("%s was in touch with master %s when all that can be reached had lost it, may hold what was written since, "+
+			"and does not answer", strings.Join(ahead, ", "), d.next.Old.Pod)
+	}
 	return ReasonNone, ""
+}
+
+// aheadPatience is how long the replicas are waited for that may hold what a master took that has died, and that went on beside us before.
+const aheadPatience = 30 * time.Second
+
+// ahead names the replicas out of our reach that went on with the old master, for all that is known, when all that can be reached had lost it:
+// the network was split, and then the master died. They may hold more than the tail that a death costs, so that they are waited for, within
+// bounds. Where the failover was begun on a guess, no master went on: rejoined and the guard see to that.
+func (d *decider) ahead() []string {
+	if d.next.Old == nil || d.next.Forced != "" || d.next.Cause == Cause(DiagnosisDown) || d.now.Sub(d.next.StartedAt) >= aheadPatience {
+		return nil
+	}
+	v := d.viewFrom(*d.next.Old)
+	lost := v.lastHeard(slices.DeleteFunc(slices.Clone(v.others), func(n Node) bool { return !n.Answers() }))
+	if lost.IsZero() || d.next.StartedAt.Sub(lost) <= GuardMaxLag+2*time.Second {
+		return nil
+	}
+	if company := v.company(); len(company) >= v.guarded() {
+		return company
+	}
+	return nil
 }
 
 // mayWriteOn names the old master, or another one of this failover, that may accept writes for some seconds more though all that can be

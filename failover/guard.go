@@ -116,13 +116,17 @@ func (v view) mayWrite() time.Duration {
 	if !v.mayBeIsolated() {
 		return 0
 	}
-	var heard time.Time
-	for _, n := range v.others {
-		if h := n.Heard; h.At.After(heard) && (h.Master == v.ref.IP || h.Master == FenceHost) {
-			heard = h.At
+	return max(0, v.downAfter()-v.now.Sub(v.lastHeard(v.others)))
+}
+
+// lastHeard is when the last of them may have heard the master; zero when none is known to have.
+func (v view) lastHeard(nodes []Node) (last time.Time) {
+	for _, n := range nodes {
+		if h := n.Heard; h.At.After(last) && (h.Master == v.ref.IP || h.Master == FenceHost) {
+			last = h.At
 		}
 	}
-	return max(0, v.downAfter()-v.now.Sub(heard))
+	return last
 }
 
 // downAfter is how long the master must have been silent before that is acted upon.

@@ -38,6 +38,7 @@ var tomorrow = []edit{
 		`{Name: string(EventSettle), Src: []string{string(StateReattaching)}, Dst: "` + TomorrowsState + `"},
 		{Name: "audited", Src: []string{"` + TomorrowsState + `"}, Dst: string(StateStable)},`,
 	},
+	{"failover/states.go", "StateReattaching, StateBlocked,", "StateReattaching, StateBlocked, \"" + TomorrowsState + "\","},
 	{
 		"failover/decide.go",
 		`case StateBlocked:

@@ -26,6 +26,7 @@ type checks struct {
 	chosen    map[int64]failover.NodeRef // by epoch
 	forgotten map[int64]bool             // epochs that only a status knew which was lost; they may be begun once more
 	official  *entry                     // the last write that a published master took
+	setBack   bool                       // the status was set back
 	byHand    bool                       // a person has meddled: what follows may not be the operator's fault
 	excused   []bool                     // by write: how it was lost is known and permitted
 	lost      int
@@ -180,6 +181,7 @@ func (c *checks) onSwap(before, next failover.Progress) {
 
 // onSetBack: what only the status knew, no operator can be blamed for not knowing.
 func (c *checks) onSetBack() {
+	c.setBack = true
 	for epoch := range c.chosen {
 		if p := c.w.api.now.published; epoch > p.Epoch || epoch == p.Epoch && p.Pod == "" {
 			c.forgotten[epoch] = true

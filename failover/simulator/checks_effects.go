@@ -34,10 +34,11 @@ func (c *checks) onPublish(o *operator, before, next failover.Published) {
 	}
 }
 
-// onPublishSent: who is to be published is a master, or was one a moment ago (S1).
+// onPublishSent: who is to be published is a master, or was one a moment ago, or says so and lies (S1).
 func (c *checks) onPublishSent(next failover.Published) {
 	for _, s := range c.w.servers {
-		if s.pod.uid == next.UID && s.role != failover.RoleMaster && c.w.now-s.roleSince > time.Second && c.w.now-s.booted > time.Second {
+		truthful := c.w.now > s.garbageTill+time.Second || !s.lies
+		if s.pod.uid == next.UID && truthful && s.role != failover.RoleMaster && c.w.now-s.roleSince > time.Second && c.w.now-s.booted > time.Second {
 			c.fail("S1", "%s is published as master and has been a replica for %s", next.Pod, c.w.now-s.roleSince)
 		}
 	}

@@ -68,7 +68,7 @@ func defects() []*defect {
 		{name: "a status that was set back is believed", decide: believingTheStatus, faults: []string{"status set back", "kill", "request"}},
 		{
 			name: "what the replicas heard of a silent master is forgotten", decide: seeing(nothingHeard, nil),
-			faults: []string{"isolate twice"},
+			faults: []string{"isolate twice", "full witness", "lose node"},
 		},
 		{name: "a pod that has lost its label is taken for gone", decide: decideAsIs, labelsTrusted: true, faults: []string{"relabel", "kill"}},
 		{name: "a state of a newer version is taken for Stable", decide: takingUnknownForStable, faults: []string{"newer version", "kill", "request"}},

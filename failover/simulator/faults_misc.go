@@ -2,9 +2,13 @@ package simulator
 
 import (
 	"errors"
+	"fmt"
+	"math"
+	"slices"
 	"time"
 
 	"github.com/redisha/redisha/failover"
+	"github.com/redisha/redisha/redisclient"
 )
 
 // unknownState is a state of a newer version of the operator.
@@ -49,12 +53,38 @@ func (w *world) relabel(f fault) {
 	})
 }
 
-// answerGarbage has a process answer with what is no INFO; otherwise it does what it is told.
+// answerGarbage has a process answer with what is no INFO, or with one that is untrue; otherwise it does what it is told.
 func (w *world) answerGarbage(f fault) {
-	w.onServer(f.a, func(s *server) { s.garbageTill = max(s.garbageTill, w.now+f.dur) })
+	w.onServer(f.a, func(s *server) {
+		s.garbageTill, s.lies = max(s.garbageTill, w.now+f.dur), f.b != theMaster
+		w.checks.byHand = w.checks.byHand || s.lies // one that is said to be restarted loses its place, and the set its writes
+	})
 }
 
 func (s *server) garbage() bool { return s.w.now < s.garbageTill }
+
+// untrue is an INFO that can be parsed and in which some of what a process says of itself is wrong, each time something else. What it says of
+// its data and of its fitness is true: a process that boasts of them is believed, at the cost of those whose pod it is.
+func (s *server) untrue(i redisclient.Info) redisclient.Info {
+	r := s.w.rng
+	if r.IntN(2) == 0 {
+		i.RunID = fmt.Sprintf("%040x", r.Uint64())
+	}
+	switch r.IntN(4) {
+	case 0:
+		i.Role, i.MasterHost, i.MasterPort, i.LinkUp = redisclient.RoleMaster, "", 0, false
+	case 1:
+		i.Role, i.MasterHost, i.MasterPort = redisclient.RoleReplica, pick(r, redisclient.FenceHost, "::", i.MasterHost), pick(r, 1, -1, 1<<40)
+		i.LinkUp = r.IntN(2) == 0
+	}
+	wildly := func() time.Duration {
+		return pick(r, 0, redisclient.Unknown, math.MinInt64, math.MaxInt64, 1000*time.Hour)
+	}
+	i.LastIO, i.LinkDownFor = wildly(), wildly()
+	i.MinReplicas, i.MaxLag, i.RefusedWrites = pick(r, 0, redisclient.Unknown, math.MaxInt64), wildly(), r.Int64()
+	i.ConnectedReplicas = slices.Repeat([]redisclient.ConnectedReplica{{Addr: "::", Port: -1, State: "online", Lag: wildly()}}, r.IntN(9))
+	return i
+}
 
 var errGarbage = errors.New("INFO names no role")
 

@@ -251,10 +251,13 @@ func busyScript(*server) error { return reply("BUSY Redis is busy running a scri
 func (r *redisConn) Info(ctx context.Context) (redisclient.Info, error) {
 	var info redisclient.Info
 	err := r.exchange(ctx, func(s *server) error {
-		if s.garbage() {
+		switch info = s.info(); {
+		case !s.garbage():
+		case s.lies:
+			info = s.untrue(info)
+		default:
 			return errGarbage
 		}
-		info = s.info()
 		return nil
 	})
 	return info, err

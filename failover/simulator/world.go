@@ -3,6 +3,7 @@ package simulator
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/redisha/redisha/failover"
@@ -224,7 +225,7 @@ func (w *world) missingInMaster() string {
 	switch s := m.server; {
 	case s.role != failover.RoleMaster:
 		return m.name + " is published and no master"
-	case w.wanted > 1 && s.minReplicas != w.fittingGuard(m):
+	case w.wanted > 1 && s.minReplicas != w.fittingGuard(m) && !slices.ContainsFunc(w.pods, (*pod).leftToAPerson):
 		return "min-replicas-to-write is " + itoa(s.minReplicas)
 	case s.paused():
 		return m.name + " holds writes back"
@@ -246,12 +247,19 @@ func (p *pod) missing() string {
 	switch {
 	case p.terminating || s == nil || s.loading():
 		return p.name + " does not run"
-	case p != m && !s.attachedTo(m):
+	case p != m && !s.attachedTo(m) && !p.leftToAPerson():
 		return p.name + " is not attached"
 	case p.label != role:
 		return p.name + " is labelled " + string(p.label)
 	}
 	return ""
+}
+
+// leftToAPerson reports a pod that found data on its volume, in a set whose status was set back to a time before that pod was first seen.
+// Only the status knew that the data are the set's own, where the disk knows no lineage.
+func (p *pod) leftToAPerson() bool {
+	w := p.w
+	return w.cfg.disks == diskAppendOnly && w.checks.setBack && slices.Contains(w.api.now.progress.Unmet, p.name)
 }
 
 // attachedTo reports a replica that is in sync with a pod's process.

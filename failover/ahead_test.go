@@ -1,0 +1,68 @@
+package failover
+
+import (
+	"testing"
+	"time"
+)
+
+// parted is a set whose master went on with r-1 where nobody else reaches them, before its process died.
+func parted(t *testing.T, contact Contact, after time.Duration) *world {
+	t.Helper()
+	w := settled(t, 3)
+	w.write(1000, nil)
+	w.erring("r-1", contact)
+	w.hang("r-0")
+	w.link(w.node("r-2"), false, -1)
+	w.node("r-2").Heard.At = w.now
+	for passed := time.Duration(0); passed < after; passed += 200 * time.Millisecond {
+		w.sleep(200 * time.Millisecond)
+		w.link(w.node("r-2"), false, -1)
+		w.run()
+	}
+	w.restart("r-0", false)
+	return w
+}
+
+// Seed 958002047: r-2 was promoted at once, and all that the master had taken beside us was lost, though r-1 held it.
+func TestAReplicaThatWentOnWithAMasterThatDiedSinceIsWaitedFor(t *testing.T) {
+	for _, contact := range []Contact{ContactFull, ContactSilent} {
+		w := parted(t, contact, 8*time.Second)
+		if took := w.replacedWithin(10*time.Second, nil); w.master() != "r-0" || w.progress.Reason != ReasonWaitingForData {
+			t.Fatalf("%s: master %s after %s, reason %s\n%s", contact, w.master(), took, w.progress.Reason, w.story())
+		}
+		n := w.node("r-1")
+		n.Replication.Lineage.Offset += 5000
+		n.Contact, n.ContactSince = ContactAnswering, w.now
+		if w.replacedWithin(5*time.Second, nil); w.master() != "r-1" {
+			t.Errorf("%s: master %s, reason %s\n%s", contact, w.master(), w.progress.Reason, w.story())
+		}
+	}
+}
+
+func TestNoReplicaThatWentOnWithItsMasterIsWaitedForWithoutEnd(t *testing.T) {
+	w := parted(t, ContactSilent, 8*time.Second)
+	if took := w.replacedWithin(2*aheadPatience, nil); w.master() != "r-2" || took < aheadPatience || took > aheadPatience+time.Second {
+		t.Errorf("master %s after %s\n%s", w.master(), took, w.story())
+	}
+}
+
+// The ordinary fault: what is lost is no more than the tail that every death may cost.
+func TestASilentReplicaIsNotWaitedForWhenTheMasterWasLostAMomentAgo(t *testing.T) {
+	w := parted(t, ContactSilent, time.Second)
+	if took := w.replacedWithin(10*time.Second, nil); w.master() != "r-2" || took > time.Second {
+		t.Errorf("master %s after %s, state %s (%s)\n%s", w.master(), took, w.progress.State, w.progress.Reason, w.story())
+	}
+}
+
+// The machine of the master and of r-1 is lost, and its Node is deleted later: the guard counts two, and has stopped the master.
+func TestAReplicaOnTheLostMachineIsNotWaitedFor(t *testing.T) {
+	w := settled(t, 3)
+	w.on("a", "a", "b")
+	w.pass(5 * time.Second)
+	w.write(1000, nil)
+	w.hang("r-0")
+	w.hang("r-1")
+	if took := w.replacedWithin(10*time.Second, nil); w.master() != "r-2" || took > w.downAfterAtMost()+time.Second {
+		t.Errorf("master %s after %s, state %s (%s)\n%s", w.master(), took, w.progress.State, w.progress.Reason, w.story())
+	}
+}
