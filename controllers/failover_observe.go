@@ -75,7 +75,8 @@ func (g *gatherer) observe(ctx context.Context, rha *v1alpha1.RedisHA, pods []co
 		n.Ordinal, _ = resources.Ordinal(rha.Name, pods[i].Name)
 		present[n.Ordinal] = true
 		podFacts(&n, &pods[i])
-		n.Exited = n.Exited && (hasEnded(&pods[i]) || !n.SampledAt.After(exits[pods[i].UID].told))
+		n.ExitedAt = exits[pods[i].UID].told
+		n.Exited = n.Exited && (hasEnded(&pods[i]) || !n.SampledAt.After(n.ExitedAt))
 		n.Outdated, n.Unproven = isOutdated(rha, sts, &pods[i]), !isProven(&pods[i], now)
 		if err := g.nodeFacts(ctx, &n, &pods[i]); err != nil {
 			return obs, err

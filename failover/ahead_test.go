@@ -66,3 +66,31 @@ func TestAReplicaOnTheLostMachineIsNotWaitedFor(t *testing.T) {
 		t.Errorf("master %s after %s, state %s (%s)\n%s", w.master(), took, w.progress.State, w.progress.Reason, w.story())
 	}
 }
+
+// Seed 958041538: the master has heard the replica beside it until that ended, and takes writes for some seconds more.
+func TestAMasterWhoseCompanyHasJustEndedMayStillTakeWrites(t *testing.T) {
+	for name, end := range map[string]func(w *world, n *Node){
+		"the kubelet tells":   func(w *world, n *Node) { n.Exited, n.ExitedAt = true, w.now },
+		"its address refuses": func(w *world, n *Node) { n.Contact, n.ContactSince, n.Heard.At = ContactRefused, w.now, w.now },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := settled(t, 3)
+			w.erring("r-1", ContactSilent)
+			w.hang("r-0")
+			w.node("r-2").Heard.At = w.now
+			for range 40 {
+				w.sleep(200 * time.Millisecond)
+				w.link(w.node("r-2"), false, -1)
+				w.run()
+			}
+			if w.master() != "r-0" || w.progress.State != StateSuspected {
+				t.Fatalf("master %s in state %s\n%s", w.master(), w.progress.State, w.story())
+			}
+			end(w, w.node("r-1"))
+			took := w.replacedWithin(10*time.Second, func() { w.link(w.node("r-2"), false, -1) })
+			if w.master() != "r-2" || took < GuardMaxLag || took > w.downAfterAtMost()+time.Second {
+				t.Errorf("master %s after %s, state %s (%s)\n%s", w.master(), took, w.progress.State, w.progress.Reason, w.story())
+			}
+		})
+	}
+}

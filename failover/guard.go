@@ -125,6 +125,10 @@ func (v view) lastHeard(nodes []Node) (last time.Time) {
 		if h := n.Heard; h.At.After(last) && (h.Master == v.ref.IP || h.Master == FenceHost) {
 			last = h.At
 		}
+		// It was out of our reach, and in touch with the master until its end, for all that is known.
+		if n.Exited && n.Contact != ContactAnswering && v.wasAttached(n) && n.ExitedAt.After(last) {
+			last = n.ExitedAt
+		}
 	}
 	return last
 }

@@ -163,16 +163,17 @@ type Node struct {
 
 	// What Kubernetes says.
 	Ready       bool
-	Terminating bool   // deletionTimestamp is set
-	Outdated    bool   // a person changed what it was made from; a rollout wants it replaced
-	Unproven    bool   // it is not well, or has not been for long enough for a rollout to go on from it
-	Cordoned    bool   // its Kubernetes node is unschedulable: a drain is under way or near
-	NodeGone    bool   // its Kubernetes node object was deleted
-	Exited      bool   // the kubelet reports the Redis container as terminated or waiting to restart
-	Crashed     bool   // the Redis container has ended with an error, now or before the present one
-	Machine     string // the Kubernetes node under it; empty while it has none
-	Zone        string // of that node; empty where it names none
-	MayHoldData bool   // its volume existed before; it may hold data that nobody else has
+	Terminating bool      // deletionTimestamp is set
+	Outdated    bool      // a person changed what it was made from; a rollout wants it replaced
+	Unproven    bool      // it is not well, or has not been for long enough for a rollout to go on from it
+	Cordoned    bool      // its Kubernetes node is unschedulable: a drain is under way or near
+	NodeGone    bool      // its Kubernetes node object was deleted
+	Exited      bool      // the kubelet reports the Redis container as terminated or waiting to restart
+	ExitedAt    time.Time // when we were first told of that end
+	Crashed     bool      // the Redis container has ended with an error, now or before the present one
+	Machine     string    // the Kubernetes node under it; empty while it has none
+	Zone        string    // of that node; empty where it names none
+	MayHoldData bool      // its volume existed before; it may hold data that nobody else has
 	RoleLabel   Role
 
 	// What Redis says.

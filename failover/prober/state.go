@@ -79,7 +79,18 @@ func (s *state) contact(c failover.Contact, o outcome) {
 			since = s.eofAt
 		}
 	}
+	if c == failover.ContactRefused {
+		s.noteEnd(since)
+	}
 	s.node.Contact, s.node.ContactSince = c, since
+}
+
+// noteEnd dates what the link of a process that has ended may have carried: all until then, if the link was up when it was last seen. It may have
+// been out of our reach, and in touch with a master that was, too.
+func (s *state) noteEnd(at time.Time) {
+	if last := s.node.Replication; s.node.Sampled && last.LinkUp && at.After(s.node.Heard.At) {
+		s.node.Heard = failover.Heard{Master: last.MasterHost, At: at, RunID: last.RunID}
+	}
 }
 
 func (s *state) sample(o outcome) {
@@ -88,6 +99,7 @@ func (s *state) sample(o outcome) {
 	first := !s.node.Sampled || r.RunID != last.RunID
 	if first && s.node.Sampled {
 		s.node.Former = failover.Former{RunID: last.RunID, Lineage: last.Lineage}
+		s.noteEnd(o.began)
 	}
 	if !r.LinkUp && !first {
 		// Redis keeps the age of its last link when it is told to follow another master.

@@ -382,3 +382,27 @@ func TestWhatALinkHasLastCarriedIsKeptWhenItIsEndedByAnOrder(t *testing.T) {
 		})
 	}
 }
+
+// A replica that was out of our reach may have been in touch with its master until its process ended.
+func TestALinkMayHaveCarriedSomethingUntilItsProcessEnded(t *testing.T) {
+	anew := replica()
+	anew.RunID, anew.MasterHost, anew.LinkUp, anew.LastIO = "run-2", failover.FenceHost, false, redisclient.Unknown
+	for name, end := range map[string]outcome{
+		"its address refuses":  {began: at(9 * time.Second), ended: at(9 * time.Second), class: redisclient.ClassRefused},
+		"another one answers":  {began: at(9 * time.Second), ended: at(9 * time.Second), info: anew},
+		"we cannot reach it":   {began: at(9 * time.Second), ended: at(9 * time.Second), class: redisclient.ClassTimeout},
+		"it turns us away now": {began: at(9 * time.Second), ended: at(9 * time.Second), class: redisclient.ClassMaxClients},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := sampled()
+			s.record(end)
+			want := failover.Heard{Master: "10.0.0.1", At: at(9 * time.Second), RunID: "run-1"}
+			if c := s.node.Contact; c == failover.ContactSilent || c == failover.ContactFull {
+				want.At = at(-time.Second)
+			}
+			if diff := cmp.Diff(want, s.node.Heard); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}

@@ -27,6 +27,7 @@ type checks struct {
 	forgotten map[int64]bool             // epochs that only a status knew which was lost; they may be begun once more
 	official  *entry                     // the last write that a published master took
 	setBack   bool                       // the status was set back
+	died      []*server                  // processes that have ended
 	byHand    bool                       // a person has meddled: what follows may not be the operator's fault
 	excused   []bool                     // by write: how it was lost is known and permitted
 	lost      int

@@ -19,7 +19,8 @@ func (c *checks) onLoss(s *server, intent failover.Progress) {
 	lost = slices.DeleteFunc(lost, func(wr *write) bool { return c.copies(wr, s) == 0 })
 	tail := c.onLost(s, lost, intent.Planned() && c.fenced != intent.Epoch)
 	if intent.Initialized {
-		c.onTail(s, tail, lastOf(lost))
+		end := lastOf(lost)
+		c.onTail(s, slices.DeleteFunc(tail, func(wr *write) bool { return c.diedInCompany(wr, end) }), end)
 	}
 }
 
@@ -100,6 +101,14 @@ func (c *checks) onTail(s *server, lost []*write, end instant) {
 	if older > limit && limit > 0 && !excused {
 		c.fail("S9", "the promotion of %s loses %s of acknowledged writes, from %s on, and more than maxLagBytes", s.pod.name, end-first, first)
 	}
+}
+
+// diedInCompany reports a write that a master took where the operator reaches neither it nor the replica which had it too, and that replica has
+// died since. The master cannot be waited for: nothing says that it comes back.
+func (c *checks) diedInCompany(wr *write, end instant) bool {
+	return slices.ContainsFunc(c.died, func(s *server) bool {
+		return s != wr.by && s.diedAt >= end-isolatedFor && s.diedAt > wr.entry.at && s.head.contains(wr.entry)
+	})
 }
 
 // copies counts who else holds a write: in memory, or on a disk that may come back.

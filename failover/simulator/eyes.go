@@ -27,6 +27,8 @@ type monitor struct {
 	waiters []func()
 	wakeUp  func()
 	due     time.Time
+
+	exitedAt time.Time
 }
 
 // turn is a link's turn among tasks.
@@ -200,6 +202,17 @@ func (m *monitor) rest(t *task) {
 	m.noteGap()
 }
 
+// toldOfExit is when this operator was told that the container has ended; zero: it runs.
+func (m *monitor) toldOfExit(exited bool) time.Time {
+	switch {
+	case !exited:
+		m.exitedAt = time.Time{}
+	case m.exitedAt.IsZero():
+		m.exitedAt = m.o.now()
+	}
+	return m.exitedAt
+}
+
 // noteGap is the prober's watchdog: in this world a process is paused as a whole.
 func (m *monitor) noteGap() {
 	o := m.o
@@ -291,6 +304,9 @@ func (o *operator) observe() failover.Observation {
 		}
 		n.Name, n.UID, n.IP, n.Ordinal = v.name, v.uid, v.ip, v.ordinal
 		n.Ready, n.Terminating, n.Outdated, n.Cordoned = v.ready, v.terminating, v.outdated, v.cordoned
+		if m := (eyes{o}).monitor(v.uid); m != nil {
+			n.ExitedAt = m.toldOfExit(v.exited)
+		}
 		n.NodeGone, n.Exited, n.RoleLabel, n.MayHoldData = v.nodeGone, v.exited, v.label, holds
 		n.Machine = v.machine
 		if own := o.own.labels[v.uid]; own.version > o.cache.version {

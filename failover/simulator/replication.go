@@ -208,7 +208,7 @@ func (s *server) die() {
 	}
 	w := s.w
 	w.beforeFlowChanges()
-	s.alive, s.hung, s.busy = false, false, false
+	s.alive, s.hung, s.busy, s.diedAt = false, false, false, w.now
 	s.inbox, s.held = nil, nil
 	s.dropUpstream()
 	s.dropFollowers()
@@ -220,5 +220,6 @@ func (s *server) die() {
 	}
 	s.conns, s.clients = nil, nil
 	w.servers = slices.DeleteFunc(w.servers, func(o *server) bool { return o == s })
+	w.checks.died = append(w.checks.died, s)
 	w.afterFlowChanged()
 }

@@ -28,6 +28,7 @@ type server struct {
 
 	runID       string
 	alive, hung bool
+	diedAt      instant
 	busy        bool    // it hangs in a script: it answers BUSY to whatever it is sent
 	garbageTill instant // until when it answers INFO with what is none
 	lies        bool    // that what it answers until then can be parsed
