@@ -43,6 +43,9 @@ func (g *gatherer) podsOf(ctx context.Context, key client.ObjectKey, rha *v1alph
 	if err != nil {
 		return nil, err
 	}
+	pods = slices.DeleteFunc(pods, func(p corev1.Pod) bool {
+		return slices.ContainsFunc(unlisted, func(newer corev1.Pod) bool { return newer.Name == p.Name })
+	})
 	pods = append(pods, unlisted...)
 	slices.SortFunc(pods, func(a, b corev1.Pod) int {
 		x, _ := resources.Ordinal(key.Name, a.Name)
@@ -80,12 +83,13 @@ func ownedBy(pod *corev1.Pod, name string, uid types.UID) bool {
 }
 
 // unlisted are the pods that the status names, that are not listed by their label, and that are there nevertheless. A pod that left
-// the cache may have lost its label only; its Redis goes on taking writes. So it is looked up before it is called gone.
+// the cache may have lost its label only; its Redis goes on taking writes. And a cache that is late may show the pod that had its name before.
+// So it is looked up before it is called gone.
 func (g *gatherer) unlisted(ctx context.Context, key client.ObjectKey, rha *v1alpha1.RedisHA, known map[types.UID]string, listed []corev1.Pod) ([]corev1.Pod, error) {
 	var pods []corev1.Pod
 	for uid, name := range known {
-		if slices.ContainsFunc(listed, func(p corev1.Pod) bool { return p.Name == name }) {
-			continue // it is listed, or another one has its name, and names are unique
+		if slices.ContainsFunc(listed, func(p corev1.Pod) bool { return p.UID == uid }) {
+			continue
 		}
 		pod, err := g.missing.look(ctx, g.cluster.reader, client.ObjectKey{Namespace: key.Namespace, Name: name}, key.String(), uid)
 		if err != nil {
@@ -145,7 +149,7 @@ func (m *missingPods) look(ctx context.Context, reader client.Reader, name clien
 	pod := &corev1.Pod{}
 	err := reader.Get(ctx, name, pod)
 	if err != nil && !apierrors.IsNotFound(err) {
-		return nil, fmt.Errorf("looking for pod %s, which is not listed any more: %w", name.Name, err)
+		return nil, fmt.Errorf("looking for pod %s, which is not listed: %w", name.Name, err)
 	}
 	if err != nil || pod.UID != uid {
 		pod = nil

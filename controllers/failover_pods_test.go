@@ -81,3 +81,22 @@ func TestAPodIsANodeByItsOwnerAndNotByItsNameAndLabel(t *testing.T) {
 		t.Errorf("the Event says %q", event)
 	}
 }
+
+// Seed 960003680: a new leader's cache is late, and shows the pod that had the master's name before.
+func TestAPodIsNotGoneBecauseALateCacheShowsTheOneBefore(t *testing.T) {
+	sts := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "cache", UID: "sts"}}
+	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "cache"}}
+	rha.Status.Master = &v1alpha1.MasterStatus{NodeRef: v1alpha1.NodeRef{Pod: "cache-0", PodUID: "new"}}
+	late, live := newWorld(t, sts, rha, podOwnedBy("cache-0", "old", "sts")), newWorld(t, podOwnedBy("cache-0", "new", "sts"))
+	reader, clock := &countingReader{Reader: live.client}, clocktesting.NewFakeClock(time.Now())
+	g := &gatherer{client: late.client, cluster: &cluster{client: late.client, reader: reader}, missing: missingPods{clock: clock, recorder: late.events}}
+	pods, err := g.podsOf(t.Context(), client.ObjectKeyFromObject(rha), rha)
+	if err != nil || len(pods) != 1 || pods[0].UID != "new" {
+		t.Errorf("pods %v, %v", pods, err)
+	}
+	rha.Status.Master.PodUID = "older" // it is gone, and another one has its name
+	pods, err = g.podsOf(t.Context(), client.ObjectKeyFromObject(rha), rha)
+	if err != nil || len(pods) != 1 || pods[0].UID != "old" {
+		t.Errorf("pods %v, %v", pods, err)
+	}
+}

@@ -27,7 +27,7 @@ type haste struct {
 
 const (
 	hasteMost   = 10 * time.Second
-	hasteRefill = 10 // seconds after which a second of it is there again
+	hasteRefill = 30 // seconds after which a second of it is there again
 )
 
 // spend takes so much, if there is as much.

@@ -294,7 +294,7 @@ func (o *operator) observe() failover.Observation {
 	p := o.progress()
 	holds := o.cache.policy.Persistent && p.Initialized
 	present := map[int]bool{}
-	for _, v := range o.cache.pods {
+	for _, v := range o.pods(p) {
 		if o.world.defect.labelsTrusted && v.unlabelled {
 			continue
 		}
@@ -321,6 +321,21 @@ func (o *operator) observe() failover.Observation {
 		}
 	}
 	return obs
+}
+
+// pods are those of the cache, and those that the progress names, as they are: who is not in the cache is looked up (controllers/failover_pods.go).
+func (o *operator) pods(p *failover.Progress) []podView {
+	pods := slices.Clone(o.cache.pods)
+	for _, live := range o.world.api.now.pods {
+		named := slices.ContainsFunc(p.Known, func(k failover.KnownNode) bool { return k.UID == live.uid }) || p.Master != nil && p.Master.UID == live.uid
+		if !named || slices.ContainsFunc(pods, func(v podView) bool { return v.uid == live.uid }) {
+			continue
+		}
+		pods = slices.DeleteFunc(pods, func(v podView) bool { return v.name == live.name })
+		pods = append(pods, live)
+	}
+	slices.SortFunc(pods, func(a, b podView) int { return a.ordinal - b.ordinal })
+	return pods
 }
 
 // progress is the newest progress known: the cache's, or what was written since.

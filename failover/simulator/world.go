@@ -256,10 +256,10 @@ func (p *pod) missing() string {
 }
 
 // leftToAPerson reports a pod that found data on its volume, in a set whose status was set back to a time before that pod was first seen.
-// Only the status knew that the data are the set's own, where the disk knows no lineage.
+// Only the status knew that the data are the set's own, where the disk knows no lineage, or the master has lost its own.
 func (p *pod) leftToAPerson() bool {
 	w := p.w
-	return w.cfg.disks == diskAppendOnly && w.checks.setBack && slices.Contains(w.api.now.progress.Unmet, p.name)
+	return w.checks.setBack && slices.Contains(w.api.now.progress.Unmet, p.name)
 }
 
 // attachedTo reports a replica that is in sync with a pod's process.
