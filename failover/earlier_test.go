@@ -196,3 +196,22 @@ func TestWhoIsWaitedForAndCrashesIsSaidToCrash(t *testing.T) {
 		t.Errorf("reason %s: %s", d.Reason, d.Verdict)
 	}
 }
+
+// Seed 961016718: the discard of one was not acknowledged for as long as another one had data that was left alone, too.
+func TestADiscardIsDoneThoughAnotherPodIsStrange(t *testing.T) {
+	w := settled(t, 3)
+	w.write(1000, nil)
+	w.promoteByHand("r-1", 10)
+	w.promoteByHand("r-2", 20)
+	w.run()
+	w.request = &Request{ID: "give up", Verb: VerbDiscard, Target: "r-2"}
+	w.run()
+	w.pass(2 * time.Second)
+	d, _ := w.once()
+	if n := w.node("r-2"); n.Replication.Role != RoleReplica || w.request != nil {
+		t.Errorf("r-2 is %s, request %v\n%s", n.Replication.Role, w.request, w.story())
+	}
+	if n := w.node("r-1"); n.Replication.Role != RoleMaster || d.Reason != ReasonStrayMaster {
+		t.Errorf("r-1 is %s: %s\n%s", n.Replication.Role, d.Verdict, w.story())
+	}
+}

@@ -132,7 +132,7 @@ func (d *decider) upkeep(v view) Decision {
 	if reason == ReasonNone {
 		verdict = v.ref.Pod + " is master"
 	}
-	if reason == ReasonNone && d.asked() && d.request.Verb == VerbDiscard {
+	if d.asked() && d.request.Verb == VerbDiscard && !slices.ContainsFunc(v.others, func(n Node) bool { return d.discards(n) && d.isStrange(v, n) }) {
 		d.next.Request = d.request.ID // it is done, or there is nothing to discard
 	}
 	again := time.Duration(0)
@@ -245,6 +245,11 @@ func (d *decider) stranger(v view) (Node, bool) {
 		}
 	}
 	return Node{}, false
+}
+
+// isStrange reports a pod with data that is left alone until a person decides.
+func (d *decider) isStrange(v view, n Node) bool {
+	return n.Answers() && (d.next.isStranger(v.master.Replication.Lineage, n) || d.next.foundEarlier(n))
 }
 
 // labels writes role labels, for people and for the replicas' Service. A former master loses its label first, so that no two

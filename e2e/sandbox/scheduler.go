@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -101,6 +102,7 @@ func (s *scheduler) schedule(ctx context.Context, pod *corev1.Pod, pods []*corev
 	}
 	node, refusals := s.choose(pod, pods)
 	if node == "" {
+		slices.Sort(refusals) // the same message each time, as the real scheduler has it
 		return s.reportUnschedulable(ctx, pod, strings.Join(refusals, ", ")) == nil
 	}
 	binding := &corev1.Binding{

@@ -28,18 +28,29 @@ type pod struct {
 	due     time.Time       // by when the loop is to be heard of next; zero once its absence was noted
 	waiters []chan struct{} // closed at the end of the next probe that begins
 	ended   bool
+
+	nonsense nonsense
 }
 
 // run probes until the pod is not to be watched any more.
 func (q *pod) run() {
 	defer q.end()
 	for q.ctx.Err() == nil {
-		if q.turn() {
+		switch sound := q.turn(); {
+		case sound && q.talksNonsense():
+			q.rest(nonsensePause, nil)
+		case sound:
 			q.rest(q.watch.interval(q.opts.Clock.Now()), q.trigger)
-		} else {
+		default:
 			q.rest(panicPause, nil)
 		}
 	}
+}
+
+func (q *pod) talksNonsense() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.nonsense.lasts(q.opts.Clock.Now())
 }
 
 // panicPause is how long a pod is left alone whose answer made us panic.
@@ -107,6 +118,7 @@ func (q *pod) take(out outcome) {
 	q.mu.Lock()
 	before := q.state.kind()
 	q.state.record(out)
+	q.nonsense.note(out.class, out.ended)
 	change := changed(before, q.state.kind())
 	q.mu.Unlock()
 	switch {
