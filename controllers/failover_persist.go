@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -63,7 +64,8 @@ func (r *FailoverReconciler) writeConditions(ctx context.Context, rha *v1alpha1.
 	now := r.Clock.Now()
 	possible := r.telling.settled(rha, possibleCondition(rha, d, obs.Observation, now), now)
 	own, changed := mergeConditions(rha, append(conditionsOf(rha, d, obs, possible), r.compatibleCondition(rha, d)))
-	if !changed {
+	held := r.telling.holdsBack(client.ObjectKeyFromObject(rha).String(), changed && onlyReworded(rha, own), now)
+	if !changed || held {
 		return rha, nil
 	}
 	body, err := conditionsBody(rha, own)
@@ -91,6 +93,14 @@ func mergeConditions(rha *v1alpha1.RedisHA, wanted []metav1.Condition) (own []me
 		own = append(own, *meta.FindStatusCondition(merged, c.Type))
 	}
 	return own, changed
+}
+
+// onlyReworded reports conditions that say the same as before in other words.
+func onlyReworded(rha *v1alpha1.RedisHA, conditions []metav1.Condition) bool {
+	return !slices.ContainsFunc(conditions, func(c metav1.Condition) bool {
+		was := meta.FindStatusCondition(rha.Status.Conditions, c.Type)
+		return was == nil || was.Status != c.Status || was.Reason != c.Reason || was.ObservedGeneration != c.ObservedGeneration
+	})
 }
 
 // announceRefusal records an Event when a refusal is new. A state Blocked has announced itself.

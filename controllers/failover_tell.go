@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -37,6 +38,28 @@ type told struct {
 	possible metav1.Condition // what FailoverPossible is about to become
 	since    time.Time        // since when; zero when it is what it should be
 	refused  bool             // it is False for what the replicas are
+	words    *rate.Limiter    // writes of conditions of which only messages differ
+	held     bool             // such a write waits
+}
+
+// A message that has changed is told at once, unless it does so all the time: a Redis that does something else each time would have its
+// conditions written for ever.
+const (
+	wordsPause  = 15 * time.Second
+	wordsAtOnce = 5
+)
+
+// holdsBack reports that conditions are not to be written now. reworded says that only messages differ.
+func (t *telling) holdsBack(key string, reworded bool, now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	is := t.of[key]
+	if is.words == nil {
+		is.words = rate.NewLimiter(rate.Every(wordsPause), wordsAtOnce)
+	}
+	is.held = reworded && !is.words.AllowN(now, 1)
+	t.set(key, is)
+	return is.held
 }
 
 // possibleAfter is how long another answer about FailoverPossible must stand before it is told: a replica that misses one probe, or lags
@@ -69,14 +92,14 @@ func (t *telling) settled(rha *v1alpha1.RedisHA, is metav1.Condition, now time.T
 	return is
 }
 
-// pending is after how long to look again for the sake of FailoverPossible; zero for not at all.
+// pending is after how long to look again for the sake of what is told; zero for not at all.
 func (t *telling) pending(key string) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch is := t.of[key]; {
 	case !is.since.IsZero():
 		return possibleAfter
-	case is.refused:
+	case is.refused, is.held:
 		return possibleAgain
 	}
 	return 0

@@ -113,7 +113,7 @@ func TestTurnsThatLeadNowhereComeMoreAndMoreSlowly(t *testing.T) {
 	}
 }
 
-func TestARedisThatSaysSomethingElseEachTimeIsDecidedOnTwentyTimesASecond(t *testing.T) {
+func TestARedisThatSaysSomethingElseEachTimeIsDecidedOnFourTimesASecond(t *testing.T) {
 	var p pace
 	now, turns := time.Now(), 0
 	for end := now.Add(60 * time.Second); now.Before(end); now = now.Add(10 * time.Millisecond) {

@@ -12,12 +12,12 @@ const (
 	// turnsAtOnce is more than a failover and all that follows it take. turnsPerSecond is for a RedisHA that has used them up: its Redis
 	// says something else each time, say.
 	turnsAtOnce    = 600
-	turnsPerSecond = 20
+	turnsPerSecond = 4
 	// livelyFor is how long turns may follow each other that change nothing on record, until they come more and more slowly. It
 	// covers the time in which clients are cut over.
 	livelyFor = 500 * time.Millisecond
 	// slowestTurn is the pause between them in the end. What they wait for wakes the loop anyway, if it is a change in kind.
-	slowestTurn = 100 * time.Millisecond
+	slowestTurn = 500 * time.Millisecond
 )
 
 // pace is how fast the loop turns for each RedisHA: at once while it makes headway, and slower and slower for a Redis that never obeys.

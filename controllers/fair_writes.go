@@ -16,7 +16,7 @@ import (
 // Writes that may be sent for one RedisHA, and for all of a namespace. A failover makes some fifteen. Beyond them a write is refused,
 // not queued: who waits in a queue of writes holds up those behind it.
 const (
-	writesOfOne, writesOfOneAtOnce             = 20, 200
+	writesOfOne, writesOfOneAtOnce             = 2, 200
 	writesOfNamespace, writesOfNamespaceAtOnce = 200, 800
 )
 

@@ -12,8 +12,8 @@ import (
 // Bounds of what a peer can make us hold. go-redis makes room for as many bytes and elements as a reply announces, before they have come: a
 // few bytes are enough to ask for more memory than there is. So each byte is looked at before go-redis gets it.
 const (
-	// maxReply is how much may come in answer to what was sent at once. INFO is some 10 KiB.
-	maxReply = 1 << 20
+	// maxReply is how much may come in answer to what was sent at once. INFO is some 10 KiB, and 60 bytes more for each database in use.
+	maxReply = 128 << 10
 	// maxList is the same for CLIENT LIST: 400 bytes a client, and 10,000 clients by default.
 	maxList = 8 << 20
 	// maxListsAtOnce bounds how many of those are on their way to this process.

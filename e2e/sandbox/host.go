@@ -58,6 +58,20 @@ func (h *Host) DialContext(ctx context.Context, network, address string) (net.Co
 	return conn, err
 }
 
+// Listen listens at a port of the Host's address, in this process.
+func (h *Host) Listen(port int) (net.Listener, error) {
+	var listener net.Listener
+	err := inNetNS(h.endpoint.ns, func() error {
+		var err error
+		listener, err = net.ListenTCP("tcp", &net.TCPAddr{Port: port})
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listen at %s: %w", h.name, err)
+	}
+	return listener, nil
+}
+
 // Close disconnects the Host. Its processes lose their network and are otherwise left alone.
 func (h *Host) Close() error {
 	h.endpoint.close()

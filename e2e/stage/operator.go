@@ -147,6 +147,21 @@ func (o *Operator) leave() {
 // Signal sends a signal to the process, SIGSTOP and SIGCONT for instance.
 func (o *Operator) Signal(signal syscall.Signal) error { return o.cmd.Process.Signal(signal) }
 
+// PeakMemory is the most memory that the process has held so far, in bytes.
+func (o *Operator) PeakMemory() (int64, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", o.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(status)) {
+		var kilobytes int64
+		if _, err := fmt.Sscanf(line, "VmHWM: %d kB", &kilobytes); err == nil {
+			return kilobytes << 10, nil
+		}
+	}
+	return 0, fmt.Errorf("%s: the kernel does not tell", o.Name)
+}
+
 // CrashAt makes the process kill itself with SIGKILL as soon as it has persisted that state of a failover.
 func (o *Operator) CrashAt(state string) error {
 	return os.WriteFile(o.crashFile, []byte(state), 0o600)

@@ -191,6 +191,9 @@ func (w *world) master() *pod {
 
 // settled says what is missing from a healthy, published, fully attached set; empty if nothing is.
 func (w *world) settled() string {
+	if slices.ContainsFunc(w.pods, (*pod).leftToAPerson) {
+		return w.missingWithoutAMaster()
+	}
 	for _, look := range []func() string{w.missingInStatus, w.missingInMaster} {
 		if missing := look(); missing != "" {
 			return missing
@@ -200,6 +203,14 @@ func (w *world) settled() string {
 		if missing := p.missing(); missing != "" {
 			return missing
 		}
+	}
+	return ""
+}
+
+// missingWithoutAMaster says what a set lacks that waits for a person, and yet has to have a master that is published.
+func (w *world) missingWithoutAMaster() string {
+	if m := w.master(); m == nil || m.server == nil || m.server.role != failover.RoleMaster {
+		return "the Service leads to " + orNobody(w.api.now.published.Pod) + ", which is no master"
 	}
 	return ""
 }
@@ -225,7 +236,7 @@ func (w *world) missingInMaster() string {
 	switch s := m.server; {
 	case s.role != failover.RoleMaster:
 		return m.name + " is published and no master"
-	case w.wanted > 1 && s.minReplicas != w.fittingGuard(m) && !slices.ContainsFunc(w.pods, (*pod).leftToAPerson):
+	case w.wanted > 1 && s.minReplicas != w.fittingGuard(m):
 		return "min-replicas-to-write is " + itoa(s.minReplicas)
 	case s.paused():
 		return m.name + " holds writes back"
@@ -247,7 +258,7 @@ func (p *pod) missing() string {
 	switch {
 	case p.terminating || s == nil || s.loading():
 		return p.name + " does not run"
-	case p != m && !s.attachedTo(m) && !p.leftToAPerson():
+	case p != m && !s.attachedTo(m):
 		return p.name + " is not attached"
 	case p.label != role:
 		return p.name + " is labelled " + string(p.label)

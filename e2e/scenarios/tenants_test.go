@@ -1,0 +1,258 @@
+package scenarios
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/resources"
+	"github.com/redisha/redisha/e2e/sandbox"
+)
+
+const (
+	victimKills  = 10
+	deafSets     = 40 // RedisHA whose Redis says yes to every order and carries none out
+	garbagePods  = 100
+	garbageSize  = 5 // pods of a RedisHA
+	memoryLimit  = 512 << 20
+	noiseGrace   = time.Second // on two processors: what the probing of 220 pods more takes, whoever they belong to
+	hostilePause = time.Minute
+)
+
+// The other tenants' pods are never scheduled: their status says that they run, at an address where the test listens. A tenant cannot write
+// that, but can have an image that answers the same.
+func TestATenantIsReplacedAsFastBesideOthersThatNeverObeyAndAnswerGarbage(t *testing.T) {
+	s := begin(t, "victim beside hostile tenants", v1alpha1.RedisHASpec{})
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+	t.Cleanup(cancel)
+	s.ctx = ctx
+	alone := s.kills(victimKills)
+	hostile(ctx, t, deafSets, 3, deafTo)
+	hostile(ctx, t, garbagePods/garbageSize, garbageSize, garbageTo)
+	time.Sleep(hostilePause)
+	beside := s.kills(victimKills)
+	t.Logf("without a write, alone: %v", alone)
+	t.Logf("without a write, beside %d RedisHA that never obey and %d pods that answer garbage: %v", deafSets, garbagePods, beside)
+	if was, is := median(alone), median(beside); is > was*3/2+noiseGrace {
+		t.Errorf("without a write for %v, and %v alone (medians)", is, was)
+	}
+	for _, o := range play.Operators() {
+		peak, err := o.PeakMemory()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s: peak memory %d MiB", o.Name, peak>>20)
+		if peak > memoryLimit {
+			t.Errorf("%s took %d MiB, more than its limit in the manifests", o.Name, peak>>20)
+		}
+	}
+	s.end(2 * victimKills * unreplicated)
+}
+
+// kills kills the master so often, and returns for how long there was no write each time.
+func (s *scene) kills(times int) []time.Duration {
+	s.t.Helper()
+	var gaps []time.Duration
+	for i := range times {
+		s.settle()
+		current, at := s.master(), time.Now()
+		s.signal(current, syscall.SIGKILL)
+		s.eventually(fmt.Sprintf("kill %d of %s to be survived", i+1, current), func(rha *v1alpha1.RedisHA) bool {
+			return rha.Status.Master.Pod != current
+		})
+		now := s.acknowledged(time.Now())
+		gaps = append(gaps, s.writers.Gap(at, now).Length().Round(time.Millisecond))
+	}
+	return gaps
+}
+
+func median(of []time.Duration) time.Duration {
+	sorted := slices.Sorted(slices.Values(of))
+	return sorted[len(sorted)/2]
+}
+
+// hostile makes RedisHA in a namespace of their own, whose pods answer what answer says.
+func hostile(ctx context.Context, t *testing.T, sets, replicas int32, answer func(command []string) string) {
+	t.Helper()
+	host, err := play.Sandbox.NewHost("hostile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = host.Close() })
+	listener, err := host.Listen(int(resources.RedisPort))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go serve(listener, answer)
+	namespace := newNamespace(ctx, t)
+	for i := range sets {
+		rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprintf("hostile-%d", i)}}
+		rha.Spec.Replicas = ptr.To(replicas)
+		rha.Spec.PodTemplate = &v1alpha1.PodTemplateSpec{NodeSelector: map[string]v1alpha1.LabelValue{"nowhere": "yes"}}
+		if err := play.Client.Create(ctx, rha); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pretend(ctx, t, namespace, int(sets*replicas), host.Addr())
+}
+
+// pretend says of each pod that it runs at an address.
+func pretend(ctx context.Context, t *testing.T, namespace string, pods int, addr netip.Addr) {
+	t.Helper()
+	done := map[types.UID]bool{}
+	err := sandbox.WaitFor(ctx, "the pods of the hostile tenants", func(ctx context.Context) (bool, error) {
+		list := &corev1.PodList{}
+		if err := play.Client.List(ctx, list, client.InNamespace(namespace)); err != nil {
+			return false, err
+		}
+		for i := range list.Items {
+			pod := &list.Items[i]
+			if done[pod.UID] {
+				continue
+			}
+			patch := fmt.Sprintf(`{"status":{"phase":"Running","podIP":%q,"podIPs":[{"ip":%q}]}}`, addr, addr)
+			if err := play.Client.Status().Patch(ctx, pod, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {
+				return false, err
+			}
+			done[pod.UID] = true
+		}
+		return len(done) >= pods, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// serve answers each command on each connection, until the listener is closed. An empty answer ends the connection.
+func serve(listener net.Listener, answer func(command []string) string) {
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer conn.Close()
+			in := bufio.NewReader(conn)
+			for {
+				command, err := readCommand(in)
+				if err != nil {
+					return
+				}
+				reply := answer(command)
+				if reply == "" {
+					return
+				}
+				if _, err := io.WriteString(conn, reply); err != nil {
+					return
+				}
+			}
+		}()
+	}
+}
+
+// readCommand reads an array of bulk strings.
+func readCommand(in *bufio.Reader) ([]string, error) {
+	n, err := readLength(in, '*')
+	if err != nil {
+		return nil, err
+	}
+	command := make([]string, 0, n)
+	for range n {
+		size, err := readLength(in, '$')
+		if err != nil {
+			return nil, err
+		}
+		word := make([]byte, size+2)
+		if _, err := io.ReadFull(in, word); err != nil {
+			return nil, err
+		}
+		command = append(command, string(word[:size]))
+	}
+	return command, nil
+}
+
+func readLength(in *bufio.Reader, kind byte) (int, error) {
+	line, err := in.ReadString('\n')
+	if err != nil {
+		return 0, err
+	}
+	if line[0] != kind {
+		return 0, fmt.Errorf("%q is not what a client sends", line)
+	}
+	return strconv.Atoi(strings.TrimSpace(line[1:]))
+}
+
+func bulk(text string) string { return fmt.Sprintf("$%d\r\n%s\r\n", len(text), text) }
+
+// replicaInfo is INFO of a fenced replica.
+func replicaInfo(runID string) string {
+	return bulk(strings.Join([]string{
+		"# Server", "redis_version:7.0.15", "run_id:" + runID, "uptime_in_seconds:100", "# Persistence", "loading:0", "rdb_last_bgsave_status:ok",
+		"aof_enabled:0", "aof_last_write_status:ok", "# Replication", "role:slave", "master_host:127.0.0.1", "master_port:1", "master_link_status:down",
+		"master_last_io_seconds_ago:-1", "master_sync_in_progress:0", "slave_read_repl_offset:0", "slave_repl_offset:0",
+		"master_link_down_since_seconds:-1", "slave_priority:100", "slave_read_only:1", "connected_slaves:0",
+		"master_replid:" + strings.Repeat("a", 40), "master_replid2:" + strings.Repeat("0", 40), "master_repl_offset:0", "second_repl_offset:-1", "",
+	}, "\r\n"))
+}
+
+// deafTo says yes to everything, and stays as it is.
+func deafTo(command []string) string {
+	switch strings.ToUpper(command[0]) {
+	case "INFO":
+		return replicaInfo(strings.Repeat("d", 40))
+	case "CONFIG":
+		return "*0\r\n"
+	case "HELLO":
+		return "-ERR unknown command\r\n"
+	case "PING":
+		return "+PONG\r\n"
+	}
+	return "+OK\r\n"
+}
+
+var (
+	garbageTurn atomic.Int64
+	longGarbage = bulk(strings.Repeat("x:y\r\n", 100_000))
+)
+
+// garbageTo answers INFO with something else each time.
+func garbageTo(command []string) string {
+	if strings.ToUpper(command[0]) != "INFO" {
+		return deafTo(command)
+	}
+	switch garbageTurn.Add(1) % 8 {
+	case 0:
+		return "$9223372036854775800\r\n"
+	case 1:
+		return longGarbage
+	case 2:
+		return "*70368744177664\r\n"
+	case 3:
+		return ""
+	case 4:
+		return "\x00\xff\xfe garbage\r\n"
+	}
+	random := make([]byte, 20)
+	_, _ = rand.Read(random)
+	return replicaInfo(hex.EncodeToString(random)) // another process, it says
+}
