@@ -148,11 +148,11 @@ func TestWordsThatChangeAllTheTimeAreToldSeldom(t *testing.T) {
 	w := newWorld(t, rha)
 	clock := clocktesting.NewFakeClock(time.Now())
 	reconciler := &FailoverReconciler{Client: w.client, Recorder: w.events, Clock: clock}
-	tell := func(verdict string) {
+	tell := func(sentence string) {
 		t.Helper()
 		next := failover.Progress{State: failover.StateBootstrapping}
 		writeProgress(&rha.Status, next) // the fake API server was never told of it
-		stored, _, err := reconciler.persist(t.Context(), rha, failover.Decision{Next: next, Reason: failover.ReasonWaitingForPods, Verdict: verdict}, sighting{})
+		stored, _, err := reconciler.persist(t.Context(), rha, failover.Decision{Next: next, Reason: failover.ReasonWaitingForPods, Verdict: sentence}, sighting{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -162,9 +162,9 @@ func TestWordsThatChangeAllTheTimeAreToldSeldom(t *testing.T) {
 		return meta.FindStatusCondition(rha.Status.Conditions, v1alpha1.ConditionAvailable).Message
 	}
 	for range wordsAtOnce {
-		for _, verdict := range []string{"waiting for r-0", "waiting for r-1"} {
-			if tell(verdict); len(w.writes) <= wordsAtOnce && message() != verdict {
-				t.Errorf("%q is not told at once, but %q", verdict, message())
+		for _, sentence := range []string{"waiting for r-0", "waiting for r-1"} {
+			if tell(sentence); len(w.writes) <= wordsAtOnce && message() != sentence {
+				t.Errorf("%q is not told at once, but %q", sentence, message())
 			}
 		}
 	}

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// parted is a set whose master went on with r-1 where nobody else reaches them, before its process died.
+// parted is a set whose master went on with r-1 where the others do not reach them, before its process died.
 func parted(t *testing.T, contact Contact, after time.Duration) *world {
 	t.Helper()
 	w := settled(t, 3)

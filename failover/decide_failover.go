@@ -194,8 +194,8 @@ func (d *decider) ahead() []string {
 	if lost.IsZero() || d.next.StartedAt.Sub(lost) <= GuardMaxLag+2*time.Second {
 		return nil
 	}
-	if company := v.company(); len(company) >= v.guarded() {
-		return company
+	if beside := v.company(); len(beside) >= v.guarded() {
+		return beside
 	}
 	return nil
 }
