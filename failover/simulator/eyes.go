@@ -298,15 +298,9 @@ func (o *operator) observe() failover.Observation {
 		if o.world.defect.labelsTrusted && v.unlabelled {
 			continue
 		}
-		n := failover.Node{}
-		if m := (eyes{o}).monitor(v.uid); m != nil {
-			n = m.learned.Node()
-		}
+		n := o.learned(v)
 		n.Name, n.UID, n.IP, n.Ordinal = v.name, v.uid, v.ip, v.ordinal
 		n.Ready, n.Terminating, n.Outdated, n.Cordoned = v.ready, v.terminating, v.outdated, v.cordoned
-		if m := (eyes{o}).monitor(v.uid); m != nil {
-			n.ExitedAt = m.toldOfExit(v.exited)
-		}
 		n.NodeGone, n.Exited, n.RoleLabel, n.MayHoldData = v.nodeGone, v.exited, v.label, holds
 		n.Machine = v.machine
 		if own := o.own.labels[v.uid]; own.version > o.cache.version {
@@ -321,6 +315,17 @@ func (o *operator) observe() failover.Observation {
 		}
 	}
 	return obs
+}
+
+// learned is what the prober knows of a pod.
+func (o *operator) learned(v podView) failover.Node {
+	m := (eyes{o}).monitor(v.uid)
+	if m == nil {
+		return failover.Node{}
+	}
+	n := m.learned.Node()
+	n.ExitedAt = m.toldOfExit(v.exited)
+	return n
 }
 
 // pods are those of the cache, and those that the progress names, as they are: who is not in the cache is looked up (controllers/failover_pods.go).
