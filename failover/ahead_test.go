@@ -94,3 +94,17 @@ func TestAMasterWhoseCompanyHasJustEndedMayStillTakeWrites(t *testing.T) {
 		})
 	}
 }
+
+// Seed 964011186: it called itself another process each time, so that it was taken for restarted, and an empty node was preferred to it.
+func TestWithoutDisksWhoHoldsDataOfTheSetHasBeenRunning(t *testing.T) {
+	p := Progress{Retired: []string{"lost"}}
+	empty := Node{Name: "r-0", Replication: Replication{Priority: 100, Lineage: Lineage{ReplID: "new"}}}
+	holds := Node{Name: "r-1", Ordinal: 1, Replication: Replication{RunID: "another", Priority: 100, Keys: 7, Lineage: Lineage{ReplID: "lost"}}}
+	if bySeed(holds, empty, p, Policy{}) >= 0 || bySeed(empty, holds, p, Policy{}) <= 0 {
+		t.Error("the empty one is preferred")
+	}
+	holds.Replication.Lineage.ReplID = "of another RedisHA"
+	if bySeed(holds, empty, p, Policy{}) <= 0 {
+		t.Error("data that is not the set's is preferred")
+	}
+}

@@ -389,6 +389,7 @@ func bySeed(a, b Node, p Progress, policy Policy) int {
 	if !policy.Persistent {
 		return cmp.Or(
 			cmp.Compare(kept(p, b), kept(p, a)),
+			compareTrue(p.holdsLost(a), p.holdsLost(b)),
 			compareTrue(a.Replication.Priority != 0, b.Replication.Priority != 0),
 			cmp.Compare(a.Ordinal, b.Ordinal),
 		)
@@ -403,6 +404,11 @@ func bySeed(a, b Node, p Progress, policy Policy) int {
 		compareTrue(a.Replication.Priority != 0, b.Replication.Priority != 0),
 		byData(a, b),
 	)
+}
+
+// holdsLost reports a node with data of a former master's history. Without disks it has been running, whatever it calls itself.
+func (p Progress) holdsLost(n Node) bool {
+	return n.Replication.Keys > 0 && p.descends(n.Replication.Lineage)
 }
 
 // age orders what disks held after a full outage, newest first: what the last master has found, unless it goes by an older name; what
