@@ -43,14 +43,15 @@ func met(v view, p Progress, n Node) bool {
 	case n.UID == v.ref.UID: // a person has made it master
 		return true
 	}
-	return r.Keys == 0 || v.attached(n) || p.masterLineage().Shared(r.Lineage) >= 0 || p.descends(r.Lineage)
+	return r.Keys == 0 || v.attached(n) || n.hadLink() || p.masterLineage().Shared(r.Lineage) >= 0 || p.descends(r.Lineage)
 }
 
 // foundEarlier reports a pod that has found data on its volume which is older than the first master. It is kept out of elections, and
-// told to follow only when a person gives its data up. It ends with the first sample that shows it empty or in sync.
+// told to follow only when a person gives its data up. It ends with the first sample that shows it empty or in sync. A process that has had a
+// link got its data over that: the status was set back to a time before it was met.
 func (p Progress) foundEarlier(n Node) bool {
 	r := n.Replication
-	return slices.Contains(p.Unmet, n.Name) && r.Keys > 0 && !r.Syncing && p.masterLineage().Shared(r.Lineage) < 0 && !p.descends(r.Lineage)
+	return slices.Contains(p.Unmet, n.Name) && r.Keys > 0 && !r.Syncing && !n.hadLink() && p.masterLineage().Shared(r.Lineage) < 0 && !p.descends(r.Lineage)
 }
 
 // strange says which pod holds data that is not the master's, and that is left alone until a person decides.

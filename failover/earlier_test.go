@@ -215,3 +215,18 @@ func TestADiscardIsDoneThoughAnotherPodIsStrange(t *testing.T) {
 		t.Errorf("r-1 is %s: %s\n%s", n.Replication.Role, d.Verdict, w.story())
 	}
 }
+
+// Seed 966020743: the status was set back to the first seconds of the set, and an empty node was preferred to the living replicas.
+func TestAReplicaThatHasHadALinkHoldsNoEarlierDataWhateverAStatusSetBackSays(t *testing.T) {
+	p := Progress{Initialized: true, Unmet: []string{"r-1"}}
+	n := Node{Name: "r-1", Replication: Replication{RunID: "run", Keys: 49, Lineage: Lineage{ReplID: "a"}}}
+	if !p.foundEarlier(n) {
+		t.Error("what it has found on its volume is not seen")
+	}
+	if n.Heard = (Heard{At: time.Unix(1, 0), RunID: "the process before"}); !p.foundEarlier(n) {
+		t.Error("another process had a link")
+	}
+	if n.Heard.RunID = "run"; p.foundEarlier(n) || p.isForeign(n) {
+		t.Error("what it got over its link is taken for found on its volume")
+	}
+}

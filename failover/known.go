@@ -95,5 +95,5 @@ func kept(p Progress, n Node) int64 {
 
 // followedUntold reports a process that has followed a master in its life and holds data, where no status tells which master was lost.
 func (p Progress) followedUntold(n Node) bool {
-	return p.Old == nil && !n.Heard.At.IsZero() && n.Heard.RunID == n.Replication.RunID && n.Replication.Keys > 0
+	return p.Old == nil && n.hadLink() && n.Replication.Keys > 0
 }

@@ -148,6 +148,9 @@ type Heard struct {
 	RunID  string    // of the process that had it
 }
 
+// hadLink reports a process that has had a link to a master.
+func (n Node) hadLink() bool { return !n.Heard.At.IsZero() && n.Heard.RunID == n.Replication.RunID }
+
 // Former is what was last seen of a process that has been replaced by another one in the same pod.
 type Former struct {
 	RunID   string // empty: none was seen
