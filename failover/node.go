@@ -176,7 +176,7 @@ type Node struct {
 	Crashed     bool      // the Redis container has ended with an error, now or before the present one
 	Machine     string    // the Kubernetes node under it; empty while it has none
 	Zone        string    // of that node; empty where it names none
-	MayHoldData bool      // its volume existed before; it may hold data that nobody else has
+	MayHoldData bool      // its volume existed before; it may hold data that no other node has
 	RoleLabel   Role
 
 	// What Redis says.

@@ -20,7 +20,7 @@ func (c *checks) onLoss(s *server, intent failover.Progress) {
 	tail := c.onLost(s, lost, intent.Planned() && c.fenced != intent.Epoch)
 	if intent.Initialized {
 		end := lastOf(lost)
-		c.onTail(s, slices.DeleteFunc(tail, func(wr *write) bool { return c.diedInCompany(wr, end) }), end)
+		c.onTail(s, slices.DeleteFunc(tail, func(wr *write) bool { return c.diedBeside(wr, end) }), end)
 	}
 }
 
@@ -103,9 +103,9 @@ func (c *checks) onTail(s *server, lost []*write, end instant) {
 	}
 }
 
-// diedInCompany reports a write that a master took where the operator reaches neither it nor the replica which had it too, and that replica has
+// diedBeside reports a write that a master took where the operator reaches neither it nor the replica which had it too, and that replica has
 // died since. The master cannot be waited for: nothing says that it comes back.
-func (c *checks) diedInCompany(wr *write, end instant) bool {
+func (c *checks) diedBeside(wr *write, end instant) bool {
 	return slices.ContainsFunc(c.died, func(s *server) bool {
 		return s != wr.by && s.diedAt >= end-isolatedFor && s.diedAt > wr.entry.at && s.head.contains(wr.entry)
 	})

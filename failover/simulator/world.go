@@ -192,7 +192,7 @@ func (w *world) master() *pod {
 // settled says what is missing from a healthy, published, fully attached set; empty if nothing is.
 func (w *world) settled() string {
 	if slices.ContainsFunc(w.pods, (*pod).leftToAPerson) {
-		return w.missingWithoutAMaster()
+		return w.missingWhileAPersonDecides()
 	}
 	for _, look := range []func() string{w.missingInStatus, w.missingInMaster} {
 		if missing := look(); missing != "" {
@@ -207,8 +207,8 @@ func (w *world) settled() string {
 	return ""
 }
 
-// missingWithoutAMaster says what a set lacks that waits for a person, and yet has to have a master that is published.
-func (w *world) missingWithoutAMaster() string {
+// missingWhileAPersonDecides says what a set lacks that waits for a person: it has to have a published master all the same.
+func (w *world) missingWhileAPersonDecides() string {
 	if m := w.master(); m == nil || m.server == nil || m.server.role != failover.RoleMaster {
 		return "the Service leads to " + orNobody(w.api.now.published.Pod) + ", which is no master"
 	}
