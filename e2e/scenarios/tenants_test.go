@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -26,6 +25,7 @@ import (
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/resources"
 	"github.com/redisha/redisha/e2e/sandbox"
+	"github.com/redisha/redisha/redisclient/redistest"
 )
 
 const (
@@ -154,7 +154,7 @@ func serve(listener net.Listener, answer func(command []string) string) {
 			defer conn.Close()
 			in := bufio.NewReader(conn)
 			for {
-				command, err := readCommand(in)
+				command, err := redistest.ReadCommand(in)
 				if err != nil {
 					return
 				}
@@ -168,38 +168,6 @@ func serve(listener net.Listener, answer func(command []string) string) {
 			}
 		}()
 	}
-}
-
-// readCommand reads an array of bulk strings.
-func readCommand(in *bufio.Reader) ([]string, error) {
-	n, err := readLength(in, '*')
-	if err != nil {
-		return nil, err
-	}
-	command := make([]string, 0, n)
-	for range n {
-		size, err := readLength(in, '$')
-		if err != nil {
-			return nil, err
-		}
-		word := make([]byte, size+2)
-		if _, err := io.ReadFull(in, word); err != nil {
-			return nil, err
-		}
-		command = append(command, string(word[:size]))
-	}
-	return command, nil
-}
-
-func readLength(in *bufio.Reader, kind byte) (int, error) {
-	line, err := in.ReadString('\n')
-	if err != nil {
-		return 0, err
-	}
-	if line[0] != kind {
-		return 0, fmt.Errorf("%q is not what a client sends", line)
-	}
-	return strconv.Atoi(strings.TrimSpace(line[1:]))
 }
 
 func bulk(text string) string { return fmt.Sprintf("$%d\r\n%s\r\n", len(text), text) }

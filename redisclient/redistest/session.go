@@ -48,7 +48,7 @@ func newSession(n *Node, conn net.Conn, id int64) *session {
 func (s *session) serve() {
 	defer s.end()
 	for {
-		args, err := readCommand(s.in)
+		args, err := ReadCommand(s.in)
 		if err != nil {
 			return
 		}
@@ -166,8 +166,8 @@ func (b *replyBuffer) refusedSince(mark int) bool {
 
 var errProtocol = errors.New("not a RESP command")
 
-// readCommand reads an array of bulk strings, the only form clients use.
-func readCommand(r *bufio.Reader) ([]string, error) {
+// ReadCommand reads an array of bulk strings, the only form clients use.
+func ReadCommand(r *bufio.Reader) ([]string, error) {
 	count, err := readHeader(r, '*')
 	if err != nil {
 		return nil, err
