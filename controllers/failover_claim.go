@@ -43,20 +43,9 @@ func (r *FailoverReconciler) claim(ctx context.Context, key string, obs failover
 
 // permitted leaves out the orders to processes that could not be claimed: a former leader's may still be on their way there, and would be
 // executed after ours. Each of those was given a deadline; when that is over, what is left does not matter any more.
-func (r *FailoverReconciler) permitted(actions []failover.Action, unclaimed []failover.NodeRef, now time.Time) (permitted []failover.Action, all bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for ref, since := range r.unclaimed {
-		if now.Sub(since) > time.Minute {
-			delete(r.unclaimed, ref)
-		}
-	}
+func (r *FailoverReconciler) permitted(key string, actions []failover.Action, unclaimed []failover.NodeRef, now time.Time) (permitted []failover.Action, all bool) {
 	var waiting []string // UIDs
-	for _, ref := range unclaimed {
-		since, known := r.unclaimed[ref]
-		if !known {
-			since, r.unclaimed[ref] = now, now
-		}
+	for ref, since := range r.unclaimedSince(key, unclaimed, now) {
 		if now.Sub(since) < executor.DefaultTimeout {
 			waiting = append(waiting, ref.UID)
 		}
@@ -68,6 +57,34 @@ func (r *FailoverReconciler) permitted(actions []failover.Action, unclaimed []fa
 		return isOrder(a) && slices.Contains(waiting, a.Target().UID)
 	})
 	return permitted, len(permitted) == len(actions)
+}
+
+// unclaimedSince returns since when each of the processes of a RedisHA could not be claimed. It remembers those of a minute, and looks
+// through no other RedisHA's: a pod that names itself anew each time leaves hundreds behind.
+func (r *FailoverReconciler) unclaimedSince(key string, unclaimed []failover.NodeRef, now time.Time) map[failover.NodeRef]time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	known := r.unclaimed[key]
+	for ref, since := range known {
+		if now.Sub(since) > time.Minute {
+			delete(known, ref)
+		}
+	}
+	if len(unclaimed) == 0 {
+		return nil
+	}
+	if known == nil {
+		known = map[failover.NodeRef]time.Time{}
+		r.unclaimed[key] = known
+	}
+	since := map[failover.NodeRef]time.Time{}
+	for _, ref := range unclaimed {
+		if _, found := known[ref]; !found {
+			known[ref] = now
+		}
+		since[ref] = known[ref]
+	}
+	return since
 }
 
 // isOrder reports an action that is carried out by Redis.

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"strconv"
 	"testing"
 	"time"
 
@@ -50,7 +51,7 @@ func TestANewLeaderKnowsThePasswordOfARedisHAThatIsGone(t *testing.T) {
 
 // B11: what a former leader has sent may still be on its way to a process whose connections could not be cut.
 func TestNoOrderOvertakesThatOfAFormerLeaderWhoseConnectionsCouldNotBeCut(t *testing.T) {
-	r := &FailoverReconciler{unclaimed: map[failover.NodeRef]time.Time{}}
+	r := &FailoverReconciler{unclaimed: map[string]map[failover.NodeRef]time.Time{}}
 	node, other := failover.NodeRef{Pod: "r-0", UID: "a", RunID: "1"}, failover.NodeRef{Pod: "r-1", UID: "b", RunID: "2"}
 	actions := []failover.Action{failover.Promote{Node: node}, failover.Follow{Node: other}, failover.Publish{Node: node}, failover.Label{Node: node}}
 	start := time.Now()
@@ -66,13 +67,33 @@ func TestNoOrderOvertakesThatOfAFormerLeaderWhoseConnectionsCouldNotBeCut(t *tes
 		{time.Second, []failover.NodeRef{other}, 3},
 		{time.Hour, []failover.NodeRef{node}, 3},
 	} {
-		permitted, all := r.permitted(actions, step.unclaimed, start.Add(step.since))
+		permitted, all := r.permitted("ns/r", actions, step.unclaimed, start.Add(step.since))
 		if len(permitted) != step.want || all != (step.want == 4) {
 			t.Errorf("after %s, with %v unclaimed: %v, all: %t", step.since, step.unclaimed, permitted, all)
 		}
 	}
 	if len(actions) != 4 {
 		t.Error("the decision was changed")
+	}
+}
+
+// D2: a pod that names itself anew each time, and lets nothing be claimed, is no work for the turns of another RedisHA.
+func TestProcessesThatCouldNotBeClaimedAreNoOtherRedisHAsWork(t *testing.T) {
+	r := &FailoverReconciler{unclaimed: map[string]map[failover.NodeRef]time.Time{}}
+	start := time.Now()
+	for i := range 1000 {
+		r.permitted("ns/hostile", nil, []failover.NodeRef{{Pod: "r-0", UID: "a", RunID: strconv.Itoa(i)}}, start)
+	}
+	node := failover.NodeRef{Pod: "r-0", UID: "b", RunID: "1"}
+	if _, all := r.permitted("ns/r", []failover.Action{failover.Promote{Node: node}}, []failover.NodeRef{node}, start); all {
+		t.Error("the order overtakes a former leader's")
+	}
+	if mine, theirs := len(r.unclaimed["ns/r"]), len(r.unclaimed["ns/hostile"]); mine != 1 || theirs != 1000 {
+		t.Errorf("%d and %d processes to look through", mine, theirs)
+	}
+	r.permitted("ns/hostile", nil, nil, start.Add(time.Hour))
+	if left := len(r.unclaimed["ns/hostile"]); left != 0 {
+		t.Errorf("%d processes are remembered for longer than a minute", left)
 	}
 }
 

@@ -61,8 +61,8 @@ type FailoverReconciler struct {
 	complaints map[string]string // about requests that cannot be read
 	goneSince  map[string]time.Time
 	claimed    map[string]map[failover.NodeRef]bool
-	unclaimed  map[failover.NodeRef]time.Time // processes that could not be claimed, and since when
-	confirmed  map[string]bool                // whose progress was read past the cache, and is known by our own writes since
+	unclaimed  map[string]map[failover.NodeRef]time.Time // processes that could not be claimed, and since when, by RedisHA
+	confirmed  map[string]bool                           // whose progress was read past the cache, and is known by our own writes since
 }
 
 // OperatorNamePrefix begins the name of every connection of an operator to Redis (CLIENT LIST).
@@ -185,7 +185,7 @@ func (r *FailoverReconciler) step(ctx context.Context, rha *v1alpha1.RedisHA) (*
 		return rha, 0, err
 	}
 	persisted := r.Clock.Now()
-	actions, all := r.permitted(decision.ActionsAfter(persisted.Sub(now)), r.claim(ctx, key.String(), obs.Observation), persisted)
+	actions, all := r.permitted(key.String(), decision.ActionsAfter(persisted.Sub(now)), r.claim(ctx, key.String(), obs.Observation), persisted)
 	results := r.executor.Execute(ctx, key.String(), int(resources.RedisPort), actions)
 	next = r.statuses.latest(next) // without the request, if that was acknowledged
 	if wrote || len(decision.Actions) > 0 {
@@ -328,6 +328,7 @@ func (r *FailoverReconciler) forget(key client.ObjectKey) {
 	r.telling.forget(key.String())
 	delete(r.passwords, key.String())
 	delete(r.claimed, key.String())
+	delete(r.unclaimed, key.String())
 	delete(r.confirmed, key.String())
 	delete(r.complaints, key.String())
 	delete(r.goneSince, key.String())

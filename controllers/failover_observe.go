@@ -116,10 +116,11 @@ func (g *gatherer) absent(ctx context.Context, rha *v1alpha1.RedisHA, sts *appsv
 	return absent, nil
 }
 
-// statefulSet is the StatefulSet of the Redis pods; an empty one where there is none.
+// statefulSet is the StatefulSet of the Redis pods; an empty one where there is none. It shares memory with the cache: it is for reading.
 func (g *gatherer) statefulSet(ctx context.Context, key client.ObjectKey) (*appsv1.StatefulSet, error) {
 	sts := &appsv1.StatefulSet{}
-	err := g.client.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: resources.StatefulSetName(key.Name)}, sts)
+	name := client.ObjectKey{Namespace: key.Namespace, Name: resources.StatefulSetName(key.Name)}
+	err := g.client.Get(ctx, name, sts, client.UnsafeDisableDeepCopy)
 	if client.IgnoreNotFound(err) != nil {
 		return nil, fmt.Errorf("reading the StatefulSet: %w", err)
 	}
@@ -222,7 +223,7 @@ func (g *gatherer) nodeFacts(ctx context.Context, n *failover.Node, pod *corev1.
 		return nil
 	}
 	var node corev1.Node
-	err := g.client.Get(ctx, client.ObjectKey{Name: pod.Spec.NodeName}, &node)
+	err := g.client.Get(ctx, client.ObjectKey{Name: pod.Spec.NodeName}, &node, client.UnsafeDisableDeepCopy)
 	if apierrors.IsNotFound(err) {
 		n.NodeGone = true
 		return nil

@@ -24,10 +24,11 @@ import (
 
 // podsOf lists the Redis pods of a RedisHA, by ordinal: those that its StatefulSet owns, and those that were its before, though
 // a person has edited their labels or their owner away. A pod that is merely named and labelled like one is none: it is
-// given no password and has no vote. rha is nil when there is none any more.
+// given no password and has no vote. rha is nil when there is none any more. The pods share memory with the cache: they are for reading.
 func (g *gatherer) podsOf(ctx context.Context, key client.ObjectKey, rha *v1alpha1.RedisHA) ([]corev1.Pod, error) {
 	var list corev1.PodList
-	if err := g.client.List(ctx, &list, client.InNamespace(key.Namespace), client.MatchingLabels(resources.SelectorLabels(key.Name))); err != nil {
+	ours := client.MatchingLabels(resources.SelectorLabels(key.Name))
+	if err := g.client.List(ctx, &list, client.InNamespace(key.Namespace), ours, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing pods: %w", err)
 	}
 	sts, err := g.statefulSet(ctx, key)

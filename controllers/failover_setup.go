@@ -71,7 +71,7 @@ func (r *FailoverReconciler) SetupWithManager(mgr ctrl.Manager) error {
 func (r *FailoverReconciler) prepare(logger logr.Logger) {
 	r.complaints, r.goneSince = map[string]string{}, map[string]time.Time{}
 	r.passwords, r.claimed = map[string]string{}, map[string]map[failover.NodeRef]bool{}
-	r.confirmed, r.unclaimed = map[string]bool{}, map[failover.NodeRef]time.Time{}
+	r.confirmed, r.unclaimed = map[string]bool{}, map[string]map[failover.NodeRef]time.Time{}
 	r.wake = func(reconcile.Request) {}
 	r.workers.all = max(r.Concurrent, 1)
 	written := withBudget(r.Client, r.Clock)
