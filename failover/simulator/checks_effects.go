@@ -91,7 +91,7 @@ func (c *checks) onLateWrite(s *server) {
 	switch {
 	case late > isolatedFor:
 		c.fail("S1", "%s still takes writes %s after another node was promoted", s.pod.name, late)
-	case s.givenUp && c.w.cfg.downAfter >= 3*time.Second && !s.heardUnseen():
+	case s.givenUp && c.w.cfg.downAfter >= 3*time.Second && !s.heardUnseen() && late > s.heardLonger():
 		c.fail("S1", "%s, which was silent and may have been isolated, takes writes %s after another node was promoted", s.pod.name, late)
 	}
 }
@@ -100,6 +100,15 @@ func (c *checks) onLateWrite(s *server) {
 // network let acknowledgements through for less than a second, in which no ping came. Nothing tells of that but the master.
 func (s *server) heardUnseen() bool {
 	return slices.ContainsFunc(s.followers, func(l *upstream) bool { return l.counted && l.heardAgain > l.pinged })
+}
+
+// heardLonger is for how long a master may have heard a replica that did not hear it any more: the network lost what it sent, and let
+// through what came. Nothing tells of that but the master.
+func (s *server) heardLonger() time.Duration {
+	if slices.ContainsFunc(s.followers, func(l *upstream) bool { return l.counted && l.unconfirmed >= 0 && l.unconfirmed == l.stalledAt }) {
+		return cronPeriod
+	}
+	return 0
 }
 
 // onBoot: a process that starts is no master (S2).

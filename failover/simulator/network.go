@@ -94,7 +94,11 @@ func (l *upstream) flow() {
 	from, to := l.source.pod.slot, l.replica.pod.slot
 	stopped := l.source.hung || l.replica.hung || !l.source.alive
 	l.flowData(!stopped && !w.cut(from, to))
-	l.flowAcks(!stopped && !w.cut(to, from))
+	if acks := !stopped && !w.cut(to, from); acks && w.cut(from, to) {
+		l.flowUnconfirmed()
+	} else {
+		l.flowAcks(acks)
+	}
 	// The connection may have ended on the other side while nothing could tell.
 	if l.endedThere() && l.up && !w.cut(from, to) && (!l.source.alive || !w.cut(to, from)) {
 		l.replica.arrive(func() { l.replica.lost(l) })
@@ -123,6 +127,22 @@ func (l *upstream) flowData(flows bool) {
 			}
 		})
 	}
+}
+
+// flowUnconfirmed lets one more acknowledgement through, the one that is due within a second: what nothing confirms, TCP sends again, and
+// nothing after it.
+func (l *upstream) flowUnconfirmed() {
+	if l.unconfirmed == l.stalledAt {
+		return
+	}
+	l.unconfirmed = l.stalledAt
+	l.flowAcks(true)
+	since, w := l.stalledAt, l.replica.w
+	w.after(w.between(0, cronPeriod), func() {
+		if l.stalledAt == since {
+			l.flowAcks(false)
+		}
+	})
 }
 
 // flowAcks follows what comes from the replica; the master ends a connection that brings nothing for long.

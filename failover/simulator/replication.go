@@ -146,7 +146,7 @@ func (s *server) mayContinue(source *server) bool {
 func (s *server) attach(source *server) {
 	l := &upstream{
 		replica: s, source: source, lag: s.w.between(time.Millisecond, s.w.cfg.lag), since: s.w.now,
-		up: true, counted: true, stalledAt: -1, silentAt: -1,
+		up: true, counted: true, stalledAt: -1, silentAt: -1, unconfirmed: -1,
 	}
 	if s.w.cfg.laggard == s.pod.ordinal {
 		l.lag += s.w.cfg.laggardBy

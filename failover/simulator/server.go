@@ -86,6 +86,7 @@ type upstream struct {
 	flowing         instant // since when data flows again
 	pinged          instant // when the last ping came before data ceased to flow
 	heardAgain      instant // since when acknowledgements flow again
+	unconfirmed     instant // the stall in which the last acknowledgement came through; negative: there was none
 	visiting        bool
 }
 
