@@ -11,7 +11,11 @@ COPY cmd/ cmd/
 COPY controllers/ controllers/
 COPY failover/ failover/
 COPY redisclient/ redisclient/
-RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -ldflags="-s -w" -o /manager ./cmd/manager
+ARG VERSION=dev
+ARG COMMIT
+ARG DATE
+RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath \
+    -ldflags="-s -w -X main.version=$VERSION -X main.commit=$COMMIT -X main.date=$DATE" -o /manager ./cmd/manager
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/

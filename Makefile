@@ -9,6 +9,12 @@ INSTALLER   ?= dist/install.yaml
 MANIFEST_IMG := ghcr.io/redisha/redisha:latest
 SHELL       := /bin/sh
 
+# What a build says that it is. The date is that of the commit: the same sources make the same binary.
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null)
+DATE    ?= $(shell git log -1 --format=%cI 2>/dev/null)
+STAMP    = -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)
+
 CONTROLLER_GEN := $(BIN)/controller-gen
 KUSTOMIZE      := $(BIN)/kustomize
 GOLANGCI_LINT  := $(BIN)/golangci-lint
@@ -140,10 +146,16 @@ lint: $(GOLANGCI_LINT) ## Run the linter: style, sizes, and who may import whom.
 	cd $(GOCLIENTS) && CGO_ENABLED=0 $(GOLANGCI_LINT) run --allow-parallel-runners --timeout 15m ./...
 
 .PHONY: test
-test: deps vet lint verify ## Everything: vet, lint, verify, unit, contract and integration tests with the race detector.
+test: deps vet lint verify unit integration ## Everything: vet, lint, verify, unit, contract and integration tests with the race detector.
+
+.PHONY: unit
+unit: deps ## The tests that need no Kubernetes: units, contracts, the simulator.
 	$(GO) test -race $(TESTFLAGS) ./api/... ./cmd/... ./controllers/... ./docs/... ./failover/... ./redisclient/...
 	@echo "The simulator again, without the race detector, which leaves it time for more schedules and for its deliberate defects (a minute)."
 	CGO_ENABLED=0 $(GO) test -v $(TESTFLAGS) ./failover/simulator
+
+.PHONY: integration
+integration: deps ## The tests that run on real Kubernetes binaries, in the sandbox.
 	@echo "The integration tests run on real Kubernetes binaries; the first time they are built, which takes minutes."
 	CGO_ENABLED=0 $(GO) run ./e2e/cmd/sandbox --build-only
 	$(GO) test -race -p 1 -timeout 20m $(TESTFLAGS) ./e2e/...
@@ -176,7 +188,7 @@ fuzz: ## Fuzz the parsing of INFO and of the persisted progress, FUZZTIME=1m eac
 
 .PHONY: build
 build: ## Build the manager into bin/.
-	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/manager ./cmd/manager
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags="$(STAMP)" -o $(BIN)/manager ./cmd/manager
 
 .PHONY: run
 run: ## Run the manager here, against the cluster of the current kubeconfig.
@@ -202,7 +214,7 @@ undeploy: $(KUSTOMIZE) ## Delete the operator, the CRD and every RedisHA.
 
 .PHONY: docker-build
 docker-build: ## Build the image IMG.
-	DOCKER_BUILDKIT=1 $(DOCKER) build -t $(IMG) .
+	DOCKER_BUILDKIT=1 $(DOCKER) build --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) --build-arg DATE=$(DATE) -t $(IMG) .
 
 .PHONY: build-installer
 build-installer: $(KUSTOMIZE) ## Write dist/install.yaml, all that kubectl apply needs, for the image IMG.

@@ -122,3 +122,19 @@ func TestEveryReasonIsExplained(t *testing.T) {
 		}
 	}
 }
+
+// A tag of an action can be moved by whoever owns it; the digest of a commit cannot.
+func TestEveryActionIsPinnedByDigest(t *testing.T) {
+	workflows, err := filepath.Glob(filepath.Join(root, ".github", "workflows", "*.yml"))
+	if err != nil || len(workflows) == 0 {
+		t.Fatal(workflows, err)
+	}
+	pinned := regexp.MustCompile(`^[\w./-]+@[0-9a-f]{40} # v\d+(\.\d+){2}$`)
+	for _, path := range workflows {
+		for _, use := range all(`(?m)^\s*-?\s*uses: (.+)$`, read(t, path)) {
+			if !pinned.MatchString(use) {
+				t.Errorf("%s uses %q, which is not pinned as owner/action@digest # v1.2.3", path, use)
+			}
+		}
+	}
+}

@@ -30,9 +30,6 @@ import (
 	"github.com/redisha/redisha/failover/prober"
 )
 
-// version is what the operator calls itself when it starts: go build -ldflags "-X main.version=…" sets it.
-var version = "dev"
-
 func main() {
 	me, err := run(ctrl.SetupSignalHandler(), os.Getenv(candidateVar))
 	if errors.Is(err, errLeaseLost) {
@@ -52,8 +49,12 @@ func run(ctx context.Context, kept string) (candidate string, err error) {
 	if err != nil {
 		return "", err
 	}
+	if o.version {
+		fmt.Println("redisha", builtFrom())
+		return "", nil
+	}
 	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&o.zap)))
-	ctrl.Log.Info("starting", "version", version)
+	ctrl.Log.Info("starting", "version", builtFrom())
 	config, err := ctrl.GetConfig()
 	if err != nil {
 		return "", fmt.Errorf("finding the cluster (give --kubeconfig, or run in a pod): %w", err)

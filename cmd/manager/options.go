@@ -26,6 +26,7 @@ type options struct {
 	retryPeriod                  time.Duration
 	probePeriod, probeTimeout    time.Duration
 	concurrentFailovers          int
+	version                      bool
 	zap                          zap.Options
 }
 
@@ -53,6 +54,7 @@ func parseOptions(flags *flag.FlagSet, args []string) (options, error) {
 	flags.DurationVar(&o.probeTimeout, "probe-timeout", prober.DefaultProbeTimeout, "How long an answer may take before a Redis counts as silent.")
 	flags.IntVar(&o.concurrentFailovers, "concurrent-failovers", 256,
 		"How many RedisHA are worked on at the same time. One namespace gets half of that at most.")
+	flags.BoolVar(&o.version, "version", false, "Print what this was built from, and end.")
 	o.zap.BindFlags(flags)
 	if err := flags.Parse(args); err != nil {
 		return o, fmt.Errorf("reading flags: %w", err)

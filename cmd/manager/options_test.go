@@ -55,6 +55,20 @@ func TestHelpExplainsEveryFlag(t *testing.T) {
 	})
 }
 
+func TestTheVersionTellsWhatItWasBuiltFrom(t *testing.T) {
+	was := commit
+	t.Cleanup(func() { commit = was })
+	commit = "4f2a"
+	for _, part := range []string{version, "commit 4f2a", "of unknown", "go1."} {
+		if got := builtFrom(); !strings.Contains(got, part) {
+			t.Errorf("%q does not tell %q", got, part)
+		}
+	}
+	if o, _, err := parse(t, "--version"); err != nil || !o.version {
+		t.Errorf("--version: %+v, %v", o, err)
+	}
+}
+
 func TestNamespacesAreSplit(t *testing.T) {
 	o, _, err := parse(t, "--namespaces=a, b,,c")
 	if err != nil {

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+)
+
+// What the operator was built from: go build -ldflags "-X main.version=… -X main.commit=… -X main.date=…" sets it, as make build and the
+// Dockerfile do. date is that of the commit, so that the same sources make the same binary.
+var (
+	version = "dev"
+	commit  string
+	date    string
+)
+
+// builtFrom says which version this is, of which commit. A build in a git checkout knows the commit without being told.
+func builtFrom() string {
+	info, ok := debug.ReadBuildInfo()
+	for i := 0; ok && commit == "" && i < len(info.Settings); i++ {
+		if info.Settings[i].Key == "vcs.revision" {
+			commit = info.Settings[i].Value
+		}
+	}
+	return fmt.Sprintf("%s, commit %s of %s, %s", version, orUnknown(commit), orUnknown(date), runtime.Version())
+}
+
+func orUnknown(s string) string {
+	if s == "" {
+		return "unknown"
+	}
+	return s
+}
