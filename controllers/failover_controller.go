@@ -174,7 +174,7 @@ func (r *FailoverReconciler) step(ctx context.Context, rha *v1alpha1.RedisHA) (*
 		return rha, 0, err
 	}
 	now := r.Clock.Now()
-	obs.PublishedSince = r.gatherer.publishedSince(key.String(), now, obs.Published)
+	r.gatherer.remember(key.String(), now, &obs.Observation)
 	obs.ObserverSick = r.storm.sick(key.String(), now)
 	decision := failover.Decide(now, policyOf(rha), obs.Observation, progressOf(&rha.Status), r.request(rha))
 	r.storm.note(key.String(), decision.Diagnosis, now)

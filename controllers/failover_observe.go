@@ -28,27 +28,34 @@ type gatherer struct {
 	exits   exits
 	claims  unlistedClaims
 
-	mu         sync.Mutex
-	publishing map[string]*failover.Publication
+	mu   sync.Mutex
+	seen map[string]*remembered
 }
 
-// publishedSince is since when the master Service of a RedisHA has led where it leads at now.
-func (g *gatherer) publishedSince(key string, now time.Time, published failover.Published) time.Time {
+// remembered is what an operator remembers of a RedisHA from one turn to the next, because nothing else tells it.
+type remembered struct {
+	publishing failover.Publication
+	departures failover.Departures
+}
+
+// remember fills in what only the turns before tell: since when the master Service has led where it leads, and who has gone a moment ago.
+func (g *gatherer) remember(key string, now time.Time, obs *failover.Observation) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.publishing == nil {
-		g.publishing = map[string]*failover.Publication{}
+	if g.seen == nil {
+		g.seen = map[string]*remembered{}
 	}
-	if g.publishing[key] == nil {
-		g.publishing[key] = &failover.Publication{}
+	if g.seen[key] == nil {
+		g.seen[key] = &remembered{}
 	}
-	return g.publishing[key].Seen(now, published)
+	obs.PublishedSince = g.seen[key].publishing.Seen(now, obs.Published)
+	obs.Departed = g.seen[key].departures.Seen(now, obs.Nodes)
 }
 
 func (g *gatherer) forget(key string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	delete(g.publishing, key)
+	delete(g.seen, key)
 	g.missing.forget(key)
 	g.exits.forget(key)
 	g.claims.forget(key)

@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
@@ -86,6 +87,8 @@ func TestAMasterWhoseCompanyHasJustEndedMayStillTakeWrites(t *testing.T) {
 	for name, end := range map[string]func(w *world, n *Node){
 		"the kubelet tells":   func(w *world, n *Node) { n.Exited, n.ExitedAt = true, w.now },
 		"its address refuses": func(w *world, n *Node) { n.Contact, n.ContactSince, n.Heard.At = ContactRefused, w.now, w.now },
+		"its pod is gone":     func(w *world, n *Node) { w.remove(n.Name) },
+		"its machine is gone": func(_ *world, n *Node) { n.NodeGone = true },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := settled(t, 3)
@@ -106,6 +109,38 @@ func TestAMasterWhoseCompanyHasJustEndedMayStillTakeWrites(t *testing.T) {
 				t.Errorf("master %s after %s, state %s (%s)\n%s", w.master(), took, w.progress.State, w.progress.Reason, w.story())
 			}
 		})
+	}
+}
+
+func TestNodesThatHaveGoneAreRememberedForSomeSeconds(t *testing.T) {
+	now := time.Now()
+	names := func(nodes []Node) (names []string) {
+		for _, n := range nodes {
+			names = append(names, n.Name+"@"+n.ExitedAt.Sub(now).String())
+		}
+		return names
+	}
+	node := func(name string) Node { return Node{Name: name, UID: name + "'s"} }
+	ended := node("c")
+	ended.Exited = true
+	lost := node("b")
+	lost.NodeGone = true
+	var d Departures
+	for _, step := range []struct {
+		at    time.Duration
+		nodes []Node
+		want  []string
+	}{
+		{0, []Node{node("a"), node("b"), ended}, nil},
+		{time.Second, []Node{node("a"), lost, ended}, []string{"b@1s"}},
+		{2 * time.Second, []Node{lost}, []string{"b@1s", "a@2s"}}, // that c has ended was seen before
+		{3 * time.Second, []Node{node("a")}, []string{"b@1s", "a@2s"}},
+		{time.Second + departedFor, []Node{node("a")}, []string{"b@1s", "a@2s"}},
+		{3*time.Second + departedFor, []Node{node("a")}, nil},
+	} {
+		if got := names(d.Seen(now.Add(step.at), step.nodes)); !slices.Equal(got, step.want) {
+			t.Errorf("after %s: %v, want %v", step.at, got, step.want)
+		}
 	}
 }
 

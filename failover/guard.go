@@ -1,6 +1,9 @@
 package failover
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // The write guard is min-replicas-to-write of the master. It exists to stop a master that is isolated from the operator: the operator
 // promotes another node beside one that it cannot reach only where the guard stops that one by itself. While the operator reaches the
@@ -116,7 +119,7 @@ func (v view) mayWrite() time.Duration {
 	if !v.mayBeIsolated() {
 		return 0
 	}
-	return max(0, v.downAfter()-v.now.Sub(v.lastHeard(v.others)))
+	return max(0, v.downAfter()-v.now.Sub(v.lastHeard(slices.Concat(v.others, v.obs.Departed))))
 }
 
 // lastHeard is when the last of them may have heard the master; zero when none is known to have.

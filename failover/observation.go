@@ -1,11 +1,16 @@
 package failover
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Observation is everything that one decision may be based on, taken at one instant.
 type Observation struct {
-	Nodes     []Node // ordered by ordinal
-	Absent    []AbsentNode
+	Nodes  []Node // ordered by ordinal
+	Absent []AbsentNode
+	// Departed are the nodes that have gone from sight a moment ago, as they were last seen, and ended when that was noticed.
+	Departed  []Node
 	Published Published
 	// PublishedSince is since when Published is what it is, as far as this operator has seen.
 	PublishedSince time.Time
@@ -51,6 +56,30 @@ func (p *Publication) Seen(now time.Time, published Published) time.Time {
 		p.last, p.since = published, now
 	}
 	return p.since
+}
+
+// Departures remembers the nodes that have gone from sight, as one operator sees it: their pods, or the Kubernetes nodes under them. A master
+// that they were in touch with may go on taking writes for some seconds. The zero value has seen nothing.
+type Departures struct {
+	present  []Node
+	departed []Node
+}
+
+// departedFor is how long a node that has gone is remembered. A master that it was in touch with has stopped by then.
+const departedFor = GuardMaxLag + 3*time.Second
+
+// Seen takes in the nodes as seen at now, and returns those that have gone from sight since a moment ago.
+func (d *Departures) Seen(now time.Time, nodes []Node) []Node {
+	for _, n := range d.present {
+		left := !slices.ContainsFunc(nodes, func(o Node) bool { return o.UID == n.UID && o.NodeGone == n.NodeGone })
+		if left && !n.Exited && !n.NodeGone {
+			n.Exited, n.ExitedAt = true, now
+			d.departed = append(d.departed, n)
+		}
+	}
+	d.departed = slices.DeleteFunc(d.departed, func(n Node) bool { return now.Sub(n.ExitedAt) > departedFor })
+	d.present = slices.Clone(nodes)
+	return slices.Clone(d.departed)
 }
 
 // Node finds the pod of ref: same name and same UID. A re-created pod is another node.

@@ -265,7 +265,12 @@ func TestASuccessorDoesNotFinishAFailoverOnAGuessWhoseWitnessMayHaveGoneBack(t *
 			w.sleep(time.Second)
 			w.heard("r-2", ContactAnswering)
 		}, "r-1", ReasonNone},
-		"and the replica's pod is gone":             {func(w *world) { w.remove("r-2") }, "r-1", ReasonNone},
+		"and the replica's pod is gone": {func(w *world) { w.remove("r-2") }, "", ReasonMayWrite},
+		"and the replica's pod has been gone for as long as the master may write": {func(w *world) {
+			w.remove("r-2")
+			w.run()
+			w.sleep(GuardMaxLag + 2*time.Second)
+		}, "r-1", ReasonNone},
 		"and nobody listens at the master any more": {func(w *world) { w.heard("r-0", ContactRefused) }, "r-1", ReasonNone},
 		"and a person accepts the loss": {func(w *world) {
 			w.request = &Request{ID: "1", Verb: VerbForce, Target: "r-1"}

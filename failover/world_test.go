@@ -25,6 +25,7 @@ type world struct {
 	history  []Record
 
 	publishing Publication
+	departures Departures
 	log        []string
 	deaf       map[string]bool // nodes that do not obey
 	onAction   func(Action) bool
@@ -209,6 +210,7 @@ func (w *world) observe() Observation {
 	for _, n := range w.nodes {
 		o.Nodes = append(o.Nodes, *n)
 	}
+	o.Departed = w.departures.Seen(w.now, o.Nodes)
 	return o
 }
 

@@ -309,6 +309,7 @@ func (o *operator) observe() failover.Observation {
 		present[v.ordinal] = true
 		obs.Nodes = append(obs.Nodes, n)
 	}
+	obs.Departed = o.departures.Seen(o.now(), obs.Nodes)
 	for ordinal := range max(o.cache.policy.Replicas, o.cache.wanted) {
 		if !present[ordinal] {
 			obs.Absent = append(obs.Absent, failover.AbsentNode{Name: fmt.Sprintf("r-%d", ordinal), MayHoldData: holds})

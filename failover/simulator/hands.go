@@ -293,8 +293,9 @@ func (r *redisConn) ReplicaOf(ctx context.Context, host string, port int) error 
 // Promote implements link.Redis.
 func (r *redisConn) Promote(ctx context.Context) error {
 	intent := *r.o.world.api.now.progress
-	if decided := r.o.last.Next; decided.State == failover.StatePromoting && r.o.world.checks.forgotten[decided.Epoch] {
-		intent = decided // it was persisted, and set back since
+	taken := intent.State == unknownState && intent.Epoch == r.o.last.Next.Epoch
+	if decided := r.o.last.Next; decided.State == failover.StatePromoting && (taken || r.o.world.checks.forgotten[decided.Epoch]) {
+		intent = decided // it was persisted, and set back or taken up by a newer version since
 	}
 	r.o.world.checks.onPromoteSent(r.o, r.m, intent)
 	return r.order(ctx, "promote", func(s *server) error {

@@ -51,6 +51,7 @@ type operator struct {
 	lastAt     instant
 	speechless instant // until when it had a reason for doing nothing
 	publishing failover.Publication
+	departures failover.Departures
 
 	// Of one life, about the lease (succession.go):
 	watching     *watch
@@ -98,7 +99,7 @@ func (o *operator) start() {
 	o.leading, o.leaseTill, o.monitors, o.claimed = false, time.Time{}, nil, map[failover.NodeRef]bool{}
 	o.fastSince, o.fastTill, o.voided, o.crashIn, o.woken = time.Time{}, time.Time{}, time.Time{}, 0, false
 	o.last, o.lastAt = failover.Decision{}, 0
-	o.ordered, o.publishing = map[string]failover.Action{}, failover.Publication{}
+	o.ordered, o.publishing, o.departures = map[string]failover.Action{}, failover.Publication{}, failover.Departures{}
 	o.wakeLoop, o.wakeElection = func() {}, func() {}
 	o.watching, o.watched, o.dead, o.doubted, o.hurried = nil, 0, lease{}, time.Time{}, false
 	o.executor = executor.New(eyes{o}, hands{o}, leaseOf{o}, executor.Options{Runtime: runtime{o}})
