@@ -34,7 +34,7 @@ const (
 	garbagePods  = 100
 	garbageSize  = 5 // pods of a RedisHA
 	memoryLimit  = 512 << 20
-	noiseGrace   = time.Second // on two processors: what the probing of 220 pods more takes, whoever they belong to
+	noiseGrace   = 250 * time.Millisecond // a kill alone takes 60 to 500 ms, so that medians of ten differ by themselves
 	hostilePause = time.Minute
 )
 

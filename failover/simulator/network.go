@@ -94,11 +94,7 @@ func (l *upstream) flow() {
 	from, to := l.source.pod.slot, l.replica.pod.slot
 	stopped := l.source.hung || l.replica.hung || !l.source.alive
 	l.flowData(!stopped && !w.cut(from, to))
-	if acks := !stopped && !w.cut(to, from); acks && w.cut(from, to) {
-		l.flowUnconfirmed()
-	} else {
-		l.flowAcks(acks)
-	}
+	l.flowBack(!stopped && !w.cut(to, from), !w.cut(from, to))
 	// The connection may have ended on the other side while nothing could tell.
 	if l.endedThere() && l.up && !w.cut(from, to) && (!l.source.alive || !w.cut(to, from)) {
 		l.replica.arrive(func() { l.replica.lost(l) })
@@ -129,10 +125,14 @@ func (l *upstream) flowData(flows bool) {
 	}
 }
 
-// flowUnconfirmed lets one more acknowledgement through, the one that is due within a second: what nothing confirms, TCP sends again, and
-// nothing after it.
-func (l *upstream) flowUnconfirmed() {
-	if l.unconfirmed == l.stalledAt {
+// flowBack follows what comes from the replica. Where nothing confirms it, one more acknowledgement gets through, the one that is due within
+// a second: TCP sends that again, and nothing after it.
+func (l *upstream) flowBack(flows, confirmed bool) {
+	switch {
+	case !flows || confirmed:
+		l.flowAcks(flows)
+		return
+	case l.unconfirmed == l.stalledAt:
 		return
 	}
 	l.unconfirmed = l.stalledAt
