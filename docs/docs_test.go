@@ -138,3 +138,15 @@ func TestEveryActionIsPinnedByDigest(t *testing.T) {
 		}
 	}
 }
+
+func TestEveryRecordHasAStatusAndADate(t *testing.T) {
+	records, err := filepath.Glob(filepath.Join(root, "docs", "adr", "0*.md"))
+	if err != nil || len(records) < 30 {
+		t.Fatal(records, err)
+	}
+	for _, path := range records {
+		if text := read(t, path); !regexp.MustCompile(`^# \d+\. .+\n\n\*(Accepted|Superseded), 20\d\d-\d\d-\d\d\.`).MatchString(text) {
+			t.Errorf("%s does not begin with its title, its status and its date", path)
+		}
+	}
+}
