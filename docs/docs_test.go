@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package docs holds the documentation to the code: what it names has to exist.
 package docs
 
@@ -148,5 +150,22 @@ func TestEveryRecordHasAStatusAndADate(t *testing.T) {
 		if text := read(t, path); !regexp.MustCompile(`^# \d+\. .+\n\n\*(Accepted|Superseded), 20\d\d-\d\d-\d\d\.`).MatchString(text) {
 			t.Errorf("%s does not begin with its title, its status and its date", path)
 		}
+	}
+}
+
+func TestEveryGoFileNamesItsLicence(t *testing.T) {
+	files := 0
+	err := filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasPrefix(filepath.Base(path), "zz_generated") {
+			return err
+		}
+		files++
+		if !strings.HasPrefix(read(t, path), "// SPDX-License-Identifier: Apache-2.0\n\n") {
+			t.Errorf("%s does not begin with its SPDX licence identifier", path)
+		}
+		return nil
+	})
+	if err != nil || files < 100 {
+		t.Fatal(files, err)
 	}
 }

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package failover is the brain of RedisHA: it decides, and does nothing else.
 //
 // Decide is a total, deterministic function from what was observed (Observation), what was

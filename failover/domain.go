@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package failover
 
 // Domain is the failure domain that n runs in: its zone, where all of the nodes have one and they are not all the same, else its

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package redisclient is everything RedisHA says to a Redis process: dialling, TLS, authentication, the few
 // administrative commands a failover needs, INFO parsing and the classification of errors.
 //

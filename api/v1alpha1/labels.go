@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package v1alpha1
 
 // Names of labels, annotations and fixed parts that other programs may rely on.

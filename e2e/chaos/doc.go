@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package chaos writes to a Redis without pause and knows afterwards what became of it: for how long no write was
 // acknowledged, and which acknowledged writes are gone.
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package clients knows applications that use Redis, one for each client library with the settings that the library has by itself,
 // and what they notice of a fault.
 //

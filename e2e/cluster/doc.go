@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package cluster makes and removes a kind cluster with everything the tests on a real cluster need, also on a machine that can
 // pull no image. The command is e2e/cmd/kind; docs/testing.md tells how to use it.
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package image writes container images as archives that docker load and ctr images import read. No container engine takes part,
 // and the same input gives the same bytes.
 package image

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package integration tests what a person can see through the Kubernetes API: bad input is refused with its remedy,
 // everything a RedisHA owns is there and stays there, pods are replaced without losing the master, and nothing is
 // written when nothing changes. It runs the shipped manifests and the shipped operator in a sandbox.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package journey goes the way from kubectl apply to a failover and back with real processes: the shipped operator and
 // manifests, a real Kubernetes API, real Redis, real signals, and a client that counts.
 package journey

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package sandbox is a Kubernetes cluster in one process tree, without a container engine and without root: a real etcd,
 // kube-apiserver and kube-controller-manager, and a small pod runner in the place of kubelet, scheduler, kube-proxy and
 // storage provisioner. Pods are real processes (redis-server of the machine) with a network address of their own, volumes

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package scenarios is what happens to a Redis master in bad nights, done for real: processes killed, hung and restarted,
 // networks parted, operators killed between any two steps, and people who help by hand. Each scenario runs the shipped operator
 // and real redis-server processes in the sandbox, writes without pause, and asserts the outcome, the data (every acknowledged

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package stage sets the scene that the demo, the benchmark and the integration tests play on: in a sandbox, the shipped
 // manifests installed and the shipped operator running as the ServiceAccount that they name, one process leading and one
 // standing by.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package suite does to a RedisHA on a real cluster what happens to one in production, while clients write to it, and says what
 // it cost them. The operator is deployed as its users deploy it: the installer that `make build-installer` writes, applied with
 // kubectl, two replicas, with exactly the roles that are shipped.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package executor is the hands of the failover core: it carries out Actions on Redis and, through Cluster, on
 // Kubernetes. It decides nothing and believes no reply: whether an action worked is told by the next observation.
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package lease finds out whether the process that holds the operator's lease is dead, so that a standby need not wait for the lease
 // of a leader that will never renew it.
 //

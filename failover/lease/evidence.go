@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package lease
 
 // Answer is what came of asking at the leader's address for its process.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package link is the way from RedisHA to the Redis of one pod: one connection, shared by the prober, who reads, and
 // the executor, who changes. It sees to it that an order reaches the process it was meant for, or nobody.
 package link

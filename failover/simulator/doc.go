@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package simulator searches for the corner that nobody thought of. It drives the real core (failover.Decide), the
 // real executor with its leases, deadlines and stale marks, the real link, which sees to it that an order reaches the
 // process it was meant for, and the real classification of the prober, in a simulated world: Redis processes with

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package simulator
 
 // entry is a command in a replication stream, together with everything before it: a data set is its last entry.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package redistest is a replicating Redis inside the test process: several [Node]s on a [Network], each on a TCP
 // address of its own, with the replication semantics a failover depends on (run IDs, replication IDs and offsets,
 // partial and full synchronisation, the boot fence, paused writes) and faults on demand (kill, hang, restart empty or

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command chaos is the chaos client as a pod: it writes to a RedisHA from inside the cluster, the ways that applications do,
 // until it is told to stop; then it looks up every write that was acknowledged, prints one JSON document, and ends.
 //

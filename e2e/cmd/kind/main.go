@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command kind makes and removes the kind cluster of the tests; docs/testing.md tells more.
 package main
 

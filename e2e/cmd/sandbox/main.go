@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command sandbox runs a Kubernetes cluster without container engine and root until it is interrupted, and prints the KUBECONFIG
 // line with which kubectl on the machine talks to it.
 package main

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command coredns is CoreDNS with those plugins only that the configuration written by kubeadm names.
 package main
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command simulate plays schedules of the failover simulator and ends with 1 if one breaks a promise.
 package main
 

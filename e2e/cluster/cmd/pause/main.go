@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command pause holds a pod's namespaces: it is the first process of each pod, sleeps, and reaps children that others have left.
 package main
 

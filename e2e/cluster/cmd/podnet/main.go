@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command podnet is the network of the pods on a kind node that was built here: a CNI configuration for the node's own range of
 // addresses, and a route to every other node's. All nodes share a link, so routes are all it takes.
 package main
