@@ -84,7 +84,7 @@ func (c *cluster) readSlice(ctx context.Context, key client.ObjectKey) error {
 func publishedIn(slice *discoveryv1.EndpointSlice) failover.Published {
 	epoch, err := strconv.ParseInt(slice.Annotations[v1alpha1.AnnotationEpoch], 10, 64)
 	if err != nil {
-		return failover.Published{} // somebody edited it: it leads nowhere we know of
+		return failover.Published{} // it was edited: it leads nowhere we know of
 	}
 	p := failover.Published{Epoch: epoch}
 	if len(slice.Endpoints) != 1 || len(slice.Endpoints[0].Addresses) != 1 || !wellFormed(slice) {

@@ -121,7 +121,7 @@ func turnsAwayCondition(master failover.Node) metav1.Condition {
 		"master %s turns new connections away (max number of clients reached); clients that are connected go on: close idle connections, or raise maxclients", master.Name))
 }
 
-// servingCondition is about a master that answers. One whose replicas have all gone silent refuses writes, because nobody can tell
+// servingCondition is about a master that answers. One whose replicas have all gone silent refuses writes, because nothing tells
 // whether it is not the one that is cut off.
 func servingCondition(rha *v1alpha1.RedisHA, master failover.Node) metav1.Condition {
 	r := master.Replication

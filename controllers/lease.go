@@ -12,7 +12,7 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// LeaseGuard is the lock of the leader election, watched: it knows for how long nobody else can
+// LeaseGuard is the lock of the leader election, watched: it knows for how long no other can
 // have become leader. It counts from before the renewing request was sent, on the monotonic
 // clock, so that a slow answer or a set wall clock only ever makes it more careful.
 type LeaseGuard struct {

@@ -161,7 +161,7 @@ func whose(live client.Object, kind string) string {
 }
 
 // mayTake says whether the live object is ours: controlled by this RedisHA, or by
-// nobody and marked as ours (somebody removed the owner reference).
+// no owner and marked as ours (a person removed the owner reference).
 func (w *workloadPass) mayTake(live client.Object) bool {
 	if owner := metav1.GetControllerOf(live); owner != nil {
 		return owner.UID == w.rha.UID

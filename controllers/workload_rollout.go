@@ -221,7 +221,7 @@ func (r rollout) replicas() int32 {
 }
 
 // redundantBelow: of the replicas that stay at least one is in sync; under Strict, which counts on every one of them, all are. A pod that
-// will never start must not keep others from leaving, or nobody could make room for it.
+// will never start must not keep others from leaving, or no room could be made for it.
 func (r rollout) redundantBelow(wanted int) bool {
 	ready, staying := 0, 0
 	for i := range r.pods {

@@ -160,7 +160,7 @@ func (d *decider) failOver(f finding) Decision {
 	intent := d.next.Clone()
 	decision := d.fencing()
 	if decision.Next.State != StateFencing {
-		// Nobody was left to be fenced. The intent is a step of its own all the same, so that the chain is whole.
+		// No node was left to be fenced. The intent is a step of its own all the same, so that the chain is whole.
 		d.next = intent
 		decision = Decision{Next: intent, RequeueAfter: time.Nanosecond}
 	}

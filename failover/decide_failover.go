@@ -161,7 +161,7 @@ func (d *decider) oldStillMaster() (Node, bool) {
 	return n, ok && n.Contact == ContactAnswering && n.Sampled && n.Replication.Role == RoleMaster
 }
 
-// obstacle says why nobody may be promoted yet, however good a candidate there is: the old master serves, or may go on without us.
+// obstacle says why no candidate may be promoted yet, however good a candidate there is: the old master serves, or may go on without us.
 func (d *decider) obstacle() (Reason, string) {
 	if old, lives := d.oldStillMaster(); lives {
 		return ReasonOldMasterLives, old.Name + " answers as master and does not let itself be demoted"
@@ -354,14 +354,14 @@ func (d *decider) candidateLost(n Node, found bool) (string, bool) {
 	case d.exchanged(n):
 		return fmt.Sprintf("candidate %s holds another history by now than the one it was chosen for", ref.Pod), true
 	case n.Contact == ContactRefused && d.tried(n) >= QuietenWithin:
-		return fmt.Sprintf("nobody listens at candidate %s", ref.Pod), true
+		return fmt.Sprintf("candidate %s refuses connections", ref.Pod), true
 	case n.Contact != ContactAnswering && d.tried(n) >= PromoteWithin:
 		return fmt.Sprintf("candidate %s does not answer", ref.Pod), true
 	}
 	return "", false
 }
 
-// exchanged reports that the data of the candidate is not what it was chosen for: somebody pointed it, or whom it followed,
+// exchanged reports that the data of the candidate is not what it was chosen for: it, or the node that it followed, was pointed elsewhere,
 // elsewhere while no operator was there to go on.
 func (d *decider) exchanged(n Node) bool {
 	chosenForHistory := d.next.Old != nil && d.next.Forced == "" && d.next.Lineage.ReplID != "" && !d.next.led(n)
@@ -387,7 +387,7 @@ func (d *decider) overtaken(candidate Node) (string, bool) {
 }
 
 // survivor returns who answers by now with data of the history that was lost, when it was decided to begin a new one with an empty
-// candidate, as nobody had any: its pod, or its place in the spec, has come since.
+// candidate, as no node had any: its pod, or its place in the spec, has come since.
 func (d *decider) survivor(candidate Node) (Node, bool) {
 	if len(d.next.Retired) == 0 || d.next.Forced != "" || candidate.Replication.Keys > 0 {
 		return Node{}, false
@@ -432,7 +432,7 @@ func (d *decider) anotherCandidate(sentence string) Decision {
 	return Decision{Next: d.next, Verdict: sentence + "; choosing again", RequeueAfter: time.Nanosecond}
 }
 
-// firstMinReplicas is the value a new master starts with: 1 if somebody is there to follow it at
+// firstMinReplicas is the value a new master starts with: 1 if a replica is there to follow it at
 // once. Otherwise it must accept writes alone.
 func (d *decider) firstMinReplicas(candidate Node) int {
 	for _, n := range d.obs.Others(candidate.Ref()) {

@@ -57,7 +57,7 @@ func (d *decider) demoted(v view) Decision {
 	d.next.Steps = withStep(d.next.Steps, StepDemoted, v.master.RoleSince)
 	want := v.master.Replication.Lineage
 	if d.next.Lineage.ReplID != "" && d.next.Lineage.Shared(want) < 0 {
-		// Somebody pointed it elsewhere meanwhile: who has all that it holds now has nothing of what it had.
+		// It was pointed elsewhere meanwhile: who has all that it holds now has nothing of what it had.
 		f := diagnose(v)
 		f.sentence = v.ref.Pod + " holds another history than the one that was to be handed over"
 		return d.failOver(f)

@@ -6,7 +6,7 @@ import "slices"
 
 // inherit continues the lost history with what the candidate, now lost as well, has written under a name of its own: who follows it
 // already goes by that name. A candidate that was not published, as far as we know, and shows nothing beyond the fork has written
-// nothing; its name matters only if nobody goes by the old one any more.
+// nothing; its name matters only if no node goes by the old one any more.
 func (d *decider) inherit() {
 	ref, lost := *d.next.Candidate, d.next.Lineage
 	if n, found := d.obs.Node(ref); found && d.exchanged(n) {
@@ -27,7 +27,7 @@ func (d *decider) inherit() {
 	}
 }
 
-// heldBesides reports that somebody else than ref holds a part of a history.
+// heldBesides reports that another node than ref holds a part of a history.
 func (d *decider) heldBesides(ref NodeRef, l Lineage) bool {
 	return slices.ContainsFunc(d.obs.Others(ref), func(n Node) bool { return n.Answers() && l.Shared(n.Replication.Lineage) >= 0 })
 }
@@ -127,7 +127,7 @@ func (d *decider) ours(host string) bool {
 	return p.Master != nil && p.Master.IP == host || slices.ContainsFunc(p.Known, func(k KnownNode) bool { return k.IP == host })
 }
 
-// acquaintFollowers remembers who follows somebody and holds data, and was not in the picture yet: once it is detached, nothing
+// acquaintFollowers remembers who follows a master and holds data, and was not in the picture yet: once it is detached, nothing
 // tells any more that it got its data in this life and did not find it on its volume.
 func (d *decider) acquaintFollowers() {
 	for _, n := range d.obs.Nodes {

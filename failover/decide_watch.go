@@ -94,10 +94,10 @@ func (d *decider) unsure(v view, f finding) Decision {
 	return d.hold(f.reason, f.sentence+"; holding", lookAgain)
 }
 
-// leaving hands over from a master that is about to go, if somebody can take over.
+// leaving hands over from a master that is about to go, if a replica can take over.
 func (d *decider) leaving(v view, f finding) Decision {
 	if v.master.Terminating && len(v.others) == 0 {
-		// Nobody will ever take over from the only pod: let it go now instead of holding its
+		// No replica will ever take over from the only pod: let it go now instead of holding its
 		// preStop hook, and promote what comes back.
 		return d.failOver(f)
 	}
@@ -139,7 +139,7 @@ func (d *decider) handOver(v view, cause Cause, why, target string) Decision {
 		}
 		decision.RequeueAfter = lookAgain
 		if (decision.Reason == ReasonStrayMaster || decision.Reason == ReasonEarlierData) && cause != CauseRequested {
-			// That is what a person has to see to, and may be why nobody can take over.
+			// That is what a person has to see to, and may be why no replica can take over.
 			decision.Verdict = why + "; " + sentence + "; " + decision.Verdict
 			return decision
 		}

@@ -21,7 +21,7 @@ const (
 	DiagnosisExited Diagnosis = "MasterExited"
 	// DiagnosisNodeGone: the Kubernetes node under the master was deleted.
 	DiagnosisNodeGone Diagnosis = "MasterNodeGone"
-	// DiagnosisRefused: nobody listens at the master's address, and a replica lost its link to it.
+	// DiagnosisRefused: the master's address refuses connections, and a replica lost its link to it.
 	DiagnosisRefused Diagnosis = "MasterProcessDead"
 	// DiagnosisDemoted: the master says that it is a replica, and it was not us.
 	DiagnosisDemoted Diagnosis = "MasterDemoted"
@@ -164,7 +164,7 @@ func matchRefused(v view) (string, bool) {
 			return "", false
 		}
 	}
-	return fmt.Sprintf("nobody listens at master %s, and %s lost its link to it", v.ref.Pod, v.witnesses[0].name), true
+	return fmt.Sprintf("master %s refuses connections, and %s has lost its link to it", v.ref.Pod, v.witnesses[0].name), true
 }
 
 func matchDown(v view) (string, bool) {

@@ -22,7 +22,7 @@ const (
 	LimitSyncing      Limitation = "Syncing"       // a full sync has replaced its data, and has not ended
 	LimitPriorityZero Limitation = "PriorityZero"  // replica-priority 0
 	LimitSurplus      Limitation = "Surplus"       // its ordinal is about to be scaled away
-	LimitStray        Limitation = "StrayMaster"   // a master that nobody elected, with data of its own
+	LimitStray        Limitation = "StrayMaster"   // a master that was not elected, with data of its own
 	LimitNoLineage    Limitation = "NoLineage"     // its data does not descend from the master's
 	LimitEarlier      Limitation = "EarlierData"   // it has found data that is older than the first master, and came after that was chosen
 	LimitForeign      Limitation = "Foreign"       // it was in sync with a Redis that is none of our nodes; what it holds is that one's data
@@ -65,7 +65,7 @@ func frozenLimitation(n Node, lineage Lineage, policy Policy) Limitation {
 	return LimitNone
 }
 
-// isStray reports a stranger among the nodes of a failover. It is neither fenced nor promoted: its data is nobody's to give up,
+// isStray reports a stranger among the nodes of a failover. It is neither fenced nor promoted: its data is not the operator's to give up,
 // unless a person named it.
 func (p Progress) isStray(n Node) bool {
 	ours := (p.Old != nil && n.UID == p.Old.UID) || (p.Candidate != nil && n.UID == p.Candidate.UID) || n.Name == p.Forced
@@ -97,7 +97,7 @@ func compareTrue(a, b bool) int {
 // election is the outcome of choosing: a candidate, or the reason why there is none.
 type election struct {
 	candidate *Node
-	anew      bool // the candidate begins a new history, because the lost one is nobody's any more
+	anew      bool // the candidate begins a new history, because no node has the lost one any more
 	reason    Reason
 	sentence  string
 }
@@ -132,7 +132,7 @@ func elect(p Progress, policy Policy, obs Observation, givenUp []string) electio
 		best.Name, best.Replication.Lineage.Offset, len(fit))}
 }
 
-// byHistory orders candidates: first who has what somebody wrote who led unseen since the history was lost, by a name that tells at
+// byHistory orders candidates: first who has what was written by one that led unseen since the history was lost, by a name that tells at
 // one of them at least; then who holds most of the lost history; then who was not given up a moment ago.
 func (p Progress) byHistory(fit []Node, givenUp []string) func(a, b Node) int {
 	var names []string
@@ -195,7 +195,7 @@ func electForced(p Progress, obs Observation) election {
 // strictlyMissing counts the replicas that Strict still wants to see detached. Of R replicas, a
 // write acknowledged by WAIT 1 is on one at least; it is among the detached for sure only when
 // all R are, and have been running since: a disk may have forgotten what its process acknowledged.
-// The old master itself, once frozen, holds every write, unless somebody may have led after it.
+// The old master itself, once frozen, holds every write, unless another may have led after it.
 func strictlyMissing(p Progress, policy Policy, best Node, detached int) int {
 	if policy.Consistency != ConsistencyStrict || policy.Replicas < 2 {
 		return 0
@@ -295,7 +295,7 @@ func besideDisks(p Progress, policy Policy, obs Observation, best Node, lived bo
 		return election{}, false
 	}
 	return election{reason: ReasonNoCandidate, sentence: fmt.Sprintf("%s is empty and had not caught up with the master, and %s has found %d key(s) on "+
-		"its volume that nobody can compare with that; a person has to choose", best.Name, obs.Nodes[i].Name, obs.Nodes[i].Replication.Keys)}, true
+		"its volume that cannot be compared with that; a person has to choose", best.Name, obs.Nodes[i].Name, obs.Nodes[i].Replication.Keys)}, true
 }
 
 // lastMastersDisk prefers what the last master has found on its volume to a restarted process that has less and is known to be
@@ -309,7 +309,7 @@ func lastMastersDisk(p Progress, policy Policy, obs Observation, best Node) (ele
 	n := obs.Nodes[i]
 	if n.Replication.Priority == 0 || policy.Consistency == ConsistencyStrict {
 		return election{reason: ReasonNoCandidate, sentence: fmt.Sprintf("%s was restarted and is behind what the master had, and %s, the last "+
-			"master, has found %d key(s) on its volume that nobody can compare with that; a person has to choose", best.Name, n.Name, n.Replication.Keys)}, true
+			"master, has found %d key(s) on its volume that cannot be compared with that; a person has to choose", best.Name, n.Name, n.Replication.Keys)}, true
 	}
 	return election{candidate: &n, anew: true, sentence: fmt.Sprintf("%s was the last master and has found %d key(s) on its volume; %s was "+
 		"restarted, is behind, and has %d", n.Name, n.Replication.Keys, best.Name, best.Replication.Keys)}, true
@@ -332,8 +332,8 @@ func leavingWithMore(p Progress, obs Observation, best Node) (string, bool) {
 	return "", false
 }
 
-// reseed chooses when nobody holds a part of the lost lineage. As long as somebody may come back
-// with it, nobody is chosen. Otherwise the data that exists wins: the newest as far as names
+// reseed chooses when no node holds a part of the lost lineage. As long as one may come back
+// with it, none is chosen. Otherwise the data that exists wins: the newest as far as names
 // tell (age), then the node with the most keys; and where no disks are, the lowest ordinal, empty as all are.
 func reseed(p Progress, policy Policy, obs Observation, limits []string) election {
 	if wait, ok := awaited(p, obs); ok {

@@ -26,7 +26,7 @@ func (p Progress) unfenced(ref NodeRef) bool {
 
 // isForeign reports a process whose data is not the set's: it has found data that is older than the first master; or it
 // was seen in sync with a Redis that is none of our nodes, and has not got another history since; or it is
-// one in the same pod that has found data on its volume. A master may name its history anew for its first replica, when nobody watches
+// one in the same pod that has found data on its volume. A master may name its history anew for its first replica, when no operator watches
 // (Redis does when it creates its backlog), so the name that tells is that of what came from elsewhere, and not only ours.
 func (p Progress) isForeign(n Node) bool {
 	r := n.Replication
@@ -45,7 +45,7 @@ func (p Progress) isForeign(n Node) bool {
 }
 
 // descends reports a history that is the lost one, or was a former master's of ours, whatever address it was got from: of where they
-// were, nobody keeps more than the last.
+// were, no node keeps more than the last.
 func (p Progress) descends(l Lineage) bool {
 	return p.Lineage.Shared(l) >= 0 || slices.Contains(p.Retired, l.ReplID)
 }
@@ -59,7 +59,7 @@ func (p Progress) led(n Node) bool {
 	return process || volume
 }
 
-// ledUnseen reports a process that led, for how long nobody saw: by a name for its history that we do not know.
+// ledUnseen reports a process that led, unseen for a while: by a name for its history that we do not know.
 func (p Progress) ledUnseen(n Node) bool {
 	return p.led(n) && p.Lineage.Shared(n.Replication.Lineage) < 0
 }

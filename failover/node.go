@@ -4,8 +4,8 @@ package failover
 
 import "time"
 
-// FenceHost and FencePort are the address at which nobody listens. A Redis that replicates from
-// it is fenced: it refuses writes (READONLY), and nobody can synchronise from it (NOMASTERLINK).
+// FenceHost and FencePort are an address at which no process listens. A Redis that replicates from
+// it is fenced: it refuses writes (READONLY), and no replica can synchronise from it (NOMASTERLINK).
 // Every pod boots with this address in its redis.conf, and REPLICAOF to it detaches a node.
 const (
 	FenceHost = "127.0.0.1"
@@ -38,7 +38,7 @@ const (
 	ContactErring Contact = "erring"
 	// ContactSilent: nothing comes back; the process hangs, or the network is cut. A guess.
 	ContactSilent Contact = "silent"
-	// ContactRefused: EOF, RST or connection refused; nobody is there. A fact about the address.
+	// ContactRefused: EOF, RST or connection refused; no process listens. A fact about the address.
 	ContactRefused Contact = "refused"
 	// ContactDenied: it lives but does not let us in (password, ACL, TLS): a misconfiguration.
 	ContactDenied Contact = "denied"

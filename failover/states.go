@@ -24,8 +24,8 @@ const (
 	EventChoose   Event = "choose"    // a candidate is chosen on frozen offsets
 	EventPublish  Event = "publish"   // the candidate says that it is master, and the Service leads to it
 	EventSettle   Event = "settle"    // everybody who answers follows the new master
-	EventBlock    Event = "block"     // nobody can be promoted safely
-	EventUnblock  Event = "unblock"   // somebody can, now
+	EventBlock    Event = "block"     // no candidate can be promoted safely
+	EventUnblock  Event = "unblock"   // one can, now
 	EventRestart  Event = "restart"   // there is no master to fail over from: the very first candidate was lost, or none is published
 	EventAdopt    Event = "adopt"     // the status was older than what is published
 	EventOrphan   Event = "orphan"    // as adopt, and no master is published

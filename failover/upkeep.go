@@ -33,7 +33,7 @@ func (d *decider) published(n Node) Decision {
 	next := d.next.Clone()
 	decision := d.reattaching()
 	if decision.Next.State != StateReattaching {
-		// Nobody was left to be attached. That it is published is a step of its own all the same.
+		// No replica was left to be attached. That it is published is a step of its own all the same.
 		d.next = next
 		decision = Decision{Next: next, RequeueAfter: time.Nanosecond}
 	}
@@ -103,7 +103,7 @@ func soonest(waits ...time.Duration) time.Duration {
 	return least
 }
 
-// unseen reports that it is too early to say that everybody is attached: the master's state is not known, or somebody has not been
+// unseen reports that it is too early to say that all are attached: the master's state is not known, or a node has not been
 // heard who may be any moment. After a takeover that is everybody.
 func (d *decider) unseen(v view) bool {
 	return !v.master.Answers() || slices.ContainsFunc(v.others, func(n Node) bool { return unheard(n) && d.tried(n) < DetachWithin })
@@ -188,7 +188,7 @@ func (d *decider) follow(v view) []Action {
 	var actions []Action
 	syncs := 0
 	for _, n := range v.others {
-		if n.Answers() && n.Replication.Syncing { // who went silent in the middle of one holds nobody up
+		if n.Answers() && n.Replication.Syncing { // one that went silent in the middle of it holds no other up
 			syncs++
 		}
 	}
@@ -224,7 +224,7 @@ func (d *decider) discards(n Node) bool {
 	return d.request != nil && d.request.Verb == VerbDiscard && d.request.Target == n.Name
 }
 
-// isStranger reports a master with data that is not of our history: nobody may overwrite it unasked. A former master of ours is
+// isStranger reports a master with data that is not of our history: it is not overwritten unasked. A former master of ours is
 // none: what it wrote after it was replaced is what a failover may lose. Who forked from us without us is one as soon as it
 // has written anything since.
 func (p Progress) isStranger(ours Lineage, n Node) bool {
@@ -255,7 +255,7 @@ func (d *decider) isStrange(v view, n Node) bool {
 }
 
 // labels writes role labels, for people and for the replicas' Service. A former master loses its label first, so that no two
-// pods carry it at any instant; that the new one has none for a moment is to nobody's harm: the master Service does not follow labels.
+// pods carry it at any instant; that the new one has none for a moment does no harm: the master Service does not follow labels.
 // A pod is labelled replica once the clients that were led there as to a master have left (cutover.go).
 func (d *decider) labels(v view) []Action {
 	var actions []Action

@@ -114,7 +114,7 @@ func (v view) attached(n Node) bool {
 }
 
 // lastSeen returns how far the master's history, known as written down, had got when that process was last seen. A master gives
-// it another name by itself, in time; one that was made a replica by hand may show somebody else's.
+// it another name by itself, in time; one that was made a replica by hand may show that of another.
 func (v view) lastSeen(runID string, known Lineage) (Lineage, bool) {
 	seen, own := v.master.Former.Lineage, false
 	switch {

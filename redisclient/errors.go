@@ -27,7 +27,7 @@ const (
 	ClassNone Class = iota
 	// ClassTimeout is silence: nothing came back in time. It proves nothing.
 	ClassTimeout
-	// ClassRefused means the host is there and nobody holds the socket: connection refused, reset or closed.
+	// ClassRefused means the host is there and no process holds the socket: connection refused, reset or closed.
 	ClassRefused
 	// ClassUnreachable means no way to the host (no route, host down, no such name). Treat it like silence.
 	ClassUnreachable

@@ -13,7 +13,7 @@ const (
 	RoleReplica Role = "replica"
 )
 
-// The fence: an address where nobody listens. A process told to replicate from it refuses writes, keeps its data and
+// The fence: an address where no process listens. A process told to replicate from it refuses writes, keeps its data and
 // its replication offset, and waits. It is also what redis.conf says at boot.
 const (
 	FenceHost = "127.0.0.1"

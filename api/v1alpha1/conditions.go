@@ -165,7 +165,7 @@ const (
 	// ReasonPasswordChangeRefused: the Secret of spec.auth holds another password
 	// than the one Redis runs with.
 	ReasonPasswordChangeRefused = "PasswordChangeRefused"
-	// ReasonNotOwned: an object of the needed name exists and belongs to somebody else.
+	// ReasonNotOwned: an object of the needed name exists and belongs to another owner.
 	ReasonNotOwned = "NotOwned"
 	// ReasonBeingDeleted: an owned object is being deleted; it is created anew when it is gone.
 	ReasonBeingDeleted = "BeingDeleted"

@@ -28,7 +28,7 @@ func leaseLost(err error) error {
 const candidateVar = "REDISHA_ELECTION_CANDIDATE"
 
 // candidate names this process in the Lease: by the name that it had before it began anew, if it did, or by a new one. The lease may
-// have been lost to nobody, because the API server was away. It is waited for before another may take it, but not by who holds it.
+// have been lost without a successor, because the API server was away. It is waited for before another may take it, but not by who holds it.
 // The name tells the address at which standbys watch the process, if there is one; begun anew it is watched there again.
 func candidate(kept, address string) (string, error) {
 	fresh, err := identity(address)
@@ -45,9 +45,9 @@ func candidate(kept, address string) (string, error) {
 // again has this process begin anew, as if it were just started: nothing of the leader that it was is left, neither a thought
 // nor a connection, but its name in the election. It returns only if that fails.
 //
-// To end would do as well, if nobody kept the next process waiting. But leases are lost when the API server or the node has too
+// To end would do as well, if the next process were not kept waiting. But leases are lost when the API server or the node has too
 // much to do, by one leader after the other, and of a container that ends again and again the kubelet takes its time: 10 s, then
-// 20, up to 5 minutes (CrashLoopBackOff), in which nobody fails over.
+// 20, up to 5 minutes (CrashLoopBackOff), in which no operator fails over.
 func again(candidate string) error {
 	self, err := os.Executable()
 	if err != nil {

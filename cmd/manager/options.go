@@ -32,7 +32,7 @@ type options struct {
 	zap                          zap.Options
 }
 
-// Leader election is quick on purpose: while nobody leads, nobody fails over. A Redis command
+// Leader election is quick on purpose: while no operator leads, none fails over. A Redis command
 // may take a second, so the lease must outlive the deadline for renewing it by more than that.
 const (
 	defaultLeaseDuration = 5 * time.Second

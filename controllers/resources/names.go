@@ -22,7 +22,7 @@ const (
 	// RedisContainer is the name of the container that runs redis-server.
 	RedisContainer = "redis"
 	// FenceHost and FencePort are the address a fenced node replicates from:
-	// nobody listens there.
+	// no process listens there.
 	FenceHost = "127.0.0.1"
 	// FencePort is the port of the fence address.
 	FencePort = 1

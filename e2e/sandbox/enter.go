@@ -162,7 +162,7 @@ func runInside(bridge *os.File, environment []string) (int, error) {
 			if s == os.Interrupt {
 				interrupts++
 			}
-			if interrupts == 3 { // somebody has lost patience
+			if interrupts == 3 { // a person has lost patience
 				s = os.Kill
 			}
 			_ = cmd.Process.Signal(s)

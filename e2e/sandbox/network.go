@@ -128,7 +128,7 @@ func (n *network) allocate() (netip.Addr, error) {
 	defer n.mu.Unlock()
 	for range 1 << 16 {
 		addr := n.next
-		// Addresses come back only when all have been used, so that a stale one never belongs to somebody else by accident.
+		// Addresses come back only when all have been used, so that a stale one never belongs to another pod by accident.
 		if n.next = addr.Next(); !podPrefix.Contains(n.next) {
 			n.next = firstPodAddr
 		}

@@ -23,7 +23,7 @@ import (
 )
 
 // serviceProxy does what kube-proxy does, in user space: it listens on the cluster IP and node port of every Service and leads each connection to
-// one of the endpoints that EndpointSlices name at that moment. Changes apply at once, or with a lag. Without endpoints nobody listens, so a
+// one of the endpoints that EndpointSlices name at that moment. Changes apply at once, or with a lag. Without endpoints no socket listens, so a
 // client is refused. A connection stays where it was led for as long as it lives.
 type serviceProxy struct {
 	services corelisters.ServiceLister

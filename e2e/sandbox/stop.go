@@ -101,7 +101,7 @@ func (w *worker) earliest(own time.Time) (time.Time, <-chan struct{}) {
 	return own, w.graceChanged
 }
 
-// runHook runs a preStop hook and returns when it has ended or time is up. What a hook says is nobody's business, as in a kubelet.
+// runHook runs a preStop hook and returns when it has ended or time is up. What a hook says is not kept, as in a kubelet.
 func (c *container) runHook(ctx context.Context, p *process, hook *corev1.LifecycleHandler) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

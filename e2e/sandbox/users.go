@@ -14,7 +14,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// User is somebody the API server knows by a token. What they may do is RBAC's business.
+// User is whom the API server knows by a token. What they may do is RBAC's business.
 type User struct {
 	Name   string
 	Groups []string

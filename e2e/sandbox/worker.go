@@ -26,7 +26,7 @@ type worker struct {
 	cut context.CancelFunc // ends it
 
 	deleting chan struct{} // closed when deletion is asked for
-	gone     chan struct{} // closed when the object is gone from the API: nobody asks for grace any more
+	gone     chan struct{} // closed when the object is gone from the API: no grace is asked for any more
 	dirty    chan struct{} // the status may have changed
 	volumes  chan struct{} // a ConfigMap or Secret may have changed
 
@@ -296,7 +296,7 @@ func (w *worker) waitStarted(ctx context.Context, c *container) {
 	}
 }
 
-// release gives back the address once nobody can use it any more.
+// release gives back the address once it is not used any more.
 func (w *worker) release() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -306,7 +306,7 @@ func (w *worker) release() {
 }
 
 // finish tells the API server the last status and then that the pod may go, as a kubelet does; it tries until the server
-// answers, because nobody else will.
+// answers, because no other part will.
 func (w *worker) finish(ctx context.Context) {
 	zero := int64(0)
 	pause := minPause

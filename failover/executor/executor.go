@@ -47,7 +47,7 @@ type Cluster interface {
 
 // Lease is the operator's right to act.
 type Lease interface {
-	// Left returns for how long nobody else can hold the lease, on the monotonic clock; nothing or less when it is lost.
+	// Left returns for how long no other can hold the lease, on the monotonic clock; nothing or less when it is lost.
 	Left() time.Duration
 }
 

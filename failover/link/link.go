@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package link is the way from RedisHA to the Redis of one pod: one connection, shared by the prober, who reads, and
-// the executor, who changes. It sees to it that an order reaches the process it was meant for, or nobody.
+// the executor, who changes. It sees to it that an order reaches the process it was meant for, or none.
 package link
 
 import (
@@ -119,7 +119,7 @@ func (l *Link) info(ctx context.Context) (redisclient.Info, error) {
 
 // Do runs an order on the connection to the process runID, and on no other: if that process is gone it fails with
 // [ErrOtherIncarnation] or [ErrConnectionLost], before anything was sent. An empty runID means whoever answers.
-// Nobody else uses the connection meanwhile, so order should be short.
+// No other caller uses the connection meanwhile, so order should be short.
 func (l *Link) Do(ctx context.Context, runID string, order func(context.Context, Redis) error) error {
 	if err := l.turn.Take(ctx); err != nil {
 		return err
@@ -184,7 +184,7 @@ func (l *Link) setRunID(id string) {
 
 // Turn lets one user of a Link at a time through.
 type Turn interface {
-	// Take waits until nobody else has the turn, or until ctx ends, whose error it returns then.
+	// Take waits until no other has the turn, or until ctx ends, whose error it returns then.
 	Take(ctx context.Context) error
 	// Give passes the turn on.
 	Give()

@@ -50,7 +50,7 @@ type objects struct {
 
 // lease is the Lease object.
 type lease struct {
-	holder  party // 0: nobody
+	holder  party // 0: none
 	held    bool
 	life    int   // of the holder: each of its processes has an identity of its own
 	renewed int64 // grows with each write
@@ -173,7 +173,7 @@ func (a *api) unanswered(uid string) {
 	}
 }
 
-// label writes a pod's label, if nobody has since the writer saw it.
+// label writes a pod's label, if no other has since the writer saw it.
 func (a *api) label(uid string, role failover.Role, expected int64, late bool) (int64, error) {
 	for _, p := range a.w.pods {
 		if p.uid == uid {

@@ -77,7 +77,7 @@ func (c *checks) onKillClientsSent(o *operator, uid string) {
 // onWrite: a node that takes a write was made writable by an operator, and was not replaced long ago (S1, S2).
 func (c *checks) onWrite(s *server) {
 	if s.writable == "" {
-		c.fail("S2", "%s takes writes, and nobody made it a master", s.pod.name)
+		c.fail("S2", "%s takes writes, and was not made a master", s.pod.name)
 	}
 	if woke := c.w.now-s.wokeAt < 200*time.Millisecond; s.deposedAt > 0 && !woke && !c.byHand {
 		c.onLateWrite(s)

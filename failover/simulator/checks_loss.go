@@ -16,7 +16,7 @@ func (c *checks) onLoss(s *server, intent failover.Progress) {
 	}
 	lost := c.leftBehind(s)
 	if intent.Forced != "" || c.byHand || s.isForeign() {
-		return // what is foreign and could be known to be is onFitness's; what could not, nobody can be blamed for
+		return // what is foreign and could be known to be is onFitness's; what could not is no operator's fault
 	}
 	lost = slices.DeleteFunc(lost, func(wr *write) bool { return c.copies(wr, s) == 0 })
 	tail := c.onLost(s, lost, intent.Planned() && c.fenced != intent.Epoch)
@@ -94,7 +94,7 @@ func (c *checks) onTail(s *server, lost []*write, end instant) {
 			}
 		}
 	}
-	// An append-only file knows no lineage, so nobody can tell how far a node with lineage is behind it.
+	// An append-only file knows no lineage, so nothing tells how far a node with lineage is behind it.
 	excused := c.w.cfg.disks == diskAppendOnly || c.w.cfg.priorityZero >= 0
 	limit := c.w.cfg.maxLagBytes
 	if older > 0 && s.booted > first || !c.official.contains(s.head) {

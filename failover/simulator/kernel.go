@@ -187,7 +187,7 @@ func (t *task) step() {
 	}
 }
 
-// park hands control back until somebody calls a waker.
+// park hands control back until a waker is called.
 func (t *task) park() {
 	if !t.yield(struct{}{}) || t.killed {
 		panic(errKilled)

@@ -120,7 +120,7 @@ func (s *server) loading() bool { return s.w.now < s.loadingTill || s.flushed }
 // linked reports whether the replica's link to its master is up.
 func (s *server) linked() bool { return s.up != nil && s.up.up }
 
-// cron is what Redis does once a second: pings to replicas, and freeing a backlog that nobody needs.
+// cron is what Redis does once a second: pings to replicas, and freeing a backlog that no replica needs.
 func (s *server) cron() {
 	s.w.after(cronPeriod, func() {
 		if !s.alive {
@@ -134,7 +134,7 @@ func (s *server) cron() {
 			s.aloneSince = s.w.now
 			s.append(0, pingBytes)
 		} else if s.w.now-s.aloneSince > backlogTTL {
-			// Without a backlog nothing is counted; nobody may continue from here (freeReplicationBacklog).
+			// Without a backlog nothing is counted; no replica may continue from here (freeReplicationBacklog).
 			s.backlog, s.replid, s.replid2, s.second = false, s.w.id("lin"), noReplID, -1
 		}
 	})

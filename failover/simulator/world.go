@@ -174,7 +174,7 @@ func itoa(n int) string {
 	}
 }
 
-// note writes a line of the timeline, if somebody is going to read it.
+// note writes a line of the timeline, if it is going to be read.
 func (w *world) note(format string, args ...any) {
 	if w.tracing {
 		w.timeline = append(w.timeline, fmt.Sprintf("%10.3fs  %s", w.now.Seconds(), fmt.Sprintf(format, args...)))
