@@ -122,7 +122,8 @@ func TestNodesThatHaveGoneAreRememberedForSomeSeconds(t *testing.T) {
 		}
 		return names
 	}
-	node := func(name string) Node { return Node{Name: name, UID: name + "'s"} }
+	node := func(name string) Node { return Node{Name: name, UID: name + "'s", IP: "10.0.0.1"} }
+	pending := Node{Name: "d", UID: "d's"}
 	ended := node("c")
 	ended.Exited = true
 	lost := node("b")
@@ -133,7 +134,7 @@ func TestNodesThatHaveGoneAreRememberedForSomeSeconds(t *testing.T) {
 		nodes []Node
 		want  []string
 	}{
-		{0, []Node{node("a"), node("b"), ended}, nil},
+		{0, []Node{node("a"), node("b"), ended, pending}, nil},
 		{time.Second, []Node{node("a"), lost, ended}, []string{"b@1s"}},
 		{2 * time.Second, []Node{lost}, []string{"b@1s", "a@2s"}}, // that c has ended was seen before
 		{3 * time.Second, []Node{node("a")}, []string{"b@1s", "a@2s"}},

@@ -70,11 +70,12 @@ type Departures struct {
 // departedFor is how long a node that has gone is remembered. A master that it was in touch with has stopped by then.
 const departedFor = GuardMaxLag + 3*time.Second
 
-// Seen takes in the nodes as seen at now, and returns those that have gone from sight since a moment ago.
+// Seen takes in the nodes as seen at now, and returns those that have gone from sight within some seconds. A pod that never had an
+// address was in touch with no master.
 func (d *Departures) Seen(now time.Time, nodes []Node) []Node {
 	for _, n := range d.present {
 		left := !slices.ContainsFunc(nodes, func(o Node) bool { return o.UID == n.UID && o.NodeGone == n.NodeGone })
-		if left && !n.Exited && !n.NodeGone {
+		if left && n.IP != "" && !n.Exited && !n.NodeGone {
 			n.Exited, n.ExitedAt = true, now
 			d.departed = append(d.departed, n)
 		}
