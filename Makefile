@@ -110,9 +110,9 @@ kind-down: ## Remove the kind cluster, and what was done to the machine for it.
 ##@ Develop
 
 .PHONY: generate
-generate: $(CONTROLLER_GEN) ## Generate Go code (deep copies) and the state diagram of docs/architecture.md.
+generate: $(CONTROLLER_GEN) ## Generate Go code (deep copies), the state diagram of docs/architecture.md and the page of flags.
 	$(CONTROLLER_GEN) object paths=./api/...
-	UPDATE_DOCS=1 $(GO) test -count=1 -run TestTheDocumentedDiagramIsTheMachine ./failover
+	UPDATE_DOCS=1 $(GO) test -count=1 -run "TestTheDocumentedDiagramIsTheMachine|TestTheDocumentedFlagsAreTheManagers" ./failover ./cmd/manager
 
 .PHONY: manifests
 manifests: $(CONTROLLER_GEN) ## Generate the CRD and the manager's role from the markers in the code.
@@ -140,10 +140,14 @@ vet: ## Run go vet.
 	CGO_ENABLED=0 $(GO) vet ./...
 	cd $(GOCLIENTS) && CGO_ENABLED=0 $(GO) vet ./...
 
+SCRIPTS := .ci/run $(wildcard controllers/resources/scripts/*.sh)
+
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## Run the linter: style, sizes, and who may import whom.
 	CGO_ENABLED=0 $(GOLANGCI_LINT) run --allow-parallel-runners --timeout 15m ./...
 	cd $(GOCLIENTS) && CGO_ENABLED=0 $(GOLANGCI_LINT) run --allow-parallel-runners --timeout 15m ./...
+	@if command -v shellcheck >/dev/null 2>&1; then shellcheck $(SCRIPTS); \
+	else echo "shellcheck is not installed (Debian: apt-get install shellcheck): $(SCRIPTS) are not checked here; CI does"; fi
 
 .PHONY: test
 test: deps vet lint verify unit integration ## Everything: vet, lint, verify, unit, contract and integration tests with the race detector.

@@ -70,7 +70,7 @@ func TestATenantIsReplacedAsFastBesideOthersThatNeverObeyAndAnswerGarbage(t *tes
 	s.end(2 * victimKills * unreplicated)
 }
 
-// kills kills the master so often, and returns for how long there was no write each time.
+// kills ends the master so often, and returns for how long there was no write each time.
 func (s *scene) kills(times int) []time.Duration {
 	s.t.Helper()
 	var gaps []time.Duration

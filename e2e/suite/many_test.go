@@ -21,7 +21,7 @@ import (
 )
 
 var _ = Describe("When many masters", Label("chaos", "many"), func() {
-	// So many of them are prepared and looked at at the same time, and one in so many has clients that write all the while. More pods
+	// So many of them are prepared, and looked at together, and one in so many has clients that write all the while. More pods
 	// than these do not come to rest on two cores, where an exec takes 0.2 s of one. The others hold a write that is on the replica as well.
 	const many, atOnce, writing = 12, 3, 3
 	// A machine that starts a dozen processes anew at once lets a Redis wait for longer than it may be silent for: a candidate is given up,
