@@ -18,13 +18,13 @@ var (
 
 // builtFrom says which version this is, of which commit. A build in a git checkout knows the commit without being told.
 func builtFrom() string {
-	info, ok := debug.ReadBuildInfo()
-	for i := 0; ok && commit == "" && i < len(info.Settings); i++ {
-		if info.Settings[i].Key == "vcs.revision" {
-			commit = info.Settings[i].Value
+	known := map[string]string{"vcs.revision": commit, "vcs.time": date}
+	if info, ok := debug.ReadBuildInfo(); ok && commit == "" {
+		for _, setting := range info.Settings {
+			known[setting.Key] = setting.Value
 		}
 	}
-	return fmt.Sprintf("%s, commit %s of %s, %s", version, orUnknown(commit), orUnknown(date), runtime.Version())
+	return fmt.Sprintf("%s, commit %s of %s, %s", version, orUnknown(known["vcs.revision"]), orUnknown(known["vcs.time"]), runtime.Version())
 }
 
 func orUnknown(s string) string {
