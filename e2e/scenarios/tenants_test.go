@@ -36,7 +36,7 @@ const (
 	garbagePods  = 100
 	garbageSize  = 5 // pods of a RedisHA
 	memoryLimit  = 512 << 20
-	noiseGrace   = 250 * time.Millisecond // a kill alone takes 60 to 500 ms, so that medians of ten differ by themselves
+	noiseGrace   = 500 * time.Millisecond // a kill alone takes 60 to 500 ms, and medians of ten differ by 200 ms from run to run
 	hostilePause = time.Minute
 )
 
