@@ -28,7 +28,7 @@ func TestOfADeadMasterTheIntentAndTheChoiceAreOneStep(t *testing.T) {
 			t.Errorf("step %s is missing of %+v", name, d.Next.Steps)
 		}
 	}
-	for _, part := range []string{"listens at master r-0", "r-2 has the most data"} {
+	for _, part := range []string{"master r-0 refuses connections", "r-2 has the most data"} {
 		if !strings.Contains(d.Next.Verdict, part) {
 			t.Errorf("%q does not say %q", d.Next.Verdict, part)
 		}
