@@ -114,6 +114,37 @@ func TestAMasterWhoseCompanyHasJustEndedMayStillTakeWrites(t *testing.T) {
 	}
 }
 
+// The ordinary fault: a replica that answers goes, as in a drain, and then the master is lost. That one was in touch with it, and so were we.
+func TestAReplicaThatAnsweredAndHasGoneDelaysNoFailover(t *testing.T) {
+	for name, tc := range map[string]struct {
+		lose   func(w *world)
+		within time.Duration
+	}{
+		"the master's process dies": {func(w *world) { w.die("r-0") }, time.Second},
+		"the master falls silent":   {func(w *world) { w.hang("r-0") }, 5 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			took := func(departs bool) time.Duration {
+				w := settled(t, 3)
+				if departs {
+					w.remove("r-1")
+				}
+				w.run()
+				tc.lose(w)
+				w.link(w.node("r-2"), false, -1)
+				after := w.replacedWithin(10*time.Second, func() { w.link(w.node("r-2"), false, -1) })
+				if w.master() == "r-0" || after > tc.within {
+					t.Errorf("master %s after %s, state %s (%s)\n%s", w.master(), after, w.progress.State, w.progress.Reason, w.story())
+				}
+				return after
+			}
+			if with, without := took(true), took(false); with > without {
+				t.Errorf("it took %s, and %s where none had gone", with, without)
+			}
+		})
+	}
+}
+
 func TestNodesThatHaveGoneAreRememberedForSomeSeconds(t *testing.T) {
 	now := time.Now()
 	names := func(nodes []Node) (names []string) {

@@ -65,7 +65,7 @@ func frozenLimitation(n Node, lineage Lineage, policy Policy) Limitation {
 	return LimitNone
 }
 
-// isStray reports a stranger among the nodes of a failover. It is neither fenced nor promoted: its data is not the operator's to give up,
+// isStray reports a divergent master among the nodes of a failover. It is neither fenced nor promoted: its data is not the operator's to give up,
 // unless a person named it.
 func (p Progress) isStray(n Node) bool {
 	ours := (p.Old != nil && n.UID == p.Old.UID) || (p.Candidate != nil && n.UID == p.Candidate.UID) || n.Name == p.Forced
