@@ -102,16 +102,54 @@ func TestAFailoverIsNotSlowedDown(t *testing.T) {
 
 func TestTurnsThatLeadNowhereComeMoreAndMoreSlowly(t *testing.T) {
 	var p pace
-	now, turns := time.Now(), 0
-	for end := now.Add(10 * time.Second); now.Before(end); turns++ {
-		wait := p.begin("a/1", now)
-		if wait == 0 {
-			wait = p.next("a/1", false, 0, now)
+	now := time.Now()
+	turnsUntil := func(end time.Time) (turns int) {
+		for ; now.Before(end); turns++ {
+			wait := p.begin("a/1", now)
+			if wait == 0 {
+				wait = p.next("a/1", false, 0, now)
+			}
+			now = now.Add(max(wait, 2*time.Millisecond)) // what a turn takes
 		}
-		now = now.Add(max(wait, 2*time.Millisecond)) // what a turn takes
+		return turns
 	}
-	if turns > 400 {
+	began := now
+	if turns := turnsUntil(began.Add(10 * time.Second)); turns > 400 {
 		t.Errorf("%d turns in 10 s for a Redis that never obeys", turns)
+	}
+	turnsUntil(began.Add(time.Minute))
+	if turns := turnsUntil(now.Add(time.Minute)); turns > 31 {
+		t.Errorf("%d turns in the second minute for a Redis that never obeys", turns)
+	}
+}
+
+// A Redis that obeys in the end, after a long script say, has waited for most of it anyway.
+func TestATurnAfterManyThatLedNowhereIsLateByAFractionOfTheWait(t *testing.T) {
+	for _, stuck := range []time.Duration{time.Second, 10 * time.Second, time.Minute, time.Hour} {
+		var p pace
+		began := time.Now()
+		p.begin("a/1", began)
+		p.next("a/1", false, stepPause, began)
+		if wait := p.next("a/1", false, stepPause, began.Add(stuck)); wait > max(stepPause, min(stuck/25, 2*time.Second)) {
+			t.Errorf("after %s the next turn comes %s later", stuck, wait)
+		}
+	}
+}
+
+// What rests by itself has not been turning in vain.
+func TestALoopThatRestsIsNotSlowedDownAfterwards(t *testing.T) {
+	var p pace
+	now := time.Now()
+	for range 60 {
+		p.begin("a/1", now)
+		if wait := p.next("a/1", false, resting, now); wait != resting {
+			t.Fatalf("a loop that looks each %s waits for %s", resting, wait)
+		}
+		now = now.Add(resting)
+	}
+	p.begin("a/1", now)
+	if wait := p.next("a/1", false, stepAtOnce, now); wait != stepAtOnce {
+		t.Errorf("its next turn comes %s later", wait)
 	}
 }
 

@@ -19,7 +19,11 @@ const (
 	// covers the time in which clients are cut over.
 	livelyFor = 500 * time.Millisecond
 	// slowestTurn is the pause between them in the end. What they wait for wakes the loop anyway, if it is a change in kind.
-	slowestTurn = 500 * time.Millisecond
+	slowestTurn = 2 * time.Second
+	// stillPart bounds such a pause: it takes a 25th of the time that has gone by without headway. What has taken a second takes 40 ms longer at most.
+	stillPart = 25
+	// resting is a pause that a turn asks for by itself. A loop that looks so seldom waits for something to change.
+	resting = 500 * time.Millisecond
 )
 
 // pace is how fast the loop turns for each RedisHA: at once while it makes headway, and slower and slower for a Redis that never obeys.
@@ -57,14 +61,14 @@ func (p *pace) next(key string, wrote bool, again time.Duration, now time.Time) 
 	switch {
 	case this == nil:
 		return again
-	case wrote, again < 0, again >= slowestTurn:
+	case wrote, again < 0, again >= resting:
 		this.still = time.Time{}
 		return again
 	case this.still.IsZero():
 		this.still = now
 	}
 	if still := now.Sub(this.still); still > livelyFor {
-		return max(again, min(still/25, slowestTurn))
+		return max(again, min(still/stillPart, slowestTurn))
 	}
 	return again
 }

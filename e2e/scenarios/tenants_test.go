@@ -38,6 +38,7 @@ const (
 	memoryLimit  = 512 << 20
 	noiseGrace   = 500 * time.Millisecond // a kill alone takes 60 to 500 ms, and medians of ten differ by 200 ms from run to run
 	hostilePause = time.Minute
+	oldEnough    = 6 * time.Second // a Redis that dies in its first five seconds takes its container along, and that is another fault
 )
 
 // The other tenants' pods are never scheduled: their status says that they run, at an address where the test listens. A tenant cannot write
@@ -76,6 +77,7 @@ func (s *scene) kills(times int) []time.Duration {
 	var gaps []time.Duration
 	for i := range times {
 		s.settle()
+		time.Sleep(oldEnough)
 		current, at := s.master(), time.Now()
 		s.signal(current, syscall.SIGKILL)
 		s.eventually(fmt.Sprintf("kill %d of %s to be survived", i+1, current), func(rha *v1alpha1.RedisHA) bool {
