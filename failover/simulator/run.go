@@ -43,6 +43,19 @@ func hunt(seed uint64, schedules, workers int, d *defect) (Stats, *Violation) {
 	return stats, scheduleOf(*bad, d).play(d, false).violation
 }
 
+// Tell writes what happens in the schedules with the seeds from seed on, one after the other. The text depends on the seeds and on the
+// core only, so two versions of the core that decide the same write the same.
+func Tell(seed uint64, schedules int, out io.Writer) error {
+	for i := range uint64(max(schedules, 0)) {
+		s := scheduleOf(seed+i, noDefect)
+		o := s.play(noDefect, true)
+		if _, err := fmt.Fprintf(out, "seed %d: %s\n%s\n%s\n", s.seed, o.stats, s.describe(), strings.Join(o.timeline, "\n")); err != nil {
+			return fmt.Errorf("writing what happens with seed %d: %w", s.seed, err)
+		}
+	}
+	return nil
+}
+
 // search returns the lowest seed whose schedule breaks a promise.
 func search(seed uint64, schedules, workers int, d *defect, played func()) (Stats, *uint64) {
 	if played == nil {

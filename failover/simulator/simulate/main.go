@@ -4,6 +4,8 @@
 package main
 
 import (
+	"bufio"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -21,11 +23,15 @@ func main() {
 	seed := flag.Uint64("seed", 0, "seed of the first schedule; 0: a fresh one")
 	workers := flag.Int("workers", runtime.GOMAXPROCS(0), "how many to play at the same time")
 	defects := flag.Bool("defects", false, "instead, switch on each deliberate defect and see that it is caught")
+	tell := flag.Bool("tell", false, "instead, write what happens in each schedule: two versions that decide the same write the same")
 	flag.Parse()
 	// A schedule keeps little alive and makes much garbage: collecting it seldom halves the time.
 	debug.SetGCPercent(800)
 	if *seed == 0 {
 		*seed = uint64(rand.Uint32())
+	}
+	if *tell {
+		os.Exit(tellAll(*seed, *schedules))
 	}
 	if *defects {
 		os.Exit(showDefects(*seed, *schedules, *workers))
@@ -39,6 +45,16 @@ func main() {
 		finding.Write(os.Stdout)
 		os.Exit(1)
 	}
+}
+
+func tellAll(seed uint64, schedules int) int {
+	out := bufio.NewWriter(os.Stdout)
+	err := errors.Join(simulator.Tell(seed, schedules, out), out.Flush())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "simulate:", err)
+		return 1
+	}
+	return 0
 }
 
 // showProgress writes a line every few seconds, until stop is called.
