@@ -57,15 +57,15 @@ func valueOr[T any](p *T, fallback T) T {
 	return *p
 }
 
-// What the request annotation may carry. "handover" lets the operator choose, "handover:POD" names
+// What the request annotation may carry. "switchover" lets the operator choose, "switchover:POD" names
 // the pod that is to become master. The other two lose data and must say so: "force-failover:POD"
 // promotes a pod against a refusal, "discard:POD" gives up what a stray master holds; both want
 // ":accept-data-loss" behind. Behind all of it "#ID" may stand, which tells a request from an earlier one that is like it.
 const (
-	requestHandover = "handover"
-	requestAccepted = "accept-data-loss"
-	requestID       = "#"
-	maxRequest      = 512 // characters
+	requestSwitchover = "switchover"
+	requestAccepted   = "accept-data-loss"
+	requestID         = "#"
+	maxRequest        = 512 // characters
 )
 
 // requestOf reads the request annotation; nil when there is none.
@@ -82,7 +82,7 @@ func requestOf(rha *v1alpha1.RedisHA) (*failover.Request, error) {
 	target, acceptance, _ := strings.Cut(rest, ":")
 	request := &failover.Request{ID: value, Verb: failover.Verb(verb), Target: target}
 	switch request.Verb {
-	case failover.VerbHandover:
+	case failover.VerbSwitchover:
 		return request, nil
 	case failover.VerbForce, failover.VerbDiscard:
 		if target != "" && acceptance == requestAccepted {
@@ -92,7 +92,7 @@ func requestOf(rha *v1alpha1.RedisHA) (*failover.Request, error) {
 			v1alpha1.AnnotationRequest, verb, verb+":POD:"+requestAccepted)
 	}
 	return nil, fmt.Errorf("annotation %s: %q is not a request; use %q, %q, %q or %q", v1alpha1.AnnotationRequest, value,
-		requestHandover, requestHandover+":POD", string(failover.VerbForce)+":POD:"+requestAccepted, string(failover.VerbDiscard)+":POD:"+requestAccepted)
+		requestSwitchover, requestSwitchover+":POD", string(failover.VerbForce)+":POD:"+requestAccepted, string(failover.VerbDiscard)+":POD:"+requestAccepted)
 }
 
 // anotherID is a request like one that was made before, with another ID.

@@ -25,7 +25,7 @@ func wholeProgress() failover.Progress {
 	return failover.Progress{
 		State: failover.StatePromoting, Since: at(1), StartedAt: at(2), Epoch: 7, Cause: "MasterDown", Reason: "Cooldown", Verdict: "a sentence",
 		Initialized: true, Master: &failover.Master{NodeRef: ref("1"), Epoch: 6, Since: at(3), Lineage: lineage},
-		Old: &old, Candidate: &candidate, Lineage: lineage, Retired: []string{"cc", "dd"}, Led: []string{"run-2", "r-2"}, Request: "handover:r-2", Forced: "r-2",
+		Old: &old, Candidate: &candidate, Lineage: lineage, Retired: []string{"cc", "dd"}, Led: []string{"run-2", "r-2"}, Request: "switchover:r-2", Forced: "r-2",
 		Unmet: []string{"r-3"},
 		Steps: []failover.Step{{Name: failover.StepIntent, At: at(4)}}, CooldownUntil: at(5), SoftFailovers: []failover.SoftFailover{{Pod: "r-1", At: at(6)}},
 		Known: []failover.KnownNode{
@@ -70,19 +70,19 @@ func TestRequestsAreReadFromTheAnnotation(t *testing.T) {
 		fails bool
 	}{
 		"none":              {"", nil, false},
-		"any replica":       {"handover", &failover.Request{ID: "handover", Verb: failover.VerbHandover}, false},
-		"a certain replica": {"handover:r-2", &failover.Request{ID: "handover:r-2", Verb: failover.VerbHandover, Target: "r-2"}, false},
+		"any replica":       {"switchover", &failover.Request{ID: "switchover", Verb: failover.VerbSwitchover}, false},
+		"a certain replica": {"switchover:r-2", &failover.Request{ID: "switchover:r-2", Verb: failover.VerbSwitchover, Target: "r-2"}, false},
 		"a loss accepted": {"force-failover:r-2:accept-data-loss", &failover.Request{
 			ID: "force-failover:r-2:accept-data-loss", Verb: failover.VerbForce, Target: "r-2",
 		}, false},
-		"any replica, again":       {"handover#2", &failover.Request{ID: "handover#2", Verb: failover.VerbHandover}, false},
-		"a certain replica, again": {"handover:r-2#x:y", &failover.Request{ID: "handover:r-2#x:y", Verb: failover.VerbHandover, Target: "r-2"}, false},
+		"any replica, again":       {"switchover#2", &failover.Request{ID: "switchover#2", Verb: failover.VerbSwitchover}, false},
+		"a certain replica, again": {"switchover:r-2#x:y", &failover.Request{ID: "switchover:r-2#x:y", Verb: failover.VerbSwitchover, Target: "r-2"}, false},
 		"a loss accepted, again": {"force-failover:r-2:accept-data-loss#2026-11-29", &failover.Request{
 			ID: "force-failover:r-2:accept-data-loss#2026-11-29", Verb: failover.VerbForce, Target: "r-2",
 		}, false},
 		"a loss not accepted": {"discard:r-2", nil, true},
 		"an ID only":          {"#1", nil, true},
-		"a very long one":     {"handover#" + strings.Repeat("x", 600), nil, true},
+		"a very long one":     {"switchover#" + strings.Repeat("x", 600), nil, true},
 		"nonsense":            {"please", nil, true},
 	}
 	for name, tc := range tests {

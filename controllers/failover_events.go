@@ -17,28 +17,28 @@ import (
 
 // Reasons of the Events that the failover controller records, one per transition.
 const (
-	eventInvalidRequest   = "InvalidRequest"
-	eventRequestRepeated  = "RequestRepeated"
-	eventSuspected        = "MasterSuspected"
-	eventAnswersAgain     = "MasterAnswersAgain"
-	eventFailoverStarted  = "FailoverStarted"
-	eventHandoverStarted  = "HandoverStarted"
-	eventHandoverAborted  = "HandoverAborted"
-	eventCandidateChosen  = "CandidateChosen"
-	eventMasterPublished  = "MasterPublished"
-	eventFailoverFinished = "FailoverFinished"
-	eventHandoverFinished = "HandoverFinished"
-	eventInitialized      = "Initialized"
-	eventBlocked          = "Blocked"
-	eventUnblocked        = "Unblocked"
-	eventRefused          = "Refused"
-	eventRedisRestarted   = "RedisRestarted"
-	eventPodRelabelled    = "PodRelabelled"
-	eventProgressRefused  = "ProgressRefused"
-	eventFailoverDelayed  = "FailoverDelayed"
-	eventStatusOverruled  = "StatusOverruled"
-	eventWritesRefused    = "WritesRefused"
-	eventWritesAccepted   = "WritesAccepted"
+	eventInvalidRequest     = "InvalidRequest"
+	eventRequestRepeated    = "RequestRepeated"
+	eventSuspected          = "MasterSuspected"
+	eventAnswersAgain       = "MasterAnswersAgain"
+	eventFailoverStarted    = "FailoverStarted"
+	eventSwitchoverStarted  = "SwitchoverStarted"
+	eventSwitchoverAborted  = "SwitchoverAborted"
+	eventCandidateChosen    = "CandidateChosen"
+	eventMasterPublished    = "MasterPublished"
+	eventFailoverFinished   = "FailoverFinished"
+	eventSwitchoverFinished = "SwitchoverFinished"
+	eventInitialized        = "Initialized"
+	eventBlocked            = "Blocked"
+	eventUnblocked          = "Unblocked"
+	eventRefused            = "Refused"
+	eventRedisRestarted     = "RedisRestarted"
+	eventPodRelabelled      = "PodRelabelled"
+	eventProgressRefused    = "ProgressRefused"
+	eventFailoverDelayed    = "FailoverDelayed"
+	eventStatusOverruled    = "StatusOverruled"
+	eventWritesRefused      = "WritesRefused"
+	eventWritesAccepted     = "WritesAccepted"
 )
 
 // eventOf names the Event of a transition into a state; begun tells whether it is the first of a failover.
@@ -51,8 +51,8 @@ func eventOf(from, to failover.State, begun bool, record *failover.Record) (kind
 			return corev1.EventTypeNormal, eventUnblocked
 		}
 		return corev1.EventTypeWarning, eventFailoverStarted
-	case failover.StateHandingOver:
-		return corev1.EventTypeNormal, eventHandoverStarted
+	case failover.StateSwitchingOver:
+		return corev1.EventTypeNormal, eventSwitchoverStarted
 	case failover.StatePromoting:
 		if begun {
 			return corev1.EventTypeWarning, eventFailoverStarted // nothing was left to be fenced; the message names the candidate
@@ -76,11 +76,11 @@ func settledEvent(from failover.State, record *failover.Record) (kind, reason st
 	case record == nil:
 		return "", ""
 	case record.Outcome == failover.OutcomeAborted:
-		return corev1.EventTypeWarning, eventHandoverAborted
+		return corev1.EventTypeWarning, eventSwitchoverAborted
 	case record.Kind == failover.KindBootstrap:
 		return corev1.EventTypeNormal, eventInitialized
-	case record.Kind == failover.KindHandover:
-		return corev1.EventTypeNormal, eventHandoverFinished
+	case record.Kind == failover.KindSwitchover:
+		return corev1.EventTypeNormal, eventSwitchoverFinished
 	}
 	return corev1.EventTypeNormal, eventFailoverFinished
 }

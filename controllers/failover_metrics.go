@@ -13,7 +13,7 @@ import (
 var (
 	failoversTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "redisha_failovers_total",
-		Help: "Failovers, handovers and bootstraps that ended, by kind, cause and outcome.",
+		Help: "Failovers, switchovers and bootstraps that ended, by kind, cause and outcome.",
 	}, []string{"namespace", "name", "kind", "cause", "outcome"})
 	failoverSeconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "redisha_failover_duration_seconds",

@@ -32,12 +32,12 @@ func TestARequestThatIsPutBackDoesNotRunAgain(t *testing.T) {
 		ask("")
 		applyDecision(rha, failover.Decision{Next: failover.Progress{State: failover.StateStable}})
 	}
-	if ask("handover") == nil {
+	if ask("switchover") == nil {
 		t.Fatal("the first request is not carried out")
 	}
-	carriedOut("handover")
+	carriedOut("switchover")
 	for range 6 {
-		if got := ask("handover"); got != nil {
+		if got := ask("switchover"); got != nil {
 			t.Fatalf("put back, it runs again: %+v", got)
 		}
 	}
@@ -47,27 +47,27 @@ func TestARequestThatIsPutBackDoesNotRunAgain(t *testing.T) {
 	if len(events.Events) != 1 {
 		t.Fatalf("%d Events for one request that was put back six times", len(events.Events))
 	}
-	if got := <-events.Events; !strings.Contains(got, eventRequestRepeated) || !strings.Contains(got, "handover#2") {
+	if got := <-events.Events; !strings.Contains(got, eventRequestRepeated) || !strings.Contains(got, "switchover#2") {
 		t.Errorf("the Event does not say how to ask again: %s", got)
 	}
-	if ask("handover#2") == nil || !isRequested(rha) {
+	if ask("switchover#2") == nil || !isRequested(rha) {
 		t.Error("with another ID it does not run")
 	}
-	carriedOut("handover#2")
-	if ask("handover") != nil {
+	carriedOut("switchover#2")
+	if ask("switchover") != nil {
 		t.Error("after another request, the one before the last runs again")
 	}
 	for i := range 100 {
-		carriedOut(fmt.Sprintf("handover#%d", i+3))
+		carriedOut(fmt.Sprintf("switchover#%d", i+3))
 	}
-	if len(rha.Status.HandledRequests) > maxHandled || rha.Status.HandledRequests[0] != "handover#102" {
+	if len(rha.Status.HandledRequests) > maxHandled || rha.Status.HandledRequests[0] != "switchover#102" {
 		t.Errorf("%d requests are remembered, the latest %q", len(rha.Status.HandledRequests), rha.Status.HandledRequests[0])
 	}
 }
 
 func TestAnotherIDIsOneThatWasNotUsed(t *testing.T) {
 	for value, want := range map[string]string{
-		"handover": "handover#2", "handover#2": "handover#3", "handover#x": "handover#2", "handover:r-1#9": "handover:r-1#10",
+		"switchover": "switchover#2", "switchover#2": "switchover#3", "switchover#x": "switchover#2", "switchover:r-1#9": "switchover:r-1#10",
 	} {
 		if got := anotherID(value); got != want {
 			t.Errorf("after %s comes %s, want %s", value, got, want)

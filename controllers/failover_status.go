@@ -132,7 +132,7 @@ func servingCondition(rha *v1alpha1.RedisHA, master failover.Node) metav1.Condit
 			"master %s refuses writes until %d replica(s) follow it (min-replicas-to-write); %d do", master.Name, r.MinReplicas, r.Followers))
 	case r.AOFFailed || r.SaveFailed && resources.RefusesWritesUnsaved(rha):
 		return condition(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonMasterCannotPersist, fmt.Sprintf(
-			"master %s refuses writes because it cannot persist them (MISCONF): is its volume full? Make room, or hand over to a pod that has some", master.Name))
+			"master %s refuses writes because it cannot persist them (MISCONF): is its volume full? Make room, or switch over to a pod that has some", master.Name))
 	case r.OutOfMemory:
 		return condition(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonMasterOutOfMemory, fmt.Sprintf(
 			"master %s refuses commands that need memory (OOM): maxmemory is reached, and maxmemory-policy evicts too little; delete keys, raise maxmemory, or choose "+
@@ -173,7 +173,7 @@ func possibleCondition(rha *v1alpha1.RedisHA, d failover.Decision, obs failover.
 		return condition(kind, false, v1alpha1.ReasonSingleNode, "spec.replicas is 1; there is nothing to fail over to")
 	case rha.Spec.Failover.Mode == v1alpha1.ModeManual:
 		return condition(kind, false, v1alpha1.ReasonManualMode,
-			"spec.failover.mode is Manual; annotate "+v1alpha1.AnnotationRequest+"="+requestHandover+requestID+"ID, with an ID not used before")
+			"spec.failover.mode is Manual; annotate "+v1alpha1.AnnotationRequest+"="+requestSwitchover+requestID+"ID, with an ID not used before")
 	case rha.Spec.Failover.Mode == v1alpha1.ModePaused:
 		return condition(kind, false, v1alpha1.ReasonPausedBySpec, "spec.failover.mode is Paused; a lost master is not replaced")
 	}

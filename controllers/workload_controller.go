@@ -39,7 +39,7 @@ const workloadWorkers = 8
 // WorkloadReconciler keeps everything a RedisHA owns as its spec wants it: the
 // StatefulSet, Services, configuration, Secrets and disruption budget. It replaces
 // outdated pods one at a time and never promotes: an outdated or leaving master is
-// replaced after the failover controller has handed over.
+// replaced after the failover controller has switched over.
 //
 // It writes nothing when nothing differs, and of the status only
 // observedGeneration, replicas, readyReplicas, ready, selector and the conditions

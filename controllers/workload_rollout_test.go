@@ -155,11 +155,11 @@ func TestRolloutReplacesOnePodAtATimeAndTheMasterLast(t *testing.T) {
 			change: func(r *rollout) { r.rha.Status.Master.Pod = "shop-2" },
 			want:   "shop-1", reason: v1alpha1.ReasonRollingOut,
 		},
-		"the outdated master waits for the handover": {
+		"the outdated master waits for the switchover": {
 			change: func(r *rollout) { current(&r.pods[1]); current(&r.pods[2]) },
-			reason: v1alpha1.ReasonWaitingForHandover,
+			reason: v1alpha1.ReasonWaitingForSwitchover,
 		},
-		"the old master goes after the handover": {
+		"the old master goes after the switchover": {
 			change: func(r *rollout) {
 				current(&r.pods[1])
 				current(&r.pods[2])
@@ -167,7 +167,7 @@ func TestRolloutReplacesOnePodAtATimeAndTheMasterLast(t *testing.T) {
 			},
 			want: "shop-0", reason: v1alpha1.ReasonRollingOut,
 		},
-		"a single master has nobody to hand over to": {
+		"a single master has nobody to switch over to": {
 			change: func(r *rollout) {
 				r.rha.Spec.Replicas, r.sts.Spec.Replicas = ptr.To[int32](1), ptr.To[int32](1)
 				r.pods = r.pods[:1]

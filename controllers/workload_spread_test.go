@@ -52,7 +52,7 @@ func TestAReplicaIsMovedToAFreeMachineOnlyWhileAllElseIsWell(t *testing.T) {
 		"the master is never moved":                        {on: []string{"w1", "w1"}, change: free(func(s *spread) { s.pods[1].Labels[v1alpha1.LabelRole] = v1alpha1.RoleMaster })},
 		"disks stay":                                       {on: []string{"w1", "w1"}, change: free(func(s *spread) { s.rha.Spec.Storage = &v1alpha1.StorageSpec{} })},
 		"paused":                                           {on: []string{"w1", "w1"}, change: free(func(s *spread) { s.rha.Spec.Failover.Mode = v1alpha1.ModePaused })},
-		"something was requested":                          {on: []string{"w1", "w1"}, change: free(func(s *spread) { s.rha.Annotations = map[string]string{v1alpha1.AnnotationRequest: "handover"} })},
+		"something was requested":                          {on: []string{"w1", "w1"}, change: free(func(s *spread) { s.rha.Annotations = map[string]string{v1alpha1.AnnotationRequest: "switchover"} })},
 		"a failover runs":                                  {on: []string{"w1", "w1"}, change: free(func(s *spread) { s.rha.Status.Failover.State = v1alpha1.StateSuspected })},
 		"a replica is not in sync":                         {on: []string{"w1", "w1", "w2"}, change: free(func(s *spread) { s.link(2, linkDown) })},
 		"the replica itself is not in sync":                {on: []string{"w1", "w1", "w2"}, change: free(func(s *spread) { s.link(1, linkDown) })},

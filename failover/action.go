@@ -23,7 +23,7 @@ type Detach struct {
 	Within  time.Duration
 }
 
-// Drain hands over: pauses the master's writes, waits until the candidate has all of them, then
+// Drain switches over: pauses the master's writes, waits until the candidate has all of them, then
 // fences the master. If the candidate does not catch up within Within, writes are unpaused.
 type Drain struct {
 	Master    NodeRef
@@ -50,7 +50,7 @@ type SetMinReplicas struct {
 	MinReplicas int
 }
 
-// Unpause ends a pause of writes that a handover left behind.
+// Unpause ends a pause of writes that a switchover left behind.
 type Unpause struct{ Node NodeRef }
 
 // CutClients disconnects the clients of a node that is not master, so that they look for the master: all of them, or, where readers

@@ -122,13 +122,13 @@ func (w *world) until(s State) {
 	w.t.Fatalf("never %s\n%s", s, strings.Join(w.log, "\n"))
 }
 
-func TestASuccessorGivesAHandoverTheTimeThatItsPredecessorDidNotUse(t *testing.T) {
+func TestASuccessorGivesASwitchoverTheTimeThatItsPredecessorDidNotUse(t *testing.T) {
 	w := settled(t, 3)
 	w.write(1000, nil)
-	w.request = &Request{ID: "handover", Verb: VerbHandover}
+	w.request = &Request{ID: "switchover", Verb: VerbSwitchover}
 	w.onAction = func(Action) bool { return false } // the predecessor dies right after it has persisted
 	w.once()
-	if w.progress.State != StateHandingOver {
+	if w.progress.State != StateSwitchingOver {
 		t.Fatalf("state %s", w.progress.State)
 	}
 	w.onAction = nil
@@ -227,7 +227,7 @@ func TestAPersonMayKeepWhatAStrayMasterHolds(t *testing.T) {
 func TestTheRequestedNodeIsWaitedForWhenAnotherIsCompleteBefore(t *testing.T) {
 	w := settled(t, 3)
 	w.write(1000, nil)
-	w.request = &Request{ID: "handover", Verb: VerbHandover, Target: "r-2"}
+	w.request = &Request{ID: "switchover", Verb: VerbSwitchover, Target: "r-2"}
 	w.onAction = func(a Action) bool {
 		if _, drain := a.(Drain); drain { // every replica has every write, and the sample of the requested one is older
 			w.command(w.node("r-0"), Detach{})
@@ -241,7 +241,7 @@ func TestTheRequestedNodeIsWaitedForWhenAnotherIsCompleteBefore(t *testing.T) {
 	w.node("r-2").Replication.Lineage.Offset += 10
 	w.sleep(10 * time.Millisecond)
 	if w.run(); w.master() != "r-2" {
-		t.Errorf("handed over to %s\n%s", w.master(), strings.Join(w.log, "\n"))
+		t.Errorf("switched over to %s\n%s", w.master(), strings.Join(w.log, "\n"))
 	}
 }
 

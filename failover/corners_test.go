@@ -523,7 +523,7 @@ func TestUnderStrictTheOldMasterDoesNotReplaceACandidateThatMayHaveLed(t *testin
 	}
 }
 
-func TestAHandoverWhoseCandidateIsLostIsAFailover(t *testing.T) {
+func TestASwitchoverWhoseCandidateIsLostIsAFailover(t *testing.T) {
 	w := settled(t, 3)
 	w.write(1000, nil)
 	w.request = &Request{ID: "r-1", Target: "r-1"}

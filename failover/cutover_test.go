@@ -33,9 +33,9 @@ func (w *world) countCuts() cuts {
 func TestClientsOfWhoeverAnswersWhereTheMasterWasAreCutAgainAndAgain(t *testing.T) {
 	tests := map[string]func(w *world){
 		"its process was killed and is back in the same pod": func(w *world) { w.restart("r-0", false) },
-		"a planned handover": func(w *world) { w.node("r-0").Cordoned = true },
-		"a request":          func(w *world) { w.request = &Request{ID: "x", Verb: VerbHandover} },
-		"a forced failover":  func(w *world) { w.request = &Request{ID: "x", Verb: VerbForce, Target: "r-2"} },
+		"a planned switchover":                               func(w *world) { w.node("r-0").Cordoned = true },
+		"a request":                                          func(w *world) { w.request = &Request{ID: "x", Verb: VerbSwitchover} },
+		"a forced failover":                                  func(w *world) { w.request = &Request{ID: "x", Verb: VerbForce, Target: "r-2"} },
 	}
 	for name, happen := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -172,13 +172,13 @@ func TestWhoWritesToAReplicaAfterAFailoverIsCutThoughAPersonPausesThen(t *testin
 	}
 }
 
-func TestWhoWritesToAReplicaIsCutWhileAHandoverDoesNotComeAbout(t *testing.T) {
+func TestWhoWritesToAReplicaIsCutWhileASwitchoverDoesNotComeAbout(t *testing.T) {
 	w := settled(t, 3)
 	w.pass(12 * time.Second)
 	w.onAction = func(a Action) bool { _, drains := a.(Drain); return !drains } // the candidate does not catch up
-	w.request = &Request{ID: "x", Verb: VerbHandover, Target: "r-1"}
+	w.request = &Request{ID: "x", Verb: VerbSwitchover, Target: "r-1"}
 	began, cut := w.now, false
-	for w.now.Sub(began) < HandoverWithin {
+	for w.now.Sub(began) < SwitchoverWithin {
 		w.sleep(100 * time.Millisecond)
 		w.node("r-2").RefusedAt = w.now
 		d, _ := w.once()

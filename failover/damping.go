@@ -62,9 +62,9 @@ func (d *decider) givenUp() []string {
 	return pods
 }
 
-// resting reports that the last attempt at a planned handover was given up a moment ago. A wait that is longer than it can be was
+// resting reports that the last attempt at a planned switchover was given up a moment ago. A wait that is longer than it can be was
 // written by an operator with another clock.
 func (d *decider) resting() bool {
 	left := d.next.CooldownUntil.Sub(d.now)
-	return left > 0 && left <= HandoverRetry
+	return left > 0 && left <= SwitchoverRetry
 }

@@ -79,8 +79,8 @@ func (d *decider) decide() Decision {
 		return d.watching()
 	case StateFencing:
 		return d.fencing()
-	case StateHandingOver:
-		return d.handingOver()
+	case StateSwitchingOver:
+		return d.switchingOver()
 	case StatePromoting:
 		return d.promoting()
 	case StateReattaching:
@@ -176,7 +176,7 @@ func (d *decider) takeUpForce() {
 	d.next.Forced, d.next.Request, d.next.Cause = d.request.Target, d.request.ID, CauseForced
 }
 
-// begin raises the epoch and writes down whom the failover or handover leaves, and why.
+// begin raises the epoch and writes down whom the failover or switchover leaves, and why.
 func (d *decider) begin(cause Cause, v view) {
 	d.next.Epoch++
 	d.next.Cause = cause

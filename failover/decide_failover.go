@@ -428,7 +428,7 @@ func (d *decider) anotherCandidate(sentence string) Decision {
 	d.acquaintFollowers()
 	d.next.Epoch++
 	d.next.Candidate = nil
-	d.next.Steps = slices.DeleteFunc(d.next.Steps, func(s Step) bool { return s.Name == StepDemoted }) // no handover any more
+	d.next.Steps = slices.DeleteFunc(d.next.Steps, func(s Step) bool { return s.Name == StepDemoted }) // no switchover any more
 	return Decision{Next: d.next, Verdict: sentence + "; choosing again", RequeueAfter: time.Nanosecond}
 }
 

@@ -209,7 +209,7 @@ func TestAMasterOutOfReachTogetherWithAReplicaIsLeftAlone(t *testing.T) {
 	}
 }
 
-func TestAHandoverPromotesOnlyWhoHasEveryWrite(t *testing.T) {
+func TestASwitchoverPromotesOnlyWhoHasEveryWrite(t *testing.T) {
 	w := settled(t, 3)
 	w.write(1000, map[string]int64{"r-1": 400, "r-2": 600})
 	w.node("r-0").Terminating = true
@@ -217,12 +217,12 @@ func TestAHandoverPromotesOnlyWhoHasEveryWrite(t *testing.T) {
 	if w.master() != "r-1" || w.progress.State != StateStable {
 		t.Fatalf("master %q, state %s\n%s", w.master(), w.progress.State, strings.Join(w.log, "\n"))
 	}
-	if h := w.history[0]; h.Kind != KindHandover || h.Outcome != OutcomeSucceeded || h.GapBytes != 0 {
+	if h := w.history[0]; h.Kind != KindSwitchover || h.Outcome != OutcomeSucceeded || h.GapBytes != 0 {
 		t.Errorf("history %+v", h)
 	}
 }
 
-func TestAHandoverThatCannotCatchUpLeavesTheMasterInPeace(t *testing.T) {
+func TestASwitchoverThatCannotCatchUpLeavesTheMasterInPeace(t *testing.T) {
 	w := settled(t, 3)
 	w.onAction = func(a Action) bool { _, drain := a.(Drain); return !drain }
 	w.request = &Request{ID: "r-2", Target: "r-2"}
@@ -231,7 +231,7 @@ func TestAHandoverThatCannotCatchUpLeavesTheMasterInPeace(t *testing.T) {
 	if w.master() != "r-0" || w.progress.State != StateStable {
 		t.Fatalf("master %q, state %s", w.master(), w.progress.State)
 	}
-	if h := w.history[0]; h.Outcome != OutcomeAborted || h.Kind != KindHandover {
+	if h := w.history[0]; h.Outcome != OutcomeAborted || h.Kind != KindSwitchover {
 		t.Errorf("history %+v", h)
 	}
 	if w.request != nil {
@@ -239,7 +239,7 @@ func TestAHandoverThatCannotCatchUpLeavesTheMasterInPeace(t *testing.T) {
 	}
 }
 
-func TestARequestedHandoverGoesToTheRequestedNode(t *testing.T) {
+func TestARequestedSwitchoverGoesToTheRequestedNode(t *testing.T) {
 	w := settled(t, 3)
 	w.request = &Request{ID: "r-2", Target: "r-2"}
 	w.run()
@@ -367,7 +367,7 @@ func TestAStrangersDataIsNeverOverwritten(t *testing.T) {
 	}
 }
 
-func TestAMasterThatRunsOnWithoutItsNodeHandsOver(t *testing.T) {
+func TestAMasterThatRunsOnWithoutItsNodeIsSwitchedOver(t *testing.T) {
 	for _, replicas := range []int{3, 1} {
 		w := settled(t, replicas)
 		w.write(1000, nil)
@@ -385,8 +385,8 @@ func TestAMasterThatRunsOnWithoutItsNodeHandsOver(t *testing.T) {
 			}
 			continue
 		}
-		if h := w.history[len(w.history)-1]; h.Kind != KindHandover || h.Cause != Cause(DiagnosisDraining) || w.master() != "r-2" {
-			t.Errorf("%s because of %s, master %s; want it handed over to r-2, whose node is there\n%s", h.Kind, h.Cause, w.master(), w.story())
+		if h := w.history[len(w.history)-1]; h.Kind != KindSwitchover || h.Cause != Cause(DiagnosisDraining) || w.master() != "r-2" {
+			t.Errorf("%s because of %s, master %s; want it switched over to r-2, whose node is there\n%s", h.Kind, h.Cause, w.master(), w.story())
 		}
 	}
 }

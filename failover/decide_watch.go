@@ -54,7 +54,7 @@ func (d *decider) settling(v view, f finding) bool {
 // lost acts on a fact: at once, unless a person wants to be asked.
 func (d *decider) lost(f finding) Decision {
 	if d.policy.Mode == ModeManual && !d.asked() {
-		return d.hold(ReasonManual, f.sentence+"; mode is Manual: request a handover to fail over", 0)
+		return d.hold(ReasonManual, f.sentence+"; mode is Manual: request a switchover to fail over", 0)
 	}
 	if d.asked() && !d.forced() { // whom a person forces is written down with the intent
 		d.next.Request = d.request.ID
@@ -74,7 +74,7 @@ func (d *decider) down(f finding) Decision {
 		d.move(EventSuspect, f.sentence)
 		return Decision{Next: d.next, Verdict: f.sentence, RequeueAfter: time.Nanosecond}
 	case d.policy.Mode == ModeManual && !d.asked():
-		return d.hold(ReasonManual, f.sentence+"; mode is Manual: request a handover to fail over", lookAgainSlow)
+		return d.hold(ReasonManual, f.sentence+"; mode is Manual: request a switchover to fail over", lookAgainSlow)
 	}
 	if decision, damped := d.damped(f); damped {
 		return decision
@@ -94,14 +94,14 @@ func (d *decider) unsure(v view, f finding) Decision {
 	return d.hold(f.reason, f.sentence+"; holding", lookAgain)
 }
 
-// leaving hands over from a master that is about to go, if a replica can take over.
+// leaving switches over from a master that is about to go, if a replica can take over.
 func (d *decider) leaving(v view, f finding) Decision {
 	if v.master.Terminating && len(v.others) == 0 {
 		// No replica will ever take over from the only pod: let it go now instead of holding its
 		// preStop hook, and promote what comes back.
 		return d.failOver(f)
 	}
-	return d.handOver(v, Cause(f.diagnosis), f.sentence, "")
+	return d.switchOver(v, Cause(f.diagnosis), f.sentence, "")
 }
 
 // healthy is upkeep, and a person's request.
@@ -113,7 +113,7 @@ func (d *decider) healthy(v view, f finding) Decision {
 		if v.ref.Pod == d.request.Target {
 			d.next.Request = d.request.ID
 		} else {
-			return d.handOver(v, CauseRequested, fmt.Sprintf("handover requested (%s)", d.request.ID), d.request.Target)
+			return d.switchOver(v, CauseRequested, fmt.Sprintf("switchover requested (%s)", d.request.ID), d.request.Target)
 		}
 	}
 	if d.request == nil {
@@ -129,8 +129,8 @@ func (d *decider) healthy(v view, f finding) Decision {
 	return decision
 }
 
-// handOver begins a handover, or says why it cannot.
-func (d *decider) handOver(v view, cause Cause, why, target string) Decision {
+// switchOver begins a switchover, or says why it cannot.
+func (d *decider) switchOver(v view, cause Cause, why, target string) Decision {
 	refuse := func(reason Reason, sentence string) Decision {
 		decision := d.upkeep(v)
 		if cause == CauseRequested {
@@ -156,7 +156,7 @@ func (d *decider) handOver(v view, cause Cause, why, target string) Decision {
 	if chosen.candidate == nil {
 		return refuse(chosen.reason, chosen.sentence)
 	}
-	d.move(EventHandOver, why)
+	d.move(EventSwitchOver, why)
 	d.begin(cause, v)
 	if cause == CauseRequested {
 		d.next.Request = d.request.ID
@@ -165,7 +165,7 @@ func (d *decider) handOver(v view, cause Cause, why, target string) Decision {
 	d.next.Candidate = &candidate
 	d.next.Steps = withStep(d.next.Steps, StepEvidence, d.now)
 	d.next.Steps = withStep(d.next.Steps, StepIntent, d.now)
-	decision := d.handingOver()
-	decision.Verdict = fmt.Sprintf("%s; handing over to %s", why, candidate.Pod)
+	decision := d.switchingOver()
+	decision.Verdict = fmt.Sprintf("%s; switching over to %s", why, candidate.Pod)
 	return decision
 }

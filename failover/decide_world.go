@@ -21,7 +21,7 @@ func (d *decider) outdated() bool {
 		return false
 	}
 	switch p.State {
-	case StateFencing, StateBlocked, StateHandingOver:
+	case StateFencing, StateBlocked, StateSwitchingOver:
 		return published.Epoch == p.Epoch
 	case StateStable, StateSuspected, StateReattaching:
 		return p.Master == nil || published.Epoch > p.Master.Epoch

@@ -24,7 +24,7 @@ func moved(t *testing.T) (w *world, first Progress) {
 	w.write(1000, nil)
 	first = w.progress.Clone()
 	for _, to := range []string{"r-1", "r-2"} {
-		w.request = &Request{ID: "to " + to, Verb: VerbHandover, Target: to}
+		w.request = &Request{ID: "to " + to, Verb: VerbSwitchover, Target: to}
 		w.pass(3 * time.Second)
 		w.write(1000, nil)
 		for _, n := range w.nodes {

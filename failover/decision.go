@@ -21,7 +21,7 @@ type Decision struct {
 	Settling bool
 	// Overruled is set when the status was older than the world, and Next is what the world says.
 	Overruled bool
-	// Record is set when a failover or handover ended with this decision.
+	// Record is set when a failover or switchover ended with this decision.
 	Record *Record
 	// RequeueAfter is when to decide again though nothing new was observed; zero: no need.
 	RequeueAfter time.Duration
@@ -45,9 +45,9 @@ type Kind string
 
 // Kinds of records.
 const (
-	KindFailover  Kind = "Failover"
-	KindHandover  Kind = "Handover"
-	KindBootstrap Kind = "Bootstrap"
+	KindFailover   Kind = "Failover"
+	KindSwitchover Kind = "Switchover"
+	KindBootstrap  Kind = "Bootstrap"
 )
 
 // Outcome of a Record.
@@ -60,7 +60,7 @@ const (
 	OutcomeSuperseded Outcome = "Superseded"
 )
 
-// Record is an entry of the history: one failover or handover, ended.
+// Record is an entry of the history: one failover or switchover, ended.
 type Record struct {
 	Kind       Kind
 	Epoch      int64

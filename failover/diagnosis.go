@@ -61,7 +61,7 @@ const (
 	classHard                 // a fact: fail over at once
 	classSoft                 // a guess that witnesses confirm: fail over, damped
 	classHold                 // wanted, but unsafe: wait and say so
-	classPlanned              // hand over
+	classPlanned              // switch over
 )
 
 // problem is a row of the diagnosis table: match returns a sentence when the problem is there.
@@ -114,7 +114,7 @@ func matchPodGone(v view) (string, bool) {
 }
 
 func matchNodeGone(v view) (string, bool) {
-	// The machine may run on for a while without its Node object; a master that answers can hand over what it has.
+	// The machine may run on for a while without its Node object; a master that answers can switch over what it has.
 	return fmt.Sprintf("the Kubernetes node of master %s was deleted", v.ref.Pod),
 		v.master.NodeGone && !v.master.Contact.lives()
 }

@@ -436,7 +436,7 @@ func told(limits []string) string {
 	return strings.Join(limits, ", ")
 }
 
-// successor chooses the candidate of a handover; target restricts it to one pod.
+// successor chooses the candidate of a switchover; target restricts it to one pod.
 func successor(v view, target string, givenUp []string) election {
 	var fit []Node
 	limits := make([]string, 0, len(v.others))
@@ -468,7 +468,7 @@ func successor(v view, target string, givenUp []string) election {
 	return election{candidate: &fit[0]}
 }
 
-// plannedLimitation is limitation for a handover, where the master lives and can be waited for.
+// plannedLimitation is limitation for a switchover, where the master lives and can be waited for.
 func plannedLimitation(v view, n Node) Limitation {
 	lineage := v.master.Replication.Lineage
 	if l := limitation(n, lineage, v.policy); l != LimitNone {

@@ -27,7 +27,7 @@ func Foresee(now time.Time, policy Policy, obs Observation, progress Progress) F
 		return Foresight{Reason: ReasonNoCandidate, Why: "there is no master yet"}
 	}
 	switch d.next.State {
-	case StateStable, StateSuspected, StateReattaching, StateHandingOver:
+	case StateStable, StateSuspected, StateReattaching, StateSwitchingOver:
 		d.begin(Cause(DiagnosisExited), d.view())
 		d.loseMaster()
 	case StateBootstrapping, StateFencing, StatePromoting, StateBlocked:

@@ -97,7 +97,7 @@ func TestWhatIsForeseenOfTheLossOfTheMasterIsWhatComesOfIt(t *testing.T) {
 			w.pass(2 * time.Second) // the operator has seen it, and done what it can
 		}
 		if w.progress.State != StateStable {
-			continue // it hands over already
+			continue // it switches over already
 		}
 		foreseen := w.foresee()
 		promoted := ""

@@ -45,7 +45,7 @@ func TestAStatusThatContradictsItselfIsLeftAlone(t *testing.T) {
 			spoil(&w.progress)
 			before := w.progress.Clone()
 			w.followStranger("r-1") // what is seen now would be written down otherwise
-			w.request = &Request{ID: before.Request, Verb: VerbHandover}
+			w.request = &Request{ID: before.Request, Verb: VerbSwitchover}
 			if d, _ := w.once(); before.State == "Tomorrow's" && !reflect.DeepEqual(d.Next, before) {
 				t.Errorf("a status of another version is written: %+v became %+v", before, d.Next)
 			}
@@ -125,7 +125,7 @@ func TestACandidateThatIsNotWhatItWasIsReplaced(t *testing.T) {
 	}
 }
 
-func TestAHandoverThatIsOvertakenByEvents(t *testing.T) {
+func TestASwitchoverThatIsOvertakenByEvents(t *testing.T) {
 	for name, tc := range map[string]struct {
 		happen func(w *world)
 		from   bool // away from r-0
@@ -139,7 +139,7 @@ func TestAHandoverThatIsOvertakenByEvents(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := settled(t, 3)
 			w.write(1000, nil)
-			w.request = &Request{ID: "handover", Verb: VerbHandover}
+			w.request = &Request{ID: "switchover", Verb: VerbSwitchover}
 			w.onAction = func(a Action) bool { _, drain := a.(Drain); return !drain }
 			w.once()
 			tc.happen(w)
@@ -175,14 +175,14 @@ func TestTheOnlyPodIsLetGo(t *testing.T) {
 
 func TestARequestForTheMasterItselfIsDone(t *testing.T) {
 	w := settled(t, 3)
-	w.request = &Request{ID: "handover:r-0", Verb: VerbHandover, Target: "r-0"}
+	w.request = &Request{ID: "switchover:r-0", Verb: VerbSwitchover, Target: "r-0"}
 	w.run()
 	if w.request != nil || w.progress.Epoch != 1 {
 		t.Errorf("request %v, epoch %d", w.request, w.progress.Epoch)
 	}
 }
 
-func TestAHandoverWaitsForTheMastersAnswer(t *testing.T) {
+func TestASwitchoverWaitsForTheMastersAnswer(t *testing.T) {
 	w := settled(t, 3)
 	w.hang("r-0")
 	w.node("r-0").Terminating = true
@@ -191,14 +191,14 @@ func TestAHandoverWaitsForTheMastersAnswer(t *testing.T) {
 	}
 }
 
-func TestAHandoverThatWasAbortedIsNotTriedAgainAtOnce(t *testing.T) {
+func TestASwitchoverThatWasAbortedIsNotTriedAgainAtOnce(t *testing.T) {
 	w := settled(t, 3)
-	w.progress.CooldownUntil = w.now.Add(HandoverRetry)
+	w.progress.CooldownUntil = w.now.Add(SwitchoverRetry)
 	w.node("r-0").Cordoned = true
 	if d := w.run(); d.Reason != ReasonCooldown || w.master() != "r-0" {
 		t.Errorf("reason %s, master %s", d.Reason, w.master())
 	}
-	w.sleep(HandoverRetry)
+	w.sleep(SwitchoverRetry)
 	w.run()
 	if w.master() == "r-0" {
 		t.Error("the cordoned node is not left")
@@ -229,7 +229,7 @@ func TestAMasterIsOutdatedOnlyWhenItIsTheLast(t *testing.T) {
 	w.node("r-0").Outdated, w.node("r-2").Outdated = true, true
 	w.run()
 	if w.master() != "r-0" {
-		t.Errorf("handed over before the replicas were replaced")
+		t.Errorf("switched over before the replicas were replaced")
 	}
 }
 

@@ -8,9 +8,9 @@ import "time"
 type Mode string
 
 const (
-	// ModeAutomatic: failovers and handovers happen by themselves.
+	// ModeAutomatic: failovers and switchovers happen by themselves.
 	ModeAutomatic Mode = "Automatic"
-	// ModeManual: a lost master is replaced only when a person requests it; planned handovers go on.
+	// ModeManual: a lost master is replaced only when a person requests it; planned switchovers go on.
 	ModeManual Mode = "Manual"
 	// ModePaused: observe, do not act. What was begun before is finished first.
 	ModePaused Mode = "Paused"
@@ -34,10 +34,10 @@ const (
 	DetachWithin = time.Second
 	// PromoteWithin bounds how long a candidate may take to say that it is master.
 	PromoteWithin = 2 * time.Second
-	// HandoverWithin bounds the write pause of a handover; then it is aborted.
-	HandoverWithin = 3 * time.Second
-	// HandoverRetry is how long an aborted handover waits before the next attempt.
-	HandoverRetry = 5 * time.Second
+	// SwitchoverWithin bounds the write pause of a switchover; then it is aborted.
+	SwitchoverWithin = 3 * time.Second
+	// SwitchoverRetry is how long an aborted switchover waits before the next attempt.
+	SwitchoverRetry = 5 * time.Second
 	// ReattachWithin bounds the state Reattaching; what is not attached by then is Stable's upkeep.
 	ReattachWithin = 30 * time.Second
 	// WithdrawAfter is how long a Blocked failover keeps publishing a master that is gone.
@@ -60,8 +60,8 @@ type Policy struct {
 type Verb string
 
 const (
-	// VerbHandover: make Target, or any replica, master, losing nothing.
-	VerbHandover Verb = "handover"
+	// VerbSwitchover: make Target, or any replica, master, losing nothing.
+	VerbSwitchover Verb = "switchover"
 	// VerbForce: make Target master even if writes are lost by it. It overrules every limitation
 	// but those that make it impossible, and never makes a second master.
 	VerbForce Verb = "force-failover"
@@ -72,6 +72,6 @@ const (
 // Request is a person's wish, as carried by an annotation.
 type Request struct {
 	ID     string // the annotation's value; names the request
-	Verb   Verb   // empty: VerbHandover
-	Target string // pod; empty: any, for a handover
+	Verb   Verb   // empty: VerbSwitchover
+	Target string // pod; empty: any, for a switchover
 }

@@ -20,8 +20,8 @@ const (
 	StateSuspected State = "Suspected"
 	// StateFencing: the failover is decided; old master and replicas are being fenced.
 	StateFencing State = "Fencing"
-	// StateHandingOver: a planned handover drains the old master.
-	StateHandingOver State = "HandingOver"
+	// StateSwitchingOver: a planned switchover drains the old master.
+	StateSwitchingOver State = "SwitchingOver"
 	// StatePromoting: the candidate is chosen; no way back for it but a new epoch.
 	StatePromoting State = "Promoting"
 	// StateReattaching: the new master is published; the others are pointed at it.
@@ -30,7 +30,7 @@ const (
 	StateBlocked State = "Blocked"
 )
 
-// Cause says why a failover or a handover was begun.
+// Cause says why a failover or a switchover was begun.
 type Cause string
 
 // Causes: a Diagnosis for failovers, and these.
@@ -46,29 +46,29 @@ type Reason string
 
 // Reasons of refusals and of waiting.
 const (
-	ReasonNone            Reason = ""
-	ReasonVetoed          Reason = "VetoedByWitness"
-	ReasonNoWitness       Reason = "NoWitness"
-	ReasonAccompanied     Reason = "ReplicasOutOfReachToo"
-	ReasonMayWrite        Reason = "MasterMayStillWrite"
-	ReasonUnfenced        Reason = "MasterUnfenced"
-	ReasonCooldown        Reason = "Cooldown"
-	ReasonObserverSick    Reason = "ObserverSick"
-	ReasonManual          Reason = "ManualMode"
-	ReasonPaused          Reason = "Paused"
-	ReasonNoCandidate     Reason = "NoCandidate"
-	ReasonTooFewDetached  Reason = "TooFewDetached"
-	ReasonWaitingForData  Reason = "WaitingForData"
-	ReasonWaitingForPods  Reason = "WaitingForPods"
-	ReasonDenied          Reason = "AccessDenied"
-	ReasonOldMasterLives  Reason = "OldMasterWillNotStop"
-	ReasonSplitBrain      Reason = "DivergedMasters"
-	ReasonHandoverTooSlow Reason = "HandoverTooSlow"
-	ReasonCandidateBehind Reason = "CandidateBehind"
-	ReasonNoSuchCandidate Reason = "RequestedNodeUnfit"
-	ReasonStrayMaster     Reason = "StrayMaster"
-	ReasonEarlierData     Reason = "EarlierData"
-	ReasonUnknownState    Reason = "UnknownState"
+	ReasonNone              Reason = ""
+	ReasonVetoed            Reason = "VetoedByWitness"
+	ReasonNoWitness         Reason = "NoWitness"
+	ReasonAccompanied       Reason = "ReplicasOutOfReachToo"
+	ReasonMayWrite          Reason = "MasterMayStillWrite"
+	ReasonUnfenced          Reason = "MasterUnfenced"
+	ReasonCooldown          Reason = "Cooldown"
+	ReasonObserverSick      Reason = "ObserverSick"
+	ReasonManual            Reason = "ManualMode"
+	ReasonPaused            Reason = "Paused"
+	ReasonNoCandidate       Reason = "NoCandidate"
+	ReasonTooFewDetached    Reason = "TooFewDetached"
+	ReasonWaitingForData    Reason = "WaitingForData"
+	ReasonWaitingForPods    Reason = "WaitingForPods"
+	ReasonDenied            Reason = "AccessDenied"
+	ReasonOldMasterLives    Reason = "OldMasterWillNotStop"
+	ReasonSplitBrain        Reason = "DivergedMasters"
+	ReasonSwitchoverTooSlow Reason = "SwitchoverTooSlow"
+	ReasonCandidateBehind   Reason = "CandidateBehind"
+	ReasonNoSuchCandidate   Reason = "RequestedNodeUnfit"
+	ReasonStrayMaster       Reason = "StrayMaster"
+	ReasonEarlierData       Reason = "EarlierData"
+	ReasonUnknownState      Reason = "UnknownState"
 )
 
 // Names of the steps that a history entry carries a timestamp for.
@@ -114,7 +114,7 @@ type KnownNode struct {
 type Progress struct {
 	State     State
 	Since     time.Time // entered State
-	StartedAt time.Time // of the running failover or handover
+	StartedAt time.Time // of the running failover or switchover
 	Epoch     int64     // number of promotions begun; only grows
 	Cause     Cause
 	Reason    Reason
@@ -132,7 +132,7 @@ type Progress struct {
 	Request     string   // ID of the request that is being carried out, or was last refused or done
 	Steps       []Step
 
-	CooldownUntil time.Time      // no second attempt at a planned handover before
+	CooldownUntil time.Time      // no second attempt at a planned switchover before
 	SoftFailovers []SoftFailover // the last ones, newest first
 
 	Known []KnownNode
@@ -168,10 +168,10 @@ func (p *Progress) rememberLed(id string) {
 	}
 }
 
-// Running reports whether a failover or handover is under way.
+// Running reports whether a failover or switchover is under way.
 func (p Progress) Running() bool {
 	switch p.State {
-	case StateFencing, StateHandingOver, StatePromoting, StateReattaching:
+	case StateFencing, StateSwitchingOver, StatePromoting, StateReattaching:
 		return true
 	case StateBootstrapping, StateStable, StateSuspected, StateBlocked:
 		return false
@@ -179,14 +179,14 @@ func (p Progress) Running() bool {
 	return false
 }
 
-// Planned reports whether what runs, or ran last, was begun as a handover.
+// Planned reports whether what runs, or ran last, was begun as a switchover.
 func (p Progress) Planned() bool {
 	for _, s := range p.Steps {
 		if s.Name == StepDemoted {
 			return true
 		}
 	}
-	return p.State == StateHandingOver
+	return p.State == StateSwitchingOver
 }
 
 // withStep returns the steps with one more; a step that is there already keeps its first instant.

@@ -16,32 +16,32 @@ type Event string
 
 // The events.
 const (
-	EventSuspect  Event = "suspect"   // the master is silent for down-after
-	EventAnswer   Event = "answer"    // it is heard again
-	EventFailOver Event = "fail over" // the loss of the master is a fact, or confirmed by witnesses
-	EventHandOver Event = "hand over" // planned: the master is leaving, or a person asked
-	EventAbort    Event = "abort"     // a handover that has not demoted anybody is given up
-	EventChoose   Event = "choose"    // a candidate is chosen on frozen offsets
-	EventPublish  Event = "publish"   // the candidate says that it is master, and the Service leads to it
-	EventSettle   Event = "settle"    // everybody who answers follows the new master
-	EventBlock    Event = "block"     // no candidate can be promoted safely
-	EventUnblock  Event = "unblock"   // one can, now
-	EventRestart  Event = "restart"   // there is no master to fail over from: the very first candidate was lost, or none is published
-	EventAdopt    Event = "adopt"     // the status was older than what is published
-	EventOrphan   Event = "orphan"    // as adopt, and no master is published
+	EventSuspect    Event = "suspect"     // the master is silent for down-after
+	EventAnswer     Event = "answer"      // it is heard again
+	EventFailOver   Event = "fail over"   // the loss of the master is a fact, or confirmed by witnesses
+	EventSwitchOver Event = "switch over" // planned: the master is leaving, or a person asked
+	EventAbort      Event = "abort"       // a switchover that has not demoted anybody is given up
+	EventChoose     Event = "choose"      // a candidate is chosen on frozen offsets
+	EventPublish    Event = "publish"     // the candidate says that it is master, and the Service leads to it
+	EventSettle     Event = "settle"      // everybody who answers follows the new master
+	EventBlock      Event = "block"       // no candidate can be promoted safely
+	EventUnblock    Event = "unblock"     // one can, now
+	EventRestart    Event = "restart"     // there is no master to fail over from: the very first candidate was lost, or none is published
+	EventAdopt      Event = "adopt"       // the status was older than what is published
+	EventOrphan     Event = "orphan"      // as adopt, and no master is published
 )
 
 // transitions is the state machine: the only place that says which way leads where.
 var transitions = fsm.Events{
-	{Name: string(EventChoose), Src: []string{string(StateBootstrapping), string(StateFencing), string(StateHandingOver)}, Dst: string(StatePromoting)},
+	{Name: string(EventChoose), Src: []string{string(StateBootstrapping), string(StateFencing), string(StateSwitchingOver)}, Dst: string(StatePromoting)},
 	{Name: string(EventSuspect), Src: []string{string(StateStable)}, Dst: string(StateSuspected)},
 	{Name: string(EventAnswer), Src: []string{string(StateSuspected)}, Dst: string(StateStable)},
 	{Name: string(EventFailOver), Src: []string{
-		string(StateStable), string(StateSuspected), string(StateHandingOver),
+		string(StateStable), string(StateSuspected), string(StateSwitchingOver),
 		string(StatePromoting), string(StateReattaching),
 	}, Dst: string(StateFencing)},
-	{Name: string(EventHandOver), Src: []string{string(StateStable)}, Dst: string(StateHandingOver)},
-	{Name: string(EventAbort), Src: []string{string(StateHandingOver)}, Dst: string(StateStable)},
+	{Name: string(EventSwitchOver), Src: []string{string(StateStable)}, Dst: string(StateSwitchingOver)},
+	{Name: string(EventAbort), Src: []string{string(StateSwitchingOver)}, Dst: string(StateStable)},
 	{Name: string(EventPublish), Src: []string{string(StatePromoting)}, Dst: string(StateReattaching)},
 	{Name: string(EventSettle), Src: []string{string(StateReattaching)}, Dst: string(StateStable)},
 	{Name: string(EventBlock), Src: []string{string(StateFencing)}, Dst: string(StateBlocked)},
@@ -62,7 +62,7 @@ func everywhere() []string {
 // States lists all states, in the order of a failover.
 func States() []State {
 	return []State{
-		StateBootstrapping, StateStable, StateSuspected, StateFencing, StateHandingOver,
+		StateBootstrapping, StateStable, StateSuspected, StateFencing, StateSwitchingOver,
 		StatePromoting, StateReattaching, StateBlocked,
 	}
 }

@@ -115,10 +115,10 @@ func TestAReplicaThatFollowsWhereAFormerMasterWasHoldsOurData(t *testing.T) {
 	}
 }
 
-func TestAHandoverDoesNotHandOverTheDataOfAnotherRedisHA(t *testing.T) {
-	// The operator dies in the middle of a handover; meanwhile a person points the demoted master elsewhere, and it drags its
+func TestASwitchoverDoesNotPromoteTheDataOfAnotherRedisHA(t *testing.T) {
+	// The operator dies in the middle of a switchover; meanwhile a person points the demoted master elsewhere, and it drags its
 	// replicas along.
-	for _, state := range []State{StateHandingOver, StatePromoting} {
+	for _, state := range []State{StateSwitchingOver, StatePromoting} {
 		t.Run(string(state), func(t *testing.T) {
 			w := settled(t, 3)
 			w.write(1000, nil)

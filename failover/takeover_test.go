@@ -347,7 +347,7 @@ func TestASuccessorThatNeverHeardTheMasterKnowsWhetherItStopsByItself(t *testing
 	}
 }
 
-// Seed 713143508: of a handover, only the promotion and its publication were done when the operator died.
+// Seed 713143508: of a switchover, only the promotion and its publication were done when the operator died.
 func TestASuccessorDoesNotReplaceAMasterOnAGuessThatWasJustPromoted(t *testing.T) {
 	w := settled(t, 3)
 	w.node("r-0").Terminating = true

@@ -85,10 +85,10 @@ func TestEveryDiagnosisIsMadeAndActedOn(t *testing.T) {
 			}
 			w.sleep(4 * time.Second)
 		}, StateSuspected},
-		DiagnosisTerminating: {func(w *world) { w.node("r-0").Terminating = true }, StateHandingOver},
-		DiagnosisScaledAway:  {func(w *world) { w.node("r-0").Ordinal, w.policy.Replicas = 3, 3 }, StateHandingOver},
-		DiagnosisDraining:    {func(w *world) { w.node("r-0").Cordoned = true }, StateHandingOver},
-		DiagnosisOutdated:    {func(w *world) { w.node("r-0").Outdated = true }, StateHandingOver},
+		DiagnosisTerminating: {func(w *world) { w.node("r-0").Terminating = true }, StateSwitchingOver},
+		DiagnosisScaledAway:  {func(w *world) { w.node("r-0").Ordinal, w.policy.Replicas = 3, 3 }, StateSwitchingOver},
+		DiagnosisDraining:    {func(w *world) { w.node("r-0").Cordoned = true }, StateSwitchingOver},
+		DiagnosisOutdated:    {func(w *world) { w.node("r-0").Outdated = true }, StateSwitchingOver},
 		DiagnosisHealthy:     {func(*world) {}, StateStable},
 	}
 	everyOne(t, "Diagnosis", tests)
@@ -149,14 +149,14 @@ func reasons() map[Reason]func(w *world) {
 		ReasonDenied:         func(w *world) { w.node("r-0").Contact = ContactDenied },
 		ReasonOldMasterLives: func(w *world) { w.deaf["r-0"] = true; ask(w, VerbForce, "r-2"); w.once(); w.sleep(2 * time.Second) },
 		ReasonSplitBrain:     func(w *world) { w.progress, w.pub = Progress{}, Published{}; w.command(w.node("r-1"), Promote{}) },
-		ReasonHandoverTooSlow: func(w *world) {
+		ReasonSwitchoverTooSlow: func(w *world) {
 			w.onAction = func(a Action) bool { _, drain := a.(Drain); return !drain }
-			ask(w, VerbHandover, "")
+			ask(w, VerbSwitchover, "")
 			w.once()
-			w.sleep(HandoverWithin)
+			w.sleep(SwitchoverWithin)
 		},
 		ReasonCandidateBehind: func(w *world) {
-			ask(w, VerbHandover, "")
+			ask(w, VerbSwitchover, "")
 			w.onAction = func(a Action) bool { // it is demoted, and nobody has its last bytes
 				if _, drain := a.(Drain); drain {
 					w.node("r-0").Replication.Lineage.Offset += 10
@@ -169,7 +169,7 @@ func reasons() map[Reason]func(w *world) {
 			w.once()
 			w.sleep(2 * settleBehind)
 		},
-		ReasonNoSuchCandidate: func(w *world) { ask(w, VerbHandover, "r-7") },
+		ReasonNoSuchCandidate: func(w *world) { ask(w, VerbSwitchover, "r-7") },
 		ReasonStrayMaster:     func(w *world) { w.promoteByHand("r-2", 10) },
 		ReasonEarlierData: func(w *world) {
 			w.progress.Unmet = []string{"r-2"}

@@ -256,7 +256,7 @@ func (w *world) run() Decision {
 		if !busy && !attending {
 			return d
 		}
-		if attending || d.Next.State == StateFencing || d.Next.State == StateHandingOver {
+		if attending || d.Next.State == StateFencing || d.Next.State == StateSwitchingOver {
 			w.now = w.now.Add(50 * time.Millisecond)
 			w.sample(50 * time.Millisecond)
 		}

@@ -121,9 +121,9 @@ const (
 	ReasonCreating = "Creating"
 	// ReasonRollingOut: outdated pods are being replaced one at a time.
 	ReasonRollingOut = "RollingOut"
-	// ReasonWaitingForHandover: the outdated or leaving pod is master; it is
-	// replaced after the failover controller has handed over.
-	ReasonWaitingForHandover = "WaitingForHandover"
+	// ReasonWaitingForSwitchover: the outdated or leaving pod is master; it is
+	// replaced after the failover controller has switched over.
+	ReasonWaitingForSwitchover = "WaitingForSwitchover"
 	// ReasonWaitingForNodes: the next pod is replaced when every other Redis serves, and those that were replaced have stayed ready.
 	ReasonWaitingForNodes = "WaitingForNodes"
 	// ReasonRolloutStopped: the pod that was replaced last is not well; the message says what is wrong with it. No other is replaced

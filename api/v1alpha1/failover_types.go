@@ -23,8 +23,8 @@ const (
 	StateSuspected FailoverState = "Suspected"
 	// StateFencing: the master is lost; the others are detached, the best is chosen.
 	StateFencing FailoverState = "Fencing"
-	// StateHandingOver: a planned handover waits for the candidate to have everything.
-	StateHandingOver FailoverState = "HandingOver"
+	// StateSwitchingOver: a planned switchover waits for the candidate to have everything.
+	StateSwitchingOver FailoverState = "SwitchingOver"
 	// StatePromoting: the candidate is being made master.
 	StatePromoting FailoverState = "Promoting"
 	// StateReattaching: the new master is published; the others are being attached to it.
@@ -79,7 +79,7 @@ type MasterStatus struct {
 	Lineage *LineageStatus `json:"lineage,omitempty"`
 }
 
-// StepStatus is one step of a failover or handover and when it was observed.
+// StepStatus is one step of a failover or switchover and when it was observed.
 type StepStatus struct {
 	// name of the step, e.g. Detached.
 	Name string `json:"name"`
@@ -240,8 +240,8 @@ type HistoryKind string
 const (
 	// HistoryFailover is an unplanned promotion.
 	HistoryFailover HistoryKind = "Failover"
-	// HistoryHandover is a planned promotion, which loses nothing.
-	HistoryHandover HistoryKind = "Handover"
+	// HistorySwitchover is a planned promotion, which loses nothing.
+	HistorySwitchover HistoryKind = "Switchover"
 	// HistoryBootstrap is the first promotion of a RedisHA.
 	HistoryBootstrap HistoryKind = "Bootstrap"
 )
@@ -251,7 +251,7 @@ const (
 // +kubebuilder:validation:MaxLength=64
 type HistoryOutcome string
 
-// Outcomes of a failover or handover.
+// Outcomes of a failover or switchover.
 const (
 	// OutcomeSucceeded: the candidate was published as master.
 	OutcomeSucceeded HistoryOutcome = "Succeeded"
@@ -261,11 +261,11 @@ const (
 	OutcomeSuperseded HistoryOutcome = "Superseded"
 )
 
-// HistoryEntry records one failover, handover or bootstrap.
+// HistoryEntry records one failover, switchover or bootstrap.
 type HistoryEntry struct {
 	// epoch of the promotion.
 	Epoch int64 `json:"epoch"`
-	// kind: Failover, Handover or Bootstrap.
+	// kind: Failover, Switchover or Bootstrap.
 	// +optional
 	Kind HistoryKind `json:"kind,omitempty"`
 	// cause that started it.

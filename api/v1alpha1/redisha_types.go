@@ -94,7 +94,7 @@ type RedisHAStatus struct {
 	// +kubebuilder:validation:MaxItems=10
 	// +optional
 	History []HistoryEntry `json:"history,omitempty"`
-	// lastFailover is when the latest failover or handover finished.
+	// lastFailover is when the latest failover or switchover finished.
 	// +optional
 	LastFailover *metav1.Time `json:"lastFailover,omitempty"`
 	// lastHandledRequest repeats the value of the annotation redisha.io/request

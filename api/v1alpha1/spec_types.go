@@ -55,7 +55,7 @@ type RedisHASpec struct {
 
 	// config holds settings of redis.conf, name to value as redis.conf writes it.
 	// Names are lower-case. Settings that the operator owns are refused. A change
-	// replaces the pods one at a time, the master last and after a handover.
+	// replaces the pods one at a time, the master last and after a switchover.
 	// +kubebuilder:validation:MaxProperties=128
 	// +kubebuilder:validation:XValidation:rule="self.all(k, k.matches('^[a-z][a-z0-9-]*$'))",message="spec.config names are those of redis.conf in lower case: letters, digits and '-' only"
 	// +kubebuilder:validation:XValidation:rule="self.all(k, !self[k].contains('\\n') && !self[k].contains('\\r'))",message="spec.config values must be a single line: write one setting per name"

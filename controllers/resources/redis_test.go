@@ -337,7 +337,7 @@ func TestPreStopHoldsAMasterWithReplicasUntilAMomentAfterItIsDemoted(t *testing.
 	}
 }
 
-// It may be a former master that was handed over before its hook began.
+// It may be a former master that was switched over before its hook began.
 func TestPreStopHoldsAReplicaForAMoment(t *testing.T) {
 	s := startRedis(t, minimal())
 	began := time.Now()

@@ -20,7 +20,7 @@ func TestARequestRunsOnceThoughGitPutsItBack(t *testing.T) {
 	first := settled(t, key)
 	for i := range int64(rounds) {
 		change(t, key, func(rha *v1alpha1.RedisHA) {
-			rha.Annotations = map[string]string{v1alpha1.AnnotationRequest: fmt.Sprintf("handover#%d", i)}
+			rha.Annotations = map[string]string{v1alpha1.AnnotationRequest: fmt.Sprintf("switchover#%d", i)}
 		})
 		eventually(t, "the request is carried out and acknowledged", time.Minute, func(ctx context.Context) (bool, error) {
 			rha, err := play.Get(ctx, key)
@@ -29,7 +29,7 @@ func TestARequestRunsOnceThoughGitPutsItBack(t *testing.T) {
 	}
 	for i := range 6 { // applied again and again, also one that is not the last
 		change(t, key, func(rha *v1alpha1.RedisHA) {
-			rha.Annotations = map[string]string{v1alpha1.AnnotationRequest: fmt.Sprintf("handover#%d", rounds-1-i%2)}
+			rha.Annotations = map[string]string{v1alpha1.AnnotationRequest: fmt.Sprintf("switchover#%d", rounds-1-i%2)}
 		})
 		time.Sleep(500 * time.Millisecond)
 	}

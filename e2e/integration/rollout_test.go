@@ -16,7 +16,7 @@ import (
 	"github.com/redisha/redisha/controllers/resources"
 )
 
-func TestAChangedConfigReplacesEveryPodAndHandsTheMasterOver(t *testing.T) {
+func TestAChangedConfigReplacesEveryPodAndSwitchesTheMasterOver(t *testing.T) {
 	key := create(t, namespace(t), v1alpha1.RedisHASpec{})
 	before, err := play.Get(t.Context(), key)
 	if err != nil {
@@ -34,7 +34,7 @@ func TestAChangedConfigReplacesEveryPodAndHandsTheMasterOver(t *testing.T) {
 	})
 	after := settled(t, key)
 	if after.Status.Master.Epoch != before.Status.Master.Epoch+1 {
-		t.Errorf("epoch %d became %d, want one handover", before.Status.Master.Epoch, after.Status.Master.Epoch)
+		t.Errorf("epoch %d became %d, want one switchover", before.Status.Master.Epoch, after.Status.Master.Epoch)
 	}
 	for _, entry := range after.Status.History {
 		if entry.Kind == v1alpha1.HistoryFailover {
@@ -94,7 +94,7 @@ func TestABadFirstImageIsReplacedByAGoodOne(t *testing.T) {
 	settled(t, key)
 }
 
-func TestScalingDownToOneHandsOverFromAMasterThatLeaves(t *testing.T) {
+func TestScalingDownToOneSwitchesOverFromAMasterThatLeaves(t *testing.T) {
 	key := create(t, namespace(t), v1alpha1.RedisHASpec{Replicas: ptr.To[int32](2)})
 	first := &corev1.Pod{}
 	if err := play.Client.Get(t.Context(), client.ObjectKey{Namespace: key.Namespace, Name: resources.PodName(key.Name, 0)}, first); err != nil {

@@ -81,7 +81,7 @@ func TestAChangeWhoseSidecarCrashesStopsAtOnePodAndAMendedOneGoesOn(t *testing.T
 		t.Errorf("%d of 3 pods are as before", n)
 	}
 	if now := epochOf(t, key); now != epoch {
-		t.Errorf("the master was handed over: epoch %d became %d", epoch, now)
+		t.Errorf("the master was switched over: epoch %d became %d", epoch, now)
 	}
 	change(t, key, func(rha *v1alpha1.RedisHA) { rha.Spec.PodTemplate = sidecar(runsOn) })
 	settled(t, key)

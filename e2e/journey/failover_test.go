@@ -52,7 +52,7 @@ func TestADeletedMasterPodLosesNoAcknowledgedWrite(t *testing.T) {
 	r.deleteMasterPod(ctx)
 	entry := r.promoted(ctx)
 	r.waitAcks(ctx, 50)
-	if r.master() == old || entry.Kind != v1alpha1.HistoryHandover || r.epoch() != epoch+1 {
+	if r.master() == old || entry.Kind != v1alpha1.HistorySwitchover || r.epoch() != epoch+1 {
 		t.Errorf("master %s, epoch %d after %s, epoch %d was deleted; history %+v", r.master(), r.epoch(), old, epoch, entry)
 	}
 	if loss := r.verify(ctx); loss.Lost != 0 {

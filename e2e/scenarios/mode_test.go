@@ -23,7 +23,7 @@ func TestInManualModeAPersonIsWaitedFor(t *testing.T) {
 	if role := s.info(s.master(), "role"); role != "slave" {
 		t.Errorf("the restarted master is %q without anybody's decision", role)
 	}
-	s.request("handover")
+	s.request("switchover")
 	s.promotion(v1alpha1.HistoryFailover, deadProcess...)
 	s.end(unreplicated)
 	s.epochs(1)

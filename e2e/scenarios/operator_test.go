@@ -55,19 +55,19 @@ func TestTheFailoverOfAMasterThatHangsOutlivesItsOperator(t *testing.T) {
 	}
 }
 
-func TestAHandoverOutlivesItsOperatorAndLosesNothing(t *testing.T) {
+func TestASwitchoverOutlivesItsOperatorAndLosesNothing(t *testing.T) {
 	for _, state := range []v1alpha1.FailoverState{
-		v1alpha1.StateHandingOver, v1alpha1.StatePromoting, v1alpha1.StateReattaching,
+		v1alpha1.StateSwitchingOver, v1alpha1.StatePromoting, v1alpha1.StateReattaching,
 	} {
 		t.Run(string(state), func(t *testing.T) {
-			s := begin(t, fmt.Sprintf("handover, operator dies in %s", state), v1alpha1.RedisHASpec{})
+			s := begin(t, fmt.Sprintf("switchover, operator dies in %s", state), v1alpha1.RedisHASpec{})
 			operator := crew.crashAt(s.ctx, t, state)
 			s.fault()
 			target := s.replicas()[0]
-			s.request("handover:" + target)
+			s.request("switchover:" + target)
 			s.ended(operator)
-			if entry := s.promotion(v1alpha1.HistoryHandover, string(failover.CauseRequested)); entry.To != target {
-				t.Errorf("handed over to %s, want %s", entry.To, target)
+			if entry := s.promotion(v1alpha1.HistorySwitchover, string(failover.CauseRequested)); entry.To != target {
+				t.Errorf("switched over to %s, want %s", entry.To, target)
 			}
 			s.end(0)
 			s.epochs(1)

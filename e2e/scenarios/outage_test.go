@@ -94,7 +94,7 @@ func TestTheNewestDiskIsWaitedForAfterAnOutage(t *testing.T) {
 		t.Errorf("a replica is %q though the newest disk may come back", role)
 	}
 	uncordon()
-	// A cordoned node is a reason to hand over: what began as that, before the masters died, ends as a failover.
+	// A cordoned node is a reason to switch over: what began as that, before the masters died, ends as a failover.
 	s.promotion(v1alpha1.HistoryFailover, append(deadProcess, string(failover.DiagnosisPodGone), string(failover.DiagnosisDraining))...)
 	s.row.reason = string(failover.ReasonWaitingForData)
 	s.end(0)

@@ -54,9 +54,9 @@ func TestACordonedNodeIsLeftWithoutLoss(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.cordon(pod.Spec.NodeName)
-	entry := s.promotion(v1alpha1.HistoryHandover, string(failover.DiagnosisDraining))
+	entry := s.promotion(v1alpha1.HistorySwitchover, string(failover.DiagnosisDraining))
 	if entry.To == pod.Name {
-		t.Errorf("handed over to %s itself", entry.To)
+		t.Errorf("switched over to %s itself", entry.To)
 	}
 	s.end(0)
 	s.epochs(1)
@@ -68,10 +68,10 @@ func TestAMasterWhosePodIsDeletedByForceIsReplaced(t *testing.T) {
 	if err := play.Client.Delete(s.ctx, s.pod(s.master()), client.GracePeriodSeconds(0)); err != nil {
 		t.Fatal(err)
 	}
-	// For a moment the pod was seen on its way out: a handover may have been begun, and become a failover, or even have ended.
-	if entry := s.promoted(); entry.Kind == v1alpha1.HistoryHandover {
+	// For a moment the pod was seen on its way out: a switchover may have been begun, and become a failover, or even have ended.
+	if entry := s.promoted(); entry.Kind == v1alpha1.HistorySwitchover {
 		if entry.Cause != string(failover.DiagnosisTerminating) {
-			t.Errorf("handed over because of %s: %s", entry.Cause, entry.Message)
+			t.Errorf("switched over because of %s: %s", entry.Cause, entry.Message)
 		}
 		s.end(0)
 	} else {

@@ -35,7 +35,7 @@ func (s *scene) moveTo(pod string) {
 	if s.settle(); s.master() == pod {
 		return
 	}
-	s.request("handover:" + pod)
+	s.request("switchover:" + pod)
 	s.eventually(pod+" to be master", func(rha *v1alpha1.RedisHA) bool {
 		return rha.Status.Master != nil && rha.Status.Master.Pod == pod && rha.Status.Failover.State == v1alpha1.StateStable
 	})

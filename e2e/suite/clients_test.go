@@ -101,7 +101,7 @@ var libraryFaults = []libraryFault{
 	{name: "switchover", planned: true, ready: func(ctx context.Context, c *crowd) func() error {
 		return func() error {
 			c.change(ctx, func(rha *v1alpha1.RedisHA) {
-				metav1.SetMetaDataAnnotation(&rha.ObjectMeta, v1alpha1.AnnotationRequest, fmt.Sprintf("handover#%d", time.Now().UnixNano()))
+				metav1.SetMetaDataAnnotation(&rha.ObjectMeta, v1alpha1.AnnotationRequest, fmt.Sprintf("switchover#%d", time.Now().UnixNano()))
 			})
 			return nil
 		}

@@ -32,7 +32,7 @@ var (
 		ready: func(ctx context.Context, victim *corev1.Pod) func() error {
 			return func() error { return play.client.Delete(ctx, victim) }
 		},
-		kind:   v1alpha1.HistoryHandover,
+		kind:   v1alpha1.HistorySwitchover,
 		causes: []string{planned},
 	}
 	kill = fault{

@@ -78,7 +78,7 @@ func beginWith(ctx context.Context, title string, withLeader bool) *scene {
 	return s
 }
 
-// moveMaster hands over, if need be, so that the master shares a node with the operator's leader, or does not.
+// moveMaster switches over, if need be, so that the master shares a node with the operator's leader, or does not.
 func (s *scene) moveMaster(ctx context.Context, withLeader bool) {
 	GinkgoHelper()
 	leader, err := play.leader(ctx)
@@ -90,7 +90,7 @@ func (s *scene) moveMaster(ctx context.Context, withLeader bool) {
 	Expect(play.client.List(ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels(resources.SelectorLabels(s.key.Name)))).To(Succeed())
 	for _, pod := range pods.Items {
 		if pod.Name != s.before.Status.Master.Pod && (pod.Spec.NodeName == leader.Spec.NodeName) == withLeader {
-			s.handOver(ctx, pod.Name)
+			s.switchOver(ctx, pod.Name)
 			s.settle(ctx)
 			return
 		}

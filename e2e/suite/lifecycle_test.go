@@ -82,10 +82,10 @@ var _ = Describe("A RedisHA", Label("core", "lifecycle"), func() {
 			s.scale(ctx, replicas)
 			s.acknowledged(ctx)
 		}
-		s.handOver(ctx, resources.PodName(s.key.Name, 4)) // so that the master is one of those that go
+		s.switchOver(ctx, resources.PodName(s.key.Name, 4)) // so that the master is one of those that go
 		leaving := s.settle(ctx).Status.Failover.Epoch
 		s.scale(ctx, 2)
-		Expect(s.before.Status.Failover.Epoch).To(Equal(leaving+1), "one handover to a pod that stays")
+		Expect(s.before.Status.Failover.Epoch).To(Equal(leaving+1), "one switchover to a pod that stays")
 		Expect(s.before.Status.History[0].Cause).To(Equal(string(failover.DiagnosisScaledAway)))
 		s.row.Reason = s.before.Status.History[0].Cause
 		s.end(ctx, 0)
@@ -152,11 +152,11 @@ func claims(ctx context.Context, namespace string) ([]corev1.PersistentVolumeCla
 	return list.Items, err
 }
 
-// handOver makes a person's request and waits until that pod is master.
-func (s *scene) handOver(ctx context.Context, pod string) {
+// switchOver makes a person's request and waits until that pod is master.
+func (s *scene) switchOver(ctx context.Context, pod string) {
 	GinkgoHelper()
 	s.change(ctx, func(rha *v1alpha1.RedisHA) {
-		metav1.SetMetaDataAnnotation(&rha.ObjectMeta, v1alpha1.AnnotationRequest, fmt.Sprintf("handover:%s#%d", pod, time.Now().UnixNano()))
+		metav1.SetMetaDataAnnotation(&rha.ObjectMeta, v1alpha1.AnnotationRequest, fmt.Sprintf("switchover:%s#%d", pod, time.Now().UnixNano()))
 	})
 	Eventually(func() string { return s.get(ctx).Status.Master.Pod }).WithContext(ctx).Should(Equal(pod))
 }

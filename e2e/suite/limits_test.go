@@ -63,12 +63,12 @@ func (s *scene) restarts(ctx context.Context, pod *corev1.Pod) int32 {
 
 var _ = Describe("When the master's disk is full", Label("chaos", "disk"), func() {
 	const watched = 10 * time.Second // more than three times down-after
-	repeated("it stays master and takes no writes, a person hands over, and no acknowledged write is lost", func(ctx SpecContext) {
-		s := create(ctx, "master's disk full, handed over by hand", stored(v1alpha1.RetentionDelete))
+	repeated("it stays master and takes no writes, a person switches over, and no acknowledged write is lost", func(ctx SpecContext) {
+		s := create(ctx, "master's disk full, switched over by hand", stored(v1alpha1.RetentionDelete))
 		s.settle(ctx)
 		former := s.before.Status.Master.Pod
 		full := s.smallDisk(ctx, s.replica(ctx))
-		s.handOver(ctx, full.pod)
+		s.switchOver(ctx, full.pod)
 		s.settle(ctx)
 		s.write(ctx, s.master(ctx))
 		epoch := s.before.Status.Failover.Epoch
@@ -85,7 +85,7 @@ var _ = Describe("When the master's disk is full", Label("chaos", "disk"), func(
 			g.Expect(status.Failover.State).To(Equal(v1alpha1.StateStable))
 			g.Expect(status.Failover.Epoch).To(Equal(epoch))
 		}).WithContext(ctx).WithTimeout(watched).WithPolling(500*time.Millisecond).Should(Succeed(), "a master that answers is not replaced")
-		s.handOver(ctx, former)
+		s.switchOver(ctx, former)
 		s.acknowledged(ctx)
 		full.empty(ctx)
 		s.row.Reason = "none, then Requested"

@@ -140,7 +140,7 @@ func stacked(ctx context.Context, title string) *scene {
 	for node, pods := range byNode {
 		if len(pods) == 2 {
 			if s.master(ctx).Spec.NodeName != node {
-				s.handOver(ctx, pods[0])
+				s.switchOver(ctx, pods[0])
 				s.settle(ctx)
 			}
 			leadFromElsewhere(ctx, node)

@@ -13,7 +13,7 @@ import (
 	"github.com/redisha/redisha/redisclient"
 )
 
-// ErrCannotCatchUp means that the candidate of a handover did not get all that the master holds: its link is down, it
+// ErrCannotCatchUp means that the candidate of a switchover did not get all that the master holds: its link is down, it
 // synchronises, is of another lineage, does not answer, or is too far behind. The master serves on.
 var ErrCannotCatchUp = errors.New("the candidate cannot catch up")
 

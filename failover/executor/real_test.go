@@ -19,7 +19,7 @@ import (
 	"github.com/redisha/redisha/failover/link"
 )
 
-func TestAHandoverLosesNoAcknowledgedWrite(t *testing.T) {
+func TestASwitchoverLosesNoAcknowledgedWrite(t *testing.T) {
 	f := newFleet(t)
 	w := f.write(4)
 	f.until("writes flow", func() bool { return w.count() > 1000 })
@@ -47,7 +47,7 @@ func TestAHandoverLosesNoAcknowledgedWrite(t *testing.T) {
 	f.until("the old master is attached again", func() bool { return f.node(0).Replication.LinkUp })
 }
 
-func TestAHandoverToAReplicaThatCannotFollowLeavesTheMasterWritable(t *testing.T) {
+func TestASwitchoverToAReplicaThatCannotFollowLeavesTheMasterWritable(t *testing.T) {
 	f := newFleet(t)
 	f.redis[1].signal(syscall.SIGSTOP)
 	defer f.redis[1].signal(syscall.SIGCONT)

@@ -133,8 +133,8 @@ func begins(before, next failover.Progress) bool {
 	case failover.StateFencing:
 		orphaned := next.Cause == failover.CauseAdopted && next.Epoch > before.Epoch // by a status that was set back
 		return before.State != failover.StateFencing && before.State != failover.StateBlocked || orphaned
-	case failover.StateHandingOver:
-		return before.State != failover.StateHandingOver
+	case failover.StateSwitchingOver:
+		return before.State != failover.StateSwitchingOver
 	case failover.StatePromoting:
 		return before.State == failover.StateBootstrapping || before.State == "" || chosenAtOnce(before, next)
 	default:
@@ -150,7 +150,7 @@ func choosesIn(before, next failover.Progress) bool {
 // chosenAtOnce tells whether a step takes a failover from its intent to its choice.
 func chosenAtOnce(before, next failover.Progress) bool {
 	switch before.State {
-	case failover.StateStable, failover.StateSuspected, failover.StateReattaching, failover.StateHandingOver:
+	case failover.StateStable, failover.StateSuspected, failover.StateReattaching, failover.StateSwitchingOver:
 		return next.State == failover.StatePromoting && next.Epoch != before.Epoch
 	default:
 		return false
@@ -177,8 +177,8 @@ func (c *checks) onSwap(before, next failover.Progress) {
 	switch {
 	case next.State == failover.StateFencing, chosenAtOnce(before, next):
 		c.onFencing(before, next)
-	case next.State == failover.StateHandingOver && next.Epoch != before.Epoch:
-		c.w.stats.Handovers++
+	case next.State == failover.StateSwitchingOver && next.Epoch != before.Epoch:
+		c.w.stats.Switchovers++
 	}
 }
 

@@ -38,14 +38,14 @@ func (c *checks) leftBehind(s *server) (lost []*write) {
 	return lost
 }
 
-// onLost: a handover loses nothing that was acknowledged (S6), Strict nothing that WAIT counted (S9). It returns the acknowledged
+// onLost: a switchover loses nothing that was acknowledged (S6), Strict nothing that WAIT counted (S9). It returns the acknowledged
 // writes that a failover may lose.
 func (c *checks) onLost(s *server, lost []*write, planned bool) (tail []*write) {
 	for _, wr := range lost {
 		switch {
 		case wr.acked == 0:
 		case planned:
-			c.fail("S6", "a handover to %s loses write %d, acknowledged at %s", s.pod.name, wr.number, wr.acked)
+			c.fail("S6", "a switchover to %s loses write %d, acknowledged at %s", s.pod.name, wr.number, wr.acked)
 		case wr.waited && c.w.cfg.consistency == failover.ConsistencyStrict:
 			c.fail("S9", "write %d, acknowledged by WAIT at %s, is not on %s, which is promoted, but still exists", wr.number, wr.acked, s.pod.name)
 		default:

@@ -59,7 +59,7 @@ func defects() []*defect {
 		{name: "the progress is written without compare-and-swap", decide: decideAsIs, swapUnchecked: true},
 		{name: "a new leader trusts its cache", decide: decideAsIs, cacheTrusted: true, faults: []string{"request", "kill", "stalled watch", "crash"}},
 		{name: "a node that loads its disk is not waited for", decide: seeing(loadingIsDead, nil)},
-		{name: "a handover does not wait for the last writes", decide: handingOverBlindly},
+		{name: "a switchover does not wait for the last writes", decide: switchingOverBlindly},
 		{name: "silence is taken for death", decide: seeing(silentIsDead, nil)},
 		{name: "a former master that returns is left alone", decide: seeing(nil, without[failover.Follow])},
 		{name: "disks that may hold more are not waited for", decide: seeing(noDisks, nil), faults: []string{"kill", "kill all", "delete pod", "lose node"}},
@@ -383,9 +383,9 @@ func pickingAgain(o *operator, now time.Time, policy failover.Policy, obs failov
 	return failover.Decide(now, policy, obs, p, r)
 }
 
-// handingOverBlindly demotes the master at once, and takes the candidate for complete.
-func handingOverBlindly(_ *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress, r *failover.Request) failover.Decision {
-	if p.State == failover.StateHandingOver && p.Master != nil && p.Candidate != nil {
+// switchingOverBlindly demotes the master at once, and takes the candidate for complete.
+func switchingOverBlindly(_ *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress, r *failover.Request) failover.Decision {
+	if p.State == failover.StateSwitchingOver && p.Master != nil && p.Candidate != nil {
 		obs.Nodes = slices.Clone(obs.Nodes)
 		m, _ := obs.Node(p.Master.NodeRef)
 		for i := range obs.Nodes {

@@ -57,7 +57,7 @@ var faultKinds = []struct {
 	{"crash", 3, func(w *world, f fault) { w.leader().crash(f.dur) }},
 	{"suspend operator", 5, func(w *world, f fault) { w.leader().suspend(f.dur) }},
 	{"isolate operator", 3, func(w *world, f fault) { w.isolateParty(w.leader().party, f.dur, nil) }},
-	{"request", 6, (*world).requestHandover},
+	{"request", 6, (*world).requestSwitchover},
 	{"scale", 4, (*world).scale},
 	{"pause", 2, (*world).pauseMode},
 	{"cordon", 2, (*world).cordon},
@@ -318,12 +318,12 @@ func (w *world) crashAtEffect(f fault) {
 	}
 }
 
-func (w *world) requestHandover(f fault) {
+func (w *world) requestSwitchover(f fault) {
 	if f.a == theMaster || w.podAt(f.a) == nil {
-		w.api.ask(failover.VerbHandover, "")
+		w.api.ask(failover.VerbSwitchover, "")
 		return
 	}
-	w.api.ask(failover.VerbHandover, w.podAt(f.a).name)
+	w.api.ask(failover.VerbSwitchover, w.podAt(f.a).name)
 }
 
 // scale asks for one pod more or one fewer, and for the old number again later.

@@ -131,7 +131,7 @@ func (s schedule) describe() string {
 
 // String sums up, for people.
 func (s Stats) String() string {
-	return fmt.Sprintf("%d schedules, %d steps, %d decisions, %d faults injected, %d failovers, %d handovers, %d operator crashes, %d takeovers (%d from the dead), "+
+	return fmt.Sprintf("%d schedules, %d steps, %d decisions, %d faults injected, %d failovers, %d switchovers, %d operator crashes, %d takeovers (%d from the dead), "+
 		"%d writes acknowledged, %d lost with a failover, %d requests of a person to force or discard",
-		s.Schedules, s.Steps, s.Decisions, s.Faults, s.Failovers, s.Handovers, s.crashes, s.takeovers, s.heirs, s.acked, s.lostPlain, s.forced+s.discards)
+		s.Schedules, s.Steps, s.Decisions, s.Faults, s.Failovers, s.Switchovers, s.crashes, s.takeovers, s.heirs, s.acked, s.lostPlain, s.forced+s.discards)
 }

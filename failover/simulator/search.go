@@ -193,7 +193,7 @@ func (s *Stats) add(o Stats) {
 	s.Steps += o.Steps
 	s.Faults += o.Faults
 	s.Decisions += o.Decisions
-	s.Handovers += o.Handovers
+	s.Switchovers += o.Switchovers
 	s.Failovers += o.Failovers
 	s.crashes += o.crashes
 	s.takeovers += o.takeovers

@@ -25,7 +25,7 @@ func (s *server) isForeign() bool {
 }
 
 // followStranger points a replica at the master of another RedisHA. Who does that to one that others follow, a master that is being
-// handed over, takes the data away from all of them by hand; who does it to a candidate, between the look at it and its promotion,
+// switched over, takes the data away from all of them by hand; who does it to a candidate, between the look at it and its promotion,
 // from that one.
 func (w *world) followStranger(f fault) {
 	w.onServer(f.a, func(s *server) {

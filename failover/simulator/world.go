@@ -72,7 +72,7 @@ func randomConfig(r *rand.Rand) config {
 		c.preferred = r.IntN(c.pods)
 	}
 	if r.IntN(5) == 0 {
-		c.crashAfter = pick(r, failover.StateFencing, failover.StatePromoting, failover.StateReattaching, failover.StateHandingOver, failover.StateStable)
+		c.crashAfter = pick(r, failover.StateFencing, failover.StatePromoting, failover.StateReattaching, failover.StateSwitchingOver, failover.StateStable)
 	}
 	layout := pick(r, [maxPods]int{0, 1, 2, 3, 4}, [maxPods]int{0, 1, 2, 3, 4}, [maxPods]int{0, 0, 1, 2, 3}, [maxPods]int{0, 1, 0, 1, 0}, [maxPods]int{0, 1, 1, 0, 2}, [maxPods]int{})
 	c.machines = layout
@@ -113,7 +113,7 @@ type world struct {
 // Stats counts what happened in schedules.
 type Stats struct {
 	Schedules, Steps, Faults           int
-	Decisions, Failovers, Handovers    int // failovers and handovers as they were begun
+	Decisions, Failovers, Switchovers  int // failovers and switchovers as they were begun
 	crashes, takeovers, heirs          int // of operators; heirs took the lease of one that was proven dead
 	acked, lostPlain, forced, discards int
 }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Holds the process while it is master, so that the operator can hand over before
+# Holds the process while it is master, so that the operator can switch over before
 # Redis is told to stop, and a replica for a second, which a former master is by
 # then: until every kube-proxy has heard, new connections come here, and taking a
 # container down costs a node the processor time that its kube-proxy needs.

@@ -101,7 +101,7 @@ func freeze(ctx context.Context, r *round) error {
 }
 
 func switchOver(ctx context.Context, r *round) error {
-	if err := r.patch(ctx, fmt.Sprintf(`{"metadata":{"annotations":{%q:"handover#%d"}}}`, v1alpha1.AnnotationRequest, time.Now().UnixNano())); err != nil {
+	if err := r.patch(ctx, fmt.Sprintf(`{"metadata":{"annotations":{%q:"switchover#%d"}}}`, v1alpha1.AnnotationRequest, time.Now().UnixNano())); err != nil {
 		return err
 	}
 	_, err := r.promotion(ctx, r.before.Status.Master.Epoch)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// drainWithin bounds one attempt to drain the master; HandoverWithin bounds them all.
+// drainWithin bounds one attempt to drain the master; SwitchoverWithin bounds them all.
 const drainWithin = time.Second
 
 // settleChosen is how long the candidate, whom a person may have asked for, is waited for when another is complete already.
@@ -17,8 +17,8 @@ const settleChosen = 100 * time.Millisecond
 // settleBehind is how long a demoted master's last bytes may take to show at a replica.
 const settleBehind = 500 * time.Millisecond
 
-// handingOver drains the master, and goes on when it is seen demoted. Until then it can be aborted.
-func (d *decider) handingOver() Decision {
+// switchingOver drains the master, and goes on when it is seen demoted. Until then it can be aborted.
+func (d *decider) switchingOver() Decision {
 	v := d.view()
 	if d.next.Candidate == nil || !v.found {
 		return d.failOver(diagnose(v))
@@ -41,8 +41,8 @@ func (d *decider) drain(v view) Decision {
 	switch {
 	case !ok || plannedLimitation(v, candidate) == LimitUnreachable && d.tried(candidate) > QuietenWithin:
 		return d.abort(v, ReasonNoCandidate, fmt.Sprintf("candidate %s is out of reach", d.next.Candidate.Pod))
-	case d.tried(v.master) >= HandoverWithin:
-		return d.abort(v, ReasonHandoverTooSlow, fmt.Sprintf("%s did not catch up within %s", candidate.Name, HandoverWithin))
+	case d.tried(v.master) >= SwitchoverWithin:
+		return d.abort(v, ReasonSwitchoverTooSlow, fmt.Sprintf("%s did not catch up within %s", candidate.Name, SwitchoverWithin))
 	}
 	actions := []Action{Drain{Master: v.ref, Candidate: *d.next.Candidate, Within: drainWithin}}
 	if d.now.Sub(d.next.Since) >= drainWithin { // the first attempt is all there is, as a rule, and is not to wait for anything
@@ -59,7 +59,7 @@ func (d *decider) demoted(v view) Decision {
 	if d.next.Lineage.ReplID != "" && d.next.Lineage.Shared(want) < 0 {
 		// It was pointed elsewhere meanwhile: who has all that it holds now has nothing of what it had.
 		f := diagnose(v)
-		f.sentence = v.ref.Pod + " holds another history than the one that was to be handed over"
+		f.sentence = v.ref.Pod + " holds another history than the one that was to be switched over"
 		return d.failOver(f)
 	}
 	var complete []Node
@@ -89,12 +89,12 @@ func (d *decider) abort(v view, reason Reason, sentence string) Decision {
 	record := d.record(OutcomeAborted, v.ref.Pod, sentence)
 	d.move(EventAbort, sentence)
 	d.next.Candidate, d.next.Old, d.next.Steps = nil, nil, nil
-	d.next.CooldownUntil = stamp(d.now.Add(HandoverRetry))
-	return Decision{Next: d.next, Record: record, Reason: reason, Verdict: "handover aborted: " + sentence,
+	d.next.CooldownUntil = stamp(d.now.Add(SwitchoverRetry))
+	return Decision{Next: d.next, Record: record, Reason: reason, Verdict: "switchover aborted: " + sentence,
 		Actions: []Action{Unpause{Node: v.ref}}, RequeueAfter: lookAgain}
 }
 
-// record closes the running failover or handover.
+// record closes the running failover or switchover.
 func (d *decider) record(outcome Outcome, to, message string) *Record {
 	r := &Record{
 		Kind: KindFailover, Epoch: d.next.Epoch, Cause: d.next.Cause, To: to, Outcome: outcome, Message: message,
@@ -104,7 +104,7 @@ func (d *decider) record(outcome Outcome, to, message string) *Record {
 	case d.next.Old == nil:
 		r.Kind = KindBootstrap
 	case d.next.Planned():
-		r.Kind = KindHandover
+		r.Kind = KindSwitchover
 	}
 	if d.next.Old != nil {
 		r.From = d.next.Old.Pod
