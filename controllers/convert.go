@@ -120,7 +120,7 @@ func progressOf(status *v1alpha1.RedisHAStatus) failover.Progress {
 	}
 	p.State = failover.State(f.State)
 	p.Since, p.StartedAt, p.CooldownUntil = timeOf(f.Since), timeOfPtr(f.StartedAt), timeOfPtr(f.CooldownUntil)
-	p.Epoch, p.Cause, p.Reason, p.Verdict = f.Epoch, failover.Cause(f.Cause), failover.Reason(f.Reason), f.Verdict
+	p.Epoch, p.Cause, p.Reason, p.Message = f.Epoch, failover.Cause(f.Cause), failover.Reason(f.Reason), f.Message
 	p.Initialized, p.Request, p.Forced = f.Initialized, f.Request, f.Forced
 	p.Lineage, p.Retired, p.Steps = lineageOf(f.Lineage), append([]string(nil), f.RetiredReplIDs...), stepsOf(f.Steps)
 	p.Led, p.Unmet = append([]string(nil), f.Led...), append([]string(nil), f.Unmet...)
@@ -150,7 +150,7 @@ func writeProgress(status *v1alpha1.RedisHAStatus, p failover.Progress) {
 	}
 	f := &v1alpha1.FailoverStatus{
 		State: v1alpha1.FailoverState(p.State), Since: microTime(p.Since), Epoch: p.Epoch,
-		Cause: string(p.Cause), Reason: string(p.Reason), Verdict: p.Verdict,
+		Cause: string(p.Cause), Reason: string(p.Reason), Message: p.Message,
 		Initialized: p.Initialized, Request: p.Request, Forced: p.Forced,
 		Lineage: lineageTo(p.Lineage), RetiredReplIDs: append([]string(nil), p.Retired...), Led: append([]string(nil), p.Led...), Steps: stepsTo(p.Steps),
 		Unmet:     append([]string(nil), p.Unmet...),

@@ -40,8 +40,8 @@ func FuzzProgressOfAnyStatusIsDecidedOnWithoutHarm(f *testing.F) {
 			if d.Next.Epoch < p.Epoch {
 				t.Errorf("the epoch went from %d to %d", p.Epoch, d.Next.Epoch)
 			}
-			if d.Verdict == "" && d.Next.State == p.State {
-				t.Errorf("a decision without a verdict in state %q", p.State)
+			if d.Message == "" && d.Next.State == p.State {
+				t.Errorf("a decision without a message in state %q", p.State)
 			}
 			p = stored(t, d.Next)
 			now = now.Add(time.Second)

@@ -23,7 +23,7 @@ func wholeProgress() failover.Progress {
 	old, candidate := ref("1"), ref("2")
 	lineage := failover.Lineage{ReplID: "aa", ReplID2: "bb", SecondOffset: 12, Offset: 34}
 	return failover.Progress{
-		State: failover.StatePromoting, Since: at(1), StartedAt: at(2), Epoch: 7, Cause: "MasterDown", Reason: "Cooldown", Verdict: "a sentence",
+		State: failover.StatePromoting, Since: at(1), StartedAt: at(2), Epoch: 7, Cause: "MasterDown", Reason: "Cooldown", Message: "a sentence",
 		Initialized: true, Master: &failover.Master{NodeRef: ref("1"), Epoch: 6, Since: at(3), Lineage: lineage},
 		Old: &old, Candidate: &candidate, Lineage: lineage, Retired: []string{"cc", "dd"}, Led: []string{"run-2", "r-2"}, Request: "switchover:r-2", Forced: "r-2",
 		Unmet: []string{"r-3"},

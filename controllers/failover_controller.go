@@ -191,7 +191,7 @@ func (r *FailoverReconciler) step(ctx context.Context, rha *v1alpha1.RedisHA) (*
 	results := r.executor.Execute(ctx, key.String(), int(resources.RedisPort), actions)
 	next = r.statuses.latest(next) // without the request, if that was acknowledged
 	if wrote || len(decision.Actions) > 0 {
-		log.FromContext(ctx).V(1).Info("decided", "state", decision.Next.State, "verdict", decision.Verdict, "actions", describe(results),
+		log.FromContext(ctx).V(1).Info("decided", "state", decision.Next.State, "message", decision.Message, "actions", describe(results),
 			"persisting", persisted.Sub(now), "acting", r.Clock.Since(persisted))
 	}
 	if r.report(ctx, rha, decision, results) || !all {
@@ -260,7 +260,7 @@ func (r *FailoverReconciler) report(ctx context.Context, rha *v1alpha1.RedisHA, 
 		if errors.Is(res.Err, errPublishedLater) {
 			log.FromContext(ctx).Error(res.Err, "the Service was not led elsewhere", "redisha", client.ObjectKeyFromObject(rha))
 		}
-		// A failed action is tried again as long as it is needed; what that needs to tell is in the verdict.
+		// A failed action is tried again as long as it is needed; what that needs to tell is in the message.
 		log.FromContext(ctx).V(1).Info("action failed", "action", fmt.Sprintf("%T", res.Action), "target", res.Action.Target().Pod,
 			"error", res.Err.Error(), "took", res.Took, "state", d.Next.State, "redisha", client.ObjectKeyFromObject(rha))
 	}

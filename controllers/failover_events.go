@@ -104,9 +104,9 @@ func (r *FailoverReconciler) announce(ctx context.Context, rha *v1alpha1.RedisHA
 	if reason == "" {
 		return
 	}
-	message := d.Verdict
+	message := d.Message
 	if d.Reason != failover.ReasonNone {
-		message = fmt.Sprintf("%s: %s", d.Reason, d.Verdict)
+		message = fmt.Sprintf("%s: %s", d.Reason, d.Message)
 	}
 	r.Recorder.Event(rha, kind, reason, message)
 	log.FromContext(ctx).Info(message, "event", reason, "state", d.Next.State, "epoch", d.Next.Epoch)

@@ -112,7 +112,7 @@ func (r *FailoverReconciler) announceRefusal(before, after *v1alpha1.RedisHA, d 
 	}
 	was := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionBlocked)
 	if was == nil || was.Reason != string(d.Reason) {
-		r.Recorder.Event(after, corev1.EventTypeWarning, eventRefused, fmt.Sprintf("%s: %s", d.Reason, d.Verdict))
+		r.Recorder.Event(after, corev1.EventTypeWarning, eventRefused, fmt.Sprintf("%s: %s", d.Reason, d.Message))
 	}
 }
 

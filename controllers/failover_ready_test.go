@@ -113,7 +113,7 @@ func TestReadyMeansThatThisGenerationIsAppliedAndThatThesePodsStay(t *testing.T)
 			l.says(v1alpha1.ConditionProgressing, true, v1alpha1.ReasonImageNotPulled, 2)
 			l.pods[1].Status.Conditions[0].Status = corev1.ConditionFalse
 		}, v1alpha1.ReasonImageNotPulled},
-		"no master was ever there": {func(l *life) { l.decision = failover.Decision{Verdict: "waiting for the first Redis to answer"} }, v1alpha1.ReasonNoMaster},
+		"no master was ever there": {func(l *life) { l.decision = failover.Decision{Message: "waiting for the first Redis to answer"} }, v1alpha1.ReasonNoMaster},
 		"there is no StatefulSet":  {func(l *life) { l.sts = &appsv1.StatefulSet{} }, v1alpha1.ReasonSpecNotApplied},
 		"the StatefulSet is a former RedisHA's": {func(l *life) {
 			own(l.sts, "former")

@@ -80,11 +80,11 @@ func availableCondition(rha *v1alpha1.RedisHA, d failover.Decision, obs failover
 	m := d.Next.Master
 	switch {
 	case m == nil:
-		return condition(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonNoMaster, d.Verdict)
+		return condition(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonNoMaster, d.Message)
 	case d.Next.State == failover.StateBlocked && d.Reason != failover.ReasonAccompanied:
-		return condition(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonNoMaster, d.Verdict)
+		return condition(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonNoMaster, d.Message)
 	case d.Next.State == failover.StateFencing || d.Next.State == failover.StatePromoting:
-		return condition(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonFailoverInProgress, "replacing master "+m.Pod+": "+d.Verdict)
+		return condition(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonFailoverInProgress, "replacing master "+m.Pod+": "+d.Message)
 	}
 	if n, ok := obs.Node(m.NodeRef); ok {
 		if c, heard := heardCondition(rha, n); heard {
@@ -93,7 +93,7 @@ func availableCondition(rha *v1alpha1.RedisHA, d failover.Decision, obs failover
 	}
 	lives := []failover.Reason{failover.ReasonVetoed, failover.ReasonDenied, failover.ReasonAccompanied, failover.ReasonUnfenced}
 	if slices.Contains(lives, d.Reason) { // or may live, and others may well reach it
-		c := condition(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonMasterUnreachable, d.Verdict)
+		c := condition(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonMasterUnreachable, d.Message)
 		c.Status = metav1.ConditionUnknown
 		return c
 	}
@@ -160,9 +160,9 @@ func initializedCondition(d failover.Decision) metav1.Condition {
 		return condition(v1alpha1.ConditionInitialized, true, v1alpha1.ReasonFirstMasterPromoted, "a first master has been promoted")
 	case d.Reason == failover.ReasonWaitingForData:
 		return condition(v1alpha1.ConditionInitialized, false, v1alpha1.ReasonWaitingForData,
-			d.Verdict+"; if what its volume holds is not wanted, delete its claim and its pod")
+			d.Message+"; if what its volume holds is not wanted, delete its claim and its pod")
 	}
-	return condition(v1alpha1.ConditionInitialized, false, v1alpha1.ReasonWaitingForPods, "no Redis has become master yet: "+d.Verdict)
+	return condition(v1alpha1.ConditionInitialized, false, v1alpha1.ReasonWaitingForPods, "no Redis has become master yet: "+d.Message)
 }
 
 // possibleCondition answers the question before it is asked: would we survive the loss of the master's process now? It asks the core.
@@ -178,7 +178,7 @@ func possibleCondition(rha *v1alpha1.RedisHA, d failover.Decision, obs failover.
 		return condition(kind, false, v1alpha1.ReasonPausedBySpec, "spec.failover.mode is Paused; a lost master is not replaced")
 	}
 	if d.Next.State == failover.StateBlocked { // what was attached is from before
-		return condition(kind, false, v1alpha1.ReasonNoCandidate, d.Verdict)
+		return condition(kind, false, v1alpha1.ReasonNoCandidate, d.Message)
 	}
 	foreseen := failover.Foresee(now, policyOf(rha), obs, d.Next)
 	switch {
@@ -203,5 +203,5 @@ func blockedCondition(d failover.Decision) metav1.Condition {
 	if d.Reason == failover.ReasonNone || d.Reason == failover.ReasonPaused || comesUp {
 		return condition(v1alpha1.ConditionBlocked, false, v1alpha1.ReasonNotBlocked, "nothing that is wanted is refused")
 	}
-	return condition(v1alpha1.ConditionBlocked, true, string(d.Reason), d.Verdict)
+	return condition(v1alpha1.ConditionBlocked, true, string(d.Reason), d.Message)
 }

@@ -42,9 +42,9 @@ func TestTheSwapTestsTheProgressItReplaces(t *testing.T) {
 	}{
 		"of a revision": {41, "test " + of + "revision, test " + of + "epoch, test " + of + "since"},
 		"that was written where no revision is known": {0, "test " + of + "candidate, test " + of + "cause, test " + of + "cooldownUntil, test " + of +
-			"epoch, test " + of + "forced, test " + of + "initialized, test " + of + "led, test " + of + "lineage, test " + of + "old, test " + of +
+			"epoch, test " + of + "forced, test " + of + "initialized, test " + of + "led, test " + of + "lineage, test " + of + "message, test " + of + "old, test " + of +
 			"reason, test " + of + "recentSoftFailovers, test " + of + "request, test " + of + "retiredReplIDs, test " + of + "since, test " + of +
-			"startedAt, test " + of + "state, test " + of + "steps, test " + of + "unmet, test " + of + "verdict"},
+			"startedAt, test " + of + "state, test " + of + "steps, test " + of + "unmet"},
 	} {
 		before.Status.Failover.Revision = test.revision
 		next := before.DeepCopy()

@@ -170,7 +170,7 @@ func (r *FailoverReconciler) measure(rha *v1alpha1.RedisHA, d failover.Decision,
 
 // tellDelay records an Event about a failover that lasts.
 func (r *FailoverReconciler) tellDelay(rha *v1alpha1.RedisHA, d failover.Decision) {
-	r.Recorder.Event(rha, corev1.EventTypeWarning, eventFailoverDelayed, "there is no master yet: "+d.Verdict)
+	r.Recorder.Event(rha, corev1.EventTypeWarning, eventFailoverDelayed, "there is no master yet: "+d.Message)
 }
 
 // refusals of writes by a master that lives; no failover mends them.

@@ -28,7 +28,7 @@ func TestAFailoverThatLastsTellsWithinTwoSecondsThatThereIsNoMaster(t *testing.T
 	writeProgress(&rha.Status, next)
 	told := time.Duration(-1)
 	for since := time.Duration(0); since < 10*time.Second; since += 50 * time.Millisecond {
-		d := failover.Decision{Next: next, Verdict: "r-1 is not detached yet: " + strings.Repeat("x", int(since/(50*time.Millisecond)))}
+		d := failover.Decision{Next: next, Message: "r-1 is not detached yet: " + strings.Repeat("x", int(since/(50*time.Millisecond)))}
 		stored, _, err := reconciler.persist(t.Context(), rha, d, sighting{})
 		if err != nil {
 			t.Fatal(err)
@@ -126,7 +126,7 @@ func TestRefusedWritesAreToldWhenTheyBeginAndWhenTheyAreOver(t *testing.T) {
 	full.Replication.OutOfMemory = true
 	busy.Contact = failover.ContactBusy
 	for _, n := range []failover.Node{node, full, full, busy, node, node} {
-		stored, err := reconciler.writeConditions(t.Context(), rha, failover.Decision{Next: next, Verdict: "r-0 is master"}, sighting{Observation: failover.Observation{Nodes: []failover.Node{n}}})
+		stored, err := reconciler.writeConditions(t.Context(), rha, failover.Decision{Next: next, Message: "r-0 is master"}, sighting{Observation: failover.Observation{Nodes: []failover.Node{n}}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -154,7 +154,7 @@ func TestWordsThatChangeAllTheTimeAreToldSeldom(t *testing.T) {
 		t.Helper()
 		next := failover.Progress{State: failover.StateBootstrapping}
 		writeProgress(&rha.Status, next) // the fake API server was never told of it
-		stored, _, err := reconciler.persist(t.Context(), rha, failover.Decision{Next: next, Reason: failover.ReasonWaitingForPods, Verdict: sentence}, sighting{})
+		stored, _, err := reconciler.persist(t.Context(), rha, failover.Decision{Next: next, Reason: failover.ReasonWaitingForPods, Message: sentence}, sighting{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -224,11 +224,11 @@ func TestConditionsSayWhatIsRefusedAndWhatIsOnlyWaitedFor(t *testing.T) {
 		reason    string
 		mentioned string
 	}{
-		"coming up": {failover.Decision{Reason: failover.ReasonWaitingForPods, Verdict: "waiting for r-0"}, failover.Observation{},
+		"coming up": {failover.Decision{Reason: failover.ReasonWaitingForPods, Message: "waiting for r-0"}, failover.Observation{},
 			v1alpha1.ConditionBlocked, metav1.ConditionFalse, v1alpha1.ReasonNotBlocked, ""},
-		"coming up, in words": {failover.Decision{Reason: failover.ReasonWaitingForPods, Verdict: "waiting for r-0"}, failover.Observation{},
+		"coming up, in words": {failover.Decision{Reason: failover.ReasonWaitingForPods, Message: "waiting for r-0"}, failover.Observation{},
 			v1alpha1.ConditionInitialized, metav1.ConditionFalse, v1alpha1.ReasonWaitingForPods, "waiting for r-0"},
-		"two masters and no status": {failover.Decision{Reason: failover.ReasonSplitBrain, Verdict: "2 nodes are master"}, failover.Observation{},
+		"two masters and no status": {failover.Decision{Reason: failover.ReasonSplitBrain, Message: "2 nodes are master"}, failover.Observation{},
 			v1alpha1.ConditionBlocked, metav1.ConditionTrue, string(failover.ReasonSplitBrain), "2 nodes are master"},
 		"nobody can tell": {failover.Decision{Next: served, Reason: failover.ReasonNoWitness}, silent,
 			v1alpha1.ConditionAvailable, metav1.ConditionFalse, v1alpha1.ReasonMasterUnreachable, "r-0"},
@@ -248,13 +248,13 @@ func TestConditionsSayWhatIsRefusedAndWhatIsOnlyWaitedFor(t *testing.T) {
 			v1alpha1.ConditionAvailable, metav1.ConditionFalse, v1alpha1.ReasonMasterBusy, "SCRIPT KILL"},
 		"it answers with another error": {failover.Decision{Next: served}, contact(failover.ContactErring),
 			v1alpha1.ConditionAvailable, metav1.ConditionFalse, v1alpha1.ReasonMasterUnreachable, "r-0"},
-		"a replica may be with it": {failover.Decision{Next: served, Reason: failover.ReasonAccompanied, Verdict: "so is r-1"}, silent,
+		"a replica may be with it": {failover.Decision{Next: served, Reason: failover.ReasonAccompanied, Message: "so is r-1"}, silent,
 			v1alpha1.ConditionAvailable, metav1.ConditionUnknown, v1alpha1.ReasonMasterUnreachable, "so is r-1"},
-		"a replica may be with it again": {failover.Decision{Next: blocked, Reason: failover.ReasonAccompanied, Verdict: "r-1 is out of our reach again"}, silent,
+		"a replica may be with it again": {failover.Decision{Next: blocked, Reason: failover.ReasonAccompanied, Message: "r-1 is out of our reach again"}, silent,
 			v1alpha1.ConditionAvailable, metav1.ConditionUnknown, v1alpha1.ReasonMasterUnreachable, "r-1 is out of our reach again"},
-		"nobody may be promoted": {failover.Decision{Next: blocked, Reason: failover.ReasonNoCandidate, Verdict: "no node may be promoted"}, silent,
+		"nobody may be promoted": {failover.Decision{Next: blocked, Reason: failover.ReasonNoCandidate, Message: "no node may be promoted"}, silent,
 			v1alpha1.ConditionAvailable, metav1.ConditionFalse, v1alpha1.ReasonNoMaster, "no node may be promoted"},
-		"a replica can tell": {failover.Decision{Next: served, Reason: failover.ReasonVetoed, Verdict: "r-1 still replicates"}, silent,
+		"a replica can tell": {failover.Decision{Next: served, Reason: failover.ReasonVetoed, Message: "r-1 still replicates"}, silent,
 			v1alpha1.ConditionAvailable, metav1.ConditionUnknown, v1alpha1.ReasonMasterUnreachable, "r-1 still replicates"},
 	} {
 		t.Run(name, func(t *testing.T) {

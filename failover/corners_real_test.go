@@ -83,7 +83,7 @@ func TestACandidateThatDiesBeforeItIsPublishedLeavesItsFollowersAsCandidates(t *
 	w.sleep(time.Second)
 	w.run()
 	if w.progress.State != StateStable {
-		t.Errorf("state %s, %s\n%s", w.progress.State, w.progress.Verdict, strings.Join(w.log[len(w.log)-10:], "\n"))
+		t.Errorf("state %s, %s\n%s", w.progress.State, w.progress.Message, strings.Join(w.log[len(w.log)-10:], "\n"))
 	}
 }
 
@@ -99,7 +99,7 @@ func TestAFailoverLeavesAStrayMasterAlone(t *testing.T) {
 	w.run()
 	if stray := w.node("r-2"); w.master() != "r-1" || stray.Replication.Role != RoleMaster || stray.Replication.Lineage.Offset != 1040 {
 		t.Errorf("master %s, the stray is a %s at %d; %s\n%s", w.master(), stray.Replication.Role, stray.Replication.Lineage.Offset,
-			d.Verdict, strings.Join(w.log, "\n"))
+			d.Message, strings.Join(w.log, "\n"))
 	}
 }
 
@@ -183,7 +183,7 @@ func TestAnEmptyMasterIsNotPromotedOverReplicasThatMayNotBe(t *testing.T) {
 				w.once()
 			}
 			if w.progress.State != StateBlocked || w.node("r-0").Replication.Role == RoleMaster {
-				t.Errorf("state %s: %s\n%s", w.progress.State, w.progress.Verdict, strings.Join(w.log, "\n"))
+				t.Errorf("state %s: %s\n%s", w.progress.State, w.progress.Message, strings.Join(w.log, "\n"))
 			}
 		})
 	}

@@ -240,7 +240,7 @@ func TestNobodyIsChosenBeforeEverybodyWasToldToDetach(t *testing.T) {
 	w.now = w.now.Add(5 * time.Second)
 	w.sample(0)
 	if d = Decide(w.now, w.policy, w.observe(), w.progress, nil); d.Next.State != StateFencing || len(d.Actions) == 0 {
-		t.Errorf("state %s, %s", d.Next.State, d.Verdict)
+		t.Errorf("state %s, %s", d.Next.State, d.Message)
 	}
 	w.run()
 	if w.master() != "r-2" {
@@ -559,7 +559,7 @@ func TestEverybodyIsHeardBeforeALostCandidateIsGivenUp(t *testing.T) {
 	w.heard(candidate.Name, ContactRefused)
 	w.now = w.now.Add(QuietenWithin)
 	if d, _ := w.once(); d.Next.State != StatePromoting || len(d.Actions) > 0 {
-		t.Fatalf("%s was given up before %s was heard: %s", candidate.Name, other.Name, d.Verdict)
+		t.Fatalf("%s was given up before %s was heard: %s", candidate.Name, other.Name, d.Message)
 	}
 	w.heard("r-0", ContactRefused)
 	w.heard(other.Name, ContactAnswering)

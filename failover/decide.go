@@ -107,19 +107,19 @@ func (d *decider) paused() Decision {
 }
 
 // hold changes nothing and says why.
-func (d *decider) hold(reason Reason, verdict string, again time.Duration) Decision {
-	return Decision{Next: d.next, Reason: reason, Verdict: verdict, RequeueAfter: again}
+func (d *decider) hold(reason Reason, message string, again time.Duration) Decision {
+	return Decision{Next: d.next, Reason: reason, Message: message, RequeueAfter: again}
 }
 
 // move takes the transition that event names. The table is tested to know every event that is
-// used here in the state it is used in; should it not, nothing moves and the verdict says so.
-func (d *decider) move(event Event, verdict string) bool {
+// used here in the state it is used in; should it not, nothing moves and the message says so.
+func (d *decider) move(event Event, message string) bool {
 	to, err := step(d.next.State, event)
 	if err != nil {
-		d.next.Verdict = err.Error()
+		d.next.Message = err.Error()
 		return false
 	}
-	d.next.State, d.next.Since, d.next.Reason, d.next.Verdict = to, stamp(d.now), ReasonNone, verdict
+	d.next.State, d.next.Since, d.next.Reason, d.next.Message = to, stamp(d.now), ReasonNone, message
 	return true
 }
 
@@ -146,7 +146,7 @@ func (d *decider) viewFrom(ref NodeRef) view {
 func (d *decider) failOver(f finding) Decision {
 	v := d.view()
 	if !d.move(EventFailOver, f.sentence) {
-		return d.hold(ReasonUnknownState, d.next.Verdict, lookAgainSlow)
+		return d.hold(ReasonUnknownState, d.next.Message, lookAgainSlow)
 	}
 	d.begin(Cause(f.diagnosis), v)
 	d.next.Steps = withStep(d.next.Steps, StepEvidence, d.evidenceAt(v, f))
@@ -164,7 +164,7 @@ func (d *decider) failOver(f finding) Decision {
 		d.next = intent
 		decision = Decision{Next: intent, RequeueAfter: time.Nanosecond}
 	}
-	decision.Diagnosis, decision.Verdict = f.diagnosis, f.sentence+"; failing over"
+	decision.Diagnosis, decision.Message = f.diagnosis, f.sentence+"; failing over"
 	return decision
 }
 

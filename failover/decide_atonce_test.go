@@ -29,8 +29,8 @@ func TestOfADeadMasterTheIntentAndTheChoiceAreOneStep(t *testing.T) {
 		}
 	}
 	for _, part := range []string{"master r-0 refuses connections", "r-2 has the most data"} {
-		if !strings.Contains(d.Next.Verdict, part) {
-			t.Errorf("%q does not say %q", d.Next.Verdict, part)
+		if !strings.Contains(d.Next.Message, part) {
+			t.Errorf("%q does not say %q", d.Next.Message, part)
 		}
 	}
 	if w.run(); w.master() != "r-2" || w.progress.State != StateStable || !w.node("r-1").Follows(w.node("r-2").IP) {
@@ -99,7 +99,7 @@ func TestACandidateThatReplicatesAgainIsNotPromoted(t *testing.T) {
 	}
 	d, _ := w.once()
 	if d.Next.State != StateFencing || d.Next.Epoch != 3 || d.Next.Candidate != nil {
-		t.Errorf("state %s, epoch %d: %s", d.Next.State, d.Next.Epoch, d.Verdict)
+		t.Errorf("state %s, epoch %d: %s", d.Next.State, d.Next.Epoch, d.Message)
 	}
 	for _, a := range d.Actions {
 		if _, ok := a.(Promote); ok {

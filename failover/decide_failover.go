@@ -75,12 +75,12 @@ func (d *decider) fencing() Decision {
 	d.acquaintFollowers() // whom a successor has not heard when the failover was begun
 	actions, waiting := d.detach()
 	if waiting {
-		return Decision{Next: d.next, Actions: actions, Verdict: "detaching " + fmt.Sprint(len(actions)) + " node(s)", RequeueAfter: lookAgainSoon}
+		return Decision{Next: d.next, Actions: actions, Message: "detaching " + fmt.Sprint(len(actions)) + " node(s)", RequeueAfter: lookAgainSoon}
 	}
 	switch reason, sentence := d.obstacle(); reason {
 	case ReasonNone:
 	case ReasonMayWrite: // for seconds
-		return Decision{Next: d.next, Actions: actions, Verdict: sentence, Reason: reason, RequeueAfter: lookAgain}
+		return Decision{Next: d.next, Actions: actions, Message: sentence, Reason: reason, RequeueAfter: lookAgain}
 	default:
 		return d.block(actions, reason, sentence)
 	}
@@ -236,7 +236,7 @@ func (d *decider) rejoined() []string {
 func (d *decider) block(actions []Action, reason Reason, sentence string) Decision {
 	d.move(EventBlock, sentence)
 	d.next.Reason = reason
-	return Decision{Next: d.next, Actions: actions, Verdict: sentence, Reason: reason, RequeueAfter: lookAgain}
+	return Decision{Next: d.next, Actions: actions, Message: sentence, Reason: reason, RequeueAfter: lookAgain}
 }
 
 // blocked looks whether what was missing has come.
@@ -251,7 +251,7 @@ func (d *decider) blocked() Decision {
 	chosen := elect(d.next, d.policy, d.obs, d.givenUp())
 	if chosen.candidate != nil && obstacle == ReasonNone {
 		d.move(EventUnblock, chosen.sentence)
-		return Decision{Next: d.next, Actions: actions, Verdict: chosen.sentence, RequeueAfter: time.Nanosecond}
+		return Decision{Next: d.next, Actions: actions, Message: chosen.sentence, RequeueAfter: time.Nanosecond}
 	}
 	if d.now.Sub(d.next.Since) >= WithdrawAfter && d.obs.Published.Pod != "" && obstacle == ReasonNone {
 		actions = append(actions, Withdraw{Epoch: d.next.Epoch})
@@ -261,7 +261,7 @@ func (d *decider) blocked() Decision {
 		reason, sentence = chosen.reason, chosen.sentence
 	}
 	d.next.Reason = reason
-	return Decision{Next: d.next, Actions: actions, Verdict: sentence, Reason: reason, RequeueAfter: lookAgain}
+	return Decision{Next: d.next, Actions: actions, Message: sentence, Reason: reason, RequeueAfter: lookAgain}
 }
 
 // choose writes the candidate down; only then it is promoted.
@@ -272,7 +272,7 @@ func (d *decider) choose(candidate Node, sentence string) Decision {
 	d.next.Lineage.Offset = max(d.next.Lineage.Offset, d.next.Lineage.Shared(candidate.Replication.Lineage))
 	d.move(EventChoose, sentence)
 	decision := d.promoting()
-	decision.Verdict = sentence + "; promoting"
+	decision.Message = sentence + "; promoting"
 	return decision
 }
 
@@ -301,17 +301,17 @@ func (d *decider) candidacy(ref NodeRef, n Node, found bool) Decision {
 		if sentence, came := d.overtaken(n); came {
 			return d.anotherCandidate(sentence)
 		}
-		return Decision{Next: d.next, Verdict: "promoting " + ref.Pod, RequeueAfter: lookAgainSoon,
+		return Decision{Next: d.next, Message: "promoting " + ref.Pod, RequeueAfter: lookAgainSoon,
 			Actions: []Action{Promote{Node: ref, MinReplicas: d.firstMinReplicas(n)}}}
 	}
 	if !d.obs.Published.Is(ref, d.next.Epoch) {
 		// Its siblings may follow at the same time: with min-replicas-to-write 1 it needs one to accept writes.
 		actions := append(d.follow(d.viewFrom(ref)), Publish{Node: ref, Epoch: d.next.Epoch})
-		return Decision{Next: d.next, Verdict: ref.Pod + " is master; publishing it", RequeueAfter: lookAgainSoon, Actions: actions}
+		return Decision{Next: d.next, Message: ref.Pod + " is master; publishing it", RequeueAfter: lookAgainSoon, Actions: actions}
 	}
 	if d.clientsFirst() {
 		v := d.viewFrom(ref)
-		return Decision{Next: d.next, Verdict: ref.Pod + " is published as master; its clients are cut over first",
+		return Decision{Next: d.next, Message: ref.Pod + " is published as master; its clients are cut over first",
 			Actions: append(d.follow(v), d.cutOver(v)...), RequeueAfter: lookAgainSoon}
 	}
 	return d.published(n)
@@ -419,17 +419,17 @@ func (d *decider) anotherCandidate(sentence string) Decision {
 		}
 		d.move(EventRestart, sentence)
 		d.next.Candidate = nil
-		return Decision{Next: d.next, Verdict: sentence + "; bootstrapping again", RequeueAfter: lookAgainSoon}
+		return Decision{Next: d.next, Message: sentence + "; bootstrapping again", RequeueAfter: lookAgainSoon}
 	}
 	if !d.move(EventFailOver, sentence) {
-		return d.hold(ReasonUnknownState, d.next.Verdict, lookAgainSlow)
+		return d.hold(ReasonUnknownState, d.next.Message, lookAgainSlow)
 	}
 	d.inherit()
 	d.acquaintFollowers()
 	d.next.Epoch++
 	d.next.Candidate = nil
 	d.next.Steps = slices.DeleteFunc(d.next.Steps, func(s Step) bool { return s.Name == StepDemoted }) // no switchover any more
-	return Decision{Next: d.next, Verdict: sentence + "; choosing again", RequeueAfter: time.Nanosecond}
+	return Decision{Next: d.next, Message: sentence + "; choosing again", RequeueAfter: time.Nanosecond}
 }
 
 // firstMinReplicas is the value a new master starts with: 1 if a replica is there to follow it at

@@ -48,7 +48,7 @@ func (d *decider) drain(v view) Decision {
 	if d.now.Sub(d.next.Since) >= drainWithin { // the first attempt is all there is, as a rule, and is not to wait for anything
 		actions = append(d.cutOver(v), actions...)
 	}
-	return Decision{Next: d.next, Verdict: fmt.Sprintf("draining %s into %s", v.ref.Pod, candidate.Name), RequeueAfter: lookAgainSoon, Actions: actions}
+	return Decision{Next: d.next, Message: fmt.Sprintf("draining %s into %s", v.ref.Pod, candidate.Name), RequeueAfter: lookAgainSoon, Actions: actions}
 }
 
 // demoted goes on from the point of no return: the old master's offset stands still, and whoever
@@ -77,7 +77,7 @@ func (d *decider) demoted(v view) Decision {
 	case len(complete) > 0 && (complete[0].UID == d.next.Candidate.UID || waited >= settleChosen):
 		return d.choose(complete[0], complete[0].Name+" has every write of "+v.ref.Pod)
 	case waited < settleBehind:
-		return Decision{Next: d.prev, Verdict: "waiting for the last bytes of " + v.ref.Pod, RequeueAfter: lookAgainSoon}
+		return Decision{Next: d.prev, Message: "waiting for the last bytes of " + v.ref.Pod, RequeueAfter: lookAgainSoon}
 	}
 	decision := d.choose(v.master, fmt.Sprintf("no replica has every write of %s; it stays master", v.ref.Pod))
 	decision.Reason, decision.Next.Reason = ReasonCandidateBehind, ReasonCandidateBehind
@@ -90,7 +90,7 @@ func (d *decider) abort(v view, reason Reason, sentence string) Decision {
 	d.move(EventAbort, sentence)
 	d.next.Candidate, d.next.Old, d.next.Steps = nil, nil, nil
 	d.next.CooldownUntil = stamp(d.now.Add(SwitchoverRetry))
-	return Decision{Next: d.next, Record: record, Reason: reason, Verdict: "switchover aborted: " + sentence,
+	return Decision{Next: d.next, Record: record, Reason: reason, Message: "switchover aborted: " + sentence,
 		Actions: []Action{Unpause{Node: v.ref}}, RequeueAfter: lookAgain}
 }
 

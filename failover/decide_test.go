@@ -98,7 +98,7 @@ func TestAWitnessThatStillReplicatesVetoes(t *testing.T) {
 			n.SampledAt, n.LastAnswer, n.Replication.LastIO = w.now, w.now, 0
 		}
 		if d, _ := w.once(); d.Next.Running() {
-			t.Fatalf("failed over against the veto: %s", d.Verdict)
+			t.Fatalf("failed over against the veto: %s", d.Message)
 		}
 	}
 	if w.progress.State != StateSuspected || w.progress.Reason != ReasonVetoed {
@@ -398,8 +398,8 @@ func TestAStrangerIsWhatAPersonIsToldOfThoughTheMasterIsToLeave(t *testing.T) {
 	w.policy.Replicas = 1 // r-1 is surplus, and nobody can take over
 	w.promoteByHand("r-0", 10)
 	d := w.run()
-	if w.master() != "r-1" || d.Reason != ReasonStrayMaster || !strings.Contains(d.Verdict, "scaled away") {
-		t.Fatalf("master %s, reason %q: %s\n%s", w.master(), d.Reason, d.Verdict, w.story())
+	if w.master() != "r-1" || d.Reason != ReasonStrayMaster || !strings.Contains(d.Message, "scaled away") {
+		t.Fatalf("master %s, reason %q: %s\n%s", w.master(), d.Reason, d.Message, w.story())
 	}
 	w.request = &Request{ID: "discard r-0", Verb: VerbDiscard, Target: "r-0"}
 	w.run()
@@ -552,7 +552,7 @@ func TestWhatPeopleAreToldWaitsUntilSomethingFollowsFromASilence(t *testing.T) {
 			}
 			d := Decide(w.now, w.policy, w.observe(), w.progress, nil)
 			if d.Diagnosis != tt.diagnosis || d.Settling != tt.settling {
-				t.Fatalf("%s, settling %t: %s", d.Diagnosis, d.Settling, d.Verdict)
+				t.Fatalf("%s, settling %t: %s", d.Diagnosis, d.Settling, d.Message)
 			}
 			if d.Settling && (d.RequeueAfter <= 0 || d.RequeueAfter > lookAgain) {
 				t.Errorf("looked at again after %s", d.RequeueAfter)

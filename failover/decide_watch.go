@@ -16,7 +16,7 @@ func (d *decider) watching() Decision {
 	f := diagnose(v)
 	if d.next.State == StateSuspected && v.answersAgain() && f.class != classHard {
 		d.move(EventAnswer, f.sentence)
-		return Decision{Next: d.next, Diagnosis: f.diagnosis, Verdict: "master " + v.ref.Pod + " answers again", RequeueAfter: time.Nanosecond}
+		return Decision{Next: d.next, Diagnosis: f.diagnosis, Message: "master " + v.ref.Pod + " answers again", RequeueAfter: time.Nanosecond}
 	}
 	if d.forced() {
 		f.sentence = fmt.Sprintf("a person forces a failover to %s (%s)", d.request.Target, f.sentence)
@@ -72,7 +72,7 @@ func (d *decider) down(f finding) Decision {
 	switch {
 	case d.next.State == StateStable:
 		d.move(EventSuspect, f.sentence)
-		return Decision{Next: d.next, Verdict: f.sentence, RequeueAfter: time.Nanosecond}
+		return Decision{Next: d.next, Message: f.sentence, RequeueAfter: time.Nanosecond}
 	case d.policy.Mode == ModeManual && !d.asked():
 		return d.hold(ReasonManual, f.sentence+"; mode is Manual: request a switchover to fail over", lookAgainSlow)
 	}
@@ -140,10 +140,10 @@ func (d *decider) switchOver(v view, cause Cause, why, target string) Decision {
 		decision.RequeueAfter = lookAgain
 		if (decision.Reason == ReasonStrayMaster || decision.Reason == ReasonEarlierData) && cause != CauseRequested {
 			// That is what a person has to see to, and may be why no replica can take over.
-			decision.Verdict = why + "; " + sentence + "; " + decision.Verdict
+			decision.Message = why + "; " + sentence + "; " + decision.Message
 			return decision
 		}
-		decision.Reason, decision.Verdict = reason, why+"; "+sentence
+		decision.Reason, decision.Message = reason, why+"; "+sentence
 		return decision
 	}
 	if !v.master.Answers() {
@@ -166,6 +166,6 @@ func (d *decider) switchOver(v view, cause Cause, why, target string) Decision {
 	d.next.Steps = withStep(d.next.Steps, StepEvidence, d.now)
 	d.next.Steps = withStep(d.next.Steps, StepIntent, d.now)
 	decision := d.switchingOver()
-	decision.Verdict = fmt.Sprintf("%s; switching over to %s", why, candidate.Pod)
+	decision.Message = fmt.Sprintf("%s; switching over to %s", why, candidate.Pod)
 	return decision
 }

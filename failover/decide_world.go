@@ -39,7 +39,7 @@ func (d *decider) overrule() Decision {
 	serves := n.Answers() && n.Replication.Role == RoleMaster
 	sentence := fmt.Sprintf("the status (epoch %d, %s) is from before epoch %d was published", d.next.Epoch, d.next.State, published.Epoch)
 	if !serves && slices.ContainsFunc(d.obs.Nodes, func(n Node) bool { return unheard(n) && d.tried(n) < DetachWithin }) {
-		return Decision{Next: d.prev, Reason: ReasonWaitingForPods, Verdict: sentence + "; hearing everybody first", RequeueAfter: lookAgainSoon}
+		return Decision{Next: d.prev, Reason: ReasonWaitingForPods, Message: sentence + "; hearing everybody first", RequeueAfter: lookAgainSoon}
 	}
 	d.forgetPlans()
 	d.next.Epoch = max(d.next.Epoch, published.Epoch)
@@ -77,7 +77,7 @@ func (d *decider) overruleWithoutMaster(sentence string) Decision {
 
 func (d *decider) overruled(event Event, sentence string) Decision {
 	d.move(event, sentence)
-	return Decision{Next: d.next, Verdict: sentence, Overruled: true, RequeueAfter: lookAgainSoon}
+	return Decision{Next: d.next, Message: sentence, Overruled: true, RequeueAfter: lookAgainSoon}
 }
 
 // forgetPlans drops what an outdated status wanted to do. The histories that it names are old ones: who goes by them is none of

@@ -78,8 +78,8 @@ func TestAStatusThatIsOlderThanWhatIsPublishedGivesWay(t *testing.T) {
 			w.setBack(status(first, last))
 			w.undisturbed(t)
 			d, _ := w.once()
-			if !d.Overruled || !strings.Contains(d.Verdict, "before epoch 3 was published") {
-				t.Errorf("the status was not overruled: %s", d.Verdict)
+			if !d.Overruled || !strings.Contains(d.Message, "before epoch 3 was published") {
+				t.Errorf("the status was not overruled: %s", d.Message)
 			}
 			w.pass(5 * time.Second)
 			p := w.progress
@@ -264,7 +264,7 @@ func TestAFirstMasterIsNotChosenBeforeEverybodyWasHeard(t *testing.T) {
 	w.heard("r-0", ContactAnswering)
 	w.heard("r-2", ContactAnswering)
 	if d, _ := w.once(); len(d.Actions) > 0 {
-		t.Fatalf("chosen before r-1 was heard: %s", d.Verdict)
+		t.Fatalf("chosen before r-1 was heard: %s", d.Message)
 	}
 	w.heard("r-1", ContactAnswering)
 	w.pass(time.Second)

@@ -10,8 +10,8 @@ type Decision struct {
 	Next Progress
 	// Actions are to be carried out once Next is persisted; they are independent of each other.
 	Actions []Action
-	// Verdict is one sentence for people: what is done, or why nothing is.
-	Verdict string
+	// Message is one sentence for people: what is done, or why nothing is.
+	Message string
 	// Reason is set while something that is wanted is not done.
 	Reason Reason
 	// Diagnosis is the first matching problem; Healthy when there is none.

@@ -63,8 +63,8 @@ func TestDataThatCameAfterTheFirstMasterWasChosenIsLeftAloneUntilAPersonDecides(
 	}
 	d, _ := w.once()
 	for _, says := range []string{"r-0", "discard:r-0", "force-failover:r-0"} {
-		if d.Reason != ReasonEarlierData || !strings.Contains(d.Verdict, says) {
-			t.Errorf("reason %s does not say %q: %s", d.Reason, says, d.Verdict)
+		if d.Reason != ReasonEarlierData || !strings.Contains(d.Message, says) {
+			t.Errorf("reason %s does not say %q: %s", d.Reason, says, d.Message)
 		}
 	}
 	if w.limit("r-0") != LimitEarlier || w.limit("r-2") != LimitNone {
@@ -130,7 +130,7 @@ func TestAPodThatComesLateAndEmptyFollowsAndIsOneOfTheSet(t *testing.T) {
 	w.restart("r-0", true) // an append-only file keeps no name of the history
 	w.node("r-0").Replication.Lineage = Lineage{ReplID: "anew", ReplID2: noReplID, SecondOffset: -1}
 	if d := w.run(); d.Reason != ReasonNone || !w.node("r-0").Replication.LinkUp {
-		t.Errorf("reason %s: %s", d.Reason, d.Verdict)
+		t.Errorf("reason %s: %s", d.Reason, d.Message)
 	}
 }
 
@@ -194,8 +194,8 @@ func TestWhoIsWaitedForAndCrashesIsSaidToCrash(t *testing.T) {
 	w.restart("r-0", false)
 	w.restart("r-1", false)
 	d := w.run()
-	if d.Reason != ReasonWaitingForData || !strings.Contains(d.Verdict, "kubectl logs r-2 --previous") {
-		t.Errorf("reason %s: %s", d.Reason, d.Verdict)
+	if d.Reason != ReasonWaitingForData || !strings.Contains(d.Message, "kubectl logs r-2 --previous") {
+		t.Errorf("reason %s: %s", d.Reason, d.Message)
 	}
 }
 
@@ -214,7 +214,7 @@ func TestADiscardIsDoneThoughAnotherPodIsStrange(t *testing.T) {
 		t.Errorf("r-2 is %s, request %v\n%s", n.Replication.Role, w.request, w.story())
 	}
 	if n := w.node("r-1"); n.Replication.Role != RoleMaster || d.Reason != ReasonStrayMaster {
-		t.Errorf("r-1 is %s: %s\n%s", n.Replication.Role, d.Verdict, w.story())
+		t.Errorf("r-1 is %s: %s\n%s", n.Replication.Role, d.Message, w.story())
 	}
 }
 

@@ -33,7 +33,7 @@ func TestCordonedNodesCountAgainstASwitchoverAndNotAgainstAFailover(t *testing.T
 	w.end()
 	w.pass(2 * time.Second)
 	if w.master() == before {
-		t.Errorf("and yet no failover came: %s\n%s", w.progress.Verdict, strings.Join(w.log, "\n"))
+		t.Errorf("and yet no failover came: %s\n%s", w.progress.Message, strings.Join(w.log, "\n"))
 	}
 }
 

@@ -142,7 +142,7 @@ func TestTheGuardStaysForAReplicaThatTheMasterHearsAndWeDoNot(t *testing.T) {
 		w.sleep(100 * time.Millisecond)
 		w.node("r-0").Replication.Fresh, w.node("r-0").Replication.Followers = 1, 1
 		if d, _ := w.once(); w.guard() != 1 {
-			t.Fatalf("lowered: %s", d.Verdict)
+			t.Fatalf("lowered: %s", d.Message)
 		}
 		w.node("r-0").FreshSince = time.Time{}
 	}

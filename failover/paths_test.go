@@ -49,8 +49,8 @@ func TestAStatusThatContradictsItselfIsLeftAlone(t *testing.T) {
 			if d, _ := w.once(); before.State == "Tomorrow's" && !reflect.DeepEqual(d.Next, before) {
 				t.Errorf("a status of another version is written: %+v became %+v", before, d.Next)
 			}
-			if d, _ := w.once(); d.Reason != ReasonUnknownState || len(d.Actions) > 0 || d.Verdict == "" {
-				t.Errorf("reason %q, %d actions: %s", d.Reason, len(d.Actions), d.Verdict)
+			if d, _ := w.once(); d.Reason != ReasonUnknownState || len(d.Actions) > 0 || d.Message == "" {
+				t.Errorf("reason %q, %d actions: %s", d.Reason, len(d.Actions), d.Message)
 			}
 		})
 	}
@@ -72,7 +72,7 @@ func TestTheFirstMasterWaitsForWhoeverMayHoldData(t *testing.T) {
 	n.Contact, n.MayHoldData = ContactSilent, true
 	w.sleep(time.Minute)
 	if d := w.run(); d.Reason != ReasonWaitingForData || w.progress.State != StateBootstrapping {
-		t.Errorf("reason %s: %s", d.Reason, d.Verdict)
+		t.Errorf("reason %s: %s", d.Reason, d.Message)
 	}
 }
 
@@ -80,7 +80,7 @@ func TestTheFirstPlaceIsKeptForOrdinalZeroForAWhile(t *testing.T) {
 	w := newWorld(t, 3)
 	w.node("r-0").Contact = ContactRefused
 	if d := w.run(); d.Reason != ReasonWaitingForPods {
-		t.Errorf("reason %s: %s", d.Reason, d.Verdict)
+		t.Errorf("reason %s: %s", d.Reason, d.Message)
 	}
 	w.sleep(bootstrapPatience)
 	w.run()
@@ -169,7 +169,7 @@ func TestTheOnlyPodIsLetGo(t *testing.T) {
 	w.node("r-0").Terminating = true
 	w.run()
 	if !w.node("r-0").Replication.Fenced() {
-		t.Errorf("its preStop hook waits for a successor that will never be: %s", w.progress.Verdict)
+		t.Errorf("its preStop hook waits for a successor that will never be: %s", w.progress.Message)
 	}
 }
 
@@ -186,8 +186,8 @@ func TestASwitchoverWaitsForTheMastersAnswer(t *testing.T) {
 	w := settled(t, 3)
 	w.hang("r-0")
 	w.node("r-0").Terminating = true
-	if d, _ := w.once(); d.Next.State != StateStable || !strings.Contains(d.Verdict, "waiting") {
-		t.Errorf("state %s: %s", d.Next.State, d.Verdict)
+	if d, _ := w.once(); d.Next.State != StateStable || !strings.Contains(d.Message, "waiting") {
+		t.Errorf("state %s: %s", d.Next.State, d.Message)
 	}
 }
 
@@ -217,7 +217,7 @@ func TestOneWitnessIsEnoughToHold(t *testing.T) {
 				w.node("r-1").SampledAt = w.now
 				w.node("r-2").SampledAt, w.node("r-2").Replication.LinkUp, w.node("r-2").Replication.LastIO = w.now, true, 0
 				if d := Decide(w.now, w.policy, w.observe(), w.progress, nil); d.Next.Running() {
-					t.Fatalf("%s", d.Verdict)
+					t.Fatalf("%s", d.Message)
 				}
 			}
 		})
@@ -284,7 +284,7 @@ func TestStrictNeedsNobodyWhenTheOldMasterItselfIsFrozen(t *testing.T) {
 	w.command(w.node("r-0"), Detach{})
 	w.run()
 	if w.master() != "r-0" || w.progress.Epoch != 2 {
-		t.Errorf("master %s by epoch %d, %s", w.master(), w.progress.Epoch, w.progress.Verdict)
+		t.Errorf("master %s by epoch %d, %s", w.master(), w.progress.Epoch, w.progress.Message)
 	}
 }
 
@@ -306,7 +306,7 @@ func TestAfterAFullOutageTheLastMastersDiskWinsThenTheFullest(t *testing.T) {
 			}
 			w.run()
 			if w.master() != tc.want {
-				t.Errorf("master %s, want %s: %s", w.master(), tc.want, w.progress.Verdict)
+				t.Errorf("master %s, want %s: %s", w.master(), tc.want, w.progress.Message)
 			}
 		})
 	}

@@ -118,7 +118,7 @@ type Progress struct {
 	Epoch     int64     // number of promotions begun; only grows
 	Cause     Cause
 	Reason    Reason
-	Verdict   string // as of the last transition
+	Message   string // as of the last transition
 
 	Initialized bool // a master has been promoted once
 	Master      *Master

@@ -91,7 +91,7 @@ func TestASuccessorCountsFromItsOwnClock(t *testing.T) {
 			w.deaf["r-1"] = true
 			w.pass(5 * time.Second)
 			if w.progress.State != StateStable && w.progress.Reason == ReasonNone {
-				t.Errorf("state %s: %s\n%s", w.progress.State, w.progress.Verdict, w.story())
+				t.Errorf("state %s: %s\n%s", w.progress.State, w.progress.Message, w.story())
 			}
 		})
 	}
@@ -252,7 +252,7 @@ func TestNothingIsDoneOnEvidenceThatHasGrownOldWhileItWasPersisted(t *testing.T)
 		t.Errorf("too late, and done all the same: %v", late)
 	}
 	if again, _ := w.once(); len(again.Actions) != len(d.Actions) {
-		t.Errorf("made anew it asks for %v, not for %v: %s", again.Actions, d.Actions, again.Verdict)
+		t.Errorf("made anew it asks for %v, not for %v: %s", again.Actions, d.Actions, again.Message)
 	}
 }
 

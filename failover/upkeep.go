@@ -37,7 +37,7 @@ func (d *decider) published(n Node) Decision {
 		d.next = next
 		decision = Decision{Next: next, RequeueAfter: time.Nanosecond}
 	}
-	decision.Verdict = n.Name + " is published as master; reattaching the others"
+	decision.Message = n.Name + " is published as master; reattaching the others"
 	return decision
 }
 
@@ -62,14 +62,14 @@ func (d *decider) reattaching() Decision {
 	actions := append(d.serve(v), d.farewell(v)...)
 	elapsed := d.now.Sub(d.next.Since)
 	if (len(actions) > 0 || d.unseen(v)) && elapsed < ReattachWithin {
-		return Decision{Next: d.next, Actions: actions, Verdict: "reattaching", RequeueAfter: lookAgainSoon, Diagnosis: f.diagnosis}
+		return Decision{Next: d.next, Actions: actions, Message: "reattaching", RequeueAfter: lookAgainSoon, Diagnosis: f.diagnosis}
 	}
 	d.next.Steps = withStep(d.next.Steps, StepReattached, d.now)
 	sentence := fmt.Sprintf("%s is master by epoch %d", d.next.Master.Pod, d.next.Epoch)
 	record := d.record(OutcomeSucceeded, d.next.Master.Pod, sentence)
 	d.move(EventSettle, sentence)
 	d.next.Candidate, d.next.Old, d.next.Steps, d.next.Forced = nil, nil, nil, ""
-	return Decision{Next: d.next, Actions: actions, Record: record, Verdict: sentence, Diagnosis: f.diagnosis, RequeueAfter: soonest(lookAgainSlow, d.wait)}
+	return Decision{Next: d.next, Actions: actions, Record: record, Message: sentence, Diagnosis: f.diagnosis, RequeueAfter: soonest(lookAgainSlow, d.wait)}
 }
 
 // clientsFirstFor is how long after publication nothing is written to the Kubernetes API that can wait.
@@ -130,9 +130,9 @@ func mayWake(n Node) bool {
 // upkeep is what Stable does while nothing is wrong: keep everything as it was promised.
 func (d *decider) upkeep(v view) Decision {
 	actions := d.serve(v)
-	reason, verdict := d.strange(v)
+	reason, message := d.strange(v)
 	if reason == ReasonNone {
-		verdict = v.ref.Pod + " is master"
+		message = v.ref.Pod + " is master"
 	}
 	if d.asked() && d.request.Verb == VerbDiscard && !slices.ContainsFunc(v.others, func(n Node) bool { return d.discards(n) && d.isStrange(v, n) }) {
 		d.next.Request = d.request.ID // it is done, or there is nothing to discard
@@ -147,7 +147,7 @@ func (d *decider) upkeep(v view) Decision {
 	if v.master.Answers() {
 		d.remember(v.master.Replication)
 	}
-	return Decision{Next: d.next, Actions: actions, Reason: reason, Verdict: verdict, RequeueAfter: soonest(again, d.pending(), d.wait)}
+	return Decision{Next: d.next, Actions: actions, Reason: reason, Message: message, RequeueAfter: soonest(again, d.pending(), d.wait)}
 }
 
 // remember keeps the master's lineage; it changes when its backlog was freed for want of replicas. Of one that was adopted before it

@@ -98,12 +98,12 @@ func TestEveryDiagnosisIsMadeAndActedOn(t *testing.T) {
 			tc.happen(w)
 			d, _ := w.once()
 			if got := diagnose(newView(w.now, w.policy, w.observe(), w.progress.Master.NodeRef)); got.diagnosis != diagnosis && d.Diagnosis != diagnosis {
-				t.Errorf("diagnosis %s (%s)", d.Diagnosis, d.Verdict)
+				t.Errorf("diagnosis %s (%s)", d.Diagnosis, d.Message)
 			}
 			if d.Next.State != tc.state {
-				t.Errorf("state %s, want %s: %s", d.Next.State, tc.state, d.Verdict)
+				t.Errorf("state %s, want %s: %s", d.Next.State, tc.state, d.Message)
 			}
-			if d.Verdict == "" {
+			if d.Message == "" {
 				t.Error("nothing is said about it")
 			}
 		})
@@ -197,10 +197,10 @@ func TestAMessageHoldsNoNumberThatMovesByItself(t *testing.T) {
 				if given == ReasonNone {
 					given = d.Next.Reason
 				}
-				if before, known := said[given]; given == reason && known && before != d.Verdict && reason != ReasonCooldown {
-					t.Fatalf("%q became %q", before, d.Verdict)
+				if before, known := said[given]; given == reason && known && before != d.Message && reason != ReasonCooldown {
+					t.Fatalf("%q became %q", before, d.Message)
 				}
-				said[given] = d.Verdict
+				said[given] = d.Message
 				w.sleep(100 * time.Millisecond)
 				w.each(func(n *Node) {
 					if n.Replication.Role == RoleMaster {
@@ -222,7 +222,7 @@ func TestEveryReasonIsGiven(t *testing.T) {
 			for range 5 {
 				d, _ := w.once()
 				if d.Reason == reason || d.Next.Reason == reason {
-					if d.Verdict == "" {
+					if d.Message == "" {
 						t.Error("nothing is said about it")
 					}
 					return
@@ -286,8 +286,8 @@ func TestEveryLimitationIsFound(t *testing.T) {
 		w := settled(t, 2)
 		w.promoteByHand("r-1", 10)
 		w.restart("r-0", false)
-		if d := w.run(); d.Reason != ReasonNoCandidate || !strings.Contains(d.Verdict, string(LimitStray)) {
-			t.Errorf("reason %s: %s", d.Reason, d.Verdict)
+		if d := w.run(); d.Reason != ReasonNoCandidate || !strings.Contains(d.Message, string(LimitStray)) {
+			t.Errorf("reason %s: %s", d.Reason, d.Message)
 		}
 	})
 }

@@ -230,7 +230,7 @@ func (w *world) once() (Decision, bool) {
 			w.t.Fatalf("the epoch went back from %d to %d", w.progress.Epoch, d.Next.Epoch)
 		}
 	}
-	w.log = append(w.log, fmt.Sprintf("%s→%s e%d %T %s", w.progress.State, d.Next.State, d.Next.Epoch, d.Actions, d.Verdict))
+	w.log = append(w.log, fmt.Sprintf("%s→%s e%d %T %s", w.progress.State, d.Next.State, d.Next.Epoch, d.Actions, d.Message))
 	w.progress = d.Next.Clone()
 	if d.Record != nil {
 		w.history = append(w.history, *d.Record)

@@ -121,9 +121,9 @@ type FailoverStatus struct {
 	// reason why the state is what it is, one word.
 	// +optional
 	Reason string `json:"reason,omitempty"`
-	// verdict is one sentence: what is being done, or why nothing is.
+	// message is one sentence: what is being done, or why nothing is.
 	// +optional
-	Verdict string `json:"verdict,omitempty"`
+	Message string `json:"message,omitempty"`
 	// old is the master being replaced.
 	// +optional
 	Old *NodeRef `json:"old,omitempty"`

@@ -52,7 +52,7 @@ func (s *scene) unmoved() {
 	s.t.Helper()
 	was, is := s.before.Status.Failover, s.get().Status.Failover
 	if is.Epoch != was.Epoch {
-		s.t.Errorf("epoch %d became %d (%s: %s), want nobody promoted", was.Epoch, is.Epoch, is.Cause, is.Verdict)
+		s.t.Errorf("epoch %d became %d (%s: %s), want nobody promoted", was.Epoch, is.Epoch, is.Cause, is.Message)
 	}
 }
 

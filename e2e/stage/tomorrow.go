@@ -51,8 +51,8 @@ var tomorrow = []edit{
 		if rest := 300*time.Millisecond - d.now.Sub(d.next.Since); rest > 0 {
 			return d.hold(ReasonNone, "auditing", rest)
 		}
-		d.move("audited", d.next.Verdict)
-		return Decision{Next: d.next, Verdict: d.next.Verdict, RequeueAfter: time.Nanosecond}`,
+		d.move("audited", d.next.Message)
+		return Decision{Next: d.next, Message: d.next.Message, RequeueAfter: time.Nanosecond}`,
 	},
 	{
 		"api/v1alpha1/failover_types.go",

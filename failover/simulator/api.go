@@ -129,7 +129,7 @@ func (a *api) swap(o *operator, expected int64, next failover.Progress) (int64, 
 	a.now.swaps++
 	if p.State != before.State {
 		a.stateSince = a.w.now
-		a.w.note("%s persists %s (epoch %d): %s", o.name, p.State, p.Epoch, p.Verdict)
+		a.w.note("%s persists %s (epoch %d): %s", o.name, p.State, p.Epoch, p.Message)
 	}
 	a.changed()
 	return a.now.swaps, nil

@@ -54,8 +54,8 @@ func (c *checks) fail(invariant, format string, args ...any) {
 // onDecision: nothing is done or left undone without a word (S7).
 func (c *checks) onDecision(o *operator, before failover.Progress, d failover.Decision) {
 	c.w.stats.Decisions++
-	if c.w.tracing && (d.Verdict != o.last.Verdict || len(d.Actions) > 0) {
-		c.w.note("%s decides: %s %s", o.name, d.Verdict, actionNames(d.Actions))
+	if c.w.tracing && (d.Message != o.last.Message || len(d.Actions) > 0) {
+		c.w.note("%s decides: %s %s", o.name, d.Message, actionNames(d.Actions))
 	}
 	if choosesIn(before, d.Next) && d.Next.Forced == "" {
 		c.onChoice(o, *d.Next.Candidate)
@@ -101,10 +101,10 @@ func (c *checks) onNames(known []failover.KnownNode) {
 func (c *checks) onIdleness(o *operator, before failover.Progress, d failover.Decision) {
 	idle := len(d.Actions) == 0 && d.Next.State == before.State
 	switch {
-	case d.Verdict == "" && d.Next.State == before.State:
-		c.fail("S7", "a decision without a verdict in state %s", d.Next.State)
+	case d.Message == "" && d.Next.State == before.State:
+		c.fail("S7", "a decision without a message in state %s", d.Next.State)
 	case idle && d.Next.State == failover.StateBlocked && d.Reason == failover.ReasonNone:
-		c.fail("S7", "blocked without a reason: %s", d.Verdict)
+		c.fail("S7", "blocked without a reason: %s", d.Message)
 	}
 	c.onSilence(o, idle, d)
 }
@@ -115,7 +115,7 @@ func (c *checks) onSilence(o *operator, idle bool, d failover.Decision) {
 	if !idle || d.Next.State != failover.StateSuspected || d.Reason != failover.ReasonNone || c.w.now-o.lastAt > 2*time.Second {
 		o.speechless = c.w.now
 	} else if c.w.now-max(o.speechless, o.awakeSince) > c.w.cfg.downAfter+2*time.Second {
-		c.fail("S7", "the master is suspected, nothing is done, and no reason is given: %s", d.Verdict)
+		c.fail("S7", "the master is suspected, nothing is done, and no reason is given: %s", d.Message)
 	}
 }
 

@@ -69,7 +69,7 @@ func (c *checks) beforeFault(f fault) {
 			return // the leader has died meanwhile, or something else has happened
 		}
 		if !c.hasMaster(f) {
-			c.fail("S10", "%s after %s of %d at %s there is no master: %s (%s)", within, f.kind, f.a, began, w.api.now.progress.State, o.last.Verdict)
+			c.fail("S10", "%s after %s of %d at %s there is no master: %s (%s)", within, f.kind, f.a, began, w.api.now.progress.State, o.last.Message)
 		}
 	})
 }

@@ -29,7 +29,7 @@ const (
 	beginWithin    = 30 * time.Second // a set without faults has its first master by then
 	convergeWithin = 90 * time.Second // after the last fault has healed
 	settleFor      = 1500 * time.Millisecond
-	personAfter    = 8 * time.Second // of being blocked, a person does what the verdict says
+	personAfter    = 8 * time.Second // of being blocked, a person does what the message says
 	lookEvery      = 100 * time.Millisecond
 )
 

@@ -221,7 +221,7 @@ func (w *world) missingInStatus() string {
 	p := w.api.now.progress
 	switch {
 	case p.State != failover.StateStable:
-		return fmt.Sprintf("state %s (%s: %s)", p.State, p.Reason, p.Verdict)
+		return fmt.Sprintf("state %s (%s: %s)", p.State, p.Reason, p.Message)
 	case w.api.now.request != nil:
 		return "a request is not acknowledged"
 	case len(w.pods) != w.wanted || w.wanted != w.api.now.policy.Replicas:

@@ -116,7 +116,7 @@ func (s *redisHA) recovered(ctx context.Context) error {
 		if err != nil {
 			return false, err
 		}
-		last = rha.Status.Failover.Verdict
+		last = rha.Status.Failover.Message
 		return rha.Status.Master.Epoch > epoch, nil
 	})
 	if err != nil {

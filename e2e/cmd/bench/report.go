@@ -61,13 +61,13 @@ func (b *bench) judge(out io.Writer) bool {
 	}
 	gap := ours.quantile(0.5)
 	met := gap <= targetGap
-	fmt.Fprintf(out, "Median gap of RedisHA: %s (target: at most %s: %s).\n", inMS(gap), inMS(targetGap), verdict(met))
+	fmt.Fprintf(out, "Median gap of RedisHA: %s (target: at most %s: %s).\n", inMS(gap), inMS(targetGap), message(met))
 	theirs, ok := b.first("Redis Sentinel")
 	if !ok {
 		return met
 	}
 	ratio := float64(theirs.quantile(0.5)) / float64(gap)
-	fmt.Fprintf(out, "%s takes %.0f times as long (target: at least %d times: %s).\n", theirs.name, ratio, targetRatio, verdict(ratio >= targetRatio))
+	fmt.Fprintf(out, "%s takes %.0f times as long (target: at least %d times: %s).\n", theirs.name, ratio, targetRatio, message(ratio >= targetRatio))
 	return met && ratio >= targetRatio
 }
 
@@ -80,7 +80,7 @@ func (b *bench) first(prefix string) (*row, bool) {
 	return nil, false
 }
 
-func verdict(met bool) string {
+func message(met bool) string {
 	if met {
 		return "met"
 	}

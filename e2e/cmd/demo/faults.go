@@ -187,7 +187,7 @@ func (a *act) tell(ctx context.Context) error {
 		if err != nil {
 			return false, err
 		}
-		a.say(verdict(rha))
+		a.say(message(rha))
 		entry = newest(rha, a.epoch)
 		return entry != nil, nil
 	})
@@ -210,11 +210,11 @@ func (a *act) tell(ctx context.Context) error {
 	return nil
 }
 
-func verdict(rha *v1alpha1.RedisHA) string {
+func message(rha *v1alpha1.RedisHA) string {
 	if rha.Status.Failover == nil {
 		return ""
 	}
-	return fmt.Sprintf("%s: %s", rha.Status.Failover.State, rha.Status.Failover.Verdict)
+	return fmt.Sprintf("%s: %s", rha.Status.Failover.State, rha.Status.Failover.Message)
 }
 
 // newest returns the latest promotion that succeeded, if its epoch is later than that.
