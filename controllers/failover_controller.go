@@ -177,7 +177,7 @@ func (r *FailoverReconciler) step(ctx context.Context, rha *v1alpha1.RedisHA) (*
 	}
 	now := r.Clock.Now()
 	r.gatherer.remember(key.String(), now, &obs.Observation)
-	obs.ObserverSick = r.storm.sick(key.String(), now)
+	obs.ObserverSuspect = r.storm.sick(key.String(), now)
 	decision := failover.Decide(now, policyOf(rha), obs.Observation, progressOf(&rha.Status), r.request(rha))
 	r.storm.note(key.String(), decision.Diagnosis, now)
 	r.measure(rha, decision, obs.Observation)

@@ -81,7 +81,7 @@ func availableCondition(rha *v1alpha1.RedisHA, d failover.Decision, obs failover
 	switch {
 	case m == nil:
 		return condition(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonNoMaster, d.Message)
-	case d.Next.State == failover.StateBlocked && d.Reason != failover.ReasonAccompanied:
+	case d.Next.State == failover.StateBlocked && d.Reason != failover.ReasonMasterUnreachableWithReplicas:
 		return condition(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonNoMaster, d.Message)
 	case d.Next.State == failover.StateFencing || d.Next.State == failover.StatePromoting:
 		return condition(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonFailoverInProgress, "replacing master "+m.Pod+": "+d.Message)
@@ -91,7 +91,7 @@ func availableCondition(rha *v1alpha1.RedisHA, d failover.Decision, obs failover
 			return c
 		}
 	}
-	lives := []failover.Reason{failover.ReasonVetoed, failover.ReasonDenied, failover.ReasonAccompanied, failover.ReasonUnfenced}
+	lives := []failover.Reason{failover.ReasonMasterUnreachableButReplicating, failover.ReasonMasterAccessDenied, failover.ReasonMasterUnreachableWithReplicas, failover.ReasonMasterUnreachableWithoutGuard}
 	if slices.Contains(lives, d.Reason) { // or may live, and others may well reach it
 		c := condition(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonMasterUnreachable, d.Message)
 		c.Status = metav1.ConditionUnknown

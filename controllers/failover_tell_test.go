@@ -87,8 +87,8 @@ func gauge(t *testing.T, name string, labels prometheus.Labels) (float64, bool) 
 func TestGaugesAreRightFromTheFirstLookOfANewLeaderOn(t *testing.T) {
 	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: "gauges", Name: "r"}}
 	series := prometheus.Labels{"namespace": "gauges", "name": "r"}
-	blocked := prometheus.Labels{"namespace": "gauges", "name": "r", "reason": string(failover.ReasonNoWitness)}
-	silent := failover.Decision{Next: failover.Progress{Epoch: 7, Master: &failover.Master{NodeRef: failover.NodeRef{Pod: "r-0"}}}, Reason: failover.ReasonNoWitness}
+	blocked := prometheus.Labels{"namespace": "gauges", "name": "r", "reason": string(failover.ReasonMasterUnreachableNoWitness)}
+	silent := failover.Decision{Next: failover.Progress{Epoch: 7, Master: &failover.Master{NodeRef: failover.NodeRef{Pod: "r-0"}}}, Reason: failover.ReasonMasterUnreachableNoWitness}
 	for range 2 { // leaders, each of which finds all as it is
 		forgetMetrics(client.ObjectKeyFromObject(rha))
 		reconciler := &FailoverReconciler{}

@@ -90,12 +90,12 @@ func TestMastersOfManyOwnersSuspectedAtOnceMakeTheObserverSuspect(t *testing.T) 
 	for _, key := range []string{"a/1", "a/2", "b/1", "c/1", "d/1", "e/1", "f/1"} {
 		s.note(key, failover.DiagnosisHealthy, now)
 	}
-	s.note("b/1", failover.DiagnosisDown, now)
-	s.note("c/1", failover.DiagnosisUnwitnessed, now)
+	s.note("b/1", failover.DiagnosisMasterDown, now)
+	s.note("c/1", failover.DiagnosisMasterUnreachableNoWitness, now)
 	if s.sick("a/1", now) {
 		t.Error("two of seven are taken for a storm")
 	}
-	s.note("a/1", failover.DiagnosisVetoed, now.Add(time.Second))
+	s.note("a/1", failover.DiagnosisMasterUnreachableButReplicating, now.Add(time.Second))
 	if !s.sick("a/1", now.Add(time.Second)) {
 		t.Error("three owners' masters within a second are not taken for a storm")
 	}
@@ -112,7 +112,7 @@ func TestTheSilenceOfOneOwnersMastersHoldsNoOtherOwnersFailoverBack(t *testing.T
 	now := time.Now()
 	var s storm
 	for _, key := range []string{"noisy/1", "noisy/2", "noisy/3", "noisy/4", "noisy/5", "victim/1", "quiet/1"} {
-		s.note(key, failover.DiagnosisDown, now)
+		s.note(key, failover.DiagnosisMasterDown, now)
 	}
 	s.note("quiet/1", failover.DiagnosisHealthy, now)
 	if s.sick("victim/1", now) {
@@ -127,7 +127,7 @@ func TestAnObserverThatLosesSightOfItsOnlyOwnersMastersIsSuspect(t *testing.T) {
 	now := time.Now()
 	var s storm
 	for _, key := range []string{"a/1", "a/2", "a/3"} {
-		s.note(key, failover.DiagnosisUnwitnessed, now)
+		s.note(key, failover.DiagnosisMasterUnreachableNoWitness, now)
 	}
 	if !s.sick("a/1", now) {
 		t.Error("every master out of sight at once, and the observer is not suspect")
@@ -230,7 +230,7 @@ func TestConditionsSayWhatIsRefusedAndWhatIsOnlyWaitedFor(t *testing.T) {
 			v1alpha1.ConditionInitialized, metav1.ConditionFalse, v1alpha1.ReasonWaitingForPods, "waiting for r-0"},
 		"two masters and no status": {failover.Decision{Reason: failover.ReasonSplitBrain, Message: "2 nodes are master"}, failover.Observation{},
 			v1alpha1.ConditionBlocked, metav1.ConditionTrue, string(failover.ReasonSplitBrain), "2 nodes are master"},
-		"nobody can tell": {failover.Decision{Next: served, Reason: failover.ReasonNoWitness}, silent,
+		"nobody can tell": {failover.Decision{Next: served, Reason: failover.ReasonMasterUnreachableNoWitness}, silent,
 			v1alpha1.ConditionAvailable, metav1.ConditionFalse, v1alpha1.ReasonMasterUnreachable, "r-0"},
 		"no replica is left": {failover.Decision{Next: served}, answering(failover.Replication{Role: failover.RoleMaster, MinReplicas: 1}),
 			v1alpha1.ConditionAvailable, metav1.ConditionFalse, v1alpha1.ReasonTooFewReplicas, "refuses writes"},
@@ -242,19 +242,19 @@ func TestConditionsSayWhatIsRefusedAndWhatIsOnlyWaitedFor(t *testing.T) {
 			v1alpha1.ConditionAvailable, metav1.ConditionFalse, v1alpha1.ReasonMasterOutOfMemory, "maxmemory"},
 		"it turns clients away": {failover.Decision{Next: served}, answering(failover.Replication{Role: failover.RoleMaster, TurnsAway: true}),
 			v1alpha1.ConditionAvailable, metav1.ConditionFalse, v1alpha1.ReasonMasterTurnsClientsAway, "maxclients"},
-		"it turns us away": {failover.Decision{Next: served, Reason: failover.ReasonVetoed}, contact(failover.ContactFull),
+		"it turns us away": {failover.Decision{Next: served, Reason: failover.ReasonMasterUnreachableButReplicating}, contact(failover.ContactFull),
 			v1alpha1.ConditionAvailable, metav1.ConditionFalse, v1alpha1.ReasonMasterTurnsClientsAway, "maxclients"},
 		"it runs a script": {failover.Decision{Next: served}, contact(failover.ContactBusy),
 			v1alpha1.ConditionAvailable, metav1.ConditionFalse, v1alpha1.ReasonMasterBusy, "SCRIPT KILL"},
 		"it answers with another error": {failover.Decision{Next: served}, contact(failover.ContactErring),
 			v1alpha1.ConditionAvailable, metav1.ConditionFalse, v1alpha1.ReasonMasterUnreachable, "r-0"},
-		"a replica may be with it": {failover.Decision{Next: served, Reason: failover.ReasonAccompanied, Message: "so is r-1"}, silent,
+		"a replica may be with it": {failover.Decision{Next: served, Reason: failover.ReasonMasterUnreachableWithReplicas, Message: "so is r-1"}, silent,
 			v1alpha1.ConditionAvailable, metav1.ConditionUnknown, v1alpha1.ReasonMasterUnreachable, "so is r-1"},
-		"a replica may be with it again": {failover.Decision{Next: blocked, Reason: failover.ReasonAccompanied, Message: "r-1 is out of our reach again"}, silent,
+		"a replica may be with it again": {failover.Decision{Next: blocked, Reason: failover.ReasonMasterUnreachableWithReplicas, Message: "r-1 is out of our reach again"}, silent,
 			v1alpha1.ConditionAvailable, metav1.ConditionUnknown, v1alpha1.ReasonMasterUnreachable, "r-1 is out of our reach again"},
 		"nobody may be promoted": {failover.Decision{Next: blocked, Reason: failover.ReasonNoCandidate, Message: "no node may be promoted"}, silent,
 			v1alpha1.ConditionAvailable, metav1.ConditionFalse, v1alpha1.ReasonNoMaster, "no node may be promoted"},
-		"a replica can tell": {failover.Decision{Next: served, Reason: failover.ReasonVetoed, Message: "r-1 still replicates"}, silent,
+		"a replica can tell": {failover.Decision{Next: served, Reason: failover.ReasonMasterUnreachableButReplicating, Message: "r-1 still replicates"}, silent,
 			v1alpha1.ConditionAvailable, metav1.ConditionUnknown, v1alpha1.ReasonMasterUnreachable, "r-1 still replicates"},
 	} {
 		t.Run(name, func(t *testing.T) {

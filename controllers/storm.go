@@ -35,7 +35,7 @@ func (s *storm) note(key string, d failover.Diagnosis, now time.Time) {
 	}
 	s.known[key] = true
 	switch d {
-	case failover.DiagnosisDown, failover.DiagnosisUnwitnessed, failover.DiagnosisAccompanied, failover.DiagnosisUnfenced, failover.DiagnosisVetoed:
+	case failover.DiagnosisMasterDown, failover.DiagnosisMasterUnreachableNoWitness, failover.DiagnosisMasterUnreachableWithReplicas, failover.DiagnosisMasterUnreachableWithoutGuard, failover.DiagnosisMasterUnreachableButReplicating:
 		if _, ok := s.since[key]; !ok {
 			s.since[key] = now
 		}

@@ -54,7 +54,7 @@ func TestAReplicaThatSomebodyPromotedAndWroteToIsLeftAlone(t *testing.T) {
 	n := w.promoteByHand("r-2", 40)
 	w.sleep(time.Second)
 	d := w.run()
-	if d.Reason != ReasonStrayMaster || n.Replication.Role != RoleMaster || w.master() != "r-0" {
+	if d.Reason != ReasonDivergentMaster || n.Replication.Role != RoleMaster || w.master() != "r-0" {
 		t.Fatalf("reason %q, role %s\n%s", d.Reason, n.Replication.Role, strings.Join(w.log, "\n"))
 	}
 	w.request = &Request{ID: "discard", Verb: VerbDiscard, Target: "r-2"}
@@ -87,7 +87,7 @@ func TestACandidateThatDiesBeforeItIsPublishedLeavesItsFollowersAsCandidates(t *
 	}
 }
 
-func TestAFailoverLeavesAStrayMasterAlone(t *testing.T) {
+func TestAFailoverLeavesADivergentMasterAlone(t *testing.T) {
 	w := settled(t, 3)
 	w.write(1000, nil)
 	w.promoteByHand("r-2", 40)
@@ -209,7 +209,7 @@ func TestNoTwoPodsAreLabelledAsMasterAtAnyInstant(t *testing.T) {
 	}
 }
 
-func TestAPersonMayKeepWhatAStrayMasterHolds(t *testing.T) {
+func TestAPersonMayKeepWhatADivergentMasterHolds(t *testing.T) {
 	w := settled(t, 3)
 	w.write(1000, nil)
 	stray := w.promoteByHand("r-2", 40)

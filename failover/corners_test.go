@@ -74,14 +74,14 @@ func TestTheElectionAfterAnOutage(t *testing.T) {
 			w.policy.Consistency = ConsistencyStrict
 			w.reboot("r-1", 1000)
 			w.die("r-0")
-		}, "", ReasonTooFewDetached},
+		}, "", ReasonTooFewReplicasFenced},
 		"Strict counts the replicas that were attached, not those that the spec wants by now": {func(w *world) {
 			w.policy.Consistency = ConsistencyStrict
 			w.hang("r-1")
 			w.die("r-0")
 			w.run()
 			w.policy.Replicas = 2
-		}, "", ReasonTooFewDetached},
+		}, "", ReasonTooFewReplicasFenced},
 		"a process out of reach that may have got the last copy is waited for": {func(w *world) {
 			w.reboot("r-1", 0)
 			w.reboot("r-0", 0)
@@ -209,7 +209,7 @@ func TestAReplicaCountsAsAttachedOnceItHasWhatWasAcknowledgedBeforeItCame(t *tes
 		w.run()
 		w.die("r-1")
 		w.run()
-		if refused := w.progress.Reason == ReasonTooFewDetached; refused != (behind > 0) {
+		if refused := w.progress.Reason == ReasonTooFewReplicasFenced; refused != (behind > 0) {
 			t.Errorf("%d bytes behind: master %s in state %s, reason %s\n%s", behind, w.master(), w.progress.State, w.progress.Reason, w.story())
 		}
 	}
@@ -518,7 +518,7 @@ func TestUnderStrictTheOldMasterDoesNotReplaceACandidateThatMayHaveLed(t *testin
 	w.run()
 	w.sleep(DetachWithin)
 	w.run()
-	if w.progress.State != StateBlocked || w.progress.Reason != ReasonTooFewDetached {
+	if w.progress.State != StateBlocked || w.progress.Reason != ReasonTooFewReplicasFenced {
 		t.Errorf("master %s in state %s, reason %s\n%s", w.master(), w.progress.State, w.progress.Reason, w.story())
 	}
 }
@@ -548,7 +548,7 @@ func TestAReplicaThatNeverReachedTheMasterIsNoWitness(t *testing.T) {
 	w.hang("r-0")
 	w.sleep(time.Minute)
 	w.run()
-	if w.progress.State != StateSuspected || w.progress.Reason != ReasonNoWitness {
+	if w.progress.State != StateSuspected || w.progress.Reason != ReasonMasterUnreachableNoWitness {
 		t.Errorf("state %s, reason %s\n%s", w.progress.State, w.progress.Reason, w.story())
 	}
 }

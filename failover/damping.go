@@ -28,8 +28,8 @@ type SoftFailover struct {
 
 // damped holds a failover on soft evidence back, and says until when.
 func (d *decider) damped(f finding) (Decision, bool) {
-	if d.obs.ObserverSick {
-		return d.hold(ReasonObserverSick, f.sentence+"; but so are many others at once: the observer is suspect", lookAgainSlow), true
+	if d.obs.ObserverSuspect {
+		return d.hold(ReasonObserverSuspect, f.sentence+"; but so are many others at once: the observer is suspect", lookAgainSlow), true
 	}
 	recent := d.next.recentSoftFailovers(d.now, SoftWindow)
 	if len(recent) < SoftLimit {

@@ -201,7 +201,7 @@ func (d *decider) begin(cause Cause, v view) {
 
 // evidenceAt dates the evidence: when contact was lost, if that is what it is about.
 func (d *decider) evidenceAt(v view, f finding) time.Time {
-	if v.found && (f.diagnosis == DiagnosisRefused || f.diagnosis == DiagnosisExited) && !v.master.ContactSince.IsZero() {
+	if v.found && (f.diagnosis == DiagnosisMasterProcessDead || f.diagnosis == DiagnosisMasterExited) && !v.master.ContactSince.IsZero() {
 		return v.master.ContactSince
 	}
 	return d.now

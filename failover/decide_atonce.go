@@ -28,7 +28,7 @@ func (d *decider) chooseAtOnce(f finding) (Decision, bool) {
 // provesDeath reports a diagnosis by which the process that was master does not run any more, whatever else is out of our reach. That
 // of a pod or a Kubernetes node which is gone may run on, and so does a master that was made a replica by hand.
 func provesDeath(d Diagnosis) bool {
-	return d == DiagnosisRefused || d == DiagnosisExited || d == DiagnosisRestarted
+	return d == DiagnosisMasterProcessDead || d == DiagnosisMasterExited || d == DiagnosisMasterRestarted
 }
 
 // frozen returns the observation with those as fenced whose data stands still as it is: they follow the dead master, and have noticed.

@@ -43,7 +43,7 @@ func TestAMasterThatWasStartedAnewAndIsFencedIsReplacedInOneStep(t *testing.T) {
 	w.write(1000, nil)
 	w.die("r-0")
 	w.reboot("r-0", 0)
-	if d, _ := w.once(); d.Diagnosis != DiagnosisRestarted || d.Next.State != StatePromoting || d.Next.Epoch != 2 {
+	if d, _ := w.once(); d.Diagnosis != DiagnosisMasterRestarted || d.Next.State != StatePromoting || d.Next.Epoch != 2 {
 		t.Fatalf("%s", w.story())
 	}
 }

@@ -79,7 +79,7 @@ func (d *decider) fencing() Decision {
 	}
 	switch reason, sentence := d.obstacle(); reason {
 	case ReasonNone:
-	case ReasonMayWrite: // for seconds
+	case ReasonMasterMayStillWrite: // for seconds
 		return Decision{Next: d.next, Actions: actions, Message: sentence, Reason: reason, RequeueAfter: lookAgain}
 	default:
 		return d.block(actions, reason, sentence)
@@ -164,14 +164,14 @@ func (d *decider) oldStillMaster() (Node, bool) {
 // obstacle says why no candidate may be promoted yet, however good a candidate there is: the old master serves, or may go on without us.
 func (d *decider) obstacle() (Reason, string) {
 	if old, lives := d.oldStillMaster(); lives {
-		return ReasonOldMasterLives, old.Name + " answers as master and does not let itself be demoted"
+		return ReasonOldMasterNotFenced, old.Name + " answers as master and does not let itself be demoted"
 	}
 	if company := d.rejoined(); len(company) > 0 {
-		return ReasonAccompanied, fmt.Sprintf("%s is out of our reach again, before it could be detached, and so is master %s: together they may go on without us",
+		return ReasonMasterUnreachableWithReplicas, fmt.Sprintf("%s is out of our reach again, before it could be detached, and so is master %s: together they may go on without us",
 			strings.Join(company, ", "), d.next.Old.Pod)
 	}
 	if pod, may := d.mayWriteOn(); may {
-		return ReasonMayWrite, fmt.Sprintf("master %s may be isolated, and its replicas were in touch with it a moment ago, for all that is known: it may "+
+		return ReasonMasterMayStillWrite, fmt.Sprintf("master %s may be isolated, and its replicas were in touch with it a moment ago, for all that is known: it may "+
 			"accept writes until its write guard stops it", pod)
 	}
 	if ahead := d.ahead(); len(ahead) > 0 {
@@ -188,7 +188,7 @@ const aheadPatience = 30 * time.Second
 // the network was split, and then the master died. They may hold more than the tail that a death costs, so that they are waited for, within
 // bounds. Where the failover was begun on a guess, no master went on: rejoined and the guard see to that.
 func (d *decider) ahead() []string {
-	if d.next.Old == nil || d.next.Forced != "" || d.next.Cause == Cause(DiagnosisDown) || d.now.Sub(d.next.StartedAt) >= aheadPatience {
+	if d.next.Old == nil || d.next.Forced != "" || d.next.Cause == Cause(DiagnosisMasterDown) || d.now.Sub(d.next.StartedAt) >= aheadPatience {
 		return nil
 	}
 	v := d.viewFrom(*d.next.Old)
@@ -220,7 +220,7 @@ func (d *decider) mayWriteOn() (pod string, may bool) {
 // rejoined names the replicas that may follow the old master, for all that is known, though it was given up on the word of all that
 // could be reached then: some of those are beyond our reach by now, and may have reached it since.
 func (d *decider) rejoined() []string {
-	guessed := d.next.Cause == Cause(DiagnosisDown) && d.next.Old != nil && d.next.Forced == "" && len(d.next.Led) == 0
+	guessed := d.next.Cause == Cause(DiagnosisMasterDown) && d.next.Old != nil && d.next.Forced == "" && len(d.next.Led) == 0
 	if !guessed {
 		return nil
 	}
@@ -325,7 +325,7 @@ func (d *decider) serving(ref NodeRef) Decision {
 		d.takeUpForce()
 		return d.anotherCandidate(fmt.Sprintf("a person forces a failover to %s (%s)", d.request.Target, f.sentence))
 	}
-	decision := d.hold(f.reason, "waiting for "+ref.Pod+", which is published", lookAgainSoon)
+	decision := d.hold(f.reason(), "waiting for "+ref.Pod+", which is published", lookAgainSoon)
 	switch f.class {
 	case classHard:
 		decision = d.giveUp(f.sentence)
@@ -336,7 +336,7 @@ func (d *decider) serving(ref NodeRef) Decision {
 			decision = d.giveUp(f.sentence)
 		}
 	case classHold:
-		decision = d.hold(f.reason, f.sentence+"; holding", lookAgain)
+		decision = d.hold(f.reason(), f.sentence+"; holding", lookAgain)
 	case classPlanned, classNone:
 	}
 	decision.Diagnosis = f.diagnosis

@@ -29,7 +29,7 @@ func (d *decider) switchingOver() Decision {
 	if v.master.Answers() && v.master.Replication.Fenced() && v.master.Replication.RunID == v.ref.RunID {
 		return d.demoted(v)
 	}
-	if f := diagnose(v); f.class == classHard && f.diagnosis != DiagnosisDemoted {
+	if f := diagnose(v); f.class == classHard && f.diagnosis != DiagnosisMasterDemoted {
 		return d.failOver(f)
 	}
 	return d.drain(v)

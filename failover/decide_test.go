@@ -55,7 +55,7 @@ func TestADeadProcessIsReplacedAtOnceByTheReplicaWithTheMostData(t *testing.T) {
 		t.Errorf("r-1 follows %s, published %s", w.node("r-1").Replication.MasterHost, w.pub.Pod)
 	}
 	h := w.history[len(w.history)-1]
-	if h.Kind != KindFailover || h.From != "r-0" || h.To != "r-2" || h.Cause != Cause(DiagnosisRefused) || len(h.Steps) < 5 {
+	if h.Kind != KindFailover || h.From != "r-0" || h.To != "r-2" || h.Cause != Cause(DiagnosisMasterProcessDead) || len(h.Steps) < 5 {
 		t.Errorf("history %+v", h)
 	}
 }
@@ -101,7 +101,7 @@ func TestAWitnessThatStillReplicatesVetoes(t *testing.T) {
 			t.Fatalf("failed over against the veto: %s", d.Message)
 		}
 	}
-	if w.progress.State != StateSuspected || w.progress.Reason != ReasonVetoed {
+	if w.progress.State != StateSuspected || w.progress.Reason != ReasonMasterUnreachableButReplicating {
 		t.Errorf("state %s, reason %s", w.progress.State, w.progress.Reason)
 	}
 	w.node("r-0").Contact = ContactAnswering
@@ -136,7 +136,7 @@ func TestNobodyReachableMeansHold(t *testing.T) {
 	}
 	w.sleep(time.Minute)
 	w.run()
-	if w.progress.State != StateSuspected || w.progress.Reason != ReasonNoWitness {
+	if w.progress.State != StateSuspected || w.progress.Reason != ReasonMasterUnreachableNoWitness {
 		t.Errorf("state %s, reason %s", w.progress.State, w.progress.Reason)
 	}
 }
@@ -202,7 +202,7 @@ func TestAMasterOutOfReachTogetherWithAReplicaIsLeftAlone(t *testing.T) {
 			if w.master() != tc.master {
 				t.Fatalf("master %s in state %s, want %s\n%s", w.master(), w.progress.State, tc.master, w.story())
 			}
-			if tc.master == "r-0" && (w.progress.State != StateSuspected || w.progress.Reason != ReasonAccompanied) {
+			if tc.master == "r-0" && (w.progress.State != StateSuspected || w.progress.Reason != ReasonMasterUnreachableWithReplicas) {
 				t.Errorf("state %s, reason %s", w.progress.State, w.progress.Reason)
 			}
 		})
@@ -289,7 +289,7 @@ func TestNoCandidateMeansBlockedWithTheReason(t *testing.T) {
 		"only priority 0":          {func(w *world) { w.each(func(n *Node) { n.Replication.Priority = 0 }) }, ReasonNoCandidate},
 		"only lagging":             {func(w *world) { w.write(4<<20, map[string]int64{"r-1": 3 << 20, "r-2": 3 << 20}) }, ReasonNoCandidate},
 		"only syncing":             {func(w *world) { w.each(func(n *Node) { n.Replication.Syncing = true }) }, ReasonNoCandidate},
-		"strict with one detached": {func(w *world) { w.policy.Consistency = ConsistencyStrict; w.remove("r-2") }, ReasonTooFewDetached},
+		"strict with one detached": {func(w *world) { w.policy.Consistency = ConsistencyStrict; w.remove("r-2") }, ReasonTooFewReplicasFenced},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -362,7 +362,7 @@ func TestAStrangersDataIsNeverOverwritten(t *testing.T) {
 		Lineage: Lineage{ReplID: "stranger", ReplID2: noReplID, SecondOffset: -1, Offset: 10}}
 	w.sleep(time.Second)
 	d := w.run()
-	if d.Reason != ReasonStrayMaster || n.Replication.Role != RoleMaster {
+	if d.Reason != ReasonDivergentMaster || n.Replication.Role != RoleMaster {
 		t.Errorf("reason %s, role %s", d.Reason, n.Replication.Role)
 	}
 }
@@ -385,7 +385,7 @@ func TestAMasterThatRunsOnWithoutItsNodeIsSwitchedOver(t *testing.T) {
 			}
 			continue
 		}
-		if h := w.history[len(w.history)-1]; h.Kind != KindSwitchover || h.Cause != Cause(DiagnosisDraining) || w.master() != "r-2" {
+		if h := w.history[len(w.history)-1]; h.Kind != KindSwitchover || h.Cause != Cause(DiagnosisMasterNodeDraining) || w.master() != "r-2" {
 			t.Errorf("%s because of %s, master %s; want it switched over to r-2, whose node is there\n%s", h.Kind, h.Cause, w.master(), w.story())
 		}
 	}
@@ -398,7 +398,7 @@ func TestAStrangerIsWhatAPersonIsToldOfThoughTheMasterIsToLeave(t *testing.T) {
 	w.policy.Replicas = 1 // r-1 is surplus, and nobody can take over
 	w.promoteByHand("r-0", 10)
 	d := w.run()
-	if w.master() != "r-1" || d.Reason != ReasonStrayMaster || !strings.Contains(d.Message, "scaled away") {
+	if w.master() != "r-1" || d.Reason != ReasonDivergentMaster || !strings.Contains(d.Message, "scaled away") {
 		t.Fatalf("master %s, reason %q: %s\n%s", w.master(), d.Reason, d.Message, w.story())
 	}
 	w.request = &Request{ID: "discard r-0", Verb: VerbDiscard, Target: "r-0"}
@@ -447,7 +447,7 @@ func TestManualModeWaitsForARequest(t *testing.T) {
 	w := settled(t, 3)
 	w.policy.Mode = ModeManual
 	w.die("r-0")
-	if d := w.run(); d.Reason != ReasonManual || w.master() != "r-0" {
+	if d := w.run(); d.Reason != ReasonManualMode || w.master() != "r-0" {
 		t.Fatalf("reason %s, master %s", d.Reason, w.master())
 	}
 	w.request = &Request{ID: "go"}
@@ -482,7 +482,7 @@ func TestAForcedFailoverNeverMakesASecondMaster(t *testing.T) {
 			t.Fatalf("%d masters", len(w.observe().Masters()))
 		}
 	}
-	if w.progress.State != StateBlocked || w.progress.Reason != ReasonOldMasterLives {
+	if w.progress.State != StateBlocked || w.progress.Reason != ReasonOldMasterNotFenced {
 		t.Errorf("state %s, reason %s", w.progress.State, w.progress.Reason)
 	}
 }
@@ -518,7 +518,7 @@ func TestAMasterThatWouldNotStopByItselfIsNotReplacedOnAGuess(t *testing.T) {
 			tc.happen(w)
 			w.sleep(time.Minute)
 			w.run()
-			if w.master() != tc.master || tc.master == "r-0" && w.progress.Reason != ReasonUnfenced {
+			if w.master() != tc.master || tc.master == "r-0" && w.progress.Reason != ReasonMasterUnreachableWithoutGuard {
 				t.Errorf("master %s in state %s, reason %s\n%s", w.master(), w.progress.State, w.progress.Reason, strings.Join(w.log, "\n"))
 			}
 		})
@@ -535,12 +535,12 @@ func TestWhatPeopleAreToldWaitsUntilSomethingFollowsFromASilence(t *testing.T) {
 	}{
 		"answering":                              {ContactAnswering, 0, false, DiagnosisHealthy, false},
 		"refused just now":                       {ContactRefused, 0, false, DiagnosisHealthy, true},
-		"refused just now, its node is cordoned": {ContactRefused, 0, true, DiagnosisDraining, true},
-		"refused, and nobody can tell":           {ContactRefused, refusedSettles, false, DiagnosisVetoed, false},
+		"refused just now, its node is cordoned": {ContactRefused, 0, true, DiagnosisMasterNodeDraining, true},
+		"refused, and nobody can tell":           {ContactRefused, refusedSettles, false, DiagnosisMasterUnreachableButReplicating, false},
 		"silent just now":                        {ContactSilent, 0, false, DiagnosisHealthy, true},
 		"silent for a while":                     {ContactSilent, pictureSettles, false, DiagnosisHealthy, false},
-		"silent for long":                        {ContactSilent, 3 * time.Second, false, DiagnosisVetoed, false},
-		"its password is refused":                {ContactDenied, 0, false, DiagnosisDenied, false},
+		"silent for long":                        {ContactSilent, 3 * time.Second, false, DiagnosisMasterUnreachableButReplicating, false},
+		"its password is refused":                {ContactDenied, 0, false, DiagnosisMasterAccessDenied, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := settled(t, 3)

@@ -54,7 +54,7 @@ func (d *decider) settling(v view, f finding) bool {
 // lost acts on a fact: at once, unless a person wants to be asked.
 func (d *decider) lost(f finding) Decision {
 	if d.policy.Mode == ModeManual && !d.asked() {
-		return d.hold(ReasonManual, f.sentence+"; mode is Manual: request a switchover to fail over", 0)
+		return d.hold(ReasonManualMode, f.sentence+"; mode is Manual: request a switchover to fail over", 0)
 	}
 	if d.asked() && !d.forced() { // whom a person forces is written down with the intent
 		d.next.Request = d.request.ID
@@ -74,7 +74,7 @@ func (d *decider) down(f finding) Decision {
 		d.move(EventSuspect, f.sentence)
 		return Decision{Next: d.next, Message: f.sentence, RequeueAfter: time.Nanosecond}
 	case d.policy.Mode == ModeManual && !d.asked():
-		return d.hold(ReasonManual, f.sentence+"; mode is Manual: request a switchover to fail over", lookAgainSlow)
+		return d.hold(ReasonManualMode, f.sentence+"; mode is Manual: request a switchover to fail over", lookAgainSlow)
 	}
 	if decision, damped := d.damped(f); damped {
 		return decision
@@ -86,12 +86,12 @@ func (d *decider) down(f finding) Decision {
 func (d *decider) unsure(v view, f finding) Decision {
 	if d.next.State == StateStable && v.outOfReach() {
 		d.move(EventSuspect, f.sentence)
-		d.next.Reason = f.reason
+		d.next.Reason = f.reason()
 	}
 	if d.next.State == StateSuspected {
-		d.next.Reason = f.reason
+		d.next.Reason = f.reason()
 	}
-	return d.hold(f.reason, f.sentence+"; holding", lookAgain)
+	return d.hold(f.reason(), f.sentence+"; holding", lookAgain)
 }
 
 // leaving switches over from a master that is about to go, if a replica can take over.
@@ -138,7 +138,7 @@ func (d *decider) switchOver(v view, cause Cause, why, target string) Decision {
 			decision.Next = d.next
 		}
 		decision.RequeueAfter = lookAgain
-		if (decision.Reason == ReasonStrayMaster || decision.Reason == ReasonEarlierData) && cause != CauseRequested {
+		if (decision.Reason == ReasonDivergentMaster || decision.Reason == ReasonEarlierData) && cause != CauseRequested {
 			// That is what a person has to see to, and may be why no replica can take over.
 			decision.Message = why + "; " + sentence + "; " + decision.Message
 			return decision

@@ -235,7 +235,7 @@ func TestASilentMasterThatNoStatusTellsOfIsReplacedWhereItsGuardIsKnown(t *testi
 	w.heard("r-1", ContactAnswering)
 	w.heard("r-2", ContactSilent)
 	w.pass(20 * time.Second)
-	if w.master() != "r-2" || w.progress.Reason != ReasonUnfenced {
+	if w.master() != "r-2" || w.progress.Reason != ReasonMasterUnreachableWithoutGuard {
 		t.Errorf("master %q, reason %s\n%s", w.master(), w.progress.Reason, w.story())
 	}
 	w.node("r-2").Contact = ContactAnswering

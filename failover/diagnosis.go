@@ -13,42 +13,42 @@ type Diagnosis string
 
 // The diagnoses, in the order in which they are looked for.
 const (
-	// DiagnosisPodGone: the master's pod, or that incarnation of it, does not exist any more.
-	DiagnosisPodGone Diagnosis = "MasterPodGone"
-	// DiagnosisRestarted: another process runs in the master's pod; it booted fenced.
-	DiagnosisRestarted Diagnosis = "MasterRestarted"
-	// DiagnosisExited: the kubelet reports that the master's container ended.
-	DiagnosisExited Diagnosis = "MasterExited"
-	// DiagnosisNodeGone: the Kubernetes node under the master was deleted.
-	DiagnosisNodeGone Diagnosis = "MasterNodeGone"
-	// DiagnosisRefused: the master's address refuses connections, and a replica lost its link to it.
-	DiagnosisRefused Diagnosis = "MasterProcessDead"
-	// DiagnosisDemoted: the master says that it is a replica, and it was not us.
-	DiagnosisDemoted Diagnosis = "MasterDemoted"
-	// DiagnosisDown: the master is silent for down-after, and every reachable replica agrees.
-	DiagnosisDown Diagnosis = "MasterDown"
-	// DiagnosisVetoed: the master is out of our reach, but a replica still replicates from it.
-	DiagnosisVetoed Diagnosis = "MasterUnreachableButReplicating"
-	// DiagnosisAccompanied: the master is out of reach together with replicas of its: they may go on without us.
-	DiagnosisAccompanied Diagnosis = "MasterUnreachableWithReplicas"
-	// DiagnosisUnfenced: the master is out of reach, and was last heard with min-replicas-to-write 0, or is written down with it and was
+	// DiagnosisMasterPodGone: the master's pod, or that incarnation of it, does not exist any more.
+	DiagnosisMasterPodGone Diagnosis = "MasterPodGone"
+	// DiagnosisMasterRestarted: another process runs in the master's pod; it booted fenced.
+	DiagnosisMasterRestarted Diagnosis = "MasterRestarted"
+	// DiagnosisMasterExited: the kubelet reports that the master's container ended.
+	DiagnosisMasterExited Diagnosis = "MasterExited"
+	// DiagnosisMasterNodeGone: the Kubernetes node under the master was deleted.
+	DiagnosisMasterNodeGone Diagnosis = "MasterNodeGone"
+	// DiagnosisMasterProcessDead: the master's address refuses connections, and a replica lost its link to it.
+	DiagnosisMasterProcessDead Diagnosis = "MasterProcessDead"
+	// DiagnosisMasterDemoted: the master says that it is a replica, and it was not us.
+	DiagnosisMasterDemoted Diagnosis = "MasterDemoted"
+	// DiagnosisMasterDown: the master is silent for down-after, and every reachable replica agrees.
+	DiagnosisMasterDown Diagnosis = "MasterDown"
+	// DiagnosisMasterUnreachableButReplicating: the master is out of our reach, but a replica still replicates from it.
+	DiagnosisMasterUnreachableButReplicating Diagnosis = "MasterUnreachableButReplicating"
+	// DiagnosisMasterUnreachableWithReplicas: the master is out of reach together with replicas of its: they may go on without us.
+	DiagnosisMasterUnreachableWithReplicas Diagnosis = "MasterUnreachableWithReplicas"
+	// DiagnosisMasterUnreachableWithoutGuard: the master is out of reach, and was last heard with min-replicas-to-write 0, or is written down with it and was
 	// not heard yet: cut off, it does not stop by itself.
-	DiagnosisUnfenced Diagnosis = "MasterUnreachableUnfenced"
-	// DiagnosisMayWrite: the master is silent for down-after, every reachable replica agrees, and it may be isolated: it may accept
+	DiagnosisMasterUnreachableWithoutGuard Diagnosis = "MasterUnreachableWithoutGuard"
+	// DiagnosisMasterMayStillWrite: the master is silent for down-after, every reachable replica agrees, and it may be isolated: it may accept
 	// writes for a moment longer, until its write guard stops it.
-	DiagnosisMayWrite Diagnosis = "MasterMayStillWrite"
-	// DiagnosisUnwitnessed: the master is out of reach, and so is everybody who could testify.
-	DiagnosisUnwitnessed Diagnosis = "MasterUnreachableNoWitness"
-	// DiagnosisDenied: the master lives but refuses our password or certificate.
-	DiagnosisDenied Diagnosis = "MasterAccessDenied"
-	// DiagnosisTerminating: the master's pod is being deleted or evicted.
-	DiagnosisTerminating Diagnosis = "MasterTerminating"
-	// DiagnosisScaledAway: the master's ordinal is not wanted any more.
-	DiagnosisScaledAway Diagnosis = "MasterScaledAway"
-	// DiagnosisDraining: the Kubernetes node under the master is being drained.
-	DiagnosisDraining Diagnosis = "MasterNodeDraining"
-	// DiagnosisOutdated: a rollout has replaced all others, and they are well; the master is next.
-	DiagnosisOutdated Diagnosis = "MasterOutdated"
+	DiagnosisMasterMayStillWrite Diagnosis = "MasterMayStillWrite"
+	// DiagnosisMasterUnreachableNoWitness: the master is out of reach, and so is everybody who could testify.
+	DiagnosisMasterUnreachableNoWitness Diagnosis = "MasterUnreachableNoWitness"
+	// DiagnosisMasterAccessDenied: the master lives but refuses our password or certificate.
+	DiagnosisMasterAccessDenied Diagnosis = "MasterAccessDenied"
+	// DiagnosisMasterTerminating: the master's pod is being deleted or evicted.
+	DiagnosisMasterTerminating Diagnosis = "MasterTerminating"
+	// DiagnosisMasterScaledAway: the master's ordinal is not wanted any more.
+	DiagnosisMasterScaledAway Diagnosis = "MasterScaledAway"
+	// DiagnosisMasterNodeDraining: the Kubernetes node under the master is being drained.
+	DiagnosisMasterNodeDraining Diagnosis = "MasterNodeDraining"
+	// DiagnosisMasterOutdated: a rollout has replaced all others, and they are well; the master is next.
+	DiagnosisMasterOutdated Diagnosis = "MasterOutdated"
 	// DiagnosisHealthy: nothing is wrong with the master.
 	DiagnosisHealthy Diagnosis = "Healthy"
 )
@@ -68,29 +68,36 @@ const (
 type problem struct {
 	diagnosis Diagnosis
 	class     class
-	reason    Reason
 	match     func(v view) (string, bool)
 }
 
 // problems is the diagnosis table; the first row that matches is the diagnosis.
 var problems = []problem{
-	{DiagnosisPodGone, classHard, ReasonNone, matchPodGone},
-	{DiagnosisNodeGone, classHard, ReasonNone, matchNodeGone},
-	{DiagnosisRestarted, classHard, ReasonNone, matchRestarted},
-	{DiagnosisExited, classHard, ReasonNone, matchExited},
-	{DiagnosisDemoted, classHard, ReasonNone, matchDemoted},
-	{DiagnosisDenied, classHold, ReasonDenied, matchDenied},
-	{DiagnosisVetoed, classHold, ReasonVetoed, matchVetoed},
-	{DiagnosisRefused, classHard, ReasonNone, matchRefused},
-	{DiagnosisAccompanied, classHold, ReasonAccompanied, matchAccompanied},
-	{DiagnosisUnfenced, classHold, ReasonUnfenced, matchUnfenced},
-	{DiagnosisDown, classSoft, ReasonNone, matchDown},
-	{DiagnosisMayWrite, classHold, ReasonMayWrite, matchMayWrite},
-	{DiagnosisUnwitnessed, classHold, ReasonNoWitness, matchUnwitnessed},
-	{DiagnosisTerminating, classPlanned, ReasonNone, matchTerminating},
-	{DiagnosisScaledAway, classPlanned, ReasonNone, matchScaledAway},
-	{DiagnosisDraining, classPlanned, ReasonNone, matchDraining},
-	{DiagnosisOutdated, classPlanned, ReasonNone, matchOutdated},
+	{DiagnosisMasterPodGone, classHard, matchPodGone},
+	{DiagnosisMasterNodeGone, classHard, matchNodeGone},
+	{DiagnosisMasterRestarted, classHard, matchRestarted},
+	{DiagnosisMasterExited, classHard, matchExited},
+	{DiagnosisMasterDemoted, classHard, matchDemoted},
+	{DiagnosisMasterAccessDenied, classHold, matchAccessDenied},
+	{DiagnosisMasterUnreachableButReplicating, classHold, matchUnreachableButReplicating},
+	{DiagnosisMasterProcessDead, classHard, matchProcessDead},
+	{DiagnosisMasterUnreachableWithReplicas, classHold, matchUnreachableWithReplicas},
+	{DiagnosisMasterUnreachableWithoutGuard, classHold, matchUnreachableWithoutGuard},
+	{DiagnosisMasterDown, classSoft, matchDown},
+	{DiagnosisMasterMayStillWrite, classHold, matchMayStillWrite},
+	{DiagnosisMasterUnreachableNoWitness, classHold, matchUnreachableNoWitness},
+	{DiagnosisMasterTerminating, classPlanned, matchTerminating},
+	{DiagnosisMasterScaledAway, classPlanned, matchScaledAway},
+	{DiagnosisMasterNodeDraining, classPlanned, matchNodeDraining},
+	{DiagnosisMasterOutdated, classPlanned, matchOutdated},
+}
+
+// reason is what people see while the diagnosis holds a failover back: its name.
+func (p problem) reason() Reason {
+	if p.class != classHold {
+		return ReasonNone
+	}
+	return Reason(p.diagnosis)
 }
 
 // finding is a diagnosis with the sentence that explains it.
@@ -138,12 +145,12 @@ func matchDemoted(v view) (string, bool) {
 		n.Answers() && n.Replication.Role == RoleReplica
 }
 
-func matchDenied(v view) (string, bool) {
+func matchAccessDenied(v view) (string, bool) {
 	return fmt.Sprintf("master %s refuses our password or certificate", v.ref.Pod),
 		v.master.Contact == ContactDenied
 }
 
-func matchVetoed(v view) (string, bool) {
+func matchUnreachableButReplicating(v view) (string, bool) {
 	if !v.outOfReach() {
 		return "", false
 	}
@@ -155,7 +162,7 @@ func matchVetoed(v view) (string, bool) {
 	return "", false
 }
 
-func matchRefused(v view) (string, bool) {
+func matchProcessDead(v view) (string, bool) {
 	if v.master.Contact != ContactRefused || len(v.witnesses) == 0 {
 		return "", false
 	}
@@ -180,12 +187,12 @@ func (v view) allAgree() bool {
 	return v.outOfReach() && len(v.witnesses) > 0 && !slices.ContainsFunc(v.witnesses, func(w witness) bool { return !w.agrees })
 }
 
-func matchMayWrite(v view) (string, bool) {
+func matchMayStillWrite(v view) (string, bool) {
 	return fmt.Sprintf("master %s is silent for down-after (%s), and every reachable replica agrees; its machine does not answer either, so "+
 		"that it may accept writes until its write guard stops it", v.ref.Pod, v.policy.DownAfter), v.allAgree()
 }
 
-func matchAccompanied(v view) (string, bool) {
+func matchUnreachableWithReplicas(v view) (string, bool) {
 	company := v.company()
 	if !v.outOfReach() || len(v.witnesses) == 0 || len(company) < v.guarded() {
 		return "", false
@@ -194,13 +201,13 @@ func matchAccompanied(v view) (string, bool) {
 		v.ref.Pod, strings.Join(company, ", ")), true
 }
 
-// matchUnfenced: between the moment a replica has attached and the one its master's min-replicas-to-write is raised.
-func matchUnfenced(v view) (string, bool) {
+// matchUnreachableWithoutGuard: between the moment a replica has attached and the one its master's min-replicas-to-write is raised.
+func matchUnreachableWithoutGuard(v view) (string, bool) {
 	return fmt.Sprintf("master %s is out of our reach, and accepts writes without a replica (min-replicas-to-write is 0): it may go on without us",
 		v.ref.Pod), v.outOfReach() && len(v.witnesses) > 0 && v.unguarded()
 }
 
-func matchUnwitnessed(v view) (string, bool) {
+func matchUnreachableNoWitness(v view) (string, bool) {
 	return fmt.Sprintf("master %s is out of our reach, and no replica can testify", v.ref.Pod), v.outOfReach()
 }
 
@@ -213,7 +220,7 @@ func matchScaledAway(v view) (string, bool) {
 		v.policy.Replicas > 0 && v.master.Ordinal >= v.policy.Replicas
 }
 
-func matchDraining(v view) (string, bool) {
+func matchNodeDraining(v view) (string, bool) {
 	if v.master.NodeGone {
 		return fmt.Sprintf("the Kubernetes node of master %s was deleted", v.ref.Pod), true
 	}

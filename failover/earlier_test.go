@@ -213,7 +213,7 @@ func TestADiscardIsDoneThoughAnotherPodIsStrange(t *testing.T) {
 	if n := w.node("r-2"); n.Replication.Role != RoleReplica || w.request != nil {
 		t.Errorf("r-2 is %s, request %v\n%s", n.Replication.Role, w.request, w.story())
 	}
-	if n := w.node("r-1"); n.Replication.Role != RoleMaster || d.Reason != ReasonStrayMaster {
+	if n := w.node("r-1"); n.Replication.Role != RoleMaster || d.Reason != ReasonDivergentMaster {
 		t.Errorf("r-1 is %s: %s\n%s", n.Replication.Role, d.Message, w.story())
 	}
 }

@@ -16,20 +16,20 @@ type Limitation string
 // The limitations, in the order in which they are looked for.
 const (
 	LimitNone         Limitation = ""
-	LimitUnreachable  Limitation = "Unreachable"   // it does not answer
-	LimitTerminating  Limitation = "Terminating"   // its pod is being deleted
-	LimitLoading      Limitation = "Loading"       // it still loads its disk
-	LimitSyncing      Limitation = "Syncing"       // a full sync has replaced its data, and has not ended
-	LimitPriorityZero Limitation = "PriorityZero"  // replica-priority 0
-	LimitSurplus      Limitation = "Surplus"       // its ordinal is about to be scaled away
-	LimitStray        Limitation = "StrayMaster"   // a master that was not elected, with data of its own
-	LimitNoLineage    Limitation = "NoLineage"     // its data does not descend from the master's
-	LimitEarlier      Limitation = "EarlierData"   // it has found data that is older than the first master, and came after that was chosen
-	LimitForeign      Limitation = "Foreign"       // it was in sync with a Redis that is none of our nodes; what it holds is that one's data
-	LimitLagging      Limitation = "Lagging"       // further behind than maxLagBytes
-	LimitAttached     Limitation = "StillAttached" // its offset may still move
-	LimitNotLinked    Limitation = "NotLinked"     // planned only: its link to the master is down
-	LimitLeaving      Limitation = "Leaving"       // planned only: drained or outdated like the master
+	LimitUnreachable  Limitation = "Unreachable"     // it does not answer
+	LimitTerminating  Limitation = "Terminating"     // its pod is being deleted
+	LimitLoading      Limitation = "Loading"         // it still loads its disk
+	LimitSyncing      Limitation = "Syncing"         // a full sync has replaced its data, and has not ended
+	LimitPriorityZero Limitation = "PriorityZero"    // replica-priority 0
+	LimitSurplus      Limitation = "Surplus"         // its ordinal is about to be scaled away
+	LimitStray        Limitation = "DivergentMaster" // a master that was not elected, with data of its own
+	LimitNoLineage    Limitation = "NoLineage"       // its data does not descend from the master's
+	LimitEarlier      Limitation = "EarlierData"     // it has found data that is older than the first master, and came after that was chosen
+	LimitForeign      Limitation = "Foreign"         // it was in sync with a Redis that is none of our nodes; what it holds is that one's data
+	LimitLagging      Limitation = "Lagging"         // further behind than maxLagBytes
+	LimitAttached     Limitation = "StillAttached"   // its offset may still move
+	LimitNotLinked    Limitation = "NotLinked"       // planned only: its link to the master is down
+	LimitLeaving      Limitation = "Leaving"         // planned only: drained or outdated like the master
 )
 
 // limitation says why n may not be promoted out of lineage, whoever it is; offsets may still move.
@@ -125,7 +125,7 @@ func elect(p Progress, policy Policy, obs Observation, givenUp []string) electio
 	}
 	detached := len(slices.DeleteFunc(known, func(n Node) bool { return p.Old != nil && n.UID == p.Old.UID }))
 	if missing := strictlyMissing(p, policy, best, detached); missing > 0 {
-		return election{reason: ReasonTooFewDetached, sentence: fmt.Sprintf(
+		return election{reason: ReasonTooFewReplicasFenced, sentence: fmt.Sprintf(
 			"consistency Strict needs %d more detached replica(s) to be sure that no write acknowledged by WAIT 1 is lost", missing)}
 	}
 	return election{candidate: &best, sentence: fmt.Sprintf("%s has the most data (offset %d) of %d candidate(s)",
@@ -189,7 +189,7 @@ func electForced(p Progress, obs Observation) election {
 		}
 		return election{candidate: &n, sentence: fmt.Sprintf("%s is promoted with %d key(s) because a person accepted the loss of data", n.Name, r.Keys)}
 	}
-	return election{reason: ReasonNoSuchCandidate, sentence: fmt.Sprintf("%s, which a person wants promoted, does not answer or holds no complete data yet", p.Forced)}
+	return election{reason: ReasonRequestedNodeIneligible, sentence: fmt.Sprintf("%s, which a person wants promoted, does not answer or holds no complete data yet", p.Forced)}
 }
 
 // strictlyMissing counts the replicas that Strict still wants to see detached. Of R replicas, a
@@ -453,7 +453,7 @@ func successor(v view, target string, givenUp []string) election {
 	if len(fit) == 0 {
 		reason := ReasonNoCandidate
 		if target != "" {
-			reason = ReasonNoSuchCandidate
+			reason = ReasonRequestedNodeIneligible
 		}
 		return election{reason: reason, sentence: "no replica can take over: " + told(limits)}
 	}

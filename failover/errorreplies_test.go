@@ -32,7 +32,7 @@ func TestAReplicaThatTurnsUsAwayIsNoWitnessByWhatItSaidBefore(t *testing.T) {
 	w.erring("r-1", ContactFull)
 	w.pass(time.Second)
 	w.hang("r-0")
-	if took := w.replacedWithin(10*time.Second, func() { w.node("r-0").ConnectedAt = w.now }); took > 8*time.Second && w.progress.Reason != ReasonAccompanied {
+	if took := w.replacedWithin(10*time.Second, func() { w.node("r-0").ConnectedAt = w.now }); took > 8*time.Second && w.progress.Reason != ReasonMasterUnreachableWithReplicas {
 		t.Errorf("state %s (%s)\n%s", w.progress.State, w.progress.Reason, w.story())
 	}
 	// It may accompany the master, as any other that is out of reach may. When it has lost its link, and says so, it does not.
@@ -54,7 +54,7 @@ func TestAReplicaOnItsWayToASilentMasterMayAccompanyIt(t *testing.T) {
 		w.erring("r-1", contact)
 		w.hang("r-0")
 		w.pass(10 * time.Second)
-		if w.master() != "r-0" || w.progress.Reason != ReasonAccompanied {
+		if w.master() != "r-0" || w.progress.Reason != ReasonMasterUnreachableWithReplicas {
 			t.Errorf("%s: master %s, reason %s\n%s", contact, w.master(), w.progress.Reason, w.story())
 		}
 		w.restart("r-1", false) // what has ended accompanies no master
@@ -100,7 +100,7 @@ func TestAMasterThatTurnsUsAwayIsReplacedWhenItsReplicasHaveLostIt(t *testing.T)
 			if w.master() != tc.want {
 				t.Errorf("master %s after %s, state %s (%s)\n%s", w.master(), took, w.progress.State, w.progress.Reason, w.story())
 			}
-			if tc.link && w.progress.Reason != ReasonVetoed {
+			if tc.link && w.progress.Reason != ReasonMasterUnreachableButReplicating {
 				t.Errorf("what is held is not told: %s", w.progress.Reason)
 			}
 			if !tc.link && took > w.policy.DownAfter+time.Second {

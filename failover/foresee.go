@@ -28,7 +28,7 @@ func Foresee(now time.Time, policy Policy, obs Observation, progress Progress) F
 	}
 	switch d.next.State {
 	case StateStable, StateSuspected, StateReattaching, StateSwitchingOver:
-		d.begin(Cause(DiagnosisExited), d.view())
+		d.begin(Cause(DiagnosisMasterExited), d.view())
 		d.loseMaster()
 	case StateBootstrapping, StateFencing, StatePromoting, StateBlocked:
 	}

@@ -64,7 +64,7 @@ func TestAMachineLostWithTheMasterAndAReplicaIsFailedOver(t *testing.T) {
 	w.hang("r-0")
 	w.hang("r-1")
 	w.pass(time.Minute)
-	if w.master() != "r-0" || w.progress.Reason != ReasonAccompanied {
+	if w.master() != "r-0" || w.progress.Reason != ReasonMasterUnreachableWithReplicas {
 		t.Errorf("two machines of three are out of sight: master %s, reason %s", w.master(), w.progress.Reason)
 	}
 }
@@ -111,7 +111,7 @@ func TestTheGuardIsLoweredBeforeTheMasterStopsOnAccountOfASilentReplica(t *testi
 	w.hang("r-0")
 	w.node("r-1").Contact = ContactAnswering
 	w.pass(10 * time.Second)
-	if w.master() != "r-0" || w.progress.Reason != ReasonUnfenced {
+	if w.master() != "r-0" || w.progress.Reason != ReasonMasterUnreachableWithoutGuard {
 		t.Errorf("master %s, reason %s", w.master(), w.progress.Reason)
 	}
 }

@@ -16,9 +16,9 @@ type Observation struct {
 	Published Published
 	// PublishedSince is since when Published is what it is, as far as this operator has seen.
 	PublishedSince time.Time
-	// ObserverSick is set when so many RedisHA became suspect in the same moment that the
+	// ObserverSuspect is set when so many RedisHA became suspect in the same moment that the
 	// observer, not Redis, is the likely cause. Soft evidence is void then.
-	ObserverSick bool
+	ObserverSuspect bool
 }
 
 // AbsentNode is a node that the spec asks for and that has no pod.

@@ -159,7 +159,7 @@ func TestInManualModeASilentMasterIsNamedAndLeft(t *testing.T) {
 	w.policy.Mode = ModeManual
 	w.hang("r-0")
 	w.sleep(4 * time.Second)
-	if d := w.run(); d.Reason != ReasonManual || w.master() != "r-0" {
+	if d := w.run(); d.Reason != ReasonManualMode || w.master() != "r-0" {
 		t.Errorf("reason %s, master %s", d.Reason, w.master())
 	}
 }
@@ -270,7 +270,7 @@ func TestAForcedNodeThatDoesNotAnswerIsNotPromoted(t *testing.T) {
 		w.once()
 		w.sleep(100 * time.Millisecond)
 	}
-	if w.progress.State != StateBlocked || w.progress.Reason != ReasonNoSuchCandidate {
+	if w.progress.State != StateBlocked || w.progress.Reason != ReasonRequestedNodeIneligible {
 		t.Errorf("state %s, reason %s", w.progress.State, w.progress.Reason)
 	}
 }

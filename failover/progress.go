@@ -46,29 +46,51 @@ type Reason string
 
 // Reasons of refusals and of waiting.
 const (
-	ReasonNone              Reason = ""
-	ReasonVetoed            Reason = "VetoedByWitness"
-	ReasonNoWitness         Reason = "NoWitness"
-	ReasonAccompanied       Reason = "ReplicasOutOfReachToo"
-	ReasonMayWrite          Reason = "MasterMayStillWrite"
-	ReasonUnfenced          Reason = "MasterUnfenced"
-	ReasonCooldown          Reason = "Cooldown"
-	ReasonObserverSick      Reason = "ObserverSick"
-	ReasonManual            Reason = "ManualMode"
-	ReasonPaused            Reason = "Paused"
-	ReasonNoCandidate       Reason = "NoCandidate"
-	ReasonTooFewDetached    Reason = "TooFewDetached"
-	ReasonWaitingForData    Reason = "WaitingForData"
-	ReasonWaitingForPods    Reason = "WaitingForPods"
-	ReasonDenied            Reason = "AccessDenied"
-	ReasonOldMasterLives    Reason = "OldMasterWillNotStop"
-	ReasonSplitBrain        Reason = "DivergedMasters"
+	ReasonNone Reason = ""
+	// ReasonMasterUnreachableButReplicating: the master does not answer the operator, and a replica still replicates from it.
+	ReasonMasterUnreachableButReplicating Reason = "MasterUnreachableButReplicating"
+	// ReasonMasterUnreachableNoWitness: the master does not answer the operator, and no replica can testify.
+	ReasonMasterUnreachableNoWitness Reason = "MasterUnreachableNoWitness"
+	// ReasonMasterUnreachableWithReplicas: the master and as many of its replicas as its write guard asks for do not answer: together they may accept writes.
+	ReasonMasterUnreachableWithReplicas Reason = "MasterUnreachableWithReplicas"
+	// ReasonMasterMayStillWrite: the master may be isolated, and its write guard has not stopped it for certain yet. It takes 4 s at most.
+	ReasonMasterMayStillWrite Reason = "MasterMayStillWrite"
+	// ReasonMasterUnreachableWithoutGuard: the master does not answer, and its write guard was off: isolated, it would not stop by itself.
+	ReasonMasterUnreachableWithoutGuard Reason = "MasterUnreachableWithoutGuard"
+	// ReasonCooldown: the latest failovers were guesses that came too often; the next waits.
+	ReasonCooldown Reason = "Cooldown"
+	// ReasonObserverSuspect: masters of several owners fell silent at once, so that the operator doubts its own network.
+	ReasonObserverSuspect Reason = "ObserverSuspect"
+	// ReasonManualMode: spec.failover.mode is Manual, and the failover was not requested.
+	ReasonManualMode Reason = "ManualMode"
+	// ReasonPaused: spec.failover.mode is Paused.
+	ReasonPaused Reason = "Paused"
+	// ReasonNoCandidate: no replica may be promoted; the message says why of each.
+	ReasonNoCandidate Reason = "NoCandidate"
+	// ReasonTooFewReplicasFenced: consistency is Strict, and a replica that may have the only copy of a write that WAIT acknowledged is not fenced.
+	ReasonTooFewReplicasFenced Reason = "TooFewReplicasFenced"
+	// ReasonWaitingForData: a pod that may hold newer data is loading or away.
+	ReasonWaitingForData Reason = "WaitingForData"
+	// ReasonWaitingForPods: no pod answers yet.
+	ReasonWaitingForPods Reason = "WaitingForPods"
+	// ReasonMasterAccessDenied: the master refuses the operator's password or certificate, and may serve others.
+	ReasonMasterAccessDenied Reason = "MasterAccessDenied"
+	// ReasonOldMasterNotFenced: the old master answers as master, and does not obey.
+	ReasonOldMasterNotFenced Reason = "OldMasterNotFenced"
+	// ReasonSplitBrain: several masters have data of their own, and none is on record.
+	ReasonSplitBrain Reason = "SplitBrain"
+	// ReasonSwitchoverTooSlow: the candidate did not catch up in time; the master serves on.
 	ReasonSwitchoverTooSlow Reason = "SwitchoverTooSlow"
-	ReasonCandidateBehind   Reason = "CandidateBehind"
-	ReasonNoSuchCandidate   Reason = "RequestedNodeUnfit"
-	ReasonStrayMaster       Reason = "StrayMaster"
-	ReasonEarlierData       Reason = "EarlierData"
-	ReasonUnknownState      Reason = "UnknownState"
+	// ReasonCandidateBehind: the old master is fenced, and the candidate lacks writes of it.
+	ReasonCandidateBehind Reason = "CandidateBehind"
+	// ReasonRequestedNodeIneligible: the node that a person asked for may not be promoted.
+	ReasonRequestedNodeIneligible Reason = "RequestedNodeIneligible"
+	// ReasonDivergentMaster: a master that was not elected has data of its own.
+	ReasonDivergentMaster Reason = "DivergentMaster"
+	// ReasonEarlierData: a pod came with data that is older than the history on record.
+	ReasonEarlierData Reason = "EarlierData"
+	// ReasonUnknownState: the state on record is one that this version does not know.
+	ReasonUnknownState Reason = "UnknownState"
 )
 
 // Names of the steps that a history entry carries a timestamp for.

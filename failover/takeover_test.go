@@ -154,14 +154,14 @@ func TestAPublishedCandidateIsGivenUpOnlyForWhatAMasterIsGivenUpFor(t *testing.T
 			w.hang(c.Name)
 			w.remove(s.Name)
 			w.remove("r-0")
-		}, true, ReasonNoWitness, DiagnosisUnwitnessed},
+		}, true, ReasonMasterUnreachableNoWitness, DiagnosisMasterUnreachableNoWitness},
 		"silent, and a replica still replicates from it": {func(w *world, c, _ *Node) {
 			w.hang(c.Name)
-		}, true, ReasonVetoed, DiagnosisVetoed},
+		}, true, ReasonMasterUnreachableButReplicating, DiagnosisMasterUnreachableButReplicating},
 		"silent together with a replica of its": {func(w *world, c, s *Node) {
 			w.hang(c.Name)
 			w.hang(s.Name)
-		}, true, ReasonAccompanied, DiagnosisAccompanied},
+		}, true, ReasonMasterUnreachableWithReplicas, DiagnosisMasterUnreachableWithReplicas},
 		"silent for less than down-after": {func(w *world, c, _ *Node) {
 			w.hang(c.Name)
 			w.policy.DownAfter = time.Minute
@@ -169,12 +169,12 @@ func TestAPublishedCandidateIsGivenUpOnlyForWhatAMasterIsGivenUpFor(t *testing.T
 		"it refuses our password": {func(w *world, c, _ *Node) {
 			w.hang(c.Name)
 			c.Contact = ContactDenied
-		}, true, ReasonDenied, DiagnosisDenied},
+		}, true, ReasonMasterAccessDenied, DiagnosisMasterAccessDenied},
 		"silent, as every replica says": {func(w *world, c, _ *Node) { w.hang(c.Name) }, false, ReasonNone, ""},
 		"many are silent at once": {func(w *world, c, _ *Node) {
 			w.hang(c.Name)
 			w.sick = true
-		}, true, ReasonObserverSick, DiagnosisDown},
+		}, true, ReasonObserverSuspect, DiagnosisMasterDown},
 		"its process ended": {func(w *world, c, _ *Node) {
 			w.die(c.Name)
 			c.Exited = true
@@ -191,7 +191,7 @@ func TestAPublishedCandidateIsGivenUpOnlyForWhatAMasterIsGivenUpFor(t *testing.T
 			epoch := w.progress.Epoch
 			test.happen(w, candidate, sibling)
 			w.sleep(10 * time.Second)
-			if test.reason == ReasonVetoed {
+			if test.reason == ReasonMasterUnreachableButReplicating {
 				sibling.Replication.LastIO = time.Second
 			}
 			d, _ := w.once()
@@ -262,12 +262,12 @@ func TestASuccessorDoesNotFinishAFailoverOnAGuessWhoseWitnessMayHaveGoneBack(t *
 		master string
 		reason Reason
 	}{
-		"the master and a replica are out of reach": {func(*world) {}, "", ReasonAccompanied},
+		"the master and a replica are out of reach": {func(*world) {}, "", ReasonMasterUnreachableWithReplicas},
 		"and the replica is heard again": {func(w *world) {
 			w.sleep(time.Second)
 			w.heard("r-2", ContactAnswering)
 		}, "r-1", ReasonNone},
-		"and the replica's pod is gone": {func(w *world) { w.remove("r-2") }, "", ReasonMayWrite},
+		"and the replica's pod is gone": {func(w *world) { w.remove("r-2") }, "", ReasonMasterMayStillWrite},
 		"and the replica's pod has been gone for as long as the master may write": {func(w *world) {
 			w.remove("r-2")
 			w.run()
@@ -292,7 +292,7 @@ func TestASuccessorDoesNotFinishAFailoverOnAGuessWhoseWitnessMayHaveGoneBack(t *
 			w.heard("r-0", ContactSilent)
 			w.heard("r-2", ContactSilent)
 			w.until(StateBlocked)
-			if w.progress.Reason != ReasonAccompanied {
+			if w.progress.Reason != ReasonMasterUnreachableWithReplicas {
 				t.Fatalf("blocked for %s\n%s", w.progress.Reason, w.story())
 			}
 			test.happen(w)
@@ -340,7 +340,7 @@ func TestASuccessorThatNeverHeardTheMasterKnowsWhetherItStopsByItself(t *testing
 			w.heard("r-2", ContactAnswering)
 			w.sleep(time.Minute)
 			w.run()
-			if w.master() != tc.master || tc.master == "r-0" && w.progress.Reason != ReasonUnfenced {
+			if w.master() != tc.master || tc.master == "r-0" && w.progress.Reason != ReasonMasterUnreachableWithoutGuard {
 				t.Errorf("master %s in state %s, reason %s; want %s\n%s", w.master(), w.progress.State, w.progress.Reason, tc.master, strings.Join(w.log, "\n"))
 			}
 		})

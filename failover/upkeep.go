@@ -115,7 +115,7 @@ func (d *decider) farewell(v view) []Action {
 	if d.next.Old == nil || (v.ref.UID == d.next.Old.UID && v.ref.RunID == d.next.Old.RunID) {
 		return nil
 	}
-	if old, ok := d.obs.Node(*d.next.Old); ok && d.next.Cause == Cause(DiagnosisDown) && mayWake(old) {
+	if old, ok := d.obs.Node(*d.next.Old); ok && d.next.Cause == Cause(DiagnosisMasterDown) && mayWake(old) {
 		return []Action{DeletePod{Node: old.Ref()}}
 	}
 	return nil

@@ -63,33 +63,33 @@ func TestEveryDiagnosisIsMadeAndActedOn(t *testing.T) {
 		happen func(w *world)
 		state  State // after one decision
 	}{
-		DiagnosisPodGone:     {func(w *world) { w.remove("r-0") }, StateFencing},
-		DiagnosisNodeGone:    {func(w *world) { w.node("r-0").NodeGone = true; w.hang("r-0") }, StateFencing},
-		DiagnosisRestarted:   {func(w *world) { w.restart("r-0", true) }, StateFencing},
-		DiagnosisExited:      {func(w *world) { w.hang("r-0"); w.node("r-0").Exited = true }, StateFencing},
-		DiagnosisRefused:     {func(w *world) { w.die("r-0") }, StatePromoting},
-		DiagnosisDemoted:     {func(w *world) { w.command(w.node("r-0"), Follow{Master: w.node("r-1").Ref()}) }, StateFencing},
-		DiagnosisDown:        {func(w *world) { w.hang("r-0"); w.sleep(4 * time.Second) }, StateSuspected},
-		DiagnosisMayWrite:    {func(w *world) { w.hang("r-0"); w.sleep(3500 * time.Millisecond) }, StateSuspected},
-		DiagnosisDenied:      {func(w *world) { w.node("r-0").Contact = ContactDenied; w.sleep(time.Minute) }, StateStable},
-		DiagnosisVetoed:      {func(w *world) { w.hang("r-0"); w.sleep(4 * time.Second); w.replicate() }, StateSuspected},
-		DiagnosisAccompanied: {func(w *world) { w.hang("r-0"); w.hang("r-2"); w.sleep(4 * time.Second) }, StateSuspected},
-		DiagnosisUnfenced: {func(w *world) {
+		DiagnosisMasterPodGone:                   {func(w *world) { w.remove("r-0") }, StateFencing},
+		DiagnosisMasterNodeGone:                  {func(w *world) { w.node("r-0").NodeGone = true; w.hang("r-0") }, StateFencing},
+		DiagnosisMasterRestarted:                 {func(w *world) { w.restart("r-0", true) }, StateFencing},
+		DiagnosisMasterExited:                    {func(w *world) { w.hang("r-0"); w.node("r-0").Exited = true }, StateFencing},
+		DiagnosisMasterProcessDead:               {func(w *world) { w.die("r-0") }, StatePromoting},
+		DiagnosisMasterDemoted:                   {func(w *world) { w.command(w.node("r-0"), Follow{Master: w.node("r-1").Ref()}) }, StateFencing},
+		DiagnosisMasterDown:                      {func(w *world) { w.hang("r-0"); w.sleep(4 * time.Second) }, StateSuspected},
+		DiagnosisMasterMayStillWrite:             {func(w *world) { w.hang("r-0"); w.sleep(3500 * time.Millisecond) }, StateSuspected},
+		DiagnosisMasterAccessDenied:              {func(w *world) { w.node("r-0").Contact = ContactDenied; w.sleep(time.Minute) }, StateStable},
+		DiagnosisMasterUnreachableButReplicating: {func(w *world) { w.hang("r-0"); w.sleep(4 * time.Second); w.replicate() }, StateSuspected},
+		DiagnosisMasterUnreachableWithReplicas:   {func(w *world) { w.hang("r-0"); w.hang("r-2"); w.sleep(4 * time.Second) }, StateSuspected},
+		DiagnosisMasterUnreachableWithoutGuard: {func(w *world) {
 			w.node("r-0").Replication.MinReplicas = 0
 			w.hang("r-0")
 			w.sleep(4 * time.Second)
 		}, StateSuspected},
-		DiagnosisUnwitnessed: {func(w *world) {
+		DiagnosisMasterUnreachableNoWitness: {func(w *world) {
 			for _, n := range w.nodes {
 				w.hang(n.Name)
 			}
 			w.sleep(4 * time.Second)
 		}, StateSuspected},
-		DiagnosisTerminating: {func(w *world) { w.node("r-0").Terminating = true }, StateSwitchingOver},
-		DiagnosisScaledAway:  {func(w *world) { w.node("r-0").Ordinal, w.policy.Replicas = 3, 3 }, StateSwitchingOver},
-		DiagnosisDraining:    {func(w *world) { w.node("r-0").Cordoned = true }, StateSwitchingOver},
-		DiagnosisOutdated:    {func(w *world) { w.node("r-0").Outdated = true }, StateSwitchingOver},
-		DiagnosisHealthy:     {func(*world) {}, StateStable},
+		DiagnosisMasterTerminating:  {func(w *world) { w.node("r-0").Terminating = true }, StateSwitchingOver},
+		DiagnosisMasterScaledAway:   {func(w *world) { w.node("r-0").Ordinal, w.policy.Replicas = 3, 3 }, StateSwitchingOver},
+		DiagnosisMasterNodeDraining: {func(w *world) { w.node("r-0").Cordoned = true }, StateSwitchingOver},
+		DiagnosisMasterOutdated:     {func(w *world) { w.node("r-0").Outdated = true }, StateSwitchingOver},
+		DiagnosisHealthy:            {func(*world) {}, StateStable},
 	}
 	everyOne(t, "Diagnosis", tests)
 	for diagnosis, tc := range tests {
@@ -114,11 +114,11 @@ func TestEveryDiagnosisIsMadeAndActedOn(t *testing.T) {
 func reasons() map[Reason]func(w *world) {
 	ask := func(w *world, verb Verb, target string) { w.request = &Request{ID: "ask", Verb: verb, Target: target} }
 	return map[Reason]func(w *world){
-		ReasonVetoed:      func(w *world) { w.hang("r-0"); w.sleep(4 * time.Second); w.replicate() },
-		ReasonNoWitness:   func(w *world) { w.remove("r-1"); w.remove("r-2"); w.hang("r-0"); w.sleep(4 * time.Second) },
-		ReasonAccompanied: func(w *world) { w.hang("r-0"); w.hang("r-2"); w.sleep(4 * time.Second) },
-		ReasonMayWrite:    func(w *world) { w.hang("r-0"); w.sleep(3500 * time.Millisecond) },
-		ReasonUnfenced: func(w *world) {
+		ReasonMasterUnreachableButReplicating: func(w *world) { w.hang("r-0"); w.sleep(4 * time.Second); w.replicate() },
+		ReasonMasterUnreachableNoWitness:      func(w *world) { w.remove("r-1"); w.remove("r-2"); w.hang("r-0"); w.sleep(4 * time.Second) },
+		ReasonMasterUnreachableWithReplicas:   func(w *world) { w.hang("r-0"); w.hang("r-2"); w.sleep(4 * time.Second) },
+		ReasonMasterMayStillWrite:             func(w *world) { w.hang("r-0"); w.sleep(3500 * time.Millisecond) },
+		ReasonMasterUnreachableWithoutGuard: func(w *world) {
 			w.node("r-0").Replication.MinReplicas = 0
 			w.hang("r-0")
 			w.sleep(4 * time.Second)
@@ -130,11 +130,11 @@ func reasons() map[Reason]func(w *world) {
 			w.hang("r-0")
 			w.sleep(4 * time.Second)
 		},
-		ReasonObserverSick: func(w *world) { w.sick = true; w.hang("r-0"); w.sleep(4 * time.Second) },
-		ReasonManual:       func(w *world) { w.policy.Mode = ModeManual; w.die("r-0") },
-		ReasonPaused:       func(w *world) { w.policy.Mode = ModePaused; w.die("r-0") },
-		ReasonNoCandidate:  func(w *world) { w.each(func(n *Node) { n.Replication.Priority = 0 }); w.die("r-0") },
-		ReasonTooFewDetached: func(w *world) {
+		ReasonObserverSuspect: func(w *world) { w.sick = true; w.hang("r-0"); w.sleep(4 * time.Second) },
+		ReasonManualMode:      func(w *world) { w.policy.Mode = ModeManual; w.die("r-0") },
+		ReasonPaused:          func(w *world) { w.policy.Mode = ModePaused; w.die("r-0") },
+		ReasonNoCandidate:     func(w *world) { w.each(func(n *Node) { n.Replication.Priority = 0 }); w.die("r-0") },
+		ReasonTooFewReplicasFenced: func(w *world) {
 			w.policy.Consistency = ConsistencyStrict
 			w.remove("r-2")
 			w.die("r-0")
@@ -145,10 +145,10 @@ func reasons() map[Reason]func(w *world) {
 			w.restart("r-1", false)
 			w.restart("r-0", false)
 		},
-		ReasonWaitingForPods: func(w *world) { w.progress, w.pub = Progress{}, Published{}; w.nodes = nil },
-		ReasonDenied:         func(w *world) { w.node("r-0").Contact = ContactDenied },
-		ReasonOldMasterLives: func(w *world) { w.deaf["r-0"] = true; ask(w, VerbForce, "r-2"); w.once(); w.sleep(2 * time.Second) },
-		ReasonSplitBrain:     func(w *world) { w.progress, w.pub = Progress{}, Published{}; w.command(w.node("r-1"), Promote{}) },
+		ReasonWaitingForPods:     func(w *world) { w.progress, w.pub = Progress{}, Published{}; w.nodes = nil },
+		ReasonMasterAccessDenied: func(w *world) { w.node("r-0").Contact = ContactDenied },
+		ReasonOldMasterNotFenced: func(w *world) { w.deaf["r-0"] = true; ask(w, VerbForce, "r-2"); w.once(); w.sleep(2 * time.Second) },
+		ReasonSplitBrain:         func(w *world) { w.progress, w.pub = Progress{}, Published{}; w.command(w.node("r-1"), Promote{}) },
 		ReasonSwitchoverTooSlow: func(w *world) {
 			w.onAction = func(a Action) bool { _, drain := a.(Drain); return !drain }
 			ask(w, VerbSwitchover, "")
@@ -169,8 +169,8 @@ func reasons() map[Reason]func(w *world) {
 			w.once()
 			w.sleep(2 * settleBehind)
 		},
-		ReasonNoSuchCandidate: func(w *world) { ask(w, VerbSwitchover, "r-7") },
-		ReasonStrayMaster:     func(w *world) { w.promoteByHand("r-2", 10) },
+		ReasonRequestedNodeIneligible: func(w *world) { ask(w, VerbSwitchover, "r-7") },
+		ReasonDivergentMaster:         func(w *world) { w.promoteByHand("r-2", 10) },
 		ReasonEarlierData: func(w *world) {
 			w.progress.Unmet = []string{"r-2"}
 			w.restart("r-2", true)

@@ -208,7 +208,7 @@ func (w *world) remove(name string) {
 }
 
 func (w *world) observe() Observation {
-	o := Observation{Published: w.pub, PublishedSince: w.publishing.Seen(w.now, w.pub), Absent: w.absent, ObserverSick: w.sick}
+	o := Observation{Published: w.pub, PublishedSince: w.publishing.Seen(w.now, w.pub), Absent: w.absent, ObserverSuspect: w.sick}
 	for _, n := range w.nodes {
 		o.Nodes = append(o.Nodes, *n)
 	}

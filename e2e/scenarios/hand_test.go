@@ -34,7 +34,7 @@ func TestTwoMastersWithDataOfTheirOwnAreBothLeftAlone(t *testing.T) {
 	s := begin(t, "two masters made by hand, both written to", v1alpha1.RedisHASpec{})
 	stray := s.replicas()[1]
 	s.promoteAndWrite(stray, "mine")
-	s.refusal(string(failover.ReasonStrayMaster))
+	s.refusal(string(failover.ReasonDivergentMaster))
 	s.announced("Refused")
 	time.Sleep(3 * time.Second)
 	s.unmoved()
@@ -64,7 +64,7 @@ func TestARingMadeByHandIsBroken(t *testing.T) {
 	s.fault()
 	s.follow(a, b)
 	s.follow(s.master(), a)
-	s.promotion(v1alpha1.HistoryFailover, string(failover.DiagnosisDemoted))
+	s.promotion(v1alpha1.HistoryFailover, string(failover.DiagnosisMasterDemoted))
 	s.end(unreplicated)
 	s.epochs(1)
 }
@@ -110,7 +110,7 @@ func TestAChangedPasswordIsNotTakenForADeath(t *testing.T) {
 	if err := admin.Do(s.ctx, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes").Err(); err != nil {
 		t.Fatal(err)
 	}
-	s.refusal(string(failover.ReasonDenied))
+	s.refusal(string(failover.ReasonMasterAccessDenied))
 	s.condition(v1alpha1.ConditionAvailable, metav1.ConditionUnknown, v1alpha1.ReasonMasterUnreachable)
 	time.Sleep(4 * time.Second) // longer than down-after
 	s.unmoved()

@@ -17,7 +17,7 @@ import (
 func TestInManualModeAPersonIsWaitedFor(t *testing.T) {
 	s := begin(t, "mode Manual: master killed, then requested", v1alpha1.RedisHASpec{Failover: v1alpha1.FailoverSpec{Mode: v1alpha1.ModeManual}})
 	s.signal(s.master(), syscall.SIGKILL)
-	s.refusal(string(failover.ReasonManual))
+	s.refusal(string(failover.ReasonManualMode))
 	time.Sleep(2 * time.Second)
 	s.unmoved()
 	if role := s.info(s.master(), "role"); role != "slave" {
@@ -49,13 +49,13 @@ func TestStrictPromotesNobodyWhoMayLackAWriteThatWaitAcknowledged(t *testing.T) 
 	s.part(s.addr(ahead), operatorAddrs()...)
 	s.signal(s.master(), syscall.SIGKILL)
 	w.stop()
-	s.refusal(string(failover.ReasonTooFewDetached))
+	s.refusal(string(failover.ReasonTooFewReplicasFenced))
 	s.announced("Blocked")
 	s.heal()
 	if entry := s.promotion(v1alpha1.HistoryFailover, deadProcess...); entry.To != ahead {
 		t.Errorf("%s was promoted, want %s with the latest writes: %s", entry.To, ahead, entry.Message)
 	}
-	s.row.reason = string(failover.ReasonTooFewDetached)
+	s.row.reason = string(failover.ReasonTooFewReplicasFenced)
 	s.end(unreplicated)
 	if acked, lost := w.verify(s); acked == 0 || lost != 0 {
 		t.Errorf("%d of %d writes that WAIT 1 acknowledged are lost", lost, acked)

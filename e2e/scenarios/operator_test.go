@@ -48,7 +48,7 @@ func TestTheFailoverOfAMasterThatHangsOutlivesItsOperator(t *testing.T) {
 			operator := crew.crashAt(s.ctx, t, state)
 			s.signal(s.master(), syscall.SIGSTOP)
 			s.ended(operator)
-			s.promotion(v1alpha1.HistoryFailover, string(failover.DiagnosisDown))
+			s.promotion(v1alpha1.HistoryFailover, string(failover.DiagnosisMasterDown))
 			s.end(unreplicated)
 			s.epochs(1)
 		})

@@ -62,7 +62,7 @@ func TestAnOperatorThatAloneDoesNotReachTheMasterDoesNothing(t *testing.T) {
 	s := begin(t, "operator cut off from the master only", v1alpha1.RedisHASpec{})
 	crew.leading(s.ctx, t)
 	s.part(s.addr(s.master()), operatorAddrs()...)
-	s.refusal(string(failover.ReasonVetoed))
+	s.refusal(string(failover.ReasonMasterUnreachableButReplicating))
 	s.condition(v1alpha1.ConditionAvailable, metav1.ConditionUnknown, v1alpha1.ReasonMasterUnreachable)
 	time.Sleep(5 * time.Second)
 	s.unmoved()
@@ -81,7 +81,7 @@ func TestAMasterThatIsCutOffTogetherWithAReplicaIsLeftAlone(t *testing.T) {
 	master, replicas := s.master(), s.replicas()
 	s.part(s.addr(master), append(operatorAddrs(), s.addr(replicas[1]))...)
 	s.part(s.addr(replicas[0]), append(operatorAddrs(), s.addr(replicas[1]))...)
-	s.refusal(string(failover.ReasonAccompanied))
+	s.refusal(string(failover.ReasonMasterUnreachableWithReplicas))
 	s.condition(v1alpha1.ConditionAvailable, metav1.ConditionUnknown, v1alpha1.ReasonMasterUnreachable)
 	time.Sleep(5 * time.Second)
 	s.unmoved()
@@ -99,7 +99,7 @@ func TestAnOperatorThatReachesNobodyDoesNothing(t *testing.T) {
 	for _, pod := range append(s.replicas(), s.master()) {
 		s.part(s.addr(pod), operatorAddrs()...)
 	}
-	s.refusal(string(failover.ReasonNoWitness))
+	s.refusal(string(failover.ReasonMasterUnreachableNoWitness))
 	s.condition(v1alpha1.ConditionAvailable, metav1.ConditionFalse, v1alpha1.ReasonMasterUnreachable)
 	time.Sleep(3 * time.Second)
 	s.unmoved()
@@ -132,7 +132,7 @@ func TestAnIsolatedMasterStopsByItselfAndIsDemotedWhenItIsBack(t *testing.T) {
 	if now := s.info(old, "run_id"); now != run {
 		t.Errorf("the old master was restarted, and was to be demoted")
 	}
-	s.promotion(v1alpha1.HistoryFailover, string(failover.DiagnosisDown))
+	s.promotion(v1alpha1.HistoryFailover, string(failover.DiagnosisMasterDown))
 	few.stop()
 	s.end(unreplicated)
 	s.epochs(1)

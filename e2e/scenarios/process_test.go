@@ -14,7 +14,7 @@ import (
 // The causes that a master's dead process may have, depending on whose word comes first: its connection's, that of the process
 // that took its place, or the kubelet's.
 var deadProcess = []string{
-	string(failover.DiagnosisRefused), string(failover.DiagnosisRestarted), string(failover.DiagnosisExited),
+	string(failover.DiagnosisMasterProcessDead), string(failover.DiagnosisMasterRestarted), string(failover.DiagnosisMasterExited),
 }
 
 // unreplicated bounds what a master that is killed takes with it: writes that were acknowledged and not yet handed to the kernel
@@ -58,7 +58,7 @@ func TestAMasterThatHangsForLongIsReplacedAndItsPodDeleted(t *testing.T) {
 	s := begin(t, "master hangs for longer than down-after", v1alpha1.RedisHASpec{})
 	victim, uid := s.master(), s.before.Status.Master.PodUID
 	s.signal(victim, syscall.SIGSTOP)
-	s.promotion(v1alpha1.HistoryFailover, string(failover.DiagnosisDown))
+	s.promotion(v1alpha1.HistoryFailover, string(failover.DiagnosisMasterDown))
 	s.announced("MasterSuspected")
 	s.eventually("the hung pod to be replaced", func(rha *v1alpha1.RedisHA) bool {
 		for _, n := range rha.Status.Nodes {

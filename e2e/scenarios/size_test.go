@@ -54,7 +54,7 @@ func TestACordonedNodeIsLeftWithoutLoss(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.cordon(pod.Spec.NodeName)
-	entry := s.promotion(v1alpha1.HistorySwitchover, string(failover.DiagnosisDraining))
+	entry := s.promotion(v1alpha1.HistorySwitchover, string(failover.DiagnosisMasterNodeDraining))
 	if entry.To == pod.Name {
 		t.Errorf("switched over to %s itself", entry.To)
 	}
@@ -70,12 +70,12 @@ func TestAMasterWhosePodIsDeletedByForceIsReplaced(t *testing.T) {
 	}
 	// For a moment the pod was seen on its way out: a switchover may have been begun, and become a failover, or even have ended.
 	if entry := s.promoted(); entry.Kind == v1alpha1.HistorySwitchover {
-		if entry.Cause != string(failover.DiagnosisTerminating) {
+		if entry.Cause != string(failover.DiagnosisMasterTerminating) {
 			t.Errorf("switched over because of %s: %s", entry.Cause, entry.Message)
 		}
 		s.end(0)
 	} else {
-		s.promotion(v1alpha1.HistoryFailover, append(deadProcess, string(failover.DiagnosisPodGone))...)
+		s.promotion(v1alpha1.HistoryFailover, append(deadProcess, string(failover.DiagnosisMasterPodGone))...)
 		s.end(unreplicated)
 	}
 	if was, is := s.before.Status.Failover.Epoch, s.get().Status.Failover.Epoch; is-was > 2 {

@@ -15,7 +15,7 @@ import (
 )
 
 // planned is what a deletion of the master's pod is, if it is announced.
-var planned = string(failover.DiagnosisTerminating)
+var planned = string(failover.DiagnosisMasterTerminating)
 
 var _ = Describe("When the master's pod", Label("core"), func() {
 	repeated("is deleted, it switches over first and no acknowledged write is lost", Label("delete"), func(ctx SpecContext) {
@@ -32,7 +32,7 @@ var _ = Describe("When the master's pod", Label("core"), func() {
 		if entry.Kind == v1alpha1.HistorySwitchover {
 			Expect(entry.Cause).To(Equal(planned), entry.Message)
 		} else {
-			entry, mayLose = s.promotion(ctx, v1alpha1.HistoryFailover, append(deadProcess, string(failover.DiagnosisPodGone))...), unreplicated
+			entry, mayLose = s.promotion(ctx, v1alpha1.HistoryFailover, append(deadProcess, string(failover.DiagnosisMasterPodGone))...), unreplicated
 		}
 		s.end(ctx, mayLose)
 		s.movedFrom(victim, entry)
@@ -47,7 +47,7 @@ var _ = Describe("When the master's node", Label("core"), func() {
 		DeferCleanup(func(ctx SpecContext) { play.kubectl(ctx, nil, "uncordon", node) }, NodeTimeout(perScenario))
 		s.fault()
 		play.kubectl(ctx, nil, "drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=180s")
-		entry := s.promotion(ctx, v1alpha1.HistorySwitchover, planned, string(failover.DiagnosisDraining))
+		entry := s.promotion(ctx, v1alpha1.HistorySwitchover, planned, string(failover.DiagnosisMasterNodeDraining))
 		s.end(ctx, 0)
 		s.movedFrom(victim, entry)
 		pods := &corev1.PodList{}

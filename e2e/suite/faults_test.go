@@ -46,7 +46,7 @@ var (
 		name:    "master hangs (SIGSTOP)",
 		ready:   signalled("STOP"),
 		kind:    v1alpha1.HistoryFailover,
-		causes:  []string{string(failover.DiagnosisDown)},
+		causes:  []string{string(failover.DiagnosisMasterDown)},
 		mayLose: unreplicated,
 	}
 )

@@ -44,7 +44,7 @@ func frozen(ctx context.Context, title string, withLeader bool) {
 	since := time.Now()
 	_, err = s.ask(ctx, "stay/write", map[string]string{"writes": fmt.Sprint(buffered)})
 	Expect(err).NotTo(HaveOccurred())
-	entry := s.promotion(ctx, v1alpha1.HistoryFailover, string(failover.DiagnosisDown))
+	entry := s.promotion(ctx, v1alpha1.HistoryFailover, string(failover.DiagnosisMasterDown))
 	s.acknowledged(ctx)
 	time.Sleep(time.Until(since.Add(frozenFor)))
 	thaw(ctx)

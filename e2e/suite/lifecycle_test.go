@@ -86,7 +86,7 @@ var _ = Describe("A RedisHA", Label("core", "lifecycle"), func() {
 		leaving := s.settle(ctx).Status.Failover.Epoch
 		s.scale(ctx, 2)
 		Expect(s.before.Status.Failover.Epoch).To(Equal(leaving+1), "one switchover to a pod that stays")
-		Expect(s.before.Status.History[0].Cause).To(Equal(string(failover.DiagnosisScaledAway)))
+		Expect(s.before.Status.History[0].Cause).To(Equal(string(failover.DiagnosisMasterScaledAway)))
 		s.row.Reason = s.before.Status.History[0].Cause
 		s.end(ctx, 0)
 	})

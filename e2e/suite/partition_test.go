@@ -29,7 +29,7 @@ var _ = Describe("When the master is partitioned away together with a client", L
 		heal := partition(ctx, victim.Spec.NodeName)
 		s.fault()
 		since := time.Now()
-		entry := s.promotion(ctx, v1alpha1.HistoryFailover, string(failover.DiagnosisDown))
+		entry := s.promotion(ctx, v1alpha1.HistoryFailover, string(failover.DiagnosisMasterDown))
 		s.acknowledged(ctx)
 		time.Sleep(time.Until(since.Add(cutFor)))
 		heal()
@@ -79,12 +79,12 @@ var _ = Describe("When the operator alone does not reach the master", Label("cha
 			g.Expect(status.Failover.State).To(Equal(v1alpha1.StateSuspected))
 			g.Expect(status.Failover.Epoch).To(Equal(epoch))
 			g.Expect(status.Conditions).To(ContainElement(And(HaveField("Type", v1alpha1.ConditionBlocked),
-				HaveField("Status", metav1.ConditionTrue), HaveField("Reason", string(failover.ReasonVetoed)))))
+				HaveField("Status", metav1.ConditionTrue), HaveField("Reason", string(failover.ReasonMasterUnreachableButReplicating)))))
 		}
 		Eventually(vetoed).WithContext(ctx).WithTimeout(cutFor).Should(Succeed())
 		Consistently(vetoed).WithContext(ctx).WithTimeout(time.Until(since.Add(cutFor))).WithPolling(500 * time.Millisecond).Should(Succeed())
 		heal()
-		s.row.Reason = string(failover.ReasonVetoed)
+		s.row.Reason = string(failover.ReasonMasterUnreachableButReplicating)
 		s.end(ctx, 0)
 		Expect(s.before.Status.Master.NodeRef).To(Equal(was))
 		Expect(s.before.Status.Failover.Epoch).To(Equal(epoch))

@@ -37,7 +37,7 @@ var _ = Describe("When one failure takes more than the master", Label("chaos", "
 		thaw := freeze(ctx, victim.Spec.NodeName)
 		s.fault()
 		since := time.Now()
-		entry := s.promotion(ctx, v1alpha1.HistoryFailover, string(failover.DiagnosisDown))
+		entry := s.promotion(ctx, v1alpha1.HistoryFailover, string(failover.DiagnosisMasterDown))
 		s.acknowledged(ctx)
 		time.Sleep(time.Until(since.Add(30 * time.Second)))
 		thaw(ctx)

@@ -60,7 +60,7 @@ func (c *checks) onDecision(o *operator, before failover.Progress, d failover.De
 	if choosesIn(before, d.Next) && d.Next.Forced == "" {
 		c.onChoice(o, *d.Next.Candidate)
 	}
-	if d.Next.State == failover.StateFencing && before.State != failover.StatePromoting && begins(before, d.Next) && d.Next.Cause == failover.Cause(failover.DiagnosisDown) {
+	if d.Next.State == failover.StateFencing && before.State != failover.StatePromoting && begins(before, d.Next) && d.Next.Cause == failover.Cause(failover.DiagnosisMasterDown) {
 		c.onSoftFailover(o, d.Next)
 	}
 	c.onGone(before, d.Next)
@@ -69,7 +69,7 @@ func (c *checks) onDecision(o *operator, before failover.Progress, d failover.De
 
 // onGone: a pod that exists is not taken for gone (S3).
 func (c *checks) onGone(before, next failover.Progress) {
-	if !begins(before, next) || next.Cause != failover.Cause(failover.DiagnosisPodGone) || next.Old == nil {
+	if !begins(before, next) || next.Cause != failover.Cause(failover.DiagnosisMasterPodGone) || next.Old == nil {
 		return
 	}
 	for _, p := range c.w.pods {

@@ -25,7 +25,7 @@ func (c *checks) onPromote(s *server, intent failover.Progress) {
 		stays := c.forgotten[intent.Epoch] && other.pod.uid == c.w.api.now.published.UID // see onSetBack
 		if other != s && other.role == failover.RoleMaster && other.deposedAt == 0 && !stays {
 			other.deposedAt = c.w.now
-			other.givenUp = intent.Cause == failover.Cause(failover.DiagnosisDown)
+			other.givenUp = intent.Cause == failover.Cause(failover.DiagnosisMasterDown)
 		}
 	}
 	s.deposedAt, s.givenUp = 0, false

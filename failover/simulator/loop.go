@@ -94,7 +94,7 @@ func (o *operator) step() (time.Duration, error) {
 	obs := o.observe()
 	before, swaps := o.progress(), o.swaps()
 	now := o.now()
-	obs.ObserverSick = w.now < w.sickTill
+	obs.ObserverSuspect = w.now < w.sickTill
 	decision := w.defect.decide(o, now, o.cache.policy, obs, *before, o.cache.request)
 	w.checks.onDecision(o, *before, decision)
 	o.last, o.lastAt = decision, w.now

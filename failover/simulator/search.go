@@ -125,7 +125,7 @@ func (w *world) refused() bool {
 	if p.State == failover.StateBlocked {
 		return true
 	}
-	return w.leader().last.Reason == failover.ReasonStrayMaster
+	return w.leader().last.Reason == failover.ReasonDivergentMaster
 }
 
 // remedy is what a person does about a refusal, accepting the loss that it names.
