@@ -59,7 +59,7 @@ func valueOr[T any](p *T, fallback T) T {
 
 // What the request annotation may carry. "switchover" lets the operator choose, "switchover:POD" names
 // the pod that is to become master. The other two lose data and must say so: "force-failover:POD"
-// promotes a pod against a refusal, "discard:POD" gives up what a stray master holds; both want
+// promotes a pod against a refusal, "discard:POD" gives up what a divergent master holds; both want
 // ":accept-data-loss" behind. Behind all of it "#ID" may stand, which tells a request from an earlier one that is like it.
 const (
 	requestSwitchover = "switchover"
@@ -217,7 +217,7 @@ func knownOf(n v1alpha1.NodeStatus) failover.KnownNode {
 	k := failover.KnownNode{
 		NodeRef:  failover.NodeRef{Pod: n.Pod, UID: n.PodUID, RunID: n.RunID, IP: n.IP},
 		Attached: n.Attached, Goal: n.Goal, Limitation: failover.Limitation(n.Limitation), Foreign: n.Foreign,
-		Guard: int(n.Guard), Unfenced: n.Unfenced, Restarts: int(n.ProcessRestarts),
+		Guard: int(n.Guard), WriteGuardOff: n.WriteGuardOff, Restarts: int(n.ProcessRestarts),
 	}
 	if n.Role != v1alpha1.RoleUnknown && n.Role != "" {
 		k.Role, k.LinkUp = failover.Role(n.Role), n.Link == linkUp
@@ -228,7 +228,7 @@ func knownOf(n v1alpha1.NodeStatus) failover.KnownNode {
 func knownTo(k failover.KnownNode) v1alpha1.NodeStatus {
 	n := v1alpha1.NodeStatus{
 		Pod: k.Pod, PodUID: k.UID, IP: k.IP, RunID: k.RunID, Attached: k.Attached, Goal: k.Goal,
-		Role: string(k.Role), Limitation: string(k.Limitation), Foreign: k.Foreign, Guard: int32(min(k.Guard, math.MaxInt32)), Unfenced: k.Unfenced,
+		Role: string(k.Role), Limitation: string(k.Limitation), Foreign: k.Foreign, Guard: int32(min(k.Guard, math.MaxInt32)), WriteGuardOff: k.WriteGuardOff,
 		ProcessRestarts: int32(k.Restarts), //nolint:gosec // it came from one, and the core keeps it within
 	}
 	switch {

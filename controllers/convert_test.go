@@ -29,7 +29,7 @@ func wholeProgress() failover.Progress {
 		Unmet: []string{"r-3"},
 		Steps: []failover.Step{{Name: failover.StepIntent, At: at(4)}}, CooldownUntil: at(5), SoftFailovers: []failover.SoftFailover{{Pod: "r-1", At: at(6)}},
 		Known: []failover.KnownNode{
-			{NodeRef: ref("1"), Role: failover.RoleMaster, Attached: true, Guard: 2, Unfenced: true},
+			{NodeRef: ref("1"), Role: failover.RoleMaster, Attached: true, Guard: 2, WriteGuardOff: true},
 			{NodeRef: ref("2"), Role: failover.RoleReplica, LinkUp: true, Attached: true, Restarts: 3},
 			{NodeRef: ref("3"), Role: failover.RoleUnknown, Goal: 56, Limitation: failover.LimitForeign, Foreign: "ee"},
 		},

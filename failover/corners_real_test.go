@@ -97,8 +97,8 @@ func TestAFailoverLeavesADivergentMasterAlone(t *testing.T) {
 	d := w.run()
 	w.sleep(time.Second)
 	w.run()
-	if stray := w.node("r-2"); w.master() != "r-1" || stray.Replication.Role != RoleMaster || stray.Replication.Lineage.Offset != 1040 {
-		t.Errorf("master %s, the stray is a %s at %d; %s\n%s", w.master(), stray.Replication.Role, stray.Replication.Lineage.Offset,
+	if divergent := w.node("r-2"); w.master() != "r-1" || divergent.Replication.Role != RoleMaster || divergent.Replication.Lineage.Offset != 1040 {
+		t.Errorf("master %s, the divergent one is a %s at %d; %s\n%s", w.master(), divergent.Replication.Role, divergent.Replication.Lineage.Offset,
 			d.Message, strings.Join(w.log, "\n"))
 	}
 }
@@ -212,15 +212,15 @@ func TestNoTwoPodsAreLabelledAsMasterAtAnyInstant(t *testing.T) {
 func TestAPersonMayKeepWhatADivergentMasterHolds(t *testing.T) {
 	w := settled(t, 3)
 	w.write(1000, nil)
-	stray := w.promoteByHand("r-2", 40)
+	divergent := w.promoteByHand("r-2", 40)
 	w.write(500, nil)
 	w.sleep(time.Second)
 	w.run()
 	w.request = &Request{ID: "force", Verb: VerbForce, Target: "r-2"}
 	w.run()
 	w.sleep(time.Second)
-	if d := w.run(); w.master() != "r-2" || stray.Replication.Lineage.Offset != 1040 || d.Reason != ReasonNone || !w.node("r-0").Follows(stray.IP) {
-		t.Errorf("master %s at %d, reason %q\n%s", w.master(), stray.Replication.Lineage.Offset, d.Reason, strings.Join(w.log, "\n"))
+	if d := w.run(); w.master() != "r-2" || divergent.Replication.Lineage.Offset != 1040 || d.Reason != ReasonNone || !w.node("r-0").Follows(divergent.IP) {
+		t.Errorf("master %s at %d, reason %q\n%s", w.master(), divergent.Replication.Lineage.Offset, d.Reason, strings.Join(w.log, "\n"))
 	}
 }
 

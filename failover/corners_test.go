@@ -467,7 +467,7 @@ func TestWhatACandidateHadFromTheMasterIsNotTakenForItsOwnWriting(t *testing.T) 
 	}
 }
 
-func TestACandidateThatLedUnseenIsNoStranger(t *testing.T) {
+func TestACandidateThatLedUnseenIsNotDivergent(t *testing.T) {
 	w, candidate, other := promoting(t)
 	candidate.Contact = ContactSilent
 	other.Contact = ContactSilent

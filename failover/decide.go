@@ -135,7 +135,7 @@ func (d *decider) view() view {
 // viewFrom looks at the observation from one who is master, or may be.
 func (d *decider) viewFrom(ref NodeRef) view {
 	v := newView(d.now, d.policy, d.obs, ref)
-	v.unfenced = d.next.unfenced(ref)
+	v.writeGuardOff = d.next.isWriteGuardOff(ref)
 	if i := slices.IndexFunc(d.next.Known, func(k KnownNode) bool { return k.UID == ref.UID && k.RunID == ref.RunID }); i >= 0 {
 		v.record = d.next.Known[i]
 	}

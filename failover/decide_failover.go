@@ -133,7 +133,7 @@ func (d *decider) detach() (actions []Action, waiting bool) {
 // detachable reports a node that is to be fenced, for all that is known.
 func (d *decider) detachable(n Node) bool {
 	detached := n.Answers() && n.Replication.Fenced()
-	return !detached && !d.next.isStray(n) && (n.Contact == ContactAnswering || unheard(n))
+	return !detached && !d.next.isDivergent(n) && (n.Contact == ContactAnswering || unheard(n))
 }
 
 // unheard reports a node that we watch but know nothing of yet. After a takeover that is everybody, for a moment; to choose

@@ -71,7 +71,7 @@ func continuation(lost, shown Lineage) Lineage {
 
 // acquaint remembers a process, in place of what was known of the pod of that name; but for data from elsewhere, which stays.
 func (d *decider) acquaint(k KnownNode) {
-	if before := d.strayData(k.Pod); before.Pod != "" && k.Limitation != LimitForeign {
+	if before := d.foreignDataOf(k.Pod); before.Pod != "" && k.Limitation != LimitForeign {
 		k.Limitation = LimitForeign
 		if before.UID == k.UID && before.RunID == k.RunID {
 			k.Foreign = before.Foreign
@@ -86,9 +86,9 @@ func (d *decider) acquaint(k KnownNode) {
 // disown remembers who is linked to a Redis that is none of our nodes, now or before: what it holds is that one's data, and once it
 // is detached nothing tells any more.
 func (d *decider) disown() {
-	for _, strayed := range []func(Node) bool{d.elsewhere, d.draggedAlong} {
+	for _, needsRepoint := range []func(Node) bool{d.elsewhere, d.draggedAlong} {
 		for _, n := range d.obs.Nodes {
-			if strayed(n) && !d.next.isForeign(n) {
+			if needsRepoint(n) && !d.next.isForeign(n) {
 				d.acquaint(KnownNode{NodeRef: n.Ref(), Role: RoleReplica, LinkUp: true, Limitation: LimitForeign, Foreign: n.Replication.Lineage.ReplID})
 			}
 		}

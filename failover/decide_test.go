@@ -355,11 +355,11 @@ func TestAFullOutageWithoutDisksStartsAnew(t *testing.T) {
 	}
 }
 
-func TestAStrangersDataIsNeverOverwritten(t *testing.T) {
+func TestTheDataOfADivergentMasterIsNeverOverwritten(t *testing.T) {
 	w := settled(t, 3)
 	n := w.node("r-2")
 	n.Replication = Replication{RunID: n.Replication.RunID, Role: RoleMaster, Keys: 7, Priority: 100,
-		Lineage: Lineage{ReplID: "stranger", ReplID2: noReplID, SecondOffset: -1, Offset: 10}}
+		Lineage: Lineage{ReplID: "elsewhere", ReplID2: noReplID, SecondOffset: -1, Offset: 10}}
 	w.sleep(time.Second)
 	d := w.run()
 	if d.Reason != ReasonDivergentMaster || n.Replication.Role != RoleMaster {
@@ -391,7 +391,7 @@ func TestAMasterThatRunsOnWithoutItsNodeIsSwitchedOver(t *testing.T) {
 	}
 }
 
-func TestAStrangerIsWhatAPersonIsToldOfThoughTheMasterIsToLeave(t *testing.T) {
+func TestADivergentMasterIsWhatAPersonIsToldOfThoughTheMasterIsToLeave(t *testing.T) {
 	w := settled(t, 2)
 	w.request = &Request{ID: "to r-1", Target: "r-1"}
 	w.run()
@@ -487,11 +487,11 @@ func TestAForcedFailoverNeverMakesASecondMaster(t *testing.T) {
 	}
 }
 
-func TestAPersonMayDiscardAStrangersData(t *testing.T) {
+func TestAPersonMayDiscardTheDataOfADivergentMaster(t *testing.T) {
 	w := settled(t, 3)
 	n := w.node("r-2")
 	n.Replication = Replication{RunID: n.Replication.RunID, Role: RoleMaster, Keys: 7, Priority: 100,
-		Lineage: Lineage{ReplID: "stranger", ReplID2: noReplID, SecondOffset: -1, Offset: 10}}
+		Lineage: Lineage{ReplID: "elsewhere", ReplID2: noReplID, SecondOffset: -1, Offset: 10}}
 	w.sleep(time.Second)
 	w.request = &Request{ID: "discard", Verb: VerbDiscard, Target: "r-2"}
 	w.run()

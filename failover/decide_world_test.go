@@ -167,7 +167,7 @@ func TestWhoWasFencedInAFailoverThatNoStatusTellsOfSucceeds(t *testing.T) {
 func TestWhatAPublishedMasterGotElsewhereIsNotAdopted(t *testing.T) {
 	w, _ := moved(t)
 	other := Lineage{ReplID: "another's", ReplID2: noReplID, SecondOffset: -1, Offset: 1 << 20}
-	w.command(w.node("r-2"), Follow{Master: NodeRef{IP: strangerHost}})
+	w.command(w.node("r-2"), Follow{Master: NodeRef{IP: foreignHost}})
 	w.sample(0)
 	for _, n := range w.nodes {
 		n.Replication.Lineage, n.Replication.Keys = other, 100_000
@@ -183,10 +183,10 @@ func TestWhatAPublishedMasterGotElsewhereIsNotAdopted(t *testing.T) {
 // The first master was restarted and pointed at another Redis. Its own promotion, which the status tells of again, is not repeated.
 func TestAFirstMasterThatWasPublishedIsJudgedAsOneThoughTheStatusCallsItACandidate(t *testing.T) {
 	for name, happen := range map[string]func(w *world){
-		"restarted":                func(w *world) { w.reboot("r-0", 0) },
-		"restarted and led astray": func(w *world) { w.reboot("r-0", 0); w.followStranger("r-0") },
-		"its pod is gone":          func(w *world) { w.remove("r-0") },
-		"refuses there":            func(w *world) { w.die("r-0") },
+		"restarted":                      func(w *world) { w.reboot("r-0", 0) },
+		"restarted and led knownForeign": func(w *world) { w.reboot("r-0", 0); w.followForeignMaster("r-0") },
+		"its pod is gone":                func(w *world) { w.remove("r-0") },
+		"refuses there":                  func(w *world) { w.die("r-0") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, 3)

@@ -58,10 +58,10 @@ func (p Progress) foundEarlier(n Node) bool {
 
 // strange says which pod holds data that is not the master's, and that is left alone until a person decides.
 func (d *decider) strange(v view) (Reason, string) {
-	if stray, found := d.stranger(v); found {
+	if divergent, found := d.divergentMaster(v); found {
 		return ReasonDivergentMaster, fmt.Sprintf(
 			"%s is a master with data of its own that does not descend from %s; it is left alone: save its data, then request that it be discarded",
-			stray.Name, v.ref.Pod)
+			divergent.Name, v.ref.Pod)
 	}
 	for _, n := range v.others {
 		if n.Answers() && d.next.foundEarlier(n) {

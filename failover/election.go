@@ -15,21 +15,21 @@ type Limitation string
 
 // The limitations, in the order in which they are looked for.
 const (
-	LimitNone         Limitation = ""
-	LimitUnreachable  Limitation = "Unreachable"     // it does not answer
-	LimitTerminating  Limitation = "Terminating"     // its pod is being deleted
-	LimitLoading      Limitation = "Loading"         // it still loads its disk
-	LimitSyncing      Limitation = "Syncing"         // a full sync has replaced its data, and has not ended
-	LimitPriorityZero Limitation = "PriorityZero"    // replica-priority 0
-	LimitSurplus      Limitation = "Surplus"         // its ordinal is about to be scaled away
-	LimitStray        Limitation = "DivergentMaster" // a master that was not elected, with data of its own
-	LimitNoLineage    Limitation = "NoLineage"       // its data does not descend from the master's
-	LimitEarlier      Limitation = "EarlierData"     // it has found data that is older than the first master, and came after that was chosen
-	LimitForeign      Limitation = "Foreign"         // it was in sync with a Redis that is none of our nodes; what it holds is that one's data
-	LimitLagging      Limitation = "Lagging"         // further behind than maxLagBytes
-	LimitAttached     Limitation = "StillAttached"   // its offset may still move
-	LimitNotLinked    Limitation = "NotLinked"       // planned only: its link to the master is down
-	LimitLeaving      Limitation = "Leaving"         // planned only: drained or outdated like the master
+	LimitNone            Limitation = ""
+	LimitUnreachable     Limitation = "Unreachable"     // it does not answer
+	LimitTerminating     Limitation = "Terminating"     // its pod is being deleted
+	LimitLoading         Limitation = "Loading"         // it still loads its disk
+	LimitSyncing         Limitation = "Syncing"         // a full sync has replaced its data, and has not ended
+	LimitPriorityZero    Limitation = "PriorityZero"    // replica-priority 0
+	LimitSurplus         Limitation = "Surplus"         // its ordinal is about to be scaled away
+	LimitDivergentMaster Limitation = "DivergentMaster" // a master that was not elected, with data of its own
+	LimitNoLineage       Limitation = "NoLineage"       // its data does not descend from the master's
+	LimitEarlier         Limitation = "EarlierData"     // it has found data that is older than the first master, and came after that was chosen
+	LimitForeign         Limitation = "Foreign"         // it was in sync with a Redis that is none of our nodes; what it holds is that one's data
+	LimitLagging         Limitation = "Lagging"         // further behind than maxLagBytes
+	LimitAttached        Limitation = "StillAttached"   // its offset may still move
+	LimitNotLinked       Limitation = "NotLinked"       // planned only: its link to the master is down
+	LimitLeaving         Limitation = "Leaving"         // planned only: drained or outdated like the master
 )
 
 // limitation says why n may not be promoted out of lineage, whoever it is; offsets may still move.
@@ -65,11 +65,11 @@ func frozenLimitation(n Node, lineage Lineage, policy Policy) Limitation {
 	return LimitNone
 }
 
-// isStray reports a divergent master among the nodes of a failover. It is neither fenced nor promoted: its data is not the operator's to give up,
+// isDivergent reports a divergent master among the nodes of a failover. It is neither fenced nor promoted: its data is not the operator's to give up,
 // unless a person named it.
-func (p Progress) isStray(n Node) bool {
+func (p Progress) isDivergent(n Node) bool {
 	ours := (p.Old != nil && n.UID == p.Old.UID) || (p.Candidate != nil && n.UID == p.Candidate.UID) || n.Name == p.Forced
-	return !ours && n.Answers() && p.isStranger(p.Lineage, n)
+	return !ours && n.Answers() && p.isDivergentFrom(p.Lineage, n)
 }
 
 // byData orders candidates: most data first, then higher priority (a lower number, as in
@@ -162,8 +162,8 @@ func candidates(p Progress, policy Policy, obs Observation) (fit []Node, limits 
 	for _, n := range obs.Nodes {
 		l := frozenLimitation(n, p.Lineage, policy)
 		switch {
-		case p.isStray(n):
-			l = LimitStray
+		case p.isDivergent(n):
+			l = LimitDivergentMaster
 		case l == LimitNoLineage && p.foundEarlier(n):
 			l = LimitEarlier
 		case l == LimitNoLineage && p.isForeign(n):
@@ -277,7 +277,7 @@ func (p Progress) heldBack(n, best Node) bool {
 // emptyBeside reports that best holds nothing although the master had written, and n holds something, whose history its volume did
 // not keep: an append-only file knows none.
 func (p Progress) emptyBeside(best, n Node) bool {
-	ours := n.Answers() && !p.isStray(n) && !p.isForeign(n)
+	ours := n.Answers() && !p.isDivergent(n) && !p.isForeign(n)
 	behind := best.Replication.Keys == 0 && p.Lineage.Shared(best.Replication.Lineage) < p.Lineage.Offset
 	return behind && ours && n.Replication.Keys > 0 && p.Lineage.Shared(n.Replication.Lineage) < 0
 }
@@ -341,7 +341,7 @@ func reseed(p Progress, policy Policy, obs Observation, limits []string) electio
 	}
 	fit, unfit, lived := seeds(p, obs)
 	slices.SortFunc(fit, func(a, b Node) int { return bySeed(a, b, p, policy) })
-	if i := slices.IndexFunc(obs.Nodes, p.isStray); i >= 0 && !lived {
+	if i := slices.IndexFunc(obs.Nodes, p.isDivergent); i >= 0 && !lived {
 		return election{reason: ReasonSplitBrain, sentence: fmt.Sprintf("%s is a master with data of its own, and no node holds the history that was lost; "+
 			"a person has to choose", obs.Nodes[i].Name)}
 	}

@@ -48,7 +48,7 @@ func (d *decider) loseMaster() {
 		switch {
 		case n.UID == d.next.Old.UID:
 			n.Exited, n.Contact, n.ContactSince = true, ContactRefused, d.now
-		case n.Answers() && !d.next.isStray(*n):
+		case n.Answers() && !d.next.isDivergent(*n):
 			r.Role, r.MasterHost, r.MasterPort, r.LinkUp, r.LastIO = RoleReplica, FenceHost, FencePort, false, -1
 		}
 	}

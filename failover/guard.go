@@ -97,9 +97,9 @@ func (v view) guarded() int {
 // that was never heard, the status tells.
 func (v view) unguarded() bool {
 	if !v.heardAsMaster() {
-		return v.unfenced
+		return v.writeGuardOff
 	}
-	return v.master.Replication.MinReplicas == 0 || v.record.Unfenced
+	return v.master.Replication.MinReplicas == 0 || v.record.WriteGuardOff
 }
 
 // heardAsMaster reports that the sample is of the master's process, as master.
@@ -152,7 +152,7 @@ func (v view) downAfter() time.Duration {
 func (d *decider) recordGuard(master NodeRef, value int) {
 	for i, k := range d.next.Known {
 		if k.UID == master.UID && k.RunID == master.RunID {
-			d.next.Known[i].Unfenced = k.Unfenced || value == 0
+			d.next.Known[i].WriteGuardOff = k.WriteGuardOff || value == 0
 			d.next.Known[i].Guard = min(k.Guard, aboveOne(value))
 		}
 	}
@@ -182,7 +182,7 @@ func (d *decider) guard(v view) []Action {
 }
 
 // portrayedGuard is the write guard of a node as it is to be recorded. Of one that does not answer, what was known stays.
-func portrayedGuard(v view, n Node, before KnownNode) (guard int, unfenced bool) {
+func portrayedGuard(v view, n Node, before KnownNode) (guard int, writeGuardOff bool) {
 	switch value := n.Replication.MinReplicas; {
 	case n.UID != v.ref.UID:
 		return 0, false
@@ -190,7 +190,7 @@ func portrayedGuard(v view, n Node, before KnownNode) (guard int, unfenced bool)
 		if before.UID != n.UID {
 			return 0, false
 		}
-		return before.Guard, before.Unfenced
+		return before.Guard, before.WriteGuardOff
 	case value < 0:
 		return 0, false
 	default:

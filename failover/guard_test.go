@@ -93,7 +93,7 @@ func TestTheGuardIsLoweredBeforeTheMasterStopsOnAccountOfASilentReplica(t *testi
 		t.Fatalf("min-replicas-to-write %d with a replica attached", w.guard())
 	}
 	w.onAction = func(a Action) bool {
-		if s, ok := a.(SetMinReplicas); ok && s.MinReplicas == 0 && !w.progress.Known[0].Unfenced {
+		if s, ok := a.(SetMinReplicas); ok && s.MinReplicas == 0 && !w.progress.Known[0].WriteGuardOff {
 			t.Error("lowered before it was written down that this master can write alone")
 		}
 		return true
@@ -124,8 +124,8 @@ func TestTheGuardIsUpAgainWhenTheReplicaIs(t *testing.T) {
 	r1 := w.node("r-1")
 	r1.Contact = ContactAnswering
 	w.pass(400 * time.Millisecond)
-	if w.guard() != 1 || w.progress.Known[0].Unfenced {
-		t.Fatalf("min-replicas-to-write %d, written down as alone: %t", w.guard(), w.progress.Known[0].Unfenced)
+	if w.guard() != 1 || w.progress.Known[0].WriteGuardOff {
+		t.Fatalf("min-replicas-to-write %d, written down as alone: %t", w.guard(), w.progress.Known[0].WriteGuardOff)
 	}
 	w.hang("r-0") // a second fault, seconds later
 	w.pass(4500 * time.Millisecond)

@@ -15,13 +15,13 @@ func (p Progress) knows(n Node) bool {
 	return false
 }
 
-// unfenced reports a process that may be a master which accepts writes without a replica, for all that was written down. How one was
+// isWriteGuardOff reports a process that may be a master which accepts writes without a replica, for all that was written down. How one was
 // promoted that is not written down as master yet, only its promoter knew; and nothing of one whose process was never seen.
-func (p Progress) unfenced(ref NodeRef) bool {
+func (p Progress) isWriteGuardOff(ref NodeRef) bool {
 	if p.Master == nil || p.Master.UID != ref.UID || p.Master.RunID != ref.RunID || ref.RunID == "" {
 		return true
 	}
-	return slices.ContainsFunc(p.Known, func(k KnownNode) bool { return k.UID == ref.UID && k.RunID == ref.RunID && k.Unfenced })
+	return slices.ContainsFunc(p.Known, func(k KnownNode) bool { return k.UID == ref.UID && k.RunID == ref.RunID && k.WriteGuardOff })
 }
 
 // isForeign reports a process whose data is not the set's: it has found data that is older than the first master; or it

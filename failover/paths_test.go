@@ -44,7 +44,7 @@ func TestAStatusThatContradictsItselfIsLeftAlone(t *testing.T) {
 			w.pub = Published{} // else that would be believed
 			spoil(&w.progress)
 			before := w.progress.Clone()
-			w.followStranger("r-1") // what is seen now would be written down otherwise
+			w.followForeignMaster("r-1") // what is seen now would be written down otherwise
 			w.request = &Request{ID: before.Request, Verb: VerbSwitchover}
 			if d, _ := w.once(); before.State == "Tomorrow's" && !reflect.DeepEqual(d.Next, before) {
 				t.Errorf("a status of another version is written: %+v became %+v", before, d.Next)

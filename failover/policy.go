@@ -65,7 +65,7 @@ const (
 	// VerbForce: make Target master even if writes are lost by it. It overrules every limitation
 	// but those that make it impossible, and never makes a second master.
 	VerbForce Verb = "force-failover"
-	// VerbDiscard: let Target, a stray master, follow the master, and so discard its own data.
+	// VerbDiscard: let Target, a divergent master, follow the master, and so discard its own data.
 	VerbDiscard Verb = "discard"
 )
 

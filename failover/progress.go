@@ -121,15 +121,15 @@ type Master struct {
 // KnownNode is the last settled picture of a node: which incarnation was attached, and how.
 type KnownNode struct {
 	NodeRef
-	Role       Role
-	LinkUp     bool
-	Attached   bool       // this incarnation has been in sync with the master of this epoch, or is it
-	Goal       int64      // offset that it has to reach before it counts as attached: where the master was when its link came up; 0: none
-	Limitation Limitation // why it may not be promoted now; empty: it may
-	Guard      int        // min-replicas-to-write of this master, where it is certain to be more than 1; else 0
-	Unfenced   bool       // this master may accept writes without a replica: its min-replicas-to-write is 0, or about to become it
-	Restarts   int        // how often another process was met in its pod
-	Foreign    string     // replid of the history that this incarnation got elsewhere, where Limitation is LimitForeign; empty: not known
+	Role          Role
+	LinkUp        bool
+	Attached      bool       // this incarnation has been in sync with the master of this epoch, or is it
+	Goal          int64      // offset that it has to reach before it counts as attached: where the master was when its link came up; 0: none
+	Limitation    Limitation // why it may not be promoted now; empty: it may
+	Guard         int        // min-replicas-to-write of this master, where it is certain to be more than 1; else 0
+	WriteGuardOff bool       // this master may accept writes without a replica: its min-replicas-to-write is 0, or about to become it
+	Restarts      int        // how often another process was met in its pod
+	Foreign       string     // replid of the history that this incarnation got elsewhere, where Limitation is LimitForeign; empty: not known
 }
 
 // Progress is the persisted part of the machine. It alone carries a failover over a crash.
@@ -161,7 +161,7 @@ type Progress struct {
 }
 
 // maxRetired bounds Progress.Retired. A master that was away for more failovers than this is
-// taken for a stranger, and left alone.
+// taken for a divergent master, and left alone.
 const maxRetired = 8
 
 // maxLed bounds Progress.Led.
@@ -176,7 +176,7 @@ func (p *Progress) retire(replID string) {
 }
 
 // lead remembers a process that leads or led in the running failover, by a name for its history that may never be seen. Should it come
-// back as master later, it is no stranger either.
+// back as master later, it is not divergent either.
 func (p *Progress) lead(runID string) {
 	p.retire(runID)
 	p.rememberLed(runID)

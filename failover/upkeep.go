@@ -134,7 +134,7 @@ func (d *decider) upkeep(v view) Decision {
 	if reason == ReasonNone {
 		message = v.ref.Pod + " is master"
 	}
-	if d.asked() && d.request.Verb == VerbDiscard && !slices.ContainsFunc(v.others, func(n Node) bool { return d.discards(n) && d.isStrange(v, n) }) {
+	if d.asked() && d.request.Verb == VerbDiscard && !slices.ContainsFunc(v.others, func(n Node) bool { return d.discards(n) && d.isLeftAlone(v, n) }) {
 		d.next.Request = d.request.ID // it is done, or there is nothing to discard
 	}
 	again := time.Duration(0)
@@ -193,7 +193,7 @@ func (d *decider) follow(v view) []Action {
 		}
 	}
 	for _, n := range v.others {
-		if !d.strayed(v, n) {
+		if !d.needsRepoint(v, n) {
 			continue
 		}
 		partial := v.master.Replication.Lineage.Holds(n.Replication.Lineage.ReplID, n.Replication.Lineage.Offset)
@@ -208,13 +208,13 @@ func (d *decider) follow(v view) []Action {
 	return actions
 }
 
-// strayed reports a node that should follow the master, does not, and may be told to.
-func (d *decider) strayed(v view, n Node) bool {
+// needsRepoint reports a node that should follow the master, does not, and may be told to.
+func (d *decider) needsRepoint(v view, n Node) bool {
 	if !n.Answers() || n.Replication.Loading || n.Follows(v.ref.IP) || d.next.foundEarlier(n) && !d.discards(n) {
 		return false
 	}
 	if n.Replication.Role == RoleMaster {
-		return !d.next.isStranger(v.master.Replication.Lineage, n) || d.discards(n)
+		return !d.next.isDivergentFrom(v.master.Replication.Lineage, n) || d.discards(n)
 	}
 	return !n.Terminating || !n.Replication.Fenced()
 }
@@ -224,10 +224,10 @@ func (d *decider) discards(n Node) bool {
 	return d.request != nil && d.request.Verb == VerbDiscard && d.request.Target == n.Name
 }
 
-// isStranger reports a master with data that is not of our history: it is not overwritten unasked. A former master of ours is
+// isDivergentFrom reports a master with data that is not of our history: it is not overwritten unasked. A former master of ours is
 // none: what it wrote after it was replaced is what a failover may lose. Who forked from us without us is one as soon as it
 // has written anything since.
-func (p Progress) isStranger(ours Lineage, n Node) bool {
+func (p Progress) isDivergentFrom(ours Lineage, n Node) bool {
 	l := n.Replication.Lineage
 	switch {
 	case n.Replication.Role != RoleMaster || n.Replication.Keys == 0:
@@ -240,18 +240,18 @@ func (p Progress) isStranger(ours Lineage, n Node) bool {
 	return true
 }
 
-func (d *decider) stranger(v view) (Node, bool) {
+func (d *decider) divergentMaster(v view) (Node, bool) {
 	for _, n := range v.others {
-		if n.Answers() && d.next.isStranger(v.master.Replication.Lineage, n) {
+		if n.Answers() && d.next.isDivergentFrom(v.master.Replication.Lineage, n) {
 			return n, true
 		}
 	}
 	return Node{}, false
 }
 
-// isStrange reports a pod with data that is left alone until a person decides.
-func (d *decider) isStrange(v view, n Node) bool {
-	return n.Answers() && (d.next.isStranger(v.master.Replication.Lineage, n) || d.next.foundEarlier(n))
+// isLeftAlone reports a pod with data that is left alone until a person decides.
+func (d *decider) isLeftAlone(v view, n Node) bool {
+	return n.Answers() && (d.next.isDivergentFrom(v.master.Replication.Lineage, n) || d.next.foundEarlier(n))
 }
 
 // labels writes role labels, for people and for the replicas' Service. A former master loses its label first, so that no two
@@ -300,12 +300,12 @@ func (d *decider) picture(v view, atOnce bool) []KnownNode {
 	for _, n := range d.obs.Nodes {
 		before, known := d.lastKnown(n)
 		if known && !atOnce && !d.changeSettled(n) {
-			before.Guard, before.Unfenced = portrayedGuard(v, n, before) // what is certain of it does not wait
+			before.Guard, before.WriteGuardOff = portrayedGuard(v, n, before) // what is certain of it does not wait
 			picture = append(picture, before)
 			continue
 		}
 		if !known {
-			before = d.strayData(n.Name)
+			before = d.foreignDataOf(n.Name)
 		}
 		now := portray(v, n, before)
 		if d.next.foundEarlier(n) {
@@ -321,8 +321,8 @@ func (d *decider) picture(v view, atOnce bool) []KnownNode {
 	return picture
 }
 
-// strayData is what is known of data from elsewhere that a pod of this name held, or nothing.
-func (d *decider) strayData(pod string) KnownNode {
+// foreignDataOf is what is known of data from elsewhere that a pod of this name held, or nothing.
+func (d *decider) foreignDataOf(pod string) KnownNode {
 	for _, k := range d.next.Known {
 		if k.Pod == pod && k.Limitation == LimitForeign {
 			return k
@@ -343,7 +343,7 @@ func portray(v view, n Node, before KnownNode) KnownNode {
 	if !now.Attached && v.attached(n) && v.master.Sampled {
 		now.Attached, now.Goal = caughtUp(v, n, before)
 	}
-	now.Guard, now.Unfenced = portrayedGuard(v, n, before)
+	now.Guard, now.WriteGuardOff = portrayedGuard(v, n, before)
 	now.Limitation = portrayedLimitation(v, n, before)
 	now.Foreign = portrayedForeign(now, before)
 	if n.Contact == ContactAnswering {

@@ -6,16 +6,16 @@ import "time"
 
 // view is the observation as seen from the present master; what the diagnosis table looks at.
 type view struct {
-	now       time.Time
-	policy    Policy
-	obs       Observation
-	ref       NodeRef
-	found     bool
-	master    Node
-	others    []Node
-	witnesses []witness
-	record    KnownNode // the master's process, as written down
-	unfenced  bool      // the master may accept writes without a replica, for all that was written down before it was heard
+	now           time.Time
+	policy        Policy
+	obs           Observation
+	ref           NodeRef
+	found         bool
+	master        Node
+	others        []Node
+	witnesses     []witness
+	record        KnownNode // the master's process, as written down
+	writeGuardOff bool      // the master may accept writes without a replica, for all that was written down before it was heard
 }
 
 // witness is a reachable replica's testimony about the master.

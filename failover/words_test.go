@@ -244,13 +244,13 @@ func TestEveryLimitationIsFound(t *testing.T) {
 		LimitNoLineage: func(_ *world, n *Node) {
 			n.Replication.Lineage = Lineage{ReplID: "other", Offset: n.Replication.Lineage.Offset}
 		},
-		LimitLagging:   func(w *world, n *Node) { n.Replication.Lineage.Offset -= w.policy.MaxLagBytes + 1 },
-		LimitNotLinked: func(_ *world, n *Node) { n.Replication.LinkUp = false },
-		LimitLeaving:   func(_ *world, n *Node) { n.Cordoned = true },
-		LimitEarlier:   nil, // in earlier_test.go
-		LimitForeign:   nil, // of a failover, in corners_test.go
-		LimitAttached:  nil, // of a failover, below
-		LimitStray:     nil,
+		LimitLagging:         func(w *world, n *Node) { n.Replication.Lineage.Offset -= w.policy.MaxLagBytes + 1 },
+		LimitNotLinked:       func(_ *world, n *Node) { n.Replication.LinkUp = false },
+		LimitLeaving:         func(_ *world, n *Node) { n.Cordoned = true },
+		LimitEarlier:         nil, // in earlier_test.go
+		LimitForeign:         nil, // of a failover, in corners_test.go
+		LimitAttached:        nil, // of a failover, below
+		LimitDivergentMaster: nil,
 	}
 	everyOne(t, "Limitation", tests)
 	for limit, happen := range tests {
@@ -282,11 +282,11 @@ func TestEveryLimitationIsFound(t *testing.T) {
 			t.Errorf("limitation %q of a detached node", got)
 		}
 	})
-	t.Run(string(LimitStray), func(t *testing.T) {
+	t.Run(string(LimitDivergentMaster), func(t *testing.T) {
 		w := settled(t, 2)
 		w.promoteByHand("r-1", 10)
 		w.restart("r-0", false)
-		if d := w.run(); d.Reason != ReasonNoCandidate || !strings.Contains(d.Message, string(LimitStray)) {
+		if d := w.run(); d.Reason != ReasonNoCandidate || !strings.Contains(d.Message, string(LimitDivergentMaster)) {
 			t.Errorf("reason %s: %s", d.Reason, d.Message)
 		}
 	})

@@ -144,7 +144,7 @@ func (w *world) sample(passed time.Duration) {
 			}
 		}
 		switch {
-		case m == nil && r.MasterHost == strangerHost:
+		case m == nil && r.MasterHost == foreignHost:
 			w.link(n, true, 0)
 		case m == nil || m.Contact == ContactRefused || (m.Contact == ContactAnswering && m.Replication.Role != RoleMaster):
 			w.link(n, false, -1)

@@ -74,7 +74,7 @@ func (n *realNode) config() string {
 		// 2 ms a key, answering clients every few keys.
 		text += "key-load-delay 2000\nloading-process-events-interval-bytes 1024\n"
 	}
-	if !n.cfg.Unfenced {
+	if !n.cfg.BootsAsMaster {
 		text += "replicaof 127.0.0.1 1\n"
 	}
 	return text

@@ -148,7 +148,7 @@ type FailoverStatus struct {
 	// +optional
 	CooldownUntil *metav1.MicroTime `json:"cooldownUntil,omitempty"`
 	// retiredReplIDs are the replication histories of former masters, newest first: a
-	// node that comes back with one of them is taken back, any other is a stranger.
+	// node that comes back with one of them is taken back, any other is divergent.
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
 	// +optional
@@ -219,10 +219,10 @@ type NodeStatus struct {
 	// counts the replicas that share the master's machine or zone. Else 0.
 	// +optional
 	Guard int32 `json:"guard,omitempty"`
-	// unfenced says of the master that it may accept writes without a replica: its
+	// writeGuardOff says of the master that it may accept writes without a replica: its
 	// min-replicas-to-write is 0, or about to become it.
 	// +optional
-	Unfenced bool `json:"unfenced,omitempty"`
+	WriteGuardOff bool `json:"writeGuardOff,omitempty"`
 	// processRestarts counts the Redis processes that were met in this pod in the place of
 	// another: started anew inside its container, which its restart count does not show,
 	// or with it.

@@ -150,9 +150,9 @@ func TestSentinelIsAskedForTheMaster(t *testing.T) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	stranger := NewSentinel("other", []string{addr}, nil)
-	defer stranger.Close()
-	if place, err := stranger.Find(ctx); err == nil {
+	other := NewSentinel("other", []string{addr}, nil)
+	defer other.Close()
+	if place, err := other.Find(ctx); err == nil {
 		t.Errorf("found %v for a name no Sentinel knows", place)
 	}
 }

@@ -16,8 +16,8 @@ import (
 func TestNobodyIsInPlaceWhoIsNotWhereTheStatusSays(t *testing.T) {
 	master := &v1alpha1.MasterStatus{NodeRef: v1alpha1.NodeRef{Pod: "cache-0", PodUID: "u0", IP: "198.18.1.2"}}
 	following := redisclient.Info{Role: redisclient.RoleReplica, MasterHost: master.IP, LinkUp: true}
-	stranger, down, syncing := following, following, following
-	stranger.MasterHost, down.LinkUp, syncing.SyncInProgress = "198.18.1.3", false, true
+	elsewhere, down, syncing := following, following, following
+	elsewhere.MasterHost, down.LinkUp, syncing.SyncInProgress = "198.18.1.3", false, true
 	tests := map[string]struct {
 		pod, uid string
 		info     redisclient.Info
@@ -28,7 +28,7 @@ func TestNobodyIsInPlaceWhoIsNotWhereTheStatusSays(t *testing.T) {
 		"a new pod of that name": {"cache-0", "u9", redisclient.Info{Role: redisclient.RoleMaster}, false},
 		"a replica":              {"cache-1", "u1", following, true},
 		"a second master":        {"cache-1", "u1", redisclient.Info{Role: redisclient.RoleMaster}, false},
-		"a replica of another":   {"cache-1", "u1", stranger, false},
+		"a replica of another":   {"cache-1", "u1", elsewhere, false},
 		"a replica without link": {"cache-1", "u1", down, false},
 		"a replica that syncs":   {"cache-1", "u1", syncing, false},
 	}

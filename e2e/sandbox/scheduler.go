@@ -157,7 +157,7 @@ func (s *scheduler) choose(pod *corev1.Pod, pods []*corev1.Pod) (string, []strin
 	return best, refusals
 }
 
-// crowding ranks nodes: the fewer pods the better, and one of the same owner outweighs any number of strangers.
+// crowding ranks nodes: the fewer pods the better, and one of the same owner outweighs any number of other pods.
 func (s *scheduler) crowding(pod *corev1.Pod, node *corev1.Node, pods []*corev1.Pod) int {
 	score := 0
 	for _, other := range pods {

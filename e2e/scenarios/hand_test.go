@@ -32,20 +32,20 @@ func (s *scene) promoteAndWrite(pod, key string) {
 
 func TestTwoMastersWithDataOfTheirOwnAreBothLeftAlone(t *testing.T) {
 	s := begin(t, "two masters made by hand, both written to", v1alpha1.RedisHASpec{})
-	stray := s.replicas()[1]
-	s.promoteAndWrite(stray, "mine")
+	divergent := s.replicas()[1]
+	s.promoteAndWrite(divergent, "mine")
 	s.refusal(string(failover.ReasonDivergentMaster))
 	s.announced("Refused")
 	time.Sleep(3 * time.Second)
 	s.unmoved()
-	if role, mine := s.info(stray, "role"), s.do(stray, "GET", "mine"); role != "master" || mine != "1" {
-		t.Errorf("%s is a %s and holds %v: somebody else's data was touched", stray, role, mine)
+	if role, mine := s.info(divergent, "role"), s.do(divergent, "GET", "mine"); role != "master" || mine != "1" {
+		t.Errorf("%s is a %s and holds %v: somebody else's data was touched", divergent, role, mine)
 	}
-	s.request("discard:" + stray + ":accept-data-loss")
+	s.request("discard:" + divergent + ":accept-data-loss")
 	s.end(0)
 	s.unmoved()
 	if mine := s.do(s.master(), "EXISTS", "mine"); mine != int64(0) {
-		t.Errorf("the master has the stray's data")
+		t.Errorf("the master has the data of the divergent one")
 	}
 }
 

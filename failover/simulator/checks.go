@@ -23,19 +23,19 @@ func (v Violation) String() string {
 
 // checks looks at every effect while it happens, with the world's knowledge, not the operators'.
 type checks struct {
-	w         *world
-	first     *Violation
-	chosen    map[int64]failover.NodeRef // by epoch
-	forgotten map[int64]bool             // epochs that only a status knew which was lost; they may be begun once more
-	official  *entry                     // the last write that a published master took
-	setBack   bool                       // the status was set back
-	died      []*server                  // processes that have ended
-	byHand    bool                       // a person has meddled: what follows may not be the operator's fault
-	excused   []bool                     // by write: how it was lost is known and permitted
-	lost      int
-	strikes   int          // faults so far
-	fenced    int64        // the last epoch of a failover
-	astray    map[int]bool // by ordinal: an operator has seen it in sync with another RedisHA, and it has not been in sync with ours since
+	w            *world
+	first        *Violation
+	chosen       map[int64]failover.NodeRef // by epoch
+	forgotten    map[int64]bool             // epochs that only a status knew which was lost; they may be begun once more
+	official     *entry                     // the last write that a published master took
+	setBack      bool                       // the status was set back
+	died         []*server                  // processes that have ended
+	byHand       bool                       // a person has meddled: what follows may not be the operator's fault
+	excused      []bool                     // by write: how it was lost is known and permitted
+	lost         int
+	strikes      int          // faults so far
+	fenced       int64        // the last epoch of a failover
+	knownForeign map[int]bool // by ordinal: an operator has seen it in sync with another RedisHA, and it has not been in sync with ours since
 }
 
 // Bounds that the checks grant.
@@ -82,8 +82,8 @@ func (c *checks) onGone(before, next failover.Progress) {
 // onSeen remembers who was seen in sync with another RedisHA, by an operator that could write it down.
 func (c *checks) onSeen(obs failover.Observation) {
 	for _, n := range obs.Nodes {
-		if n.Answers() && n.Replication.LinkUp && n.Follows(c.w.stranger.ip) {
-			c.astray[n.Ordinal] = true
+		if n.Answers() && n.Replication.LinkUp && n.Follows(c.w.foreignMaster.ip) {
+			c.knownForeign[n.Ordinal] = true
 		}
 	}
 }
@@ -190,7 +190,7 @@ func (c *checks) onSetBack() {
 			c.forgotten[epoch] = true
 		}
 	}
-	clear(c.astray)
+	clear(c.knownForeign)
 	for _, s := range c.w.servers {
 		if s.pod.uid == c.w.api.now.published.UID { // whoever was to replace it was not published
 			s.deposedAt, s.givenUp = 0, false

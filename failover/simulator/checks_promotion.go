@@ -40,16 +40,16 @@ func (c *checks) onFitness(s *server, intent failover.Progress) {
 	case s.syncing && s.flushed:
 		c.fail("S3", "%s is promoted in the middle of a full synchronisation", s.pod.name)
 	case intent.Forced != "":
-	case c.isAstray(s):
+	case c.isKnownForeign(s):
 		c.fail("S3", "%s is promoted and holds the data of another RedisHA", s.pod.name)
 	case s.priority == 0 && intent.Initialized && !c.isOld(s, intent):
 		c.fail("S3", "%s is promoted although its priority is 0", s.pod.name)
 	}
 }
 
-// isAstray reports a process with a stranger's data, which an operator could know.
-func (c *checks) isAstray(s *server) bool {
-	return s.isForeign() && c.astray[s.pod.ordinal] && !c.byHand
+// isKnownForeign reports a process with the data of another RedisHA, which an operator could know.
+func (c *checks) isKnownForeign(s *server) bool {
+	return s.isForeign() && c.knownForeign[s.pod.ordinal] && !c.byHand
 }
 
 func (c *checks) isOld(s *server, intent failover.Progress) bool {

@@ -20,7 +20,7 @@ type defect struct {
 	decide decideFunc
 	faults []string // the kinds in which it shows; all where none is named
 
-	bootUnfenced   bool // Redis starts as a master
+	bootAsMaster   bool // Redis starts as a master
 	leaseIgnored   bool
 	sliceUnchecked bool // the endpoint is written whatever it says by now
 	persistSkipped bool // the intent is persisted after its effects
@@ -50,7 +50,7 @@ func defects() []*defect {
 		{name: "one witness convicts, whatever the others say", decide: hearingOneWitness, faults: []string{"cut", "cut one way", "split", "isolate", "isolate with clients"}},
 		{name: "an order is taken for its effect", decide: believing},
 		{name: "clients are cut before the new master is published", decide: cuttingEarly},
-		{name: "no boot fence", decide: decideAsIs, bootUnfenced: true},
+		{name: "no boot fence", decide: decideAsIs, bootAsMaster: true},
 		{name: "min-replicas is lowered on soft evidence", decide: loweringEarly},
 		{name: "an empty node is eligible", decide: seeing(emptyIsAsGood, nil)},
 		{name: "the epoch is reused", decide: reusingEpochs},

@@ -69,7 +69,7 @@ var faultKinds = []struct {
 	{"late volume", 3, (*world).volumeIsLate},
 	{"promote by hand", 2, (*world).promoteByHand},
 	{"follow by hand", 3, (*world).followByHand},
-	{"follow a stranger", 2, (*world).followStranger},
+	{"follow a foreign master", 2, (*world).followForeignMaster},
 }
 
 // randomFaults draws the faults of a schedule, of the given kinds, or of all where none is given. They come in bursts: a corner is where

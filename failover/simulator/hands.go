@@ -420,8 +420,8 @@ func (w *world) nameOf(ip string) string {
 }
 
 func (w *world) podOf(ip string) *pod {
-	if ip == w.stranger.ip {
-		return w.stranger
+	if ip == w.foreignMaster.ip {
+		return w.foreignMaster
 	}
 	for _, p := range w.pods {
 		if p.ip == ip && ip != "" {

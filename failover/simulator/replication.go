@@ -155,7 +155,7 @@ func (s *server) attach(source *server) {
 	}
 	s.up, s.hadLink = l, true
 	if !s.isForeign() {
-		delete(s.w.checks.astray, s.pod.ordinal)
+		delete(s.w.checks.knownForeign, s.pod.ordinal)
 	}
 	source.followers = append(source.followers, l)
 	l.replica.w.note("%s replicates from %s", s.pod.name, source.pod.name)

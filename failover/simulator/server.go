@@ -106,7 +106,7 @@ func (w *world) newServer(p *pod) *server {
 			s.replid, s.offset = im.replid, im.offset
 		}
 	}
-	if w.defect.bootUnfenced {
+	if w.defect.bootAsMaster {
 		s.role, s.masterIP, s.masterPort = failover.RoleMaster, "", 0
 	}
 	w.servers = append(w.servers, s)

@@ -83,24 +83,24 @@ func randomConfig(r *rand.Rand) config {
 // world is everything there is.
 type world struct {
 	kernel
-	rng       *rand.Rand
-	cfg       config
-	net       network
-	api       *api
-	operators []*operator
-	pods      []*pod
-	servers   []*server // that run
-	stranger  *pod      // of another RedisHA, with the same password
-	disks     map[int]*image
-	usedIPs   map[string]bool
-	lateTill  [maxPods]instant // by ordinal: when its volume can be attached
-	wanted    int              // pods, by the StatefulSet
-	clients   []*client
-	writes    []*write
-	quiet     bool // no more writes
-	sickTill  instant
-	busyTill  instant // when the last fault that has struck ends
-	ids       int
+	rng           *rand.Rand
+	cfg           config
+	net           network
+	api           *api
+	operators     []*operator
+	pods          []*pod
+	servers       []*server // that run
+	foreignMaster *pod      // of another RedisHA, with the same password
+	disks         map[int]*image
+	usedIPs       map[string]bool
+	lateTill      [maxPods]instant // by ordinal: when its volume can be attached
+	wanted        int              // pods, by the StatefulSet
+	clients       []*client
+	writes        []*write
+	quiet         bool // no more writes
+	sickTill      instant
+	busyTill      instant // when the last fault that has struck ends
+	ids           int
 
 	defect *defect
 	checks *checks
@@ -124,7 +124,7 @@ func newWorld(seed uint64, cfg config, d *defect, tracing bool) *world {
 		wanted: cfg.pods, defect: d, tracing: tracing,
 	}
 	w.overrun = func() { w.checks.fail("convergence", "something runs in circles") }
-	w.checks = &checks{w: w, chosen: map[int64]failover.NodeRef{}, forgotten: map[int64]bool{}, astray: map[int]bool{}}
+	w.checks = &checks{w: w, chosen: map[int64]failover.NodeRef{}, forgotten: map[int64]bool{}, knownForeign: map[int]bool{}}
 	w.api = &api{w: w}
 	w.api.now = objects{progress: &failover.Progress{State: failover.StateBootstrapping}, wanted: cfg.pods, policy: failover.Policy{
 		Mode: failover.ModeAutomatic, DownAfter: cfg.downAfter, Cooldown: cfg.cooldown, MaxLagBytes: cfg.maxLagBytes,
@@ -139,7 +139,7 @@ func newWorld(seed uint64, cfg config, d *defect, tracing bool) *world {
 	for ordinal := range cfg.pods {
 		w.createPod(ordinal)
 	}
-	w.createStranger()
+	w.createForeignMaster()
 	for i := range 2 {
 		w.clients = append(w.clients, &client{w: w, wait: i == 1, stays: cfg.stays[i]})
 	}

@@ -17,8 +17,8 @@ type Config struct {
 	Addr string
 	// Password is requirepass and masterauth; empty means none.
 	Password string
-	// Unfenced boots as a master instead of as a replica of 127.0.0.1 port 1.
-	Unfenced bool
+	// BootsAsMaster boots as a master instead of as a replica of 127.0.0.1 port 1.
+	BootsAsMaster bool
 	// Priority is replica-priority; 0 means the default of 100, and a negative number means 0 (never promote).
 	Priority int
 	// SyncDelay is how long a full synchronisation takes.
@@ -103,7 +103,7 @@ func (n *Node) boot(keep Keep) error {
 	if keep == KeepRDB {
 		n.repl.restore(old)
 	}
-	if !n.cfg.Unfenced {
+	if !n.cfg.BootsAsMaster {
 		n.repl.masterHost, n.repl.masterPort, n.repl.replica = "127.0.0.1", 1, true
 	}
 	n.net.nodes[n.addr] = n

@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// strangerHost is the address of a Redis that is none of our nodes.
-const strangerHost = "10.9.9.9"
+// foreignHost is the address of a Redis that is none of our nodes.
+const foreignHost = "10.9.9.9"
 
-// followStranger has a person point a node at another RedisHA's master, whose data replaces what it had.
-func (w *world) followStranger(name string) {
+// followForeignMaster has a person point a node at another RedisHA's master, whose data replaces what it had.
+func (w *world) followForeignMaster(name string) {
 	n := w.node(name)
-	n.Replication.Role, n.Replication.MasterHost, n.Replication.MasterPort, n.Replication.Keys = RoleReplica, strangerHost, 6379, 100000
+	n.Replication.Role, n.Replication.MasterHost, n.Replication.MasterPort, n.Replication.Keys = RoleReplica, foreignHost, 6379, 100000
 	n.Replication.Lineage = Lineage{ReplID: "foreign", ReplID2: noReplID, SecondOffset: -1, Offset: 9_000_000}
 	w.sample(0)
 }
@@ -23,20 +23,20 @@ func TestTheDataOfAnotherRedisHAIsNeverPromoted(t *testing.T) {
 		happen func(w *world)
 		master string // empty: nobody
 	}{
-		"a replica that was led astray, with its master lost": {func(w *world) {
+		"a replica that was led knownForeign, with its master lost": {func(w *world) {
 			w.onAction = func(Action) bool { return false } // no operator was there to lead it back
-			w.followStranger("r-0")
-			w.followStranger("r-1")
+			w.followForeignMaster("r-0")
+			w.followForeignMaster("r-1")
 			w.onAction = nil
 		}, "r-2"},
-		"one that was restarted empty, like everybody, and led astray": {func(w *world) {
+		"one that was restarted empty, like everybody, and led knownForeign": {func(w *world) {
 			for _, name := range []string{"r-0", "r-1", "r-2"} {
 				w.reboot(name, 0)
 			}
-			w.followStranger("r-0")
+			w.followForeignMaster("r-0")
 		}, "r-1"},
 		"one that has been ordered back and has nothing of ours yet": {func(w *world) {
-			w.followStranger("r-1")
+			w.followForeignMaster("r-1")
 			w.once()
 			w.node("r-1").Replication.Lineage = Lineage{ReplID: "foreign", ReplID2: noReplID, SecondOffset: -1, Offset: 9_000_000}
 			w.node("r-1").Replication.Keys = 100000
@@ -44,7 +44,7 @@ func TestTheDataOfAnotherRedisHAIsNeverPromoted(t *testing.T) {
 			w.reboot("r-2", 0)
 		}, "r-0"},
 		"one that has been ordered back and has got what we have, by a name that its master gave it unseen": {func(w *world) {
-			w.followStranger("r-1")
+			w.followForeignMaster("r-1")
 			w.once()
 			w.node("r-1").Replication.Lineage = Lineage{ReplID: "of our master", ReplID2: noReplID, SecondOffset: -1, Offset: 700}
 			w.node("r-1").Replication.Keys = 5
@@ -52,7 +52,7 @@ func TestTheDataOfAnotherRedisHAIsNeverPromoted(t *testing.T) {
 			w.reboot("r-2", 0)
 		}, "r-1"},
 		"one whose other master was replaced by its replica": {func(w *world) {
-			w.followStranger("r-1")
+			w.followForeignMaster("r-1")
 			w.once()
 			w.node("r-1").Replication.Lineage = Lineage{ReplID: "replaced", ReplID2: "foreign", SecondOffset: 9_000_001, Offset: 9_000_100}
 			w.node("r-1").Replication.Keys = 100000
@@ -61,23 +61,23 @@ func TestTheDataOfAnotherRedisHAIsNeverPromoted(t *testing.T) {
 		}, "r-0"},
 		"one that has found what it got from there on its volume": {func(w *world) {
 			w.policy.Persistent = true
-			w.followStranger("r-1")
+			w.followForeignMaster("r-1")
 			w.once()
 			w.restart("r-1", false)
 			w.restart("r-2", false)
 			w.node("r-1").Replication.Keys, w.node("r-2").Replication.Keys = 100000, 5
 			w.remove("r-0")
 		}, "r-2"},
-		"replicas of a master that was restarted and led astray while no operator was there": {func(w *world) {
+		"replicas of a master that was restarted and led knownForeign while no operator was there": {func(w *world) {
 			w.reboot("r-0", 0)
-			w.followStranger("r-0")
+			w.followForeignMaster("r-0")
 			for i, name := range []string{"r-1", "r-2"} {
 				w.progress.Known[i+1].Attached = false // the picture is from before they were
 				w.node(name).Replication.Lineage, w.node(name).Replication.Keys = w.node("r-0").Replication.Lineage, 100000
 			}
 		}, ""},
 		"nobody else left": {func(w *world) {
-			w.followStranger("r-0")
+			w.followForeignMaster("r-0")
 			w.remove("r-1")
 			w.remove("r-2")
 		}, ""},
@@ -104,7 +104,7 @@ func TestTheDataOfAnotherRedisHAIsNeverPromoted(t *testing.T) {
 func TestAReplicaThatFollowsWhereAFormerMasterWasHoldsOurData(t *testing.T) {
 	w := settled(t, 3)
 	w.write(1000, nil)
-	w.followStranger("r-1") // the address of a pod that two failovers have made us forget
+	w.followForeignMaster("r-1") // the address of a pod that two failovers have made us forget
 	w.node("r-1").Replication.Lineage.ReplID = "former"
 	w.progress.retire("former")
 	w.reboot("r-0", 0)
@@ -129,7 +129,7 @@ func TestASwitchoverDoesNotPromoteTheDataOfAnotherRedisHA(t *testing.T) {
 			}
 			w.onAction = nil
 			for _, name := range []string{"r-0", "r-1", "r-2"} {
-				w.followStranger(name)
+				w.followForeignMaster(name)
 			}
 			w.node("r-0").Replication.MasterHost, w.node("r-0").Replication.MasterPort = FenceHost, FencePort // by our own order
 			w.run()
@@ -147,7 +147,7 @@ func TestWhatAFollowerOfALostCandidateGotElsewhereIsNotWhatTheCandidateWrote(t *
 	w := settled(t, 3)
 	w.write(1000, nil)
 	w.onAction = func(a Action) bool { _, follows := a.(Follow); return !follows } // it has not synced from anybody since
-	w.followStranger("r-2")
+	w.followForeignMaster("r-2")
 	w.once()
 	w.die("r-0")
 	w.until(StatePromoting)
@@ -167,7 +167,7 @@ func TestWhatAFollowerOfALostCandidateGotElsewhereIsNotWhatTheCandidateWrote(t *
 func TestAForeignNodeIsItselfAgainOnceItIsAttached(t *testing.T) {
 	w := settled(t, 3)
 	w.write(1000, nil)
-	w.followStranger("r-1")
+	w.followForeignMaster("r-1")
 	w.run()
 	for _, k := range w.progress.Known {
 		if k.Pod == "r-1" && (k.Limitation != LimitForeign || k.Attached) {
@@ -183,12 +183,12 @@ func TestAForeignNodeIsItselfAgainOnceItIsAttached(t *testing.T) {
 	}
 }
 
-func TestWhoFollowsAStrangerWhilePausedIsRememberedAsWell(t *testing.T) {
+func TestAReplicaOfAForeignMasterIsRememberedWhilePausedAsWell(t *testing.T) {
 	w := settled(t, 2)
 	w.policy.Persistent = true
 	w.withKeys()
 	w.policy.Mode = ModePaused
-	w.followStranger("r-0")
+	w.followForeignMaster("r-0")
 	if d := w.run(); len(d.Actions) > 0 || d.Reason != ReasonPaused {
 		t.Errorf("paused: reason %s, %d action(s)", d.Reason, len(d.Actions))
 	}
@@ -214,7 +214,7 @@ func TestAPodThatComesAgainHasOnItsVolumeWhatTheOneBeforeGotElsewhere(t *testing
 	w := settled(t, 2)
 	w.policy.Persistent = true
 	w.withKeys()
-	w.followStranger("r-1")
+	w.followForeignMaster("r-1")
 	w.onAction = func(a Action) bool { _, follows := a.(Follow); return !follows } // it cannot be led back
 	w.once()
 	n := *w.node("r-1")
@@ -232,7 +232,7 @@ func TestAPodThatComesAgainHasOnItsVolumeWhatTheOneBeforeGotElsewhere(t *testing
 
 func TestAPodThatComesAgainEmptyIsForgivenWhatTheOneBeforeGotElsewhere(t *testing.T) {
 	w := settled(t, 2)
-	w.followStranger("r-1")
+	w.followForeignMaster("r-1")
 	w.onAction = func(a Action) bool { _, follows := a.(Follow); return !follows }
 	w.once()
 	w.anew("r-1")
@@ -254,7 +254,7 @@ func TestTheStatusNamesEachPodOnce(t *testing.T) { // status.nodes is a list by 
 	w.sleep(10 * time.Second)
 	w.run()
 	w.anew("r-2")
-	w.followStranger("r-2")
+	w.followForeignMaster("r-2")
 	w.run()
 	named := map[string]bool{}
 	for _, k := range w.progress.Known {
