@@ -194,14 +194,14 @@ func pausedCondition(d failover.Decision) metav1.Condition {
 	if d.Reason == failover.ReasonPaused {
 		return condition(v1alpha1.ConditionPaused, true, v1alpha1.ReasonPausedBySpec, "spec.failover.mode is Paused; the operator observes only")
 	}
-	return condition(v1alpha1.ConditionPaused, false, v1alpha1.ReasonNotPaused, "the operator acts")
+	return condition(v1alpha1.ConditionPaused, false, v1alpha1.ReasonNotPaused, "failover management is active")
 }
 
 func blockedCondition(d failover.Decision) metav1.Condition {
 	// A set that comes up waits for pods and data; that is no refusal, and the condition Initialized tells.
 	comesUp := !d.Next.Initialized && (d.Reason == failover.ReasonWaitingForPods || d.Reason == failover.ReasonWaitingForData)
 	if d.Reason == failover.ReasonNone || d.Reason == failover.ReasonPaused || comesUp {
-		return condition(v1alpha1.ConditionBlocked, false, v1alpha1.ReasonNotBlocked, "nothing that is wanted is refused")
+		return condition(v1alpha1.ConditionBlocked, false, v1alpha1.ReasonNotBlocked, "no operation is blocked")
 	}
 	return condition(v1alpha1.ConditionBlocked, true, string(d.Reason), d.Message)
 }

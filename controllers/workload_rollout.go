@@ -175,7 +175,7 @@ func (r rollout) settling() podProgress {
 	wanted, have := resources.Replicas(r.rha), ptr.Deref(r.sts.Spec.Replicas, 1)
 	switch {
 	case have > wanted && r.leavingMaster():
-		return podProgress{v1alpha1.ReasonWaitingForSwitchover, r.master() + " leaves and is master; waiting for the switchover"}
+		return podProgress{v1alpha1.ReasonWaitingForSwitchover, r.master() + " will be removed and is master; waiting for the switchover"}
 	case have > wanted && r.replicas() == have:
 		return podProgress{v1alpha1.ReasonWaitingForNodes, fmt.Sprintf("to go from %d pods to %d; waiting for those that stay to be in sync", have, wanted)}
 	case have != wanted || len(r.pods) > int(wanted):

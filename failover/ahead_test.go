@@ -85,7 +85,7 @@ func TestAReplicaWithWhichTheMasterCouldNotWriteIsNotWaitedFor(t *testing.T) {
 }
 
 // Seed 958041538: the master has heard the replica beside it until that ended, and takes writes for some seconds more.
-func TestAMasterWhoseCompanyHasJustEndedMayStillTakeWrites(t *testing.T) {
+func TestAMasterWhoseReplicaHasJustGoneMayStillTakeWrites(t *testing.T) {
 	for name, end := range map[string]func(w *world, n *Node){
 		"the kubelet tells":   func(w *world, n *Node) { n.Exited, n.ExitedAt = true, w.now },
 		"its address refuses": func(w *world, n *Node) { n.Contact, n.ContactSince, n.Heard.At = ContactRefused, w.now, w.now },

@@ -25,7 +25,7 @@ func (d *decider) chooseAtOnce(f finding) (Decision, bool) {
 	return decision, true
 }
 
-// provesDeath reports a diagnosis by which the process that was master does not run any more, whatever else is out of our reach. That
+// provesDeath reports a diagnosis by which the process that was master does not run any more, whatever else is unreachable. That
 // of a pod or a Kubernetes node which is gone may run on, and so does a master that was made a replica by hand.
 func provesDeath(d Diagnosis) bool {
 	return d == DiagnosisMasterProcessDead || d == DiagnosisMasterExited || d == DiagnosisMasterRestarted

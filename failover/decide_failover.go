@@ -161,14 +161,14 @@ func (d *decider) oldStillMaster() (Node, bool) {
 	return n, ok && n.Contact == ContactAnswering && n.Sampled && n.Replication.Role == RoleMaster
 }
 
-// obstacle says why no candidate may be promoted yet, however good a candidate there is: the old master serves, or may go on without us.
+// obstacle says why no candidate may be promoted yet, however good a candidate there is: the old master serves, or may accept writes unseen.
 func (d *decider) obstacle() (Reason, string) {
 	if old, lives := d.oldStillMaster(); lives {
 		return ReasonOldMasterNotFenced, old.Name + " answers as master and does not let itself be demoted"
 	}
-	if company := d.rejoined(); len(company) > 0 {
-		return ReasonMasterUnreachableWithReplicas, fmt.Sprintf("%s is out of our reach again, before it could be detached, and so is master %s: together they may go on without us",
-			strings.Join(company, ", "), d.next.Old.Pod)
+	if beside := d.rejoined(); len(beside) > 0 {
+		return ReasonMasterUnreachableWithReplicas, fmt.Sprintf("%s is unreachable again, before it was fenced, as master %s is: together they may accept writes; promotion withheld",
+			strings.Join(beside, ", "), d.next.Old.Pod)
 	}
 	if pod, may := d.mayWriteOn(); may {
 		return ReasonMasterMayStillWrite, fmt.Sprintf("master %s may be isolated, and its replicas were in touch with it a moment ago, for all that is known: it may "+
@@ -184,7 +184,7 @@ func (d *decider) obstacle() (Reason, string) {
 // aheadPatience is how long the replicas are waited for that may hold what a master took that has died, and that went on beside us before.
 const aheadPatience = 30 * time.Second
 
-// ahead names the replicas out of our reach that went on with the old master, for all that is known, when all that can be reached had lost it:
+// ahead names the unreachable replicas that went on with the old master, for all that is known, when all that can be reached had lost it:
 // the network was split, and then the master died. They may hold more than the tail that a death costs, so that they are waited for, within
 // bounds. Where the failover was begun on a guess, no master went on: rejoined and the guard see to that.
 func (d *decider) ahead() []string {
@@ -196,7 +196,7 @@ func (d *decider) ahead() []string {
 	if lost.IsZero() || d.next.StartedAt.Sub(lost) <= GuardMaxLag+2*time.Second {
 		return nil
 	}
-	if beside := v.company(); len(beside) >= v.guarded() {
+	if beside := v.unreachableReplicas(); len(beside) >= v.guarded() {
 		return beside
 	}
 	return nil
@@ -218,18 +218,18 @@ func (d *decider) mayWriteOn() (pod string, may bool) {
 }
 
 // rejoined names the replicas that may follow the old master, for all that is known, though it was given up on the word of all that
-// could be reached then: some of those are beyond our reach by now, and may have reached it since.
+// could be reached then: some of those are unreachable by now, and may have reached it since.
 func (d *decider) rejoined() []string {
 	guessed := d.next.Cause == Cause(DiagnosisMasterDown) && d.next.Old != nil && d.next.Forced == "" && len(d.next.Led) == 0
 	if !guessed {
 		return nil
 	}
 	v := d.viewFrom(*d.next.Old)
-	company := v.company()
-	if !v.found || !mayRunUnseen(v.master) || len(company) < v.guarded() {
+	beside := v.unreachableReplicas()
+	if !v.found || !mayRunUnseen(v.master) || len(beside) < v.guarded() {
 		return nil
 	}
-	return company
+	return beside
 }
 
 // block gives up for now, says why, and goes on trying to fence.

@@ -40,7 +40,7 @@ func (d *decider) drain(v view) Decision {
 	candidate, ok := d.obs.Node(*d.next.Candidate)
 	switch {
 	case !ok || plannedLimitation(v, candidate) == LimitUnreachable && d.tried(candidate) > QuietenWithin:
-		return d.abort(v, ReasonNoCandidate, fmt.Sprintf("candidate %s is out of reach", d.next.Candidate.Pod))
+		return d.abort(v, ReasonNoCandidate, fmt.Sprintf("candidate %s is unreachable", d.next.Candidate.Pod))
 	case d.tried(v.master) >= SwitchoverWithin:
 		return d.abort(v, ReasonSwitchoverTooSlow, fmt.Sprintf("%s did not catch up within %s", candidate.Name, SwitchoverWithin))
 	}

@@ -167,7 +167,7 @@ func TestAMasterOutOfReachTogetherWithAReplicaIsLeftAlone(t *testing.T) {
 			w.node("r-2").Replication.Syncing = true
 			w.hang("r-2")
 		}, "r-0"},
-		"one that is proven dead is no company": {func(w *world) {
+		"one that is proven dead is not counted": {func(w *world) {
 			w.hang("r-2")
 			w.node("r-2").Exited = true
 		}, "r-1"},
@@ -179,7 +179,7 @@ func TestAMasterOutOfReachTogetherWithAReplicaIsLeftAlone(t *testing.T) {
 			n := w.node("r-2")
 			n.IP, n.Contact, n.Sampled = "", ContactNone, false
 		}, "r-1"},
-		"too little company for a master that asks for two": {func(w *world) {
+		"too few replicas for a master that asks for two": {func(w *world) {
 			w.hang("r-2")
 			w.node("r-0").Replication.MinReplicas = 2
 			w.progress.Known[0].Guard = 2

@@ -41,7 +41,7 @@ func (d *decider) watching() Decision {
 
 // answersAgain reports a master that was suspected and shows that it lives.
 func (v view) answersAgain() bool {
-	return v.master.Contact == ContactAnswering || v.master.Contact == ContactBusy && !v.outOfReach()
+	return v.master.Contact == ContactAnswering || v.master.Contact == ContactBusy && !v.unreachable()
 }
 
 // settling reports a master that fell out of contact a moment ago, while those who could testify have not been heard since.
@@ -84,7 +84,7 @@ func (d *decider) down(f finding) Decision {
 
 // unsure waits, and says for what. Upkeep rests: who cannot reach the master knows too little.
 func (d *decider) unsure(v view, f finding) Decision {
-	if d.next.State == StateStable && v.outOfReach() {
+	if d.next.State == StateStable && v.unreachable() {
 		d.move(EventSuspect, f.sentence)
 		d.next.Reason = f.reason()
 	}

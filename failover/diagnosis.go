@@ -27,17 +27,17 @@ const (
 	DiagnosisMasterDemoted Diagnosis = "MasterDemoted"
 	// DiagnosisMasterDown: the master is silent for down-after, and every reachable replica agrees.
 	DiagnosisMasterDown Diagnosis = "MasterDown"
-	// DiagnosisMasterUnreachableButReplicating: the master is out of our reach, but a replica still replicates from it.
+	// DiagnosisMasterUnreachableButReplicating: the master is unreachable, but a replica still replicates from it.
 	DiagnosisMasterUnreachableButReplicating Diagnosis = "MasterUnreachableButReplicating"
-	// DiagnosisMasterUnreachableWithReplicas: the master is out of reach together with replicas of its: they may go on without us.
+	// DiagnosisMasterUnreachableWithReplicas: the master is unreachable together with replicas of its: they may accept writes.
 	DiagnosisMasterUnreachableWithReplicas Diagnosis = "MasterUnreachableWithReplicas"
-	// DiagnosisMasterUnreachableWithoutGuard: the master is out of reach, and was last heard with min-replicas-to-write 0, or is written down with it and was
+	// DiagnosisMasterUnreachableWithoutGuard: the master is unreachable, and was last heard with min-replicas-to-write 0, or is written down with it and was
 	// not heard yet: cut off, it does not stop by itself.
 	DiagnosisMasterUnreachableWithoutGuard Diagnosis = "MasterUnreachableWithoutGuard"
 	// DiagnosisMasterMayStillWrite: the master is silent for down-after, every reachable replica agrees, and it may be isolated: it may accept
 	// writes for a moment longer, until its write guard stops it.
 	DiagnosisMasterMayStillWrite Diagnosis = "MasterMayStillWrite"
-	// DiagnosisMasterUnreachableNoWitness: the master is out of reach, and so is everybody who could testify.
+	// DiagnosisMasterUnreachableNoWitness: the master is unreachable, and so is every replica that could testify.
 	DiagnosisMasterUnreachableNoWitness Diagnosis = "MasterUnreachableNoWitness"
 	// DiagnosisMasterAccessDenied: the master lives but refuses our password or certificate.
 	DiagnosisMasterAccessDenied Diagnosis = "MasterAccessDenied"
@@ -151,12 +151,12 @@ func matchAccessDenied(v view) (string, bool) {
 }
 
 func matchUnreachableButReplicating(v view) (string, bool) {
-	if !v.outOfReach() {
+	if !v.unreachable() {
 		return "", false
 	}
 	for _, w := range v.witnesses {
 		if w.seesMaster {
-			return fmt.Sprintf("master %s is out of our reach, but %s still replicates from it", v.ref.Pod, w.name), true
+			return fmt.Sprintf("master %s is unreachable, but %s still replicates from it", v.ref.Pod, w.name), true
 		}
 	}
 	return "", false
@@ -184,7 +184,7 @@ func matchDown(v view) (string, bool) {
 
 // allAgree reports a master that is out of reach, for us and for every replica that can testify.
 func (v view) allAgree() bool {
-	return v.outOfReach() && len(v.witnesses) > 0 && !slices.ContainsFunc(v.witnesses, func(w witness) bool { return !w.agrees })
+	return v.unreachable() && len(v.witnesses) > 0 && !slices.ContainsFunc(v.witnesses, func(w witness) bool { return !w.agrees })
 }
 
 func matchMayStillWrite(v view) (string, bool) {
@@ -193,22 +193,22 @@ func matchMayStillWrite(v view) (string, bool) {
 }
 
 func matchUnreachableWithReplicas(v view) (string, bool) {
-	company := v.company()
-	if !v.outOfReach() || len(v.witnesses) == 0 || len(company) < v.guarded() {
+	beside := v.unreachableReplicas()
+	if !v.unreachable() || len(v.witnesses) == 0 || len(beside) < v.guarded() {
 		return "", false
 	}
-	return fmt.Sprintf("master %s is out of our reach, and so is %s, which may replicate from it: together they may go on without us",
-		v.ref.Pod, strings.Join(company, ", ")), true
+	return fmt.Sprintf("master %s is unreachable, and so is %s, which may replicate from it: together they may accept writes; failover withheld",
+		v.ref.Pod, strings.Join(beside, ", ")), true
 }
 
 // matchUnreachableWithoutGuard: between the moment a replica has attached and the one its master's min-replicas-to-write is raised.
 func matchUnreachableWithoutGuard(v view) (string, bool) {
-	return fmt.Sprintf("master %s is out of our reach, and accepts writes without a replica (min-replicas-to-write is 0): it may go on without us",
-		v.ref.Pod), v.outOfReach() && len(v.witnesses) > 0 && v.unguarded()
+	return fmt.Sprintf("master %s is unreachable, and accepts writes without a replica (min-replicas-to-write is 0); failover withheld",
+		v.ref.Pod), v.unreachable() && len(v.witnesses) > 0 && v.unguarded()
 }
 
 func matchUnreachableNoWitness(v view) (string, bool) {
-	return fmt.Sprintf("master %s is out of our reach, and no replica can testify", v.ref.Pod), v.outOfReach()
+	return fmt.Sprintf("master %s is unreachable, and no replica can testify", v.ref.Pod), v.unreachable()
 }
 
 func matchTerminating(v view) (string, bool) {

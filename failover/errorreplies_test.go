@@ -35,7 +35,7 @@ func TestAReplicaThatTurnsUsAwayIsNoWitnessByWhatItSaidBefore(t *testing.T) {
 	if took := w.replacedWithin(10*time.Second, func() { w.node("r-0").ConnectedAt = w.now }); took > 8*time.Second && w.progress.Reason != ReasonMasterUnreachableWithReplicas {
 		t.Errorf("state %s (%s)\n%s", w.progress.State, w.progress.Reason, w.story())
 	}
-	// It may accompany the master, as any other that is out of reach may. When it has lost its link, and says so, it does not.
+	// It may be with the master, as any other that is out of reach may. When it has lost its link, and says so, it does not.
 	n := w.node("r-1")
 	n.Contact, n.ContactSince = ContactAnswering, w.now
 	w.pass(5 * time.Second)
@@ -45,7 +45,7 @@ func TestAReplicaThatTurnsUsAwayIsNoWitnessByWhatItSaidBefore(t *testing.T) {
 }
 
 // One that was on its way to the master when it was last heard may have got there since (seed 957000985).
-func TestAReplicaOnItsWayToASilentMasterMayAccompanyIt(t *testing.T) {
+func TestAReplicaOnItsWayToASilentMasterMayBeWithIt(t *testing.T) {
 	for _, contact := range []Contact{ContactFull, ContactSilent} {
 		w := settled(t, 3)
 		w.write(1000, nil)
@@ -57,7 +57,7 @@ func TestAReplicaOnItsWayToASilentMasterMayAccompanyIt(t *testing.T) {
 		if w.master() != "r-0" || w.progress.Reason != ReasonMasterUnreachableWithReplicas {
 			t.Errorf("%s: master %s, reason %s\n%s", contact, w.master(), w.progress.Reason, w.story())
 		}
-		w.restart("r-1", false) // what has ended accompanies no master
+		w.restart("r-1", false) // what has ended is with no master
 		if w.replacedWithin(5*time.Second, nil); w.master() != "r-2" {
 			t.Errorf("%s: state %s (%s)", contact, w.progress.State, w.progress.Reason)
 		}

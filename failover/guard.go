@@ -40,7 +40,7 @@ func (v view) sharesDomain(n Node) bool {
 	return home != "" && v.domain(n) == home
 }
 
-// counted reports a replica that the master may have, for all that is known: it is attached, or out of our reach and was attached when
+// counted reports a replica that the master may have, for all that is known: it is attached, or unreachable and was attached when
 // it was last heard. Whether the master hears it, the master says.
 func (v view) counted(n Node) bool {
 	switch {
@@ -130,7 +130,7 @@ func (v view) lastHeard(nodes []Node) (last time.Time) {
 		if h := n.Heard; h.At.After(last) && (h.Master == v.ref.IP || h.Master == FenceHost) {
 			last = h.At
 		}
-		// It was out of our reach, and in touch with the master until its end, for all that is known.
+		// It was unreachable, and in touch with the master until its end, for all that is known.
 		if n.Exited && n.Contact != ContactAnswering && v.wasAttached(n) && n.ExitedAt.After(last) {
 			last = n.ExitedAt
 		}

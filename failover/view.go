@@ -60,9 +60,9 @@ func (v view) testimony(n Node) (witness, bool) {
 	return w, true
 }
 
-// outOfReach reports whether the master is suspected: silent for down-after, or refusing
+// unreachable reports whether the master is suspected: silent for down-after, or refusing
 // connections. (ContactRefused without down links is what a filter between us looks like.)
-func (v view) outOfReach() bool {
+func (v view) unreachable() bool {
 	switch v.master.Contact {
 	case ContactSilent, ContactNone, ContactBusy, ContactFull, ContactErring:
 		return v.master.SilentFor(v.now) >= v.policy.DownAfter
@@ -78,9 +78,9 @@ func (v view) outOfReach() bool {
 // suspicion: a replica notices the broken link a few milliseconds after us.
 const refusedSettles = 500 * time.Millisecond
 
-// company names the replicas that are out of our reach as the master is, and were attached when last heard of, or on their way
+// unreachableReplicas names the replicas that are unreachable as the master is, and were attached when last heard of, or on their way
 // there. With as many as min-replicas-to-write asks for, a master that is cut off from us goes on taking writes.
-func (v view) company() []string {
+func (v view) unreachableReplicas() []string {
 	var names []string
 	for _, n := range v.others {
 		if n.IP != "" && mayRunUnseen(n) && (v.wasAttached(n) || v.onItsWay(n)) {
@@ -90,7 +90,7 @@ func (v view) company() []string {
 	return names
 }
 
-// mayRunUnseen reports a process that is out of our reach and that nothing says has ended.
+// mayRunUnseen reports a process that is unreachable and that nothing says has ended.
 func mayRunUnseen(n Node) bool {
 	return !n.Exited && !n.NodeGone && n.Contact != ContactAnswering && n.Contact != ContactRefused
 }

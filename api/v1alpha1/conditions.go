@@ -181,9 +181,9 @@ const (
 const (
 	// ReasonPausedBySpec: spec.failover.mode is Paused.
 	ReasonPausedBySpec = "PausedBySpec"
-	// ReasonNotPaused: the operator acts.
+	// ReasonNotPaused: failover management is active.
 	ReasonNotPaused = "NotPaused"
 )
 
-// ReasonNotBlocked of Blocked: nothing that is wanted is refused.
+// ReasonNotBlocked of Blocked: no operation is blocked.
 const ReasonNotBlocked = "NotBlocked"

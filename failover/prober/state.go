@@ -88,7 +88,7 @@ func (s *state) contact(c failover.Contact, o outcome) {
 }
 
 // noteEnd dates what the link of a process that has ended may have carried: all until then, if the link was up when it was last seen. It may have
-// been out of our reach, and in touch with a master that was, too.
+// been unreachable, and in touch with a master that was, too.
 func (s *state) noteEnd(at time.Time) {
 	if last := s.node.Replication; s.node.Sampled && last.LinkUp && at.After(s.node.Heard.At) {
 		s.node.Heard = failover.Heard{Master: last.MasterHost, At: at, RunID: last.RunID}

@@ -385,7 +385,7 @@ func TestWhatALinkHasLastCarriedIsKeptWhenItIsEndedByAnOrder(t *testing.T) {
 	}
 }
 
-// A replica that was out of our reach may have been in touch with its master until its process ended.
+// A replica that was unreachable may have been in touch with its master until its process ended.
 func TestALinkMayHaveCarriedSomethingUntilItsProcessEnded(t *testing.T) {
 	anew := replica()
 	anew.RunID, anew.MasterHost, anew.LinkUp, anew.LastIO = "run-2", failover.FenceHost, false, redisclient.Unknown
