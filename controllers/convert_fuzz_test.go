@@ -14,7 +14,7 @@ import (
 	"github.com/redisha/redisha/failover"
 )
 
-// FuzzProgressOfAnyStatusIsDecidedOnWithoutHarm: whatever somebody wrote into a status, it is read, decided on and written again, the
+// FuzzProgressOfAnyStatusIsDecidedOnWithoutHarm: whatever was written into a status, it is read, decided on and written again, the
 // epoch does not go back, and nothing is done or left undone without a word.
 func FuzzProgressOfAnyStatusIsDecidedOnWithoutHarm(f *testing.F) {
 	var status v1alpha1.RedisHAStatus

@@ -247,7 +247,7 @@ func TestDriftIsRepairedAndOthersFieldsAreLeftAlone(t *testing.T) {
 			w.reconcile()
 			before := w.clean(edit(w))
 			object := edit(w)
-			object.SetAnnotations(merged(object.GetAnnotations(), "somebody.else/note", "kept"))
+			object.SetAnnotations(merged(object.GetAnnotations(), "example.com/note", "kept"))
 			if err := w.client.Update(t.Context(), object); err != nil {
 				t.Fatal(err)
 			}
@@ -255,10 +255,10 @@ func TestDriftIsRepairedAndOthersFieldsAreLeftAlone(t *testing.T) {
 				t.Fatal("nothing was repaired")
 			}
 			after := w.clean(object)
-			if after.GetAnnotations()["somebody.else/note"] != "kept" {
-				t.Error("an annotation of somebody else was removed")
+			if after.GetAnnotations()["example.com/note"] != "kept" {
+				t.Error("an annotation of another tool was removed")
 			}
-			before.SetAnnotations(merged(before.GetAnnotations(), "somebody.else/note", "kept"))
+			before.SetAnnotations(merged(before.GetAnnotations(), "example.com/note", "kept"))
 			if diff := cmp.Diff(before, after); diff != "" {
 				t.Errorf("not repaired (-before +after):\n%s", diff)
 			}
@@ -324,7 +324,7 @@ func TestAForeignObjectIsNotTaken(t *testing.T) {
 	cm := &corev1.ConfigMap{}
 	w.get("shop-config", cm)
 	if len(cm.Data) != 1 || len(cm.OwnerReferences) != 0 {
-		t.Errorf("somebody else's ConfigMap was changed: %v", cm)
+		t.Errorf("a ConfigMap of another owner was changed: %v", cm)
 	}
 }
 

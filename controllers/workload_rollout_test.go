@@ -167,7 +167,7 @@ func TestRolloutReplacesOnePodAtATimeAndTheMasterLast(t *testing.T) {
 			},
 			want: "shop-0", reason: v1alpha1.ReasonRollingOut,
 		},
-		"a single master has nobody to switch over to": {
+		"a single master has no replica to switch over to": {
 			change: func(r *rollout) {
 				r.rha.Spec.Replicas, r.sts.Spec.Replicas = ptr.To[int32](1), ptr.To[int32](1)
 				r.pods = r.pods[:1]

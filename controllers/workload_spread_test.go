@@ -185,7 +185,7 @@ func TestAMachineIsFreeIfItIsReadyAndTakesThePod(t *testing.T) {
 	}
 }
 
-func TestKubeletsThatReportWakeNobodyAndAMachineThatBecomesFreeDoes(t *testing.T) {
+func TestKubeletsThatReportWakeNoRedisHAAndAMachineThatBecomesFreeDoes(t *testing.T) {
 	tests := map[string]struct {
 		change func(*corev1.Node)
 		want   bool

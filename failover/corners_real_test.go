@@ -10,7 +10,7 @@ import (
 
 // What the scenarios on real Redis (e2e/scenarios) have shown, in the lowest layer that shows it.
 
-func TestTheIntentIsAStepOfItsOwnThoughNobodyIsLeftToFence(t *testing.T) {
+func TestTheIntentIsAStepOfItsOwnThoughNoNodeIsLeftToFence(t *testing.T) {
 	w := settled(t, 3)
 	for _, name := range []string{"r-0", "r-1", "r-2"} {
 		w.restart(name, false)
@@ -37,7 +37,7 @@ func (w *world) promoteByHand(name string, bytes int64) *Node {
 	return n
 }
 
-func TestAReplicaThatSomebodyPromotedIsTakenBackWhileItHasNothingOfItsOwn(t *testing.T) {
+func TestAReplicaPromotedByHandIsTakenBackWhileItHasNothingOfItsOwn(t *testing.T) {
 	w := settled(t, 3)
 	w.write(1000, nil)
 	n := w.promoteByHand("r-2", 0)
@@ -48,7 +48,7 @@ func TestAReplicaThatSomebodyPromotedIsTakenBackWhileItHasNothingOfItsOwn(t *tes
 	}
 }
 
-func TestAReplicaThatSomebodyPromotedAndWroteToIsLeftAlone(t *testing.T) {
+func TestAReplicaPromotedByHandAndWrittenToIsLeftAlone(t *testing.T) {
 	w := settled(t, 3)
 	w.write(1000, nil)
 	n := w.promoteByHand("r-2", 40)
@@ -147,7 +147,7 @@ func TestASuccessorSettlesNothingBeforeItHasHeardEverybody(t *testing.T) {
 	w.until(StateReattaching)
 	w.takeOver(7 * time.Second)
 	if w.once(); w.progress.State != StateReattaching {
-		t.Errorf("state %s, and nobody has been heard\n%s", w.progress.State, strings.Join(w.log, "\n"))
+		t.Errorf("state %s, and no node has been heard\n%s", w.progress.State, strings.Join(w.log, "\n"))
 	}
 	w.heardAll()
 	w.run()

@@ -31,7 +31,7 @@ func (w *world) withKeys() {
 	}
 }
 
-// unknown forgets a node's process, as if it had come after the last picture, by a lineage that nobody saw.
+// unknown forgets a node's process, as if it had come after the last picture, by a lineage that was not seen.
 func (w *world) unknown(name string) {
 	n := w.node(name)
 	n.Replication.RunID, n.Replication.Lineage = "run-unseen", Lineage{ReplID: "unseen", ReplID2: noReplID, SecondOffset: -1, Offset: 900}
@@ -67,7 +67,7 @@ func (w *world) disksNamed(names ...string) {
 func TestTheElectionAfterAnOutage(t *testing.T) {
 	tests := map[string]struct {
 		happen func(w *world)
-		master string // empty: nobody
+		master string // empty: none
 		reason Reason
 	}{
 		"Strict counts only processes that have been running since": {func(w *world) {
@@ -113,7 +113,7 @@ func TestTheElectionAfterAnOutage(t *testing.T) {
 				w.nodes[i].Replication.Keys = keys
 			}
 		}, "", ReasonNoCandidate},
-		"who follows somebody and was not in the picture holds no leftover of a volume": {func(w *world) {
+		"a replica that follows another and was not in the picture holds no leftover of a volume": {func(w *world) {
 			w.reboot("r-1", 0)
 			w.reboot("r-0", 0)
 			w.unknown("r-2")
@@ -171,7 +171,7 @@ func TestTheElectionAfterAnOutage(t *testing.T) {
 			w.twoDisksLeft(5, 4)
 			w.progress.retire("anew")
 		}, "r-1", ReasonNone},
-		"nobody empty is promoted beside a master with data of its own": {func(w *world) {
+		"no empty node is promoted beside a master with data of its own": {func(w *world) {
 			w.remove("r-1")
 			w.unknown("r-2")
 			w.node("r-2").Replication.Role, w.node("r-2").Replication.Keys = RoleMaster, 5
@@ -200,7 +200,7 @@ func TestAReplicaCountsAsAttachedOnceItHasWhatWasAcknowledgedBeforeItCame(t *tes
 		w.policy.Consistency = ConsistencyStrict
 		w.write(1000, nil)
 		w.die("r-0")
-		w.run() // r-1 is master; what it acknowledged as a replica, nobody else has for sure
+		w.run() // r-1 is master; what it acknowledged as a replica, no other has for sure
 		w.reboot("r-0", 900)
 		w.sleep(time.Second)
 		w.run()
@@ -215,7 +215,7 @@ func TestAReplicaCountsAsAttachedOnceItHasWhatWasAcknowledgedBeforeItCame(t *tes
 	}
 }
 
-func TestNobodyWhoFellSilentInAFullSyncHoldsUpTheOthers(t *testing.T) {
+func TestNoReplicaThatFellSilentInAFullSyncHoldsUpTheOthers(t *testing.T) {
 	w := settled(t, 3)
 	w.node("r-1").Replication.Syncing, w.node("r-1").Contact = true, ContactSilent
 	w.node("r-2").Replication = w.boot(2).Replication
@@ -228,7 +228,7 @@ func TestNobodyWhoFellSilentInAFullSyncHoldsUpTheOthers(t *testing.T) {
 	t.Errorf("r-2 is not attached: %+v", d.Actions)
 }
 
-func TestNobodyIsChosenBeforeEverybodyWasToldToDetach(t *testing.T) {
+func TestNoCandidateIsChosenBeforeEveryReplicaWasToldToDetach(t *testing.T) {
 	// The API server took five seconds to answer that the intent is stored.
 	w := settled(t, 3)
 	w.write(1000, nil)
@@ -249,7 +249,7 @@ func TestNobodyIsChosenBeforeEverybodyWasToldToDetach(t *testing.T) {
 }
 
 func TestAFollowerThatASuccessorHearsLateHoldsNoLeftover(t *testing.T) {
-	// The master had been promoted empty, and gave its history another name when its first replica came: nobody saw that before
+	// The master had been promoted empty, and gave its history another name when its first replica came: that was not seen before
 	// the operator died. Its pod is gone when the next one comes, which has not heard the replica yet.
 	w := settled(t, 2)
 	r1 := w.node("r-1")
@@ -312,7 +312,7 @@ func TestAnEmptyCandidateIsNotPromotedOverDataThatHasCome(t *testing.T) {
 			late := w.boot(2)
 			late.Replication.Keys, late.Replication.Lineage = 4, lost
 			if came == "other" {
-				late.Replication.Lineage.ReplID = "of nobody"
+				late.Replication.Lineage.ReplID = "of no node"
 			}
 			w.nodes = append(w.nodes, late)
 		}
@@ -357,7 +357,7 @@ func TestWhatAPublishedCandidateLeftOnItsVolumeWinsOverAnOlderOne(t *testing.T) 
 		if published != never {
 			w.pub = Published{Pod: candidate.Name, UID: candidate.UID, IP: candidate.IP, Epoch: published}
 		}
-		// Nobody saw by which name it went on. Its process is another one by now, which has loaded what it wrote.
+		// It was not seen by which name it went on. Its process is another one by now, which has loaded what it wrote.
 		w.reboot("r-1", 1)
 		w.reboot("r-2", fork.Offset-500)
 		w.node("r-1").Replication.Lineage = Lineage{ReplID: "unseen", ReplID2: noReplID, SecondOffset: -1, Offset: 800}
@@ -418,7 +418,7 @@ func TestAFollowerThatWasBehindTheForkTellsNothingAboutWhereItWas(t *testing.T) 
 	}
 }
 
-func TestACandidateThatHasWrittenIsFollowedThoughNobodyKnowsThatItWasPublished(t *testing.T) {
+func TestACandidateThatHasWrittenIsFollowedThoughItIsNotKnownToBePublished(t *testing.T) {
 	// The answer to the publication was lost. The candidate was killed after it had written, and has restarted; who followed it has
 	// what it wrote by a name that only they and the last sample of it know.
 	for _, wrote := range []int64{200, 0} {

@@ -129,7 +129,7 @@ func TestASilentMasterIsReplacedAfterDownAfterAndItsPodDeleted(t *testing.T) {
 	}
 }
 
-func TestNobodyReachableMeansHold(t *testing.T) {
+func TestNoReachableNodeMeansHold(t *testing.T) {
 	w := settled(t, 3)
 	for _, n := range w.nodes {
 		n.Contact, n.ContactSince = ContactSilent, w.now
@@ -395,7 +395,7 @@ func TestADivergentMasterIsWhatAPersonIsToldOfThoughTheMasterIsToLeave(t *testin
 	w := settled(t, 2)
 	w.request = &Request{ID: "to r-1", Target: "r-1"}
 	w.run()
-	w.policy.Replicas = 1 // r-1 is surplus, and nobody can take over
+	w.policy.Replicas = 1 // r-1 is surplus, and no node can take over
 	w.promoteByHand("r-0", 10)
 	d := w.run()
 	if w.master() != "r-1" || d.Reason != ReasonDivergentMaster || !strings.Contains(d.Message, "scaled away") {
@@ -508,7 +508,7 @@ func TestAMasterThatWouldNotStopByItselfIsNotReplacedOnAGuess(t *testing.T) {
 	}{
 		"it falls silent before its own fence is up":          {0, func(w *world) { w.hang("r-0") }, "r-0"},
 		"it falls silent after":                               {1, func(w *world) { w.hang("r-0") }, "r-1"},
-		"nobody can tell, since CONFIG is refused":            {-1, func(w *world) { w.hang("r-0") }, "r-1"},
+		"it is not known, since CONFIG is refused":            {-1, func(w *world) { w.hang("r-0") }, "r-1"},
 		"it falls silent before, and the kubelet restarts it": {0, func(w *world) { w.restart("r-0", false) }, "r-1"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -536,7 +536,7 @@ func TestWhatPeopleAreToldWaitsUntilSomethingFollowsFromASilence(t *testing.T) {
 		"answering":                              {ContactAnswering, 0, false, DiagnosisHealthy, false},
 		"refused just now":                       {ContactRefused, 0, false, DiagnosisHealthy, true},
 		"refused just now, its node is cordoned": {ContactRefused, 0, true, DiagnosisMasterNodeDraining, true},
-		"refused, and nobody can tell":           {ContactRefused, refusedSettles, false, DiagnosisMasterUnreachableButReplicating, false},
+		"refused, and no witness":                {ContactRefused, refusedSettles, false, DiagnosisMasterUnreachableButReplicating, false},
 		"silent just now":                        {ContactSilent, 0, false, DiagnosisHealthy, true},
 		"silent for a while":                     {ContactSilent, pictureSettles, false, DiagnosisHealthy, false},
 		"silent for long":                        {ContactSilent, 3 * time.Second, false, DiagnosisMasterUnreachableButReplicating, false},

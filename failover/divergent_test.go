@@ -21,7 +21,7 @@ func (w *world) followForeignMaster(name string) {
 func TestTheDataOfAnotherRedisHAIsNeverPromoted(t *testing.T) {
 	tests := map[string]struct {
 		happen func(w *world)
-		master string // empty: nobody
+		master string // empty: none
 	}{
 		"a replica that was led knownForeign, with its master lost": {func(w *world) {
 			w.onAction = func(Action) bool { return false } // no operator was there to lead it back
@@ -76,7 +76,7 @@ func TestTheDataOfAnotherRedisHAIsNeverPromoted(t *testing.T) {
 				w.node(name).Replication.Lineage, w.node(name).Replication.Keys = w.node("r-0").Replication.Lineage, 100000
 			}
 		}, ""},
-		"nobody else left": {func(w *world) {
+		"no other left": {func(w *world) {
 			w.followForeignMaster("r-0")
 			w.remove("r-1")
 			w.remove("r-2")

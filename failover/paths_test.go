@@ -30,14 +30,14 @@ func TestEveryActionNamesItsTarget(t *testing.T) {
 
 func TestAStatusThatContradictsItselfIsLeftAlone(t *testing.T) {
 	for name, spoil := range map[string]func(p *Progress){
-		"a master before the first":    func(p *Progress) { p.State = StateBootstrapping },
-		"no master in Stable":          func(p *Progress) { p.Master = nil },
-		"no candidate in Promoting":    func(p *Progress) { p.State = StatePromoting },
-		"no master in Reattaching":     func(p *Progress) { p.State, p.Master = StateReattaching, nil },
-		"a state of a later version":   func(p *Progress) { p.State = "Tomorrow's" },
-		"no master in Suspected":       func(p *Progress) { p.State, p.Master = StateSuspected, nil },
-		"nothing but the name of one":  func(p *Progress) { *p = Progress{State: StatePromoting} },
-		"a state that nobody may move": func(p *Progress) { *p = Progress{State: "Tomorrow's", Master: p.Master} },
+		"a master before the first":      func(p *Progress) { p.State = StateBootstrapping },
+		"no master in Stable":            func(p *Progress) { p.Master = nil },
+		"no candidate in Promoting":      func(p *Progress) { p.State = StatePromoting },
+		"no master in Reattaching":       func(p *Progress) { p.State, p.Master = StateReattaching, nil },
+		"a state of a later version":     func(p *Progress) { p.State = "Tomorrow's" },
+		"no master in Suspected":         func(p *Progress) { p.State, p.Master = StateSuspected, nil },
+		"nothing but the name of one":    func(p *Progress) { *p = Progress{State: StatePromoting} },
+		"a state that no step may leave": func(p *Progress) { *p = Progress{State: "Tomorrow's", Master: p.Master} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := settled(t, 3)
@@ -275,7 +275,7 @@ func TestAForcedNodeThatDoesNotAnswerIsNotPromoted(t *testing.T) {
 	}
 }
 
-func TestStrictNeedsNobodyWhenTheOldMasterItselfIsFrozen(t *testing.T) {
+func TestStrictNeedsNoOtherReplicaWhenTheOldMasterItselfIsFrozen(t *testing.T) {
 	w := settled(t, 3)
 	w.policy.Consistency = ConsistencyStrict
 	w.write(1000, nil)
@@ -338,7 +338,7 @@ func TestAMasterThatChangesItsHistoryIsStillKnown(t *testing.T) {
 	}
 }
 
-func TestAnEndpointThatSomebodyEditedIsPutRight(t *testing.T) {
+func TestAnEndpointEditedByHandIsPutRight(t *testing.T) {
 	w := settled(t, 3)
 	right := w.pub
 	w.pub = Published{Epoch: right.Epoch}

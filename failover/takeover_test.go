@@ -211,10 +211,10 @@ func TestASilentCandidateIsKeptWhileClientsAreStillLedToItFromBefore(t *testing.
 		keeps     bool
 	}{
 		"its pod was the master's, and is still published": {true, true},
-		"nobody is led to it":                              {false, false},
+		"no client is led to it":                           {false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := settled(t, 2) // both lose their memory: whoever is promoted has nobody to follow it, and accepts writes alone
+			w := settled(t, 2) // both lose their memory: the one that is promoted has no replica, and accepts writes alone
 			w.die("r-1")
 			w.restart("r-0", false)
 			w.onAction = func(a Action) bool { _, publishes := a.(Publish); return !publishes }
@@ -273,7 +273,7 @@ func TestASuccessorDoesNotFinishAFailoverOnAGuessWhoseWitnessMayHaveGoneBack(t *
 			w.run()
 			w.sleep(GuardMaxLag + 2*time.Second)
 		}, "r-1", ReasonNone},
-		"and nobody listens at the master any more": {func(w *world) { w.heard("r-0", ContactRefused) }, "r-1", ReasonNone},
+		"and nothing listens at the master any more": {func(w *world) { w.heard("r-0", ContactRefused) }, "r-1", ReasonNone},
 		"and a person accepts the loss": {func(w *world) {
 			w.request = &Request{ID: "1", Verb: VerbForce, Target: "r-1"}
 		}, "r-1", ReasonNone},
@@ -354,7 +354,7 @@ func TestASuccessorDoesNotReplaceAMasterOnAGuessThatWasJustPromoted(t *testing.T
 	w.onAction = func(a Action) bool {
 		_, set := a.(SetMinReplicas)
 		if p, ok := a.(Promote); ok {
-			w.apply(Promote{Node: p.Node}) // nobody else was seen at that moment
+			w.apply(Promote{Node: p.Node}) // no other was seen at that moment
 			return false
 		}
 		return !set && w.progress.State != StateReattaching

@@ -157,7 +157,7 @@ func reasons() map[Reason]func(w *world) {
 		},
 		ReasonCandidateBehind: func(w *world) {
 			ask(w, VerbSwitchover, "")
-			w.onAction = func(a Action) bool { // it is demoted, and nobody has its last bytes
+			w.onAction = func(a Action) bool { // it is demoted, and no other has its last bytes
 				if _, drain := a.(Drain); drain {
 					w.node("r-0").Replication.Lineage.Offset += 10
 					w.command(w.node("r-0"), Detach{})

@@ -42,8 +42,8 @@ func candidate(kept, address string) (string, error) {
 	return fresh, nil
 }
 
-// again has this process begin anew, as if it were just started: nothing of the leader that it was is left, neither a thought
-// nor a connection, but its name in the election. It returns only if that fails.
+// again executes this process anew, and keeps its identity in the election. No state and no connection of the leader that it was is left.
+// It returns only if that fails.
 //
 // To end would do as well, if the next process were not kept waiting. But leases are lost when the API server or the node has too
 // much to do, by one leader after the other, and of a container that ends again and again the kubelet takes its time: 10 s, then

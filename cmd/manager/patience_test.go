@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// absent is an address that nobody listens at, for now.
+// absent is an address that nothing listens at, for now.
 func absent(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -45,7 +45,7 @@ func TestACacheWaitsForAnAPIServerThatIsAway(t *testing.T) {
 	}
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
-		t.Skipf("somebody else took the address meanwhile: %v", err)
+		t.Skipf("another process took the address meanwhile: %v", err)
 	}
 	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: http.NotFoundHandler()}}
 	server.Start()
@@ -60,13 +60,13 @@ func TestACacheWaitsForAnAPIServerThatIsAway(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeRepeatedIsNotAndNobodyWaitsForLongerThanHeMeant(t *testing.T) {
+func TestWhatCannotBeRepeatedIsNotAndNoCallWaitsForLongerThanItMeant(t *testing.T) {
 	if err := send(t.Context(), http.MethodPost, absent(t)); err == nil {
-		t.Error("a POST to nobody was answered")
+		t.Error("a POST to an address that nothing listens at was answered")
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*dialAgain)
 	defer cancel()
 	if err := send(ctx, http.MethodGet, absent(t)); err == nil || ctx.Err() == nil {
-		t.Errorf("a GET to nobody ended with %v before its context did", err)
+		t.Errorf("a GET to an address that nothing listens at ended with %v before its context did", err)
 	}
 }

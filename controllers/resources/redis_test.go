@@ -366,7 +366,7 @@ func TestPreStopOutlastsAnAnswerThatIsLate(t *testing.T) {
 	}
 }
 
-func TestPreStopIsBoundedForAMasterThatNobodyReplaces(t *testing.T) {
+func TestPreStopIsBoundedForAMasterThatNoReplicaReplaces(t *testing.T) {
 	s := startRedis(t, minimal())
 	s.cli("replicaof", "no", "one")
 	if out, err := s.script("prestop.sh"); err != nil {

@@ -186,7 +186,7 @@ func TestAnAnnouncedMasterIsFoundAndTheOldOneLeft(t *testing.T) {
 	}
 	for deadline := time.Now().Add(20 * time.Second); leader.PubSubNumSub(switchMaster)[switchMaster] == 0; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("nobody listens to the Sentinel")
+			t.Fatal("the Sentinel has no subscriber")
 		}
 	}
 	announced.Store(true)

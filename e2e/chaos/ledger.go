@@ -121,7 +121,7 @@ func (l *ledger) close() {
 const (
 	classUnreplicated = "unreplicated" // taken by the master, confirmed by too few replicas
 	classMoved        = "moved"        // the client was told that the master is somewhere else, and left it
-	classNowhere      = "nowhere"      // nobody is published as master
+	classNowhere      = "nowhere"      // no pod is published as master
 )
 
 func classOf(err error) string {

@@ -98,7 +98,7 @@ func TestAReportSurvivesBeingPrinted(t *testing.T) {
 	m.Close()
 	time.Sleep(60 * time.Millisecond)
 	w.Stop()
-	r := w.Report("a stream", Loss{}, errors.New("nobody answers"))
+	r := w.Report("a stream", Loss{}, errors.New("no answer"))
 	r.First, r.End = r.First.Round(0), r.End.Round(0) // without the monotonic clock, which is not printed
 	for i := range r.Gaps {
 		r.Gaps[i].Start = r.Gaps[i].Start.Round(0)

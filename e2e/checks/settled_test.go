@@ -13,7 +13,7 @@ import (
 	"github.com/redisha/redisha/redisclient"
 )
 
-func TestNobodyIsInPlaceWhoIsNotWhereTheStatusSays(t *testing.T) {
+func TestNoNodeIsInPlaceThatIsNotWhereTheStatusSays(t *testing.T) {
 	master := &v1alpha1.MasterStatus{NodeRef: v1alpha1.NodeRef{Pod: "cache-0", PodUID: "u0", IP: "198.18.1.2"}}
 	following := redisclient.Info{Role: redisclient.RoleReplica, MasterHost: master.IP, LinkUp: true}
 	elsewhere, down, syncing := following, following, following

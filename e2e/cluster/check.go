@@ -98,7 +98,7 @@ func (c *Cluster) check(ctx context.Context) error {
 		return fmt.Errorf("the cluster does not work as it should (kubectl --kubeconfig %s -n %s get events tells more): %w",
 			c.Kubeconfig, checkNamespace, err)
 	}
-	// What is left goes by itself; nobody needs to wait.
+	// What is left goes by itself; there is no need to wait.
 	return client.CoreV1().Namespaces().Delete(ctx, checkNamespace, metav1.DeleteOptions{})
 }
 

@@ -50,7 +50,7 @@ func TestNodesImportTheImagesOfTheirRole(t *testing.T) {
 func TestAnotherProcessIsNotTakenForTheEngine(t *testing.T) {
 	dir := t.TempDir()
 	if _, ours, _ := ourEngine(dir); ours {
-		t.Error("an engine that nobody started is ours")
+		t.Error("an engine that was not started is ours")
 	}
 	check(t, remember(dir, os.Getpid()))
 	if _, ours, alive := ourEngine(dir); !ours || !alive {

@@ -95,7 +95,7 @@ func (b *builder) kubeImage(ctx context.Context, base, name string) (string, err
 	case "pause":
 		return b.static(ctx, name, "./e2e/cluster/cmd/pause", "/pause", "65535:65535")
 	}
-	return "", fmt.Errorf("kubeadm asks for image %s, which nobody here knows how to build", name)
+	return "", fmt.Errorf("kubeadm asks for image %s, which this program cannot build", name)
 }
 
 // pauseOf returns which of the names is the one of pause.

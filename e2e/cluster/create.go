@@ -69,7 +69,7 @@ func create(ctx context.Context, out *steps, dir string, p *plan, keep bool) (*C
 	return c, c.writeState()
 }
 
-// abandon ends a creation that nobody waits for any more. kind cannot be told to stop, so the nodes are removed under its hands
+// abandon ends a creation that is not waited for any more. kind cannot be told to stop, so the nodes are removed under its hands
 // until it gives up.
 func abandon(ended <-chan struct{}) error {
 	for {

@@ -32,7 +32,7 @@ var nodeSystem = debian{name: "node", suite: "bookworm", system: true, packages:
 //go:embed node manifests
 var files embed.FS
 
-// notInNode are units that a node does without: they wait for devices, write where nothing can be written, or are nobody's.
+// notInNode are units that a node does without: they wait for devices, write where nothing can be written, or belong to no package.
 var notInNode = regexp.MustCompile(`^(usr/)?(lib|etc)/systemd/system/(multi-user|local-fs|basic|timers|getty|remote-fs)\.target\.wants/.|` +
 	`systemd/system/sockets\.target\.wants/.*(udev|initctl)|` +
 	`systemd/system/sysinit\.target\.wants/(systemd-tmpfiles-setup\.service|systemd-udev|systemd-journal-flush)|` +
@@ -145,7 +145,7 @@ func nodeTexts(l *image.Layer, kindFiles, pause string) error {
 		return err
 	}
 	text := sandboxImage.ReplaceAllLiteralString(string(config), fmt.Sprintf("sandbox_image = %q", pause))
-	// Where CAP_SYS_RESOURCE is lacking nobody may be made less likely to be killed than containerd itself.
+	// Where CAP_SYS_RESOURCE is lacking no process may be made less likely to be killed than containerd itself.
 	text = restrictOOM.ReplaceAllLiteralString(text, "restrict_oom_score_adj = true")
 	// kind adds a hook to all containers there, which hides the machine's serial number; there is nothing to hide here.
 	text = baseSpec.ReplaceAllLiteralString(text, "")

@@ -19,7 +19,7 @@ type plan struct {
 	images Images
 }
 
-// choice returns where images come from, as far as somebody has said so.
+// choice returns where images come from, as far as it was said.
 func choice(options Options) (string, error) {
 	said := options.Images
 	if said == "" {

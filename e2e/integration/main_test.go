@@ -118,7 +118,7 @@ func upToDate(rha *v1alpha1.RedisHA) bool {
 	return false
 }
 
-// change updates a RedisHA, trying again when somebody else wrote in between.
+// change updates a RedisHA, trying again when another client wrote in between.
 func change(t *testing.T, key client.ObjectKey, edit func(*v1alpha1.RedisHA)) {
 	t.Helper()
 	ctx := within(t, 20*time.Second)

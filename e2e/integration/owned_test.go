@@ -277,7 +277,7 @@ func TestDeletingARedisHADoesNotWaitForASuccessorThatWillNeverBe(t *testing.T) {
 		}
 		return len(pods.Items) == 0, err
 	})
-	// The master's preStop hook would hold it for 20 s, had nobody told it that it is not master any more.
+	// The master's preStop hook would hold it for 20 s, had it not been told that it is not master any more.
 	if took := time.Since(leaving); !leaving.IsZero() && took > 15*time.Second {
 		t.Errorf("it took %s", took)
 	}

@@ -193,7 +193,7 @@ func TestAnEmptySpecGetsSafeDefaults(t *testing.T) {
 			}
 		}
 		if _, found, _ := unstructured.NestedMap(u.Object, "spec", "storage"); found {
-			t.Error("storage was asked for by nobody")
+			t.Error("storage was asked for by no claim")
 		}
 	}
 }

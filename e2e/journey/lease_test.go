@@ -65,8 +65,8 @@ func TestALeaderThatLosesItsLeaseBeginsAnewInPlace(t *testing.T) {
 	r.failsOver(ctx)
 }
 
-// While the API server is away nobody can renew the lease, and nobody can take it.
-func TestALeaderThatLosesItsLeaseToNobodyLeadsOn(t *testing.T) {
+// While the API server is away no operator can renew the lease, and none can take it.
+func TestALeaderThatLosesItsLeaseToNoOtherLeadsOn(t *testing.T) {
 	ctx := bounded(t, 2*time.Minute)
 	r := apply(ctx, t, "lease-kept")
 	leader, err := theStage.Leader(ctx)
@@ -131,7 +131,7 @@ func lease(ctx context.Context, t *testing.T) coordinationv1.LeaseSpec {
 		t.Fatal(err)
 	}
 	if object.Spec.HolderIdentity == nil || object.Spec.LeaseTransitions == nil {
-		t.Fatalf("nobody holds the lease: %+v", object.Spec)
+		t.Fatalf("no operator holds the lease: %+v", object.Spec)
 	}
 	return object.Spec
 }

@@ -15,7 +15,7 @@ import (
 	"k8s.io/client-go/util/retry"
 )
 
-// FailNode takes a node away as a power cut does: the processes of its pods end at once, their peers are told nothing, and nobody
+// FailNode takes a node away as a power cut does: the processes of its pods end at once, their peers are told nothing, and nothing
 // reports. The Node is marked as a cluster marks it some time later: Ready is Unknown, and it is tainted as unreachable, so that
 // pods leave it in as far as they may. RecoverNode undoes it.
 func (s *Sandbox) FailNode(ctx context.Context, name string) error {

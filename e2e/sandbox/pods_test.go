@@ -214,7 +214,7 @@ data: {colour: red, shape: round}
 
 func TestPodThatCannotRunSaysWhy(t *testing.T) {
 	namespace := newNamespace(t)
-	apply(t, namespace, strings.Replace(redisPod("imageless"), "image: redis:7", "image: example.com/nobody/nothing:1", 1)+
+	apply(t, namespace, strings.Replace(redisPod("imageless"), "image: redis:7", "image: example.com/none/nothing:1", 1)+
 		strings.Replace(redisPod("nodeless"), "spec:", "spec:\n  nodeSelector: {colour: green}", 1)+
 		strings.Replace(redisPod("secretless"), "    readinessProbe:", "    env: [{name: X, valueFrom: {secretKeyRef: {name: missing, key: x}}}]\n    readinessProbe:", 1))
 	waiting := func(reasons ...string) func(*corev1.Pod) bool {

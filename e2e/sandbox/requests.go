@@ -40,7 +40,7 @@ func (w *worker) tell(reason, format string, args ...any) {
 }
 
 func (w *worker) record(kind, reason, format string, args ...any) {
-	if w.ctx.Err() == nil { // nobody is there to read how the sandbox ended
+	if w.ctx.Err() == nil { // nothing reads how the sandbox ended
 		w.r.events.Eventf(w.latest(), kind, reason, format, args...)
 	}
 }

@@ -174,7 +174,7 @@ func say(conn net.Conn, command string, timeout time.Duration) (string, error) {
 	return strings.TrimSpace(line), err
 }
 
-// ask is say on a connection of its own, tried until somebody answers.
+// ask is say on a connection of its own, tried until a Redis answers.
 func ask(t *testing.T, host *sandbox.Host, address, command string) string {
 	t.Helper()
 	var answer string

@@ -29,7 +29,7 @@ func (s *scene) promotion(kind v1alpha1.HistoryKind, causes ...string) v1alpha1.
 	return entry
 }
 
-// promoted waits until somebody was promoted, whatever for.
+// promoted waits until a pod was promoted, for whatever cause.
 func (s *scene) promoted() v1alpha1.HistoryEntry {
 	s.t.Helper()
 	var entry *v1alpha1.HistoryEntry
@@ -47,12 +47,12 @@ func (s *scene) promoted() v1alpha1.HistoryEntry {
 	return *entry
 }
 
-// unmoved checks that nobody was promoted, and not even tried to, since all was well.
+// unmoved checks that no pod was promoted, nor was to be, since all was well.
 func (s *scene) unmoved() {
 	s.t.Helper()
 	was, is := s.before.Status.Failover, s.get().Status.Failover
 	if is.Epoch != was.Epoch {
-		s.t.Errorf("epoch %d became %d (%s: %s), want nobody promoted", was.Epoch, is.Epoch, is.Cause, is.Message)
+		s.t.Errorf("epoch %d became %d (%s: %s), want no promotion", was.Epoch, is.Epoch, is.Cause, is.Message)
 	}
 }
 

@@ -39,7 +39,7 @@ func TestTwoMastersWithDataOfTheirOwnAreBothLeftAlone(t *testing.T) {
 	time.Sleep(3 * time.Second)
 	s.unmoved()
 	if role, mine := s.info(divergent, "role"), s.do(divergent, "GET", "mine"); role != "master" || mine != "1" {
-		t.Errorf("%s is a %s and holds %v: somebody else's data was touched", divergent, role, mine)
+		t.Errorf("%s is a %s and holds %v: the data of another was touched", divergent, role, mine)
 	}
 	s.request("discard:" + divergent + ":accept-data-loss")
 	s.end(0)
@@ -130,7 +130,7 @@ func (s *scene) lameAll() {
 	s.condition(v1alpha1.ConditionFailoverPossible, metav1.ConditionFalse, v1alpha1.ReasonNoCandidate)
 }
 
-func TestWithoutACandidateNobodyIsPromotedUntilAPersonInsists(t *testing.T) {
+func TestWithoutACandidateNoReplicaIsPromotedUntilAPersonInsists(t *testing.T) {
 	s := begin(t, "all candidates bad, then forced", v1alpha1.RedisHASpec{})
 	s.lameAll()
 	s.signal(s.master(), syscall.SIGKILL) // it is back at once, empty: the worst of all candidates

@@ -37,7 +37,7 @@ func TestTheOnlyPodComesBackWithItsDisk(t *testing.T) {
 	s.epochs(1)
 }
 
-func TestStrictPromotesNobodyWhoMayLackAWriteThatWaitAcknowledged(t *testing.T) {
+func TestStrictPromotesNoReplicaThatMayLackAWriteThatWaitAcknowledged(t *testing.T) {
 	s := begin(t, "Strict: the replica with the latest writes out of reach", v1alpha1.RedisHASpec{
 		Failover: v1alpha1.FailoverSpec{Consistency: v1alpha1.ConsistencyStrict},
 	})

@@ -119,7 +119,7 @@ func TestAMasterThatDiesWithoutAnyOperatorIsReplacedByTheNextOne(t *testing.T) {
 	s.epochs(1)
 }
 
-func TestWithoutAnAPIServerNobodyIsPromotedAndAMasterServesOn(t *testing.T) {
+func TestWithoutAnAPIServerNoReplicaIsPromotedAndAMasterServesOn(t *testing.T) {
 	s := create(t, "API server away for 20 s, master dies meanwhile", v1alpha1.RedisHASpec{})
 	s.settle()
 	s.writeTo(chaos.Options{Finder: asking{s.key}, Redial: 50 * time.Millisecond})

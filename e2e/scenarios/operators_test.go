@@ -103,7 +103,7 @@ func (o *operators) all() []*stage.Operator {
 	return slices.Clone(o.running)
 }
 
-// leading waits until one of two operators leads and both are up, so that there is somebody to take over.
+// leading waits until one of two operators leads and both are up, so that one can take over.
 func (o *operators) leading(ctx context.Context, t *testing.T) *stage.Operator {
 	t.Helper()
 	var leader *stage.Operator

@@ -93,7 +93,7 @@ func TestAMasterThatIsCutOffTogetherWithAReplicaIsLeftAlone(t *testing.T) {
 	}
 }
 
-func TestAnOperatorThatReachesNobodyDoesNothing(t *testing.T) {
+func TestAnOperatorThatReachesNoPodDoesNothing(t *testing.T) {
 	s := begin(t, "operator cut off from every Redis", v1alpha1.RedisHASpec{})
 	crew.leading(s.ctx, t)
 	for _, pod := range append(s.replicas(), s.master()) {

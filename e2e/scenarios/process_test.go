@@ -40,7 +40,7 @@ func killed(t *testing.T, title string, spec v1alpha1.RedisHASpec) {
 	}
 }
 
-func TestAKilledMasterThatIsBackEmptyAtOnceWipesNobody(t *testing.T) {
+func TestAKilledMasterThatIsBackEmptyAtOnceWipesNoReplica(t *testing.T) {
 	killed(t, "master killed, back empty at once", v1alpha1.RedisHASpec{})
 }
 

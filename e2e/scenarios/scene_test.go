@@ -85,7 +85,7 @@ func create(t *testing.T, title string, spec v1alpha1.RedisHASpec, seeds ...clie
 	return s
 }
 
-// newNamespace makes a namespace that goes when the test ends; nobody waits for that.
+// newNamespace makes a namespace that goes when the test ends; no test waits for that.
 func newNamespace(ctx context.Context, t *testing.T) string {
 	t.Helper()
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "scene-"}}

@@ -39,7 +39,7 @@ func (s *scene) promotion(ctx context.Context, kind v1alpha1.HistoryKind, causes
 	return entry
 }
 
-// promoted waits until somebody was promoted, whatever for.
+// promoted waits until a pod was promoted, for whatever cause.
 func (s *scene) promoted(ctx context.Context) v1alpha1.HistoryEntry {
 	GinkgoHelper()
 	var entry v1alpha1.HistoryEntry
@@ -107,12 +107,12 @@ func (s *scene) oneMaster(ctx context.Context, rha *v1alpha1.RedisHA) {
 	Expect(slices.Items[0].Endpoints[0].Addresses).To(ConsistOf(rha.Status.Master.IP))
 }
 
-// movedFrom checks that somebody else than that incarnation is master now, by one promotion.
+// movedFrom checks that another incarnation is master now, by one promotion.
 func (s *scene) movedFrom(was *corev1.Pod, entry v1alpha1.HistoryEntry) {
 	GinkgoHelper()
 	Expect(entry.From).To(Equal(was.Name))
 	Expect(entry.To).NotTo(Equal(was.Name))
-	Expect(s.before.Status.Master.Pod).To(Equal(entry.To), "nobody else was promoted afterwards")
+	Expect(s.before.Status.Master.Pod).To(Equal(entry.To), "no other was promoted afterwards")
 	Expect(s.before.Status.Failover.Epoch).To(Equal(entry.Epoch))
 }
 

@@ -64,7 +64,7 @@ var _ = Describe("A RedisHA", Label("core", "lifecycle"), func() {
 		rha.Spec.Image = play.image()
 		Expect(play.client.Create(ctx, &corev1.Secret{
 			ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: rha.Spec.Auth.SecretName},
-			StringData: map[string]string{rha.Spec.Auth.Key: "of-somebody-who-chose-it"},
+			StringData: map[string]string{rha.Spec.Auth.Key: "of-a-person-who-chose-it"},
 		})).To(Succeed())
 		Expect(play.client.Create(ctx, rha)).To(Succeed())
 		s := &scene{site: site{key: client.ObjectKeyFromObject(rha)}}

@@ -26,7 +26,7 @@ var _ = Describe("When all Redis pods", Label("chaos", "outage"), func() {
 
 	// What is in memory only goes with the last process that holds it. A new pod may be there to take it over before the master's
 	// patience ends, or not: then all is lost that was acknowledged before, and an empty master serves.
-	repeated("without disks are deleted at once, somebody serves again", func(ctx SpecContext) {
+	repeated("without disks are deleted at once, one of them serves again", func(ctx SpecContext) {
 		s := begin(ctx, "all pods deleted at once, no disks", v1alpha1.RedisHASpec{})
 		s.deleteAll(ctx)
 		s.settle(ctx)
@@ -61,7 +61,7 @@ func (s *scene) deleteAll(ctx context.Context) {
 
 var _ = Describe("When the API server", Label("chaos", "apiserver"), func() {
 	const away = 30 * time.Second
-	repeated("hangs for 30 s while the master dies, nobody is promoted before it is back, and then a replica is", func(ctx SpecContext) {
+	repeated("hangs for 30 s while the master dies, no replica is promoted before it is back, and then a replica is", func(ctx SpecContext) {
 		s := begin(ctx, "API server hangs for 30 s, master killed meanwhile", v1alpha1.RedisHASpec{})
 		victim := s.master(ctx)
 		resume := func() {

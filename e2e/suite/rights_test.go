@@ -42,7 +42,7 @@ var rare = map[right]string{
 	{"", "", "persistentvolumeclaims", "get"}:                     "a claim without our label lies there when a first master is chosen: a person has restored it",
 	{"", "", "secrets", "delete"}:                                 "spec.auth names a Secret, and the generated one is not needed any more",
 	{"", "policy", "poddisruptionbudgets", "delete"}:              "spec.podDisruptionBudget is turned off",
-	{"", "discovery.k8s.io", "endpointslices", "get"}:             "somebody edited the labels away, so that the cache does not show it",
+	{"", "discovery.k8s.io", "endpointslices", "get"}:             "the labels were edited away, so that the cache does not show it",
 	{"", "discovery.k8s.io", "endpointslices", "delete"}:          "the pods' addresses are of the other family than before, which cannot be changed",
 	{"", "", "pods", "get"}:                                       "the cache was behind when a pod was to be labelled",
 	{"", "", "events", "patch"}:                                   "an Event repeats itself",
@@ -191,7 +191,7 @@ func needs(e cluster.AuditEvent) []right {
 }
 
 // refused are the requests that the operator had no right to. That a namespace which is being deleted takes nothing new is
-// answered by the same status, and nobody's fault.
+// answered by the same status, and no operator's fault.
 func refused(events []cluster.AuditEvent) []string {
 	var all []string
 	for _, e := range events {

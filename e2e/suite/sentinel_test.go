@@ -37,7 +37,7 @@ type guarded struct {
 	victim *corev1.Pod // who was master when all was well
 }
 
-// How long Sentinels are waited for. An election that nobody wins is repeated after twice failover-timeout: 6 minutes.
+// How long Sentinels are waited for. An election without a winner is repeated after twice failover-timeout: 6 minutes.
 const sentinelPatience = 7 * time.Minute
 
 // guard makes a Redis and its Sentinels in a new namespace, and waits until all is well with them.
@@ -94,7 +94,7 @@ func (s *guarded) suffer(ctx context.Context, f fault) {
 	was := s.victim
 	f.befall(ctx, &s.site, was)
 	s.acknowledgedWithin(ctx, sentinelPatience)
-	if f.name == hang.name { // nobody else sees to it
+	if f.name == hang.name { // nothing else sees to it
 		signal(ctx, was, redisProcess, "CONT")
 	} else {
 		s.restarted(ctx, was)

@@ -25,7 +25,7 @@ const (
 )
 
 var _ = Describe("When the operator", Label("chaos", "upgrade"), func() {
-	repeated("is upgraded under load, and back, nobody is promoted and no acknowledged write is lost", func(ctx SpecContext) {
+	repeated("is upgraded under load, and back, no replica is promoted and no acknowledged write is lost", func(ctx SpecContext) {
 		Expect(play.LoadBinary(ctx, GinkgoWriter, nextImage, "./cmd/manager", "main.version="+nextVersion)).To(Succeed())
 		installer, err := os.ReadFile(fromRoot(envInstaller, "dist/e2e-install.yaml"))
 		Expect(err).NotTo(HaveOccurred())

@@ -117,7 +117,7 @@ func newFleet(t *testing.T) *fleet {
 	return f
 }
 
-// endless is a lease that nobody contests.
+// endless is a lease that no other wants.
 type endless struct{}
 
 func (endless) Left() time.Duration { return time.Hour }

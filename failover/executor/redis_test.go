@@ -72,7 +72,7 @@ func TestANodeIsNotPromotedIfItsMinReplicasCannotBeSet(t *testing.T) {
 	}
 }
 
-func TestANodeIsNeverMadeToFollowItselfOrNobody(t *testing.T) {
+func TestANodeIsNeverMadeToFollowItselfOrNoAddress(t *testing.T) {
 	w := newWorld()
 	self := w.ref("u0")
 	sameAddress, nowhere := w.ref("u1"), w.ref("u1")

@@ -92,7 +92,7 @@ func TestAnOrderForAnotherIncarnationIsNotBegun(t *testing.T) {
 	}
 }
 
-func TestNobodyUsesTheConnectionDuringAnOrder(t *testing.T) {
+func TestNoProbeUsesTheConnectionDuringAnOrder(t *testing.T) {
 	_, l := start(t)
 	err := l.Do(t.Context(), "", func(ctx context.Context, _ link.Redis) error {
 		ctx, cancel := context.WithTimeout(ctx, 20*time.Millisecond)

@@ -153,15 +153,15 @@ func (a *api) writeSlice(o *operator, expected int64, p failover.Published) (int
 	a.w.checks.onPublish(o, a.now.published, p)
 	a.now.published = p
 	a.now.slice++
-	a.w.note("%s publishes %s (epoch %d)", o.name, orNobody(p.Pod), p.Epoch)
+	a.w.note("%s publishes %s (epoch %d)", o.name, orNone(p.Pod), p.Epoch)
 	a.changed()
 	a.w.routeClients()
 	return a.now.slice, nil
 }
 
-func orNobody(pod string) string {
+func orNone(pod string) string {
 	if pod == "" {
-		return "nobody"
+		return "no pod"
 	}
 	return pod
 }

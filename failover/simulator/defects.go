@@ -39,7 +39,7 @@ func decideAsIs(_ *operator, now time.Time, policy failover.Policy, obs failover
 // defects are the mistakes, in the order of the table that is printed.
 func defects() []*defect {
 	return []*defect{
-		{name: "nobody is detached before choosing", decide: seeing(everybodyFenced, mastersOnly)},
+		{name: "no replica is detached before choosing", decide: seeing(everybodyFenced, mastersOnly)},
 		{name: "the lowest ordinal is promoted before the most data", decide: choosing(lowestOrdinal)},
 		{name: "the best priority is promoted before the most data", decide: choosing(bestPriority)},
 		{name: "lineage is ignored", decide: seeing(oneLineage, nil)},

@@ -411,12 +411,12 @@ func (r *redisConn) Close() {
 // nameOf is for timelines.
 func (w *world) nameOf(ip string) string {
 	if ip == failover.FenceHost {
-		return "nobody"
+		return "no pod"
 	}
 	if p := w.podOf(ip); p != nil {
 		return p.name
 	}
-	return strings.TrimSpace(ip + " (nobody)")
+	return strings.TrimSpace(ip + " (no pod)")
 }
 
 func (w *world) podOf(ip string) *pod {

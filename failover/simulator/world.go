@@ -212,7 +212,7 @@ func (w *world) settled() string {
 // missingWhileAPersonDecides says what a set lacks that waits for a person: it has to have a published master all the same.
 func (w *world) missingWhileAPersonDecides() string {
 	if m := w.master(); m == nil || m.server == nil || m.server.role != failover.RoleMaster {
-		return "the Service leads to " + orNobody(w.api.now.published.Pod) + ", which is no master"
+		return "the Service leads to " + orNone(w.api.now.published.Pod) + ", which is no master"
 	}
 	return ""
 }
@@ -233,7 +233,7 @@ func (w *world) missingInStatus() string {
 func (w *world) missingInMaster() string {
 	p, m := w.api.now.progress, w.master()
 	if p.Master == nil || m == nil || m.server == nil || !m.server.isNode(p.Master.NodeRef) {
-		return "the Service leads to " + orNobody(w.api.now.published.Pod) + ", which is not the master's process"
+		return "the Service leads to " + orNone(w.api.now.published.Pod) + ", which is not the master's process"
 	}
 	switch s := m.server; {
 	case s.role != failover.RoleMaster:

@@ -18,14 +18,14 @@ command -v redis-cli >/dev/null 2>&1 || cli=valkey-cli
 
 now=$(date +%s)
 end=$((now + hold))
-accompanied=$now
+followed=$now
 answered=$now
 while [ "$now" -lt "$end" ]; do
 	# Lines of ROLE: master, its offset, then three for each replica.
 	role=$(timeout 1 "$cli" -h 127.0.0.1 -p "$port" role 2>/dev/null)
 	case $role in
 	*BUSY* | *LOADING*)
-		accompanied=$now
+		followed=$now
 		answered=$now
 		;;
 	master*)
@@ -33,8 +33,8 @@ while [ "$now" -lt "$end" ]; do
 		# shellcheck disable=SC2086 # splitting counts the words
 		set -- $role
 		if [ $# -gt 2 ]; then
-			accompanied=$now
-		elif [ $((now - accompanied)) -ge "$alone" ]; then
+			followed=$now
+		elif [ $((now - followed)) -ge "$alone" ]; then
 			exit 0
 		fi
 		;;

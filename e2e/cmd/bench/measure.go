@@ -20,9 +20,9 @@ type subject interface {
 	settle(ctx context.Context) (string, error)
 	// kill sends SIGKILL to the master's process.
 	kill(ctx context.Context) error
-	// recovered waits until another one is master, and starts again what was killed if nobody else does.
+	// recovered waits until another one is master, and starts again what was killed if nothing else does.
 	recovered(ctx context.Context) error
-	// story tells for the progress line what happened when, after that instant; "" where nobody knows.
+	// story tells for the progress line what happened when, after that instant; "" where that is not known.
 	story(at time.Time) string
 	// promotions is how many there had ever been when all was well.
 	promotions() int64

@@ -238,7 +238,7 @@ func (s *sentinels) outOfPlace(ctx context.Context, master string) string {
 	return ""
 }
 
-// sick asks every Sentinel whether it believes all to be well: a master, two replicas, two other Sentinels, nobody down.
+// sick asks every Sentinel whether it believes all to be well: a master, two replicas, two other Sentinels, none of them down.
 func (s *sentinels) sick(ctx context.Context) string {
 	for i := range s.guards {
 		client := s.guard(i)

@@ -85,7 +85,7 @@ func TestEveryStreamWritesUntilToldToStopAndAnswersForItsWrites(t *testing.T) {
 		}
 	}
 	if code := get(h, "/stay/write?writes=5").Code; code != http.StatusConflict {
-		t.Errorf("status %d of writes by a client that nobody asked to stay", code)
+		t.Errorf("status %d of writes by a client that was not asked to stay", code)
 	}
 	for _, path := range []string{"/stay", "/stay/write?writes=5", "/stop"} {
 		if got := get(h, path); got.Code != http.StatusAccepted {
@@ -150,7 +150,7 @@ func TestWritesThatCannotBeLookedUpAreAFailure(t *testing.T) {
 	m.Close()
 	var out bytes.Buffer
 	if err := finish(s, &stayer{}, 200*time.Millisecond, &out); err == nil {
-		t.Error("nobody was asked, and all is said to be well")
+		t.Error("no writer was asked, and all is said to be well")
 	}
 	var result chaos.Result
 	if err := json.Unmarshal(out.Bytes(), &result); err != nil || len(result.Streams) != 4 || result.Streams[0].Unverified == "" {

@@ -47,13 +47,13 @@ func (s *stayer) send(writes int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.one == nil {
-		return errors.New("nobody stayed: ask for /stay before")
+		return errors.New("no writer stayed: ask for /stay before")
 	}
 	s.one.Send(writes)
 	return nil
 }
 
-// outcome is nil if nobody was asked to stay.
+// outcome is nil if no writer was asked to stay.
 func (s *stayer) outcome(ctx context.Context) (*chaos.Stayed, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

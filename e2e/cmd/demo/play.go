@@ -135,7 +135,7 @@ func (p *play) describe(ctx context.Context) ([]byte, error) {
 	return yaml.Marshal(rha)
 }
 
-// conclude draws the table. It waits a moment first: a promotion that nobody asked for would come now.
+// conclude draws the table. It waits a moment first: a promotion that was not asked for would come now.
 func (p *play) conclude(ctx context.Context) error {
 	select {
 	case <-time.After(2 * time.Second):

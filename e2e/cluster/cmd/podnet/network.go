@@ -12,7 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// routeProtocol marks the routes that are ours, so that those that nobody wants any more can be told from others.
+// routeProtocol marks the routes that are ours, so that those that are not wanted any more can be told from others.
 const routeProtocol = 201
 
 // configFile is where containerd looks for the network of pods. A node is ready only when it exists.
