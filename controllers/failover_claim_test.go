@@ -32,11 +32,11 @@ func TestANewLeaderKnowsThePasswordOfARedisHAThatIsGone(t *testing.T) {
 	key, clock := client.ObjectKey{Namespace: "ns", Name: "r"}, clocktesting.NewFakeClock(time.Now())
 	r := &FailoverReconciler{Client: w.client, Reader: w.client, Recorder: w.events, Clock: clock, Lease: NoLease{}}
 	r.passwords, r.goneSince = map[string]string{}, map[string]time.Time{}
-	r.cluster = &cluster{client: w.client, reader: w.client, statuses: &r.statuses}
+	r.effects = &kubeEffects{client: w.client, reader: w.client, statuses: &r.statuses}
 	r.prober = prober.New(prober.Options{Wake: func(string) {}})
 	defer r.prober.Close()
-	r.executor = executor.New(r.prober, r.cluster, r.Lease, executor.Options{})
-	r.gatherer = &gatherer{client: w.client, prober: r.prober, cluster: r.cluster, missing: missingPods{clock: clock, recorder: w.events}}
+	r.executor = executor.New(r.prober, r.effects, r.Lease, executor.Options{})
+	r.observer = &observer{client: w.client, prober: r.prober, cluster: r.effects, missing: missingPods{clock: clock, recorder: w.events}}
 	if _, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: key}); err != nil {
 		t.Fatal(err)
 	}

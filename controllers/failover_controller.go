@@ -46,10 +46,10 @@ type FailoverReconciler struct {
 
 	prober   *prober.Prober
 	executor *executor.Executor
-	gatherer *gatherer
-	cluster  *cluster
-	statuses echo[*v1alpha1.RedisHA]
-	storm    storm
+	observer *observer
+	effects  *kubeEffects
+	statuses writeCache[*v1alpha1.RedisHA]
+	health   observerHealth
 	schema   storedFields
 	refusals refusals
 	telling  telling
@@ -166,20 +166,20 @@ func (r *FailoverReconciler) stepOnLatest(ctx context.Context, rha *v1alpha1.Red
 // changes", anything up to stepAtOnce for "within this call".
 func (r *FailoverReconciler) step(ctx context.Context, rha *v1alpha1.RedisHA) (*v1alpha1.RedisHA, time.Duration, error) {
 	key := client.ObjectKeyFromObject(rha)
-	pods, err := r.gatherer.podsOf(ctx, key, rha)
+	pods, err := r.observer.podsOf(ctx, key, rha)
 	if err != nil {
 		return rha, 0, err
 	}
 	r.prober.Ensure(key.String(), targets(pods), func() string { return r.password(key.String()) })
-	obs, err := r.gatherer.observe(ctx, rha, pods)
+	obs, err := r.observer.observe(ctx, rha, pods)
 	if err != nil {
 		return rha, 0, err
 	}
 	now := r.Clock.Now()
-	r.gatherer.remember(key.String(), now, &obs.Observation)
-	obs.ObserverSuspect = r.storm.sick(key.String(), now)
+	r.observer.remember(key.String(), now, &obs.Observation)
+	obs.ObserverSuspect = r.health.sick(key.String(), now)
 	decision := failover.Decide(now, policyOf(rha), obs.Observation, progressOf(&rha.Status), r.request(rha))
-	r.storm.note(key.String(), decision.Diagnosis, now)
+	r.health.note(key.String(), decision.Diagnosis, now)
 	r.measure(rha, decision, obs.Observation)
 
 	next, wrote, err := r.persist(ctx, rha, decision, obs)
@@ -271,7 +271,7 @@ func (r *FailoverReconciler) report(ctx context.Context, rha *v1alpha1.RedisHA, 
 // so that its preStop hook does not wait for a successor that will never be. Pods that stay
 // (an orphaning deletion) are left exactly as they are.
 func (r *FailoverReconciler) release(ctx context.Context, key client.ObjectKey) (ctrl.Result, error) {
-	pods, err := r.gatherer.podsOf(ctx, key, nil)
+	pods, err := r.observer.podsOf(ctx, key, nil)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
@@ -317,8 +317,8 @@ func (r *FailoverReconciler) goneFor(key client.ObjectKey) time.Duration {
 
 func (r *FailoverReconciler) forget(key client.ObjectKey) {
 	r.prober.Remove(key.String())
-	r.storm.forget(key.String())
-	r.gatherer.forget(key.String())
+	r.health.forget(key.String())
+	r.observer.forget(key.String())
 	r.pace.forget(key.String())
 	if r.budget != nil {
 		r.budget.forget(key)

@@ -36,7 +36,7 @@ func (r *FailoverReconciler) load(ctx context.Context, key client.ObjectKey) (*v
 func (r *FailoverReconciler) live(ctx context.Context, key client.ObjectKey) (*v1alpha1.RedisHA, error) {
 	r.statuses.forget(key)
 	r.confirm(key, false)
-	if err := r.cluster.readSlice(ctx, key); err != nil {
+	if err := r.effects.readSlice(ctx, key); err != nil {
 		return nil, err
 	}
 	rha := &v1alpha1.RedisHA{}

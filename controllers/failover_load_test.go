@@ -47,7 +47,7 @@ func TestTheFirstLookOfALeaderIsPastItsCache(t *testing.T) {
 	key := client.ObjectKey{Namespace: "ns", Name: "r"}
 	cache := &copies{state: v1alpha1.StatePromoting, resourceVersion: "7", published: "1"}
 	stored := &copies{state: v1alpha1.StateStable, resourceVersion: "9", published: "2"}
-	r := &FailoverReconciler{Client: cache, Reader: stored, confirmed: map[string]bool{}, cluster: &cluster{client: cache, reader: stored}}
+	r := &FailoverReconciler{Client: cache, Reader: stored, confirmed: map[string]bool{}, effects: &kubeEffects{client: cache, reader: stored}}
 	expect := func(when string, want v1alpha1.FailoverState, reads int) {
 		t.Helper()
 		rha, err := r.load(t.Context(), key)
@@ -67,7 +67,7 @@ func TestTheFirstLookOfALeaderIsPastItsCache(t *testing.T) {
 	stored.err = nil
 	expect("it answers", v1alpha1.StateStable, 2)
 	expect("the cache is behind", v1alpha1.StateStable, 2)
-	if slice, _, err := r.cluster.masterSlice(t.Context(), key); err != nil || publishedIn(slice).Epoch != 2 {
+	if slice, _, err := r.effects.masterSlice(t.Context(), key); err != nil || publishedIn(slice).Epoch != 2 {
 		t.Errorf("what is published is read from a cache that is behind: %v", err)
 	}
 	cache.state, cache.resourceVersion = v1alpha1.StateFencing, "11"

@@ -21,11 +21,11 @@ import (
 	"github.com/redisha/redisha/failover/prober"
 )
 
-// gatherer merges what Kubernetes shows (the cache) with what Redis says (the prober).
-type gatherer struct {
+// observer merges what Kubernetes shows (the cache) with what Redis says (the prober).
+type observer struct {
 	client  client.Client
 	prober  *prober.Prober
-	cluster *cluster
+	cluster *kubeEffects
 	missing missingPods
 	exits   exits
 	claims  unlistedClaims
@@ -41,7 +41,7 @@ type remembered struct {
 }
 
 // remember fills in what only the turns before tell: since when the master Service has led where it leads, and who has gone a moment ago.
-func (g *gatherer) remember(key string, now time.Time, obs *failover.Observation) {
+func (g *observer) remember(key string, now time.Time, obs *failover.Observation) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.seen == nil {
@@ -54,7 +54,7 @@ func (g *gatherer) remember(key string, now time.Time, obs *failover.Observation
 	obs.Departed = g.seen[key].departures.Seen(now, obs.Nodes)
 }
 
-func (g *gatherer) forget(key string) {
+func (g *observer) forget(key string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.seen, key)
@@ -64,7 +64,7 @@ func (g *gatherer) forget(key string) {
 }
 
 // observe gathers everything one decision is based on.
-func (g *gatherer) observe(ctx context.Context, rha *v1alpha1.RedisHA, pods []corev1.Pod) (sighting, error) {
+func (g *observer) observe(ctx context.Context, rha *v1alpha1.RedisHA, pods []corev1.Pod) (sighting, error) {
 	key := client.ObjectKeyFromObject(rha)
 	probed := map[string]failover.Node{}
 	for _, n := range g.prober.Observe(key.String()) {
@@ -110,7 +110,7 @@ func (g *gatherer) observe(ctx context.Context, rha *v1alpha1.RedisHA, pods []co
 
 // absent are the pods that are to come. One that is to be scaled away comes again for as long as the StatefulSet has a place for it,
 // with what is on its volume.
-func (g *gatherer) absent(ctx context.Context, rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, present map[int]bool) ([]failover.AbsentNode, error) {
+func (g *observer) absent(ctx context.Context, rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, present map[int]bool) ([]failover.AbsentNode, error) {
 	var absent []failover.AbsentNode
 	for ordinal := range int(max(resources.Replicas(rha), ptr.Deref(sts.Spec.Replicas, 0))) {
 		if present[ordinal] {
@@ -126,7 +126,7 @@ func (g *gatherer) absent(ctx context.Context, rha *v1alpha1.RedisHA, sts *appsv
 }
 
 // statefulSet is the StatefulSet of the Redis pods; an empty one where there is none. It shares memory with the cache: it is for reading.
-func (g *gatherer) statefulSet(ctx context.Context, key client.ObjectKey) (*appsv1.StatefulSet, error) {
+func (g *observer) statefulSet(ctx context.Context, key client.ObjectKey) (*appsv1.StatefulSet, error) {
 	sts := &appsv1.StatefulSet{}
 	name := client.ObjectKey{Namespace: key.Namespace, Name: resources.StatefulSetName(key.Name)}
 	err := g.client.Get(ctx, name, sts, client.UnsafeDisableDeepCopy)
@@ -226,7 +226,7 @@ func podFacts(n *failover.Node, pod *corev1.Pod) {
 func failed(end *corev1.ContainerStateTerminated) bool { return end != nil && end.ExitCode != 0 }
 
 // nodeFacts fills in what the Kubernetes node under the pod says.
-func (g *gatherer) nodeFacts(ctx context.Context, n *failover.Node, pod *corev1.Pod) error {
+func (g *observer) nodeFacts(ctx context.Context, n *failover.Node, pod *corev1.Pod) error {
 	n.Machine = pod.Spec.NodeName
 	if pod.Spec.NodeName == "" {
 		return nil

@@ -27,7 +27,7 @@ import (
 // podsOf lists the Redis pods of a RedisHA, by ordinal: those that its StatefulSet owns, and those that were its before, though
 // a person has edited their labels or their owner away. A pod that is merely named and labelled like one is none: it is
 // given no password and has no vote. rha is nil when there is none any more. The pods share memory with the cache: they are for reading.
-func (g *gatherer) podsOf(ctx context.Context, key client.ObjectKey, rha *v1alpha1.RedisHA) ([]corev1.Pod, error) {
+func (g *observer) podsOf(ctx context.Context, key client.ObjectKey, rha *v1alpha1.RedisHA) ([]corev1.Pod, error) {
 	var list corev1.PodList
 	ours := client.MatchingLabels(resources.SelectorLabels(key.Name))
 	if err := g.client.List(ctx, &list, client.InNamespace(key.Namespace), ours, client.UnsafeDisableDeepCopy); err != nil {
@@ -88,7 +88,7 @@ func ownedBy(pod *corev1.Pod, name string, uid types.UID) bool {
 // unlisted are the pods that the status names, that are not listed by their label, and that are there nevertheless. A pod that left
 // the cache may have lost its label only; its Redis goes on taking writes. And a cache that is late may show the pod that had its name before.
 // So it is looked up before it is called gone.
-func (g *gatherer) unlisted(ctx context.Context, key client.ObjectKey, rha *v1alpha1.RedisHA, known map[types.UID]string, listed []corev1.Pod) ([]corev1.Pod, error) {
+func (g *observer) unlisted(ctx context.Context, key client.ObjectKey, rha *v1alpha1.RedisHA, known map[types.UID]string, listed []corev1.Pod) ([]corev1.Pod, error) {
 	var pods []corev1.Pod
 	for uid, name := range known {
 		if slices.ContainsFunc(listed, func(p corev1.Pod) bool { return p.UID == uid }) {
@@ -107,7 +107,7 @@ func (g *gatherer) unlisted(ctx context.Context, key client.ObjectKey, rha *v1al
 }
 
 // putLabelBack writes the label by which a pod is found.
-func (g *gatherer) putLabelBack(ctx context.Context, rha *v1alpha1.RedisHA, pod *corev1.Pod) {
+func (g *observer) putLabelBack(ctx context.Context, rha *v1alpha1.RedisHA, pod *corev1.Pod) {
 	if pod.Labels[v1alpha1.LabelName] == rha.Name {
 		return // the cache will show it in a moment
 	}

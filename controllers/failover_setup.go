@@ -44,7 +44,7 @@ func (r *FailoverReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&discoveryv1.EndpointSlice{}, handler.Funcs{
 			UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) { enqueue(ctx, e.ObjectNew, q) },
 			DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) {
-				r.cluster.slices.forget(client.ObjectKeyFromObject(e.Object))
+				r.effects.slices.forget(client.ObjectKeyFromObject(e.Object))
 				enqueue(ctx, e.Object, q)
 			},
 		}).
@@ -78,7 +78,7 @@ func (r *FailoverReconciler) prepare(logger logr.Logger) {
 	r.workers.all = max(r.Concurrent, 1)
 	written := withBudget(r.Client, r.Clock)
 	r.Client, r.budget = written, written.budget
-	r.cluster = &cluster{client: r.Client, reader: r.Reader, statuses: &r.statuses}
+	r.effects = &kubeEffects{client: r.Client, reader: r.Reader, statuses: &r.statuses}
 	options := r.Prober
 	options.Wake = func(key string) { r.wake(reconcile.Request{NamespacedName: objectKey(key)}) }
 	options.Panicked = func(key, pod string, why any, stack []byte) {
@@ -86,8 +86,8 @@ func (r *FailoverReconciler) prepare(logger logr.Logger) {
 			"redisha", key, "pod", pod, "stack", string(stack))
 	}
 	r.prober = prober.New(options)
-	r.executor = executor.New(r.prober, r.cluster, r.Lease, executor.Options{})
-	r.gatherer = &gatherer{client: r.Client, prober: r.prober, cluster: r.cluster, missing: missingPods{clock: r.Clock, recorder: r.Recorder},
+	r.executor = executor.New(r.prober, r.effects, r.Lease, executor.Options{})
+	r.observer = &observer{client: r.Client, prober: r.prober, cluster: r.effects, missing: missingPods{clock: r.Clock, recorder: r.Recorder},
 		claims: unlistedClaims{clock: r.Clock}}
 }
 

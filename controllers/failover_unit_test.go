@@ -86,21 +86,21 @@ func TestTheLeaseIsCountedFromBeforeItsRenewalWasSent(t *testing.T) {
 
 func TestMastersOfManyOwnersSuspectedAtOnceMakeTheObserverSuspect(t *testing.T) {
 	now := time.Now()
-	var s storm
+	var s observerHealth
 	for _, key := range []string{"a/1", "a/2", "b/1", "c/1", "d/1", "e/1", "f/1"} {
 		s.note(key, failover.DiagnosisHealthy, now)
 	}
 	s.note("b/1", failover.DiagnosisMasterDown, now)
 	s.note("c/1", failover.DiagnosisMasterUnreachableNoWitness, now)
 	if s.sick("a/1", now) {
-		t.Error("two of seven are taken for a storm")
+		t.Error("two of seven make the observer suspect")
 	}
 	s.note("a/1", failover.DiagnosisMasterUnreachableButReplicating, now.Add(time.Second))
 	if !s.sick("a/1", now.Add(time.Second)) {
-		t.Error("three owners' masters within a second are not taken for a storm")
+		t.Error("three owners' masters within a second do not make the observer suspect")
 	}
 	if s.sick("a/1", now.Add(time.Minute)) {
-		t.Error("the storm never ends")
+		t.Error("the doubt never ends")
 	}
 	s.note("b/1", failover.DiagnosisHealthy, now)
 	if s.sick("a/1", now.Add(time.Second)) {
@@ -110,7 +110,7 @@ func TestMastersOfManyOwnersSuspectedAtOnceMakeTheObserverSuspect(t *testing.T) 
 
 func TestTheSilenceOfOneOwnersMastersHoldsNoOtherOwnersFailoverBack(t *testing.T) {
 	now := time.Now()
-	var s storm
+	var s observerHealth
 	for _, key := range []string{"noisy/1", "noisy/2", "noisy/3", "noisy/4", "noisy/5", "victim/1", "quiet/1"} {
 		s.note(key, failover.DiagnosisMasterDown, now)
 	}
@@ -125,7 +125,7 @@ func TestTheSilenceOfOneOwnersMastersHoldsNoOtherOwnersFailoverBack(t *testing.T
 
 func TestAnObserverThatLosesSightOfItsOnlyOwnersMastersIsSuspect(t *testing.T) {
 	now := time.Now()
-	var s storm
+	var s observerHealth
 	for _, key := range []string{"a/1", "a/2", "a/3"} {
 		s.note(key, failover.DiagnosisMasterUnreachableNoWitness, now)
 	}
@@ -139,7 +139,7 @@ func TestWhatWasWrittenIsSeenBeforeTheCacheShowsIt(t *testing.T) {
 		return &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Name: "s", UID: "u", ResourceVersion: version}}
 	}
 	key := client.ObjectKey{Name: "s"}
-	var e echo[*discoveryv1.EndpointSlice]
+	var e writeCache[*discoveryv1.EndpointSlice]
 	e.wrote(slice("10"))
 	for _, tc := range []struct {
 		cached string
@@ -164,7 +164,7 @@ func TestAPodThatIsToBeScaledAwayIsAwaitedForAsLongAsTheStatefulSetHasAPlaceForI
 	rha.Status.Failover = &v1alpha1.FailoverStatus{Initialized: true}
 	claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: resources.ClaimName("shop", 1)}}
 	objects := fake.NewClientBuilder().WithScheme(scheme).WithObjects(claim).Build()
-	g := &gatherer{client: objects, cluster: &cluster{reader: objects}, claims: unlistedClaims{clock: clocktesting.NewFakeClock(time.Now())}}
+	g := &observer{client: objects, cluster: &kubeEffects{reader: objects}, claims: unlistedClaims{clock: clocktesting.NewFakeClock(time.Now())}}
 	for name, tc := range map[string]struct {
 		sts  *appsv1.StatefulSet
 		want []failover.AbsentNode

@@ -20,7 +20,7 @@ import (
 
 // mayHoldData reports whether the volume of an ordinal may hold data that matters: any volume once there has been a master; before that,
 // only one that was not made for this RedisHA. pod is the UID of the pod of that ordinal, empty when there is none.
-func (g *gatherer) mayHoldData(ctx context.Context, rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, ordinal int, pod string) (bool, error) {
+func (g *observer) mayHoldData(ctx context.Context, rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, ordinal int, pod string) (bool, error) {
 	initialized := rha.Status.Failover != nil && rha.Status.Failover.Initialized
 	switch {
 	case rha.Spec.Storage == nil:
@@ -36,7 +36,7 @@ func (g *gatherer) mayHoldData(ctx context.Context, rha *v1alpha1.RedisHA, sts *
 }
 
 // claim reads the claim of an ordinal; nil when there is none. A hurried look past the cache is given up soon.
-func (g *gatherer) claim(ctx context.Context, rha *v1alpha1.RedisHA, ordinal int, pod string, hurried bool) (*corev1.PersistentVolumeClaim, error) {
+func (g *observer) claim(ctx context.Context, rha *v1alpha1.RedisHA, ordinal int, pod string, hurried bool) (*corev1.PersistentVolumeClaim, error) {
 	key := client.ObjectKey{Namespace: rha.Namespace, Name: resources.ClaimName(rha.Name, ordinal)}
 	claim := &corev1.PersistentVolumeClaim{}
 	err := g.client.Get(ctx, key, claim)

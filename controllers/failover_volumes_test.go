@@ -16,8 +16,8 @@ import (
 	"github.com/redisha/redisha/controllers/resources"
 )
 
-// claimsWorld is a RedisHA with disks and its StatefulSet, and a gatherer whose cache shows claims with the set's label only.
-func claimsWorld(t *testing.T, claims ...client.Object) (*gatherer, *v1alpha1.RedisHA, *appsv1.StatefulSet, *countingReader, *clocktesting.FakeClock) {
+// claimsWorld is a RedisHA with disks and its StatefulSet, and an observer whose cache shows claims with the set's label only.
+func claimsWorld(t *testing.T, claims ...client.Object) (*observer, *v1alpha1.RedisHA, *appsv1.StatefulSet, *countingReader, *clocktesting.FakeClock) {
 	t.Helper()
 	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "cache", UID: "now", CreationTimestamp: metav1.Now()}}
 	rha.Spec.Storage = &v1alpha1.StorageSpec{}
@@ -28,7 +28,7 @@ func claimsWorld(t *testing.T, claims ...client.Object) (*gatherer, *v1alpha1.Re
 		}
 	}
 	reader, clock := &countingReader{Reader: newWorld(t, claims...).client}, clocktesting.NewFakeClock(time.Now())
-	g := &gatherer{client: newWorld(t, cached...).client, cluster: &cluster{reader: reader}, claims: unlistedClaims{clock: clock}}
+	g := &observer{client: newWorld(t, cached...).client, cluster: &kubeEffects{reader: reader}, claims: unlistedClaims{clock: clock}}
 	return g, rha, resources.StatefulSet(rha, 3), reader, clock
 }
 

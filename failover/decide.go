@@ -66,7 +66,7 @@ const (
 
 func (d *decider) decide() Decision {
 	if d.next.Initialized {
-		d.disown() // also while paused: later nothing tells any more
+		d.recordForeign() // also while paused: later nothing tells any more
 		d.meet()
 	}
 	if d.policy.Mode == ModePaused && !d.next.Running() {
@@ -190,7 +190,7 @@ func (d *decider) begin(cause Cause, v view) {
 	if d.next.Master == nil {
 		return
 	}
-	d.acquaintFollowers()
+	d.recordFollowers()
 	old := d.next.Master.NodeRef
 	d.next.Old = &old
 	d.next.Lineage = d.next.Master.Lineage

@@ -16,7 +16,7 @@ func (d *decider) chooseAtOnce(f finding) (Decision, bool) {
 		return Decision{}, false
 	}
 	chosen := elect(d.next, d.policy, frozen, d.givenUp())
-	if chosen.candidate == nil || chosen.anew || chosen.candidate.UID == d.next.Old.UID {
+	if chosen.candidate == nil || chosen.newHistory || chosen.candidate.UID == d.next.Old.UID {
 		return Decision{}, false
 	}
 	d.next.Steps = withStep(d.next.Steps, StepDetached, d.now)

@@ -62,7 +62,7 @@ func (d *decider) seed() election {
 
 // mayHoldTheFirstData reports a node that may be preferred when it is heard.
 func mayHoldTheFirstData(n Node) bool {
-	return n.Ordinal == 0 && !n.Answers() || unheard(n) || n.IP != "" && (n.Contact == ContactSilent || n.Contact.errorsOnly())
+	return n.Ordinal == 0 && !n.Answers() || notYetSampled(n) || n.IP != "" && (n.Contact == ContactSilent || n.Contact.errorsOnly())
 }
 
 // bootstrapPatience is how long the first master is kept for ordinal 0 when others are there already, and how long one that may be there with
@@ -71,8 +71,8 @@ const bootstrapPatience = 10 * time.Second
 
 // fencing quietens the old master and detaches everybody, then chooses on frozen offsets.
 func (d *decider) fencing() Decision {
-	d.recognise()
-	d.acquaintFollowers() // whom a successor has not heard when the failover was begun
+	d.noteReplIDChange()
+	d.recordFollowers() // whom a successor has not heard when the failover was begun
 	actions, waiting := d.detach()
 	if waiting {
 		return Decision{Next: d.next, Actions: actions, Message: "detaching " + fmt.Sprint(len(actions)) + " node(s)", RequeueAfter: lookAgainSoon}
@@ -89,16 +89,16 @@ func (d *decider) fencing() Decision {
 		return d.block(actions, chosen.reason, chosen.sentence)
 	}
 	d.next.Steps = withStep(d.next.Steps, StepDetached, d.now)
-	if chosen.anew {
+	if chosen.newHistory {
 		d.next.retire(d.next.Lineage.ReplID)
 		d.next.Lineage = chosen.candidate.Replication.Lineage
 	}
 	return d.choose(*chosen.candidate, chosen.sentence)
 }
 
-// recognise notes an old master whose history goes by a new name, while it can be seen that it is still a master: one without
+// noteReplIDChange notes an old master whose history goes by a new name, while it can be seen that it is still a master: one without
 // replicas gives it another in time (repl-backlog-ttl). One that went on beside its successor goes by the old name.
-func (d *decider) recognise() {
+func (d *decider) noteReplIDChange() {
 	old, lives := d.oldStillMaster()
 	if !lives || !old.Answers() || old.Replication.RunID != d.next.Old.RunID {
 		return
@@ -120,9 +120,9 @@ func (d *decider) detach() (actions []Action, waiting bool) {
 		if d.next.Old != nil && n.UID == d.next.Old.UID {
 			within = QuietenWithin
 		}
-		unordered := !unheard(n) && n.OrderedAt.Before(d.next.Since) // the API's answer to the intent may have taken all the time there was
-		waiting = waiting || unordered || d.tried(n) < within
-		if !unheard(n) {
+		unordered := !notYetSampled(n) && n.OrderedAt.Before(d.next.Since) // the API's answer to the intent may have taken all the time there was
+		waiting = waiting || unordered || d.waitedFor(n) < within
+		if !notYetSampled(n) {
 			look := n.Replication.Role == RoleReplica && n.Replication.LinkUp
 			actions = append(actions, Detach{Node: n.Ref(), Quieten: n.Replication.Role == RoleMaster, Look: look, Within: within})
 		}
@@ -133,17 +133,17 @@ func (d *decider) detach() (actions []Action, waiting bool) {
 // detachable reports a node that is to be fenced, for all that is known.
 func (d *decider) detachable(n Node) bool {
 	detached := n.Answers() && n.Replication.Fenced()
-	return !detached && !d.next.isDivergent(n) && (n.Contact == ContactAnswering || unheard(n))
+	return !detached && !d.next.isDivergent(n) && (n.Contact == ContactAnswering || notYetSampled(n))
 }
 
-// unheard reports a node that we watch but know nothing of yet. After a takeover that is everybody, for a moment; to choose
+// notYetSampled reports a node that we watch but know nothing of yet. After a takeover that is everybody, for a moment; to choose
 // among those who happened to answer first could be to choose the one with less.
-func unheard(n Node) bool {
+func notYetSampled(n Node) bool {
 	return n.IP != "" && (n.Contact == ContactNone || n.Contact == ContactAnswering && !n.Sampled)
 }
 
-// tried is for how long n has had its chance in this state: a successor's patience begins when it begins to watch.
-func (d *decider) tried(n Node) time.Duration {
+// waitedFor is for how long n has had its chance in this state: a successor's patience begins when it begins to watch.
+func (d *decider) waitedFor(n Node) time.Duration {
 	since := d.next.Since
 	if n.WatchedSince.After(since) {
 		since = n.WatchedSince
@@ -244,8 +244,8 @@ func (d *decider) blocked() Decision {
 	if d.forced() {
 		d.takeUpForce()
 	}
-	d.recognise()
-	d.acquaintFollowers()
+	d.noteReplIDChange()
+	d.recordFollowers()
 	actions, _ := d.detach()
 	obstacle, sentence := d.obstacle()
 	chosen := elect(d.next, d.policy, d.obs, d.givenUp())
@@ -353,9 +353,9 @@ func (d *decider) candidateLost(n Node, found bool) (string, bool) {
 		return fmt.Sprintf("candidate %s was restarted", ref.Pod), true
 	case d.exchanged(n):
 		return fmt.Sprintf("candidate %s holds another history by now than the one it was chosen for", ref.Pod), true
-	case n.Contact == ContactRefused && d.tried(n) >= QuietenWithin:
+	case n.Contact == ContactRefused && d.waitedFor(n) >= QuietenWithin:
 		return fmt.Sprintf("candidate %s refuses connections", ref.Pod), true
-	case n.Contact != ContactAnswering && d.tried(n) >= PromoteWithin:
+	case n.Contact != ContactAnswering && d.waitedFor(n) >= PromoteWithin:
 		return fmt.Sprintf("candidate %s does not answer", ref.Pod), true
 	}
 	return "", false
@@ -404,7 +404,7 @@ func (d *decider) survivor(candidate Node) (Node, bool) {
 
 // giveUp starts over without the candidate, once everybody was heard: after a takeover, only its follower may know what it has written.
 func (d *decider) giveUp(sentence string) Decision {
-	if slices.ContainsFunc(d.obs.Nodes, func(n Node) bool { return unheard(n) && d.tried(n) < DetachWithin }) {
+	if slices.ContainsFunc(d.obs.Nodes, func(n Node) bool { return notYetSampled(n) && d.waitedFor(n) < DetachWithin }) {
 		return d.hold(ReasonNone, sentence+"; hearing the others first", lookAgainSoon)
 	}
 	return d.anotherCandidate(sentence)
@@ -424,8 +424,8 @@ func (d *decider) anotherCandidate(sentence string) Decision {
 	if !d.move(EventFailOver, sentence) {
 		return d.hold(ReasonUnknownState, d.next.Message, lookAgainSlow)
 	}
-	d.inherit()
-	d.acquaintFollowers()
+	d.adoptHistory()
+	d.recordFollowers()
 	d.next.Epoch++
 	d.next.Candidate = nil
 	d.next.Steps = slices.DeleteFunc(d.next.Steps, func(s Step) bool { return s.Name == StepDemoted }) // no switchover any more

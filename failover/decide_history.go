@@ -4,10 +4,10 @@ package failover
 
 import "slices"
 
-// inherit continues the lost history with what the candidate, now lost as well, has written under a name of its own: who follows it
+// adoptHistory continues the lost history with what the candidate, now lost as well, has written under a name of its own: who follows it
 // already goes by that name. A candidate that was not published, as far as we know, and shows nothing beyond the fork has written
 // nothing; its name matters only if no node goes by the old one any more.
-func (d *decider) inherit() {
+func (d *decider) adoptHistory() {
 	ref, lost := *d.next.Candidate, d.next.Lineage
 	if n, found := d.obs.Node(ref); found && d.exchanged(n) {
 		return // what it holds is not what became of the lost history
@@ -69,8 +69,8 @@ func continuation(lost, shown Lineage) Lineage {
 	return Lineage{ReplID: shown.ReplID, ReplID2: lost.ReplID, SecondOffset: lost.Offset + 1, Offset: max(lost.Offset, shown.Offset)}
 }
 
-// acquaint remembers a process, in place of what was known of the pod of that name; but for data from elsewhere, which stays.
-func (d *decider) acquaint(k KnownNode) {
+// recordNode remembers a process, in place of what was known of the pod of that name; but for data from elsewhere, which stays.
+func (d *decider) recordNode(k KnownNode) {
 	if before := d.foreignDataOf(k.Pod); before.Pod != "" && k.Limitation != LimitForeign {
 		k.Limitation = LimitForeign
 		if before.UID == k.UID && before.RunID == k.RunID {
@@ -83,13 +83,13 @@ func (d *decider) acquaint(k KnownNode) {
 	d.next.Known = append(slices.DeleteFunc(d.next.Known, func(o KnownNode) bool { return o.Pod == k.Pod }), k)
 }
 
-// disown remembers who is linked to a Redis that is none of our nodes, now or before: what it holds is that one's data, and once it
+// recordForeign remembers who is linked to a Redis that is none of our nodes, now or before: what it holds is that one's data, and once it
 // is detached nothing tells any more.
-func (d *decider) disown() {
+func (d *decider) recordForeign() {
 	for _, needsRepoint := range []func(Node) bool{d.elsewhere, d.draggedAlong} {
 		for _, n := range d.obs.Nodes {
 			if needsRepoint(n) && !d.next.isForeign(n) {
-				d.acquaint(KnownNode{NodeRef: n.Ref(), Role: RoleReplica, LinkUp: true, Limitation: LimitForeign, Foreign: n.Replication.Lineage.ReplID})
+				d.recordNode(KnownNode{NodeRef: n.Ref(), Role: RoleReplica, LinkUp: true, Limitation: LimitForeign, Foreign: n.Replication.Lineage.ReplID})
 			}
 		}
 	}
@@ -127,15 +127,15 @@ func (d *decider) ours(host string) bool {
 	return p.Master != nil && p.Master.IP == host || slices.ContainsFunc(p.Known, func(k KnownNode) bool { return k.IP == host })
 }
 
-// acquaintFollowers remembers who follows a master and holds data, and was not in the picture yet: once it is detached, nothing
+// recordFollowers remembers who follows a master and holds data, and was not in the picture yet: once it is detached, nothing
 // tells any more that it got its data in this life and did not find it on its volume.
-func (d *decider) acquaintFollowers() {
+func (d *decider) recordFollowers() {
 	for _, n := range d.obs.Nodes {
 		r := n.Replication
 		before, known := d.lastKnown(n)
 		if !n.Answers() || r.Role != RoleReplica || r.Fenced() || r.Syncing || r.Keys == 0 || known && before.RunID == r.RunID {
 			continue
 		}
-		d.acquaint(KnownNode{NodeRef: n.Ref(), Role: RoleReplica, LinkUp: r.LinkUp})
+		d.recordNode(KnownNode{NodeRef: n.Ref(), Role: RoleReplica, LinkUp: r.LinkUp})
 	}
 }

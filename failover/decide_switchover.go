@@ -39,9 +39,9 @@ func (d *decider) switchingOver() Decision {
 func (d *decider) drain(v view) Decision {
 	candidate, ok := d.obs.Node(*d.next.Candidate)
 	switch {
-	case !ok || plannedLimitation(v, candidate) == LimitUnreachable && d.tried(candidate) > QuietenWithin:
+	case !ok || plannedLimitation(v, candidate) == LimitUnreachable && d.waitedFor(candidate) > QuietenWithin:
 		return d.abort(v, ReasonNoCandidate, fmt.Sprintf("candidate %s is unreachable", d.next.Candidate.Pod))
-	case d.tried(v.master) >= SwitchoverWithin:
+	case d.waitedFor(v.master) >= SwitchoverWithin:
 		return d.abort(v, ReasonSwitchoverTooSlow, fmt.Sprintf("%s did not catch up within %s", candidate.Name, SwitchoverWithin))
 	}
 	actions := []Action{Drain{Master: v.ref, Candidate: *d.next.Candidate, Within: drainWithin}}

@@ -25,13 +25,13 @@ func (d *decider) watching() Decision {
 	var decision Decision
 	switch f.class {
 	case classHard:
-		decision = d.lost(f)
+		decision = d.onLost(f)
 	case classSoft:
-		decision = d.down(f)
+		decision = d.onSuspectedDown(f)
 	case classHold:
-		decision = d.unsure(v, f)
+		decision = d.onHold(v, f)
 	case classPlanned:
-		decision = d.leaving(v, f)
+		decision = d.onPlanned(v, f)
 	case classNone:
 		decision = d.healthy(v, f)
 	}
@@ -51,8 +51,8 @@ func (d *decider) settling(v view, f finding) bool {
 	return lost && nothingFollows && d.now.Sub(v.master.ContactSince) < pictureSettles
 }
 
-// lost acts on a fact: at once, unless a person wants to be asked.
-func (d *decider) lost(f finding) Decision {
+// onLost acts on a fact: at once, unless a person wants to be asked.
+func (d *decider) onLost(f finding) Decision {
 	if d.policy.Mode == ModeManual && !d.asked() {
 		return d.hold(ReasonManualMode, f.sentence+"; mode is Manual: request a switchover to fail over", 0)
 	}
@@ -67,8 +67,8 @@ func (d *decider) asked() bool {
 	return d.request != nil && d.request.ID != d.next.Request
 }
 
-// down acts on a guess that the witnesses share, damped.
-func (d *decider) down(f finding) Decision {
+// onSuspectedDown acts on a guess that the witnesses share, damped.
+func (d *decider) onSuspectedDown(f finding) Decision {
 	switch {
 	case d.next.State == StateStable:
 		d.move(EventSuspect, f.sentence)
@@ -79,11 +79,11 @@ func (d *decider) down(f finding) Decision {
 	if decision, damped := d.damped(f); damped {
 		return decision
 	}
-	return d.lost(f)
+	return d.onLost(f)
 }
 
-// unsure waits, and says for what. Upkeep rests: who cannot reach the master knows too little.
-func (d *decider) unsure(v view, f finding) Decision {
+// onHold waits, and says for what. Upkeep rests: who cannot reach the master knows too little.
+func (d *decider) onHold(v view, f finding) Decision {
 	if d.next.State == StateStable && v.unreachable() {
 		d.move(EventSuspect, f.sentence)
 		d.next.Reason = f.reason()
@@ -94,8 +94,8 @@ func (d *decider) unsure(v view, f finding) Decision {
 	return d.hold(f.reason(), f.sentence+"; holding", lookAgain)
 }
 
-// leaving switches over from a master that is about to go, if a replica can take over.
-func (d *decider) leaving(v view, f finding) Decision {
+// onPlanned switches over from a master that is about to go, if a replica can take over.
+func (d *decider) onPlanned(v view, f finding) Decision {
 	if v.master.Terminating && len(v.others) == 0 {
 		// No replica will ever take over from the only pod: let it go now instead of holding its
 		// preStop hook, and promote what comes back.

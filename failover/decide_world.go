@@ -38,13 +38,13 @@ func (d *decider) overrule() Decision {
 	n, _ := d.obs.Node(ref)
 	serves := n.Answers() && n.Replication.Role == RoleMaster
 	sentence := fmt.Sprintf("the status (epoch %d, %s) is from before epoch %d was published", d.next.Epoch, d.next.State, published.Epoch)
-	if !serves && slices.ContainsFunc(d.obs.Nodes, func(n Node) bool { return unheard(n) && d.tried(n) < DetachWithin }) {
+	if !serves && slices.ContainsFunc(d.obs.Nodes, func(n Node) bool { return notYetSampled(n) && d.waitedFor(n) < DetachWithin }) {
 		return Decision{Next: d.prev, Reason: ReasonWaitingForPods, Message: sentence + "; hearing everybody first", RequeueAfter: lookAgainSoon}
 	}
 	d.forgetPlans()
 	d.next.Epoch = max(d.next.Epoch, published.Epoch)
 	d.next.Initialized = true
-	d.disown() // who is linked to another Redis has no word in what became of this one, and neither has who got that from it
+	d.recordForeign() // who is linked to another Redis has no word in what became of this one, and neither has who got that from it
 	switch {
 	case published.Pod == "":
 		return d.overruleWithoutMaster(sentence + ", and leads nowhere")
@@ -56,9 +56,9 @@ func (d *decider) overrule() Decision {
 		ref, since = n.Ref(), n.RoleSince
 	}
 	d.next.Master = &Master{NodeRef: ref, Epoch: published.Epoch, Since: stamp(since), Lineage: d.lineageOf(ref, n, seen)}
-	d.next.Known = d.picture(d.view(), true)
+	d.next.Known = d.nodeSnapshot(d.view(), true)
 	if !serves {
-		d.acquaintFollowersOf(ref)
+		d.recordFollowersOf(ref)
 		return d.overruled(EventAdopt, fmt.Sprintf("%s, and leads to %s, which does not answer as master", sentence, ref.Pod))
 	}
 	return d.overruled(EventAdopt, fmt.Sprintf("%s, and leads to %s, which is master; adopting it", sentence, ref.Pod))
@@ -122,8 +122,8 @@ func (d *decider) followed(ref NodeRef, n Node) bool {
 	return n.Answers() && (n.Follows(ref.IP) && r.Linked || until) && !r.Syncing && !r.Loading && !d.next.isForeign(n)
 }
 
-// acquaintFollowersOf writes down who holds what it got from a published master that does not answer as one.
-func (d *decider) acquaintFollowersOf(ref NodeRef) {
+// recordFollowersOf writes down who holds what it got from a published master that does not answer as one.
+func (d *decider) recordFollowersOf(ref NodeRef) {
 	for i, k := range d.next.Known {
 		if n, found := d.obs.Node(k.NodeRef); found && d.followed(ref, n) {
 			d.next.Known[i].Attached, d.next.Known[i].Goal = true, 0

@@ -9,5 +9,5 @@
 // action, and observes again afterwards; no reply of Redis is ever taken for a fact.
 //
 // The package knows no clock, no network, no Kubernetes and no Redis client. Time is a value.
-// The sub-packages prober and executor are its eyes and its hands.
+// The sub-packages prober and executor read for it and write for it.
 package failover

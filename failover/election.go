@@ -96,10 +96,10 @@ func compareTrue(a, b bool) int {
 
 // election is the outcome of choosing: a candidate, or the reason why there is none.
 type election struct {
-	candidate *Node
-	anew      bool // the candidate begins a new history, because no node has the lost one any more
-	reason    Reason
-	sentence  string
+	candidate  *Node
+	newHistory bool // the candidate begins a new history, because no node has the lost one any more
+	reason     Reason
+	sentence   string
 }
 
 // elect chooses among the frozen nodes of a failover; of two with as much data, not one of givenUp.
@@ -109,11 +109,11 @@ func elect(p Progress, policy Policy, obs Observation, givenUp []string) electio
 	}
 	fit, limits := candidates(p, policy, obs)
 	if len(fit) == 0 {
-		return reseed(p, policy, obs, limits)
+		return electWithoutHistory(p, policy, obs, limits)
 	}
 	slices.SortFunc(fit, p.byHistory(fit, givenUp))
 	best := fit[0]
-	known := slices.DeleteFunc(slices.Clone(fit), func(n Node) bool { return !p.knows(n) })
+	known := slices.DeleteFunc(slices.Clone(fit), func(n Node) bool { return !p.wasInSync(n) })
 	if wait, ok := mayComeWithMore(p, policy, obs, best); ok && len(known) == 0 {
 		return election{reason: ReasonWaitingForData, sentence: wait}
 	}
@@ -261,7 +261,7 @@ func besideRestarted(p Progress, policy Policy, obs Observation, best Node) (ele
 	if former, ok := formerMaster(p, policy, obs, best); ok {
 		return former, true
 	}
-	i := slices.IndexFunc(obs.Nodes, func(n Node) bool { return p.heldBack(n, best) })
+	i := slices.IndexFunc(obs.Nodes, func(n Node) bool { return p.heldBackByPriority(n, best) })
 	if i < 0 {
 		return election{}, false
 	}
@@ -269,8 +269,8 @@ func besideRestarted(p Progress, policy Policy, obs Observation, best Node) (ele
 		"%s has been running and holds more than %s, which was restarted; but its priority is 0", obs.Nodes[i].Name, best.Name)}, true
 }
 
-// heldBack reports a process that holds more than best and may not be promoted because of its priority.
-func (p Progress) heldBack(n, best Node) bool {
+// heldBackByPriority reports a process that holds more than best and may not be promoted because of its priority.
+func (p Progress) heldBackByPriority(n, best Node) bool {
 	return n.Answers() && n.Replication.Priority == 0 && p.Lineage.Shared(n.Replication.Lineage) > p.Lineage.Shared(best.Replication.Lineage)
 }
 
@@ -283,11 +283,11 @@ func (p Progress) emptyBeside(best, n Node) bool {
 }
 
 // besideDisks looks at what others have found on their volumes, of a history that their volumes did not keep the name of.
-func besideDisks(p Progress, policy Policy, obs Observation, best Node, lived bool) (election, bool) {
+func besideDisks(p Progress, policy Policy, obs Observation, best Node, inMemory bool) (election, bool) {
 	if !policy.Persistent {
 		return election{}, false
 	}
-	if disk, ok := lastMastersDisk(p, policy, obs, best); ok && !lived {
+	if disk, ok := lastMastersDisk(p, policy, obs, best); ok && !inMemory {
 		return disk, true
 	}
 	i := slices.IndexFunc(obs.Nodes, func(n Node) bool { return p.emptyBeside(best, n) })
@@ -302,7 +302,7 @@ func besideDisks(p Progress, policy Policy, obs Observation, best Node, lived bo
 // behind. A master that never had a replica saves no name of its history with its data (RDB's repl-id needs a backlog).
 func lastMastersDisk(p Progress, policy Policy, obs Observation, best Node) (election, bool) {
 	behind := p.Lineage.Shared(best.Replication.Lineage) < p.Lineage.Offset
-	i := slices.IndexFunc(obs.Nodes, func(n Node) bool { return p.unnamedDisk(n) && n.Replication.Keys > best.Replication.Keys })
+	i := slices.IndexFunc(obs.Nodes, func(n Node) bool { return p.diskWithUnknownHistory(n) && n.Replication.Keys > best.Replication.Keys })
 	if i < 0 || len(p.Led) > 0 || !behind {
 		return election{}, false
 	}
@@ -311,12 +311,12 @@ func lastMastersDisk(p Progress, policy Policy, obs Observation, best Node) (ele
 		return election{reason: ReasonNoCandidate, sentence: fmt.Sprintf("%s was restarted and is behind what the master had, and %s, the last "+
 			"master, has found %d key(s) on its volume that cannot be compared with that; a person has to choose", best.Name, n.Name, n.Replication.Keys)}, true
 	}
-	return election{candidate: &n, anew: true, sentence: fmt.Sprintf("%s was the last master and has found %d key(s) on its volume; %s was "+
+	return election{candidate: &n, newHistory: true, sentence: fmt.Sprintf("%s was the last master and has found %d key(s) on its volume; %s was "+
 		"restarted, is behind, and has %d", n.Name, n.Replication.Keys, best.Name, best.Replication.Keys)}, true
 }
 
-// unnamedDisk reports the last master's pod, whose process has found data of a history without a name that we know.
-func (p Progress) unnamedDisk(n Node) bool {
+// diskWithUnknownHistory reports the last master's pod, whose process has found data of a history without a name that we know.
+func (p Progress) diskWithUnknownHistory(n Node) bool {
 	r := n.Replication
 	usable := n.Answers() && r.Fenced() && !r.Loading && !r.Syncing && !n.Terminating
 	return usable && p.Old != nil && n.Name == p.Old.Pod && !p.isForeign(n) && !p.descends(r.Lineage)
@@ -332,54 +332,54 @@ func leavingWithMore(p Progress, obs Observation, best Node) (string, bool) {
 	return "", false
 }
 
-// reseed chooses when no node holds a part of the lost lineage. As long as one may come back
+// electWithoutHistory chooses when no node holds a part of the lost lineage. As long as one may come back
 // with it, none is chosen. Otherwise the data that exists wins: the newest as far as names
 // tell (age), then the node with the most keys; and where no disks are, the lowest ordinal, empty as all are.
-func reseed(p Progress, policy Policy, obs Observation, limits []string) election {
+func electWithoutHistory(p Progress, policy Policy, obs Observation, limits []string) election {
 	if wait, ok := awaited(p, obs); ok {
 		return election{reason: ReasonWaitingForData, sentence: wait}
 	}
-	fit, unfit, lived := seeds(p, obs)
+	fit, unfit, inMemory := seeds(p, obs)
 	slices.SortFunc(fit, func(a, b Node) int { return bySeed(a, b, p, policy) })
-	if i := slices.IndexFunc(obs.Nodes, p.isDivergent); i >= 0 && !lived {
+	if i := slices.IndexFunc(obs.Nodes, p.isDivergent); i >= 0 && !inMemory {
 		return election{reason: ReasonSplitBrain, sentence: fmt.Sprintf("%s is a master with data of its own, and no node holds the history that was lost; "+
 			"a person has to choose", obs.Nodes[i].Name)}
 	}
-	if lived || len(fit) == 0 || outweighed(policy, fit[0], unfit) || guesses(p, policy, fit) {
+	if inMemory || len(fit) == 0 || ineligibleHoldsMore(policy, fit[0], unfit) || wouldBeGuess(p, policy, fit) {
 		return election{reason: ReasonNoCandidate, sentence: "no node may be promoted: " + told(limits)}
 	}
-	return election{candidate: &fit[0], anew: true, sentence: fmt.Sprintf(
+	return election{candidate: &fit[0], newHistory: true, sentence: fmt.Sprintf(
 		"every process was restarted and no lineage survived; %s starts a new one with %d key(s)", fit[0].Name, fit[0].Replication.Keys)}
 }
 
 // seeds returns the nodes that a new lineage may begin with, and those that may not be promoted. If one holds the lost history, its
 // data is not ours to overrule by an empty or an older one.
-func seeds(p Progress, obs Observation) (fit, unfit []Node, lived bool) {
+func seeds(p Progress, obs Observation) (fit, unfit []Node, inMemory bool) {
 	for _, n := range obs.Nodes {
 		switch {
 		case !n.Answers() || p.isForeign(n):
-		case p.knows(n) || p.Lineage.Shared(n.Replication.Lineage) >= 0:
-			lived = true
+		case p.wasInSync(n) || p.Lineage.Shared(n.Replication.Lineage) >= 0:
+			inMemory = true
 		case !n.Terminating && !n.Replication.Syncing && n.Replication.Priority != 0:
 			fit = append(fit, n)
 		default:
 			unfit = append(unfit, n)
 		}
 	}
-	return fit, unfit, lived
+	return fit, unfit, inMemory
 }
 
-// outweighed reports that one who may not be promoted holds more than best, and that it is not for us to prefer best all the same:
+// ineligibleHoldsMore reports that one who may not be promoted holds more than best, and that it is not for us to prefer best all the same:
 // because best is empty, or because it would be a guess under Strict.
-func outweighed(policy Policy, best Node, unfit []Node) bool {
+func ineligibleHoldsMore(policy Policy, best Node, unfit []Node) bool {
 	return slices.ContainsFunc(unfit, func(n Node) bool {
 		return n.Replication.Keys > best.Replication.Keys && (best.Replication.Keys == 0 || policy.Consistency == ConsistencyStrict)
 	})
 }
 
-// guesses reports that to choose the first means to prefer it to one with more data, or that no status tells who had all, which Strict
+// wouldBeGuess reports that to choose the first means to prefer it to one with more data, or that no status tells who had all, which Strict
 // leaves to a person.
-func guesses(p Progress, policy Policy, fit []Node) bool {
+func wouldBeGuess(p Progress, policy Policy, fit []Node) bool {
 	untold := p.Initialized && p.Old == nil // the status was lost
 	return policy.Consistency == ConsistencyStrict && (untold || slices.ContainsFunc(fit, func(n Node) bool {
 		return n.Replication.Keys > fit[0].Replication.Keys

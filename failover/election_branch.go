@@ -32,6 +32,6 @@ func formerMaster(p Progress, policy Policy, obs Observation, best Node) (electi
 		return election{reason: ReasonNoCandidate, sentence: fmt.Sprintf("%s was restarted with less than %s, a former master, which also holds writes that "+
 			"were given up when it was replaced; a person has to choose", best.Name, n.Name)}, true
 	}
-	return election{candidate: &n, anew: true, sentence: fmt.Sprintf("%s was restarted and holds less than %s, which was master before (%d key(s))",
+	return election{candidate: &n, newHistory: true, sentence: fmt.Sprintf("%s was restarted and holds less than %s, which was master before (%d key(s))",
 		best.Name, n.Name, n.Replication.Keys)}, true
 }

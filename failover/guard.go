@@ -181,8 +181,8 @@ func (d *decider) guard(v view) []Action {
 	return []Action{SetMinReplicas{Node: v.ref, MinReplicas: want}}
 }
 
-// portrayedGuard is the write guard of a node as it is to be recorded. Of one that does not answer, what was known stays.
-func portrayedGuard(v view, n Node, before KnownNode) (guard int, writeGuardOff bool) {
+// guardOf is the write guard of a node as it is to be recorded. Of one that does not answer, what was known stays.
+func guardOf(v view, n Node, before KnownNode) (guard int, writeGuardOff bool) {
 	switch value := n.Replication.MinReplicas; {
 	case n.UID != v.ref.UID:
 		return 0, false

@@ -4,9 +4,9 @@ package failover
 
 import "slices"
 
-// knows reports whether n is an incarnation that was attached when all was well: its memory
+// wasInSync reports whether n is an incarnation that was attached when all was well: its memory
 // holds what it replicated, whatever its disk says. Of one that was never heard it has to be supposed.
-func (p Progress) knows(n Node) bool {
+func (p Progress) wasInSync(n Node) bool {
 	for _, k := range p.Known {
 		if k.Attached && k.UID == n.UID && k.RunID != "" && (k.RunID == n.Replication.RunID || !n.Sampled) {
 			return true
@@ -70,7 +70,7 @@ func (p Progress) mayReturn(n Node) bool {
 	if n.Contact == ContactAnswering || n.Contact == ContactRefused || n.Exited || p.isForeign(n) {
 		return false
 	}
-	return p.knows(n) || p.Initialized && mayHaveSynced(n)
+	return p.wasInSync(n) || p.Initialized && mayHaveSynced(n)
 }
 
 // mayHaveSynced reports a process that may have got the data since it was last heard, if it ever was. It may be the only one left.
@@ -78,9 +78,9 @@ func mayHaveSynced(n Node) bool {
 	return n.IP != "" && (!n.Sampled || n.Replication.Keys > 0 || !n.Replication.Fenced())
 }
 
-// lived reports a process with data that ran before the master was lost, though it was never seen attached: what it holds is no
+// inMemorySinceBeforeLoss reports a process with data that ran before the master was lost, though it was never seen attached: what it holds is no
 // leftover of a volume.
-func (p Progress) lived(n Node) bool {
+func (p Progress) inMemorySinceBeforeLoss(n Node) bool {
 	return n.Replication.Keys > 0 && slices.ContainsFunc(p.Known, func(k KnownNode) bool {
 		return k.UID == n.UID && k.RunID != "" && k.RunID == n.Replication.RunID
 	})
@@ -89,7 +89,7 @@ func (p Progress) lived(n Node) bool {
 // kept is how many keys a process has kept in its memory; what it may have found on a volume that is not meant to persist is none. Where no
 // status tells, one that has followed a master in its life has its data from there.
 func kept(p Progress, n Node) int64 {
-	if p.lived(n) || p.followedUntold(n) {
+	if p.inMemorySinceBeforeLoss(n) || p.followedUntold(n) {
 		return n.Replication.Keys
 	}
 	return 0

@@ -29,7 +29,7 @@ func (d *decider) published(n Node) Decision {
 			d.ledUntilNow = append(d.ledUntilNow, o.UID)
 		}
 	}
-	d.next.Known, d.next.Led = d.picture(d.view(), true), nil
+	d.next.Known, d.next.Led = d.nodeSnapshot(d.view(), true), nil
 	next := d.next.Clone()
 	decision := d.reattaching()
 	if decision.Next.State != StateReattaching {
@@ -59,7 +59,7 @@ func (d *decider) reattaching() Decision {
 		decision.Record = record
 		return decision
 	}
-	actions := append(d.serve(v), d.farewell(v)...)
+	actions := append(d.reconcileReplication(v), d.retireOldMaster(v)...)
 	elapsed := d.now.Sub(d.next.Since)
 	if (len(actions) > 0 || d.unseen(v)) && elapsed < ReattachWithin {
 		return Decision{Next: d.next, Actions: actions, Message: "reattaching", RequeueAfter: lookAgainSoon, Diagnosis: f.diagnosis}
@@ -106,12 +106,12 @@ func soonest(waits ...time.Duration) time.Duration {
 // unseen reports that it is too early to say that all are attached: the master's state is not known, or a node has not been
 // heard who may be any moment. After a takeover that is everybody.
 func (d *decider) unseen(v view) bool {
-	return !v.master.Answers() || slices.ContainsFunc(v.others, func(n Node) bool { return unheard(n) && d.tried(n) < DetachWithin })
+	return !v.master.Answers() || slices.ContainsFunc(v.others, func(n Node) bool { return notYetSampled(n) && d.waitedFor(n) < DetachWithin })
 }
 
-// farewell sees to an old master that hangs without being proven dead: its pod is deleted, for nothing else stops it from
+// retireOldMaster sees to an old master that hangs without being proven dead: its pod is deleted, for nothing else stops it from
 // acknowledging what lies in its sockets when it wakes.
-func (d *decider) farewell(v view) []Action {
+func (d *decider) retireOldMaster(v view) []Action {
 	if d.next.Old == nil || (v.ref.UID == d.next.Old.UID && v.ref.RunID == d.next.Old.RunID) {
 		return nil
 	}
@@ -129,7 +129,7 @@ func mayWake(n Node) bool {
 
 // upkeep is what Stable does while nothing is wrong: keep everything as it was promised.
 func (d *decider) upkeep(v view) Decision {
-	actions := d.serve(v)
+	actions := d.reconcileReplication(v)
 	reason, message := d.strange(v)
 	if reason == ReasonNone {
 		message = v.ref.Pod + " is master"
@@ -138,7 +138,7 @@ func (d *decider) upkeep(v view) Decision {
 		d.next.Request = d.request.ID // it is done, or there is nothing to discard
 	}
 	again := time.Duration(0)
-	if picture := d.picture(v, false); !slices.Equal(picture, d.next.Known) {
+	if picture := d.nodeSnapshot(v, false); !slices.Equal(picture, d.next.Known) {
 		d.next.Known = picture
 	}
 	if len(actions) > 0 {
@@ -166,8 +166,8 @@ func (d *decider) remember(r Replication) {
 	m.Lineage = l
 }
 
-// serve derives what is not yet true of a set with a living master.
-func (d *decider) serve(v view) []Action {
+// reconcileReplication derives what is not yet true of a set with a living master.
+func (d *decider) reconcileReplication(v view) []Action {
 	if !v.master.Answers() || v.master.Replication.Role != RoleMaster {
 		return nil
 	}
@@ -294,13 +294,13 @@ func (d *decider) ledNow(n Node) bool {
 // moves every link within milliseconds, and must not pay for writing that down.
 const pictureSettles = time.Second
 
-// picture is the settled view of all nodes, for people and for the next failover.
-func (d *decider) picture(v view, atOnce bool) []KnownNode {
+// nodeSnapshot is the settled view of all nodes, for people and for the next failover.
+func (d *decider) nodeSnapshot(v view, atOnce bool) []KnownNode {
 	picture := make([]KnownNode, 0, len(d.obs.Nodes))
 	for _, n := range d.obs.Nodes {
 		before, known := d.lastKnown(n)
 		if known && !atOnce && !d.changeSettled(n) {
-			before.Guard, before.WriteGuardOff = portrayedGuard(v, n, before) // what is certain of it does not wait
+			before.Guard, before.WriteGuardOff = guardOf(v, n, before) // what is certain of it does not wait
 			picture = append(picture, before)
 			continue
 		}
@@ -343,7 +343,7 @@ func portray(v view, n Node, before KnownNode) KnownNode {
 	if !now.Attached && v.attached(n) && v.master.Sampled {
 		now.Attached, now.Goal = caughtUp(v, n, before)
 	}
-	now.Guard, now.WriteGuardOff = portrayedGuard(v, n, before)
+	now.Guard, now.WriteGuardOff = guardOf(v, n, before)
 	now.Limitation = portrayedLimitation(v, n, before)
 	now.Foreign = portrayedForeign(now, before)
 	if n.Contact == ContactAnswering {

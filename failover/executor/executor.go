@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package executor is the hands of the failover core: it carries out Actions on Redis and, through Cluster, on
+// Package executor writes for the failover core: it carries out Actions on Redis and, through Cluster, on
 // Kubernetes. It decides nothing and believes no reply: whether an action worked is told by the next observation.
 //
 // Every change is made under a lease that outlasts it, bounded in time, on the one Redis process it was meant for.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package prober is the eyes of the failover core: it holds one connection to every Redis pod, asks each how it is,
+// Package prober reads for the failover core: it holds one connection to every Redis pod, asks each how it is,
 // notices the end of a process when it happens, and keeps what is known as facts with ages. It has no opinion.
 package prober
 

@@ -104,7 +104,7 @@ func (o *operator) start() {
 	o.ordered, o.publishing, o.departures = map[string]failover.Action{}, failover.Publication{}, failover.Departures{}
 	o.wakeLoop, o.wakeElection = func() {}, func() {}
 	o.watching, o.watched, o.dead, o.doubted, o.hurried = nil, 0, lease{}, time.Time{}, false
-	o.executor = executor.New(eyes{o}, hands{o}, leaseOf{o}, executor.Options{Runtime: runtime{o}})
+	o.executor = executor.New(probes{o}, effects{o}, leaseOf{o}, executor.Options{Runtime: runtime{o}})
 	o.world.api.publishTo(o)
 	o.spawn(o.elect)
 	o.spawn(o.follow)

@@ -57,7 +57,7 @@ func (w *world) play(faults []fault) {
 		w.checks.fail("convergence", "no first master: %s", w.settled())
 		return
 	}
-	w.suffer(faults)
+	w.inject(faults)
 	if !w.violated() && !w.untilSettled(convergeWithin) {
 		w.checks.fail("convergence", "%s after everything was healed: %s", convergeWithin, w.settled())
 	}
@@ -75,8 +75,8 @@ func (w *world) play(faults []fault) {
 	}
 }
 
-// suffer lets the faults strike, and all of them heal.
-func (w *world) suffer(faults []fault) {
+// inject lets the faults strike, and all of them heal.
+func (w *world) inject(faults []fault) {
 	if w.cfg.priorityZero >= 0 {
 		w.onServer(w.cfg.priorityZero, func(s *server) { s.priority = 0 })
 		w.run(w.now+time.Second, w.violated)

@@ -82,7 +82,7 @@ func randomConfig(r *rand.Rand) config {
 
 // world is everything there is.
 type world struct {
-	kernel
+	clock
 	rng           *rand.Rand
 	cfg           config
 	net           network

@@ -25,9 +25,9 @@ func (e event) before(o event) bool { return e.at < o.at || e.at == o.at && e.se
 // maxSteps is more than any schedule takes that does not run in circles.
 const maxSteps = 1_000_000
 
-// kernel is the world's clock: events happen one after the other, in the order of their instants, and in the order
+// clock is the world's clock: events happen one after the other, in the order of their instants, and in the order
 // in which they were made where those are equal.
-type kernel struct {
+type clock struct {
 	now     instant
 	seq     uint64
 	queue   []event // a binary heap
@@ -39,9 +39,9 @@ type kernel struct {
 }
 
 // after makes something happen d from now.
-func (k *kernel) after(d time.Duration, run func()) { k.at(k.now+max(d, 0), run) }
+func (k *clock) after(d time.Duration, run func()) { k.at(k.now+max(d, 0), run) }
 
-func (k *kernel) at(t instant, run func()) {
+func (k *clock) at(t instant, run func()) {
 	k.seq++
 	k.queue = append(k.queue, event{max(t, k.now), k.seq, run})
 	for i := len(k.queue) - 1; i > 0; {
@@ -54,7 +54,7 @@ func (k *kernel) at(t instant, run func()) {
 	}
 }
 
-func (k *kernel) pop() event {
+func (k *clock) pop() event {
 	first, last := k.queue[0], len(k.queue)-1
 	k.queue[0] = k.queue[last]
 	k.queue[last] = event{}
@@ -75,7 +75,7 @@ func (k *kernel) pop() event {
 }
 
 // run lets everything happen up to and including until, or until stop says so.
-func (k *kernel) run(until instant, stop func() bool) {
+func (k *clock) run(until instant, stop func() bool) {
 	for len(k.queue) > 0 && k.queue[0].at <= until && !stop() {
 		e := k.pop()
 		k.now = e.at
@@ -87,7 +87,7 @@ func (k *kernel) run(until instant, stop func() bool) {
 }
 
 // close ends the coroutines that were made.
-func (k *kernel) close() {
+func (k *clock) close() {
 	for _, t := range k.all {
 		t.stop()
 	}
@@ -98,7 +98,7 @@ var errKilled = errors.New("the operator that runs this task has died")
 
 // task is a coroutine: code that takes simulated time. Only one runs at any instant.
 type task struct {
-	kernel *kernel
+	clock  *clock
 	owner  *operator // whose process it belongs to; it stands still while that is stopped
 	body   func()
 	next   func() (struct{}, bool)
@@ -110,12 +110,12 @@ type task struct {
 }
 
 // spawn starts a task, at the present instant but not before the present event ends.
-func (k *kernel) spawn(owner *operator, body func()) *task {
+func (k *clock) spawn(owner *operator, body func()) *task {
 	var t *task
 	if n := len(k.idle); n > 0 {
 		t, k.idle = k.idle[n-1], k.idle[:n-1]
 	} else {
-		t = &task{kernel: k}
+		t = &task{clock: k}
 		t.next, t.stop = iter.Pull(t.loop)
 		k.all = append(k.all, t)
 	}
@@ -156,7 +156,7 @@ func (t *task) waker() func() {
 	token := t.token
 	return func() {
 		if t.token == token && !t.done {
-			t.kernel.after(0, func() { t.resume(token) })
+			t.clock.after(0, func() { t.resume(token) })
 		}
 	}
 }
@@ -173,7 +173,7 @@ func (t *task) resume(token uint64) {
 }
 
 func (t *task) step() {
-	k := t.kernel
+	k := t.clock
 	before := k.current
 	k.current = t
 	t.token++
@@ -196,13 +196,13 @@ func (t *task) park() {
 
 // sleep parks for d.
 func (t *task) sleep(d time.Duration) {
-	t.kernel.after(d, t.waker())
+	t.clock.after(d, t.waker())
 	t.park()
 }
 
 // kill unwinds a task that is parked.
 func (t *task) kill() {
-	if !t.done && t != t.kernel.current {
+	if !t.done && t != t.clock.current {
 		t.killed = true
 		t.step()
 	}

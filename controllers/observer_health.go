@@ -10,10 +10,10 @@ import (
 	"github.com/redisha/redisha/failover"
 )
 
-// storm notices when RedisHA of so many owners lose sight of their masters at the same moment that the operator's own network is the
+// observerHealth notices when RedisHA of so many owners lose sight of their masters at the same moment that the operator's own network is the
 // likely cause. Soft evidence is void then, for stormWindow after the last of them; hard evidence is not. An owner is a namespace.
 // Whatever one owner's masters do, it holds no other owner's failover back.
-type storm struct {
+type observerHealth struct {
 	mu    sync.Mutex
 	known map[string]bool
 	since map[string]time.Time // of those that are suspect
@@ -27,7 +27,7 @@ const (
 )
 
 // note takes in what was diagnosed for one RedisHA.
-func (s *storm) note(key string, d failover.Diagnosis, now time.Time) {
+func (s *observerHealth) note(key string, d failover.Diagnosis, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.known == nil {
@@ -47,7 +47,7 @@ func (s *storm) note(key string, d failover.Diagnosis, now time.Time) {
 // sick reports whether more masters became suspect within the window than chance explains, for a decision on the RedisHA named key.
 // Where others own RedisHA too, they are what tells: of one owner's alone it cannot be told whether the observer or the owner's
 // machines are in trouble.
-func (s *storm) sick(key string, now time.Time) bool {
+func (s *observerHealth) sick(key string, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	recent, all, hit := 0, map[string]bool{}, map[string]bool{}
@@ -76,7 +76,7 @@ func ownerOf(key string) string {
 	return namespace
 }
 
-func (s *storm) forget(key string) {
+func (s *observerHealth) forget(key string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.known, key)

@@ -32,14 +32,14 @@ const sliceManager = "redisha.io"
 // deletion (which proves nothing), short because a hung process answers no SIGTERM.
 const hungPodGraceSeconds = 1
 
-// cluster makes the failover's changes to Kubernetes objects; executor.Cluster is its interface.
-type cluster struct {
+// kubeEffects makes the failover's changes to Kubernetes objects; executor.Cluster is its interface.
+type kubeEffects struct {
 	client client.Client
 	reader client.Reader // uncached
-	slices echo[*discoveryv1.EndpointSlice]
-	pods   echo[*corev1.Pod]
+	slices writeCache[*discoveryv1.EndpointSlice]
+	pods   writeCache[*corev1.Pod]
 	// statuses are the reconciler's: a RedisHA without the request is what it decides on next.
-	statuses *echo[*v1alpha1.RedisHA]
+	statuses *writeCache[*v1alpha1.RedisHA]
 }
 
 // errPublishedLater means that the status which the decision was made on is older than what is published.
@@ -55,7 +55,7 @@ func sliceKey(key client.ObjectKey) client.ObjectKey {
 }
 
 // masterSlice reads the EndpointSlice of the master Service, no older than what we wrote.
-func (c *cluster) masterSlice(ctx context.Context, key client.ObjectKey) (*discoveryv1.EndpointSlice, bool, error) {
+func (c *kubeEffects) masterSlice(ctx context.Context, key client.ObjectKey) (*discoveryv1.EndpointSlice, bool, error) {
 	cached := &discoveryv1.EndpointSlice{}
 	err := c.client.Get(ctx, sliceKey(key), cached)
 	if client.IgnoreNotFound(err) != nil {
@@ -66,7 +66,7 @@ func (c *cluster) masterSlice(ctx context.Context, key client.ObjectKey) (*disco
 }
 
 // readSlice reads the EndpointSlice past the cache; masterSlice gives no older one from then on.
-func (c *cluster) readSlice(ctx context.Context, key client.ObjectKey) error {
+func (c *kubeEffects) readSlice(ctx context.Context, key client.ObjectKey) error {
 	live := &discoveryv1.EndpointSlice{}
 	err := c.reader.Get(ctx, sliceKey(key), live)
 	switch {
@@ -106,7 +106,7 @@ func wellFormed(slice *discoveryv1.EndpointSlice) bool {
 }
 
 // Publish makes the master Service lead to a node, in one write.
-func (c *cluster) Publish(ctx context.Context, key string, a failover.Publish) error {
+func (c *kubeEffects) Publish(ctx context.Context, key string, a failover.Publish) error {
 	return c.writeSlice(ctx, objectKey(key), a.Epoch, []discoveryv1.Endpoint{{
 		Addresses:  []string{a.Node.IP},
 		Conditions: discoveryv1.EndpointConditions{Ready: ptr.To(true), Serving: ptr.To(true), Terminating: ptr.To(false)},
@@ -117,12 +117,12 @@ func (c *cluster) Publish(ctx context.Context, key string, a failover.Publish) e
 }
 
 // Withdraw makes the master Service lead nowhere.
-func (c *cluster) Withdraw(ctx context.Context, key string, a failover.Withdraw) error {
+func (c *kubeEffects) Withdraw(ctx context.Context, key string, a failover.Withdraw) error {
 	return c.writeSlice(ctx, objectKey(key), a.Epoch, nil)
 }
 
 // writeSlice writes the slice, unless a later epoch has written it already.
-func (c *cluster) writeSlice(ctx context.Context, key client.ObjectKey, epoch int64, endpoints []discoveryv1.Endpoint) error {
+func (c *kubeEffects) writeSlice(ctx context.Context, key client.ObjectKey, epoch int64, endpoints []discoveryv1.Endpoint) error {
 	live, found, err := c.masterSlice(ctx, key)
 	if err != nil {
 		return err
@@ -155,7 +155,7 @@ func (c *cluster) writeSlice(ctx context.Context, key client.ObjectKey, epoch in
 
 // updateSlice replaces live by slice, if live is what is stored. The address family of a slice
 // cannot be changed: another family takes another slice.
-func (c *cluster) updateSlice(ctx context.Context, live, slice *discoveryv1.EndpointSlice) error {
+func (c *kubeEffects) updateSlice(ctx context.Context, live, slice *discoveryv1.EndpointSlice) error {
 	if live.AddressType != slice.AddressType && len(slice.Endpoints) > 0 {
 		if err := c.client.Delete(ctx, live, client.Preconditions{ResourceVersion: &live.ResourceVersion}); client.IgnoreNotFound(err) != nil {
 			return err
@@ -169,7 +169,7 @@ func (c *cluster) updateSlice(ctx context.Context, live, slice *discoveryv1.Endp
 
 // createSlice creates the slice. One that exists and that the cache does not show (its labels were
 // edited away) is taken over.
-func (c *cluster) createSlice(ctx context.Context, slice *discoveryv1.EndpointSlice) error {
+func (c *kubeEffects) createSlice(ctx context.Context, slice *discoveryv1.EndpointSlice) error {
 	err := c.client.Create(ctx, slice)
 	if !apierrors.IsAlreadyExists(err) {
 		return err
@@ -213,7 +213,7 @@ func newSlice(key client.ObjectKey, epoch int64, endpoints []discoveryv1.Endpoin
 
 // Label writes a pod's role label, if the pod is still as it was seen: a write that was held up on its way must not arrive after
 // another pod got the label.
-func (c *cluster) Label(ctx context.Context, key string, a failover.Label) error {
+func (c *kubeEffects) Label(ctx context.Context, key string, a failover.Label) error {
 	podKey := client.ObjectKey{Namespace: objectKey(key).Namespace, Name: a.Node.Pod}
 	cached := &corev1.Pod{}
 	if err := c.client.Get(ctx, podKey, cached); err != nil {
@@ -243,7 +243,7 @@ func (c *cluster) Label(ctx context.Context, key string, a failover.Label) error
 }
 
 // lookAgain reads a pod past the cache, so that the next decision is made on what it is now.
-func (c *cluster) lookAgain(ctx context.Context, key client.ObjectKey) {
+func (c *kubeEffects) lookAgain(ctx context.Context, key client.ObjectKey) {
 	live := &corev1.Pod{}
 	if c.reader.Get(ctx, key, live) == nil {
 		c.pods.wrote(live)
@@ -252,7 +252,7 @@ func (c *cluster) lookAgain(ctx context.Context, key client.ObjectKey) {
 
 // DeletePod deletes a pod if it is still the same one, by a normal deletion: the kubelet must
 // confirm that the process has ended before the object goes.
-func (c *cluster) DeletePod(ctx context.Context, key string, a failover.DeletePod) error {
+func (c *kubeEffects) DeletePod(ctx context.Context, key string, a failover.DeletePod) error {
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: objectKey(key).Namespace, Name: a.Node.Pod}}
 	uid := types.UID(a.Node.UID)
 	err := c.client.Delete(ctx, pod, client.Preconditions{UID: &uid}, client.GracePeriodSeconds(hungPodGraceSeconds))
@@ -263,7 +263,7 @@ func (c *cluster) DeletePod(ctx context.Context, key string, a failover.DeletePo
 }
 
 // AcknowledgeRequest removes the request annotation if it still carries that request, and remembers the RedisHA as it is then.
-func (c *cluster) AcknowledgeRequest(ctx context.Context, key string, a failover.AcknowledgeRequest) error {
+func (c *kubeEffects) AcknowledgeRequest(ctx context.Context, key string, a failover.AcknowledgeRequest) error {
 	k := objectKey(key)
 	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: k.Namespace, Name: k.Name}}
 	path := "/metadata/annotations/" + strings.ReplaceAll(v1alpha1.AnnotationRequest, "/", "~1")

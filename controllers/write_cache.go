@@ -9,15 +9,15 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// echo remembers what was last written to each object until the cache shows it: within a
+// writeCache remembers what was last written to each object until the cache shows it: within a
 // failover the next decision is made milliseconds after a write, and the cache is slower.
-type echo[T client.Object] struct {
+type writeCache[T client.Object] struct {
 	mu      sync.Mutex
 	written map[client.ObjectKey]T
 }
 
 // wrote remembers the object as the API server returned it from a write.
-func (e *echo[T]) wrote(obj T) {
+func (e *writeCache[T]) wrote(obj T) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.written == nil {
@@ -27,7 +27,7 @@ func (e *echo[T]) wrote(obj T) {
 }
 
 // newest returns the later of cached and what was written; found says whether cached exists.
-func (e *echo[T]) newest(key client.ObjectKey, cached T, found bool) (T, bool) {
+func (e *writeCache[T]) newest(key client.ObjectKey, cached T, found bool) (T, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	own, ok := e.written[key]
@@ -42,7 +42,7 @@ func (e *echo[T]) newest(key client.ObjectKey, cached T, found bool) (T, bool) {
 }
 
 // latest returns the later of known and what was written, and goes on remembering that.
-func (e *echo[T]) latest(known T) T {
+func (e *writeCache[T]) latest(known T) T {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if own, ok := e.written[client.ObjectKeyFromObject(known)]; ok && own.GetUID() == known.GetUID() && older(known, own) {
@@ -52,7 +52,7 @@ func (e *echo[T]) latest(known T) T {
 }
 
 // forget drops what was written, when it turned out to be outdated.
-func (e *echo[T]) forget(key client.ObjectKey) {
+func (e *writeCache[T]) forget(key client.ObjectKey) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.written, key)

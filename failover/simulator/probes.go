@@ -232,10 +232,10 @@ func (m *monitor) noteGap() {
 	}
 }
 
-// eyes is the prober as the executor knows it.
-type eyes struct{ o *operator }
+// probes is the prober as the executor knows it.
+type probes struct{ o *operator }
 
-func (e eyes) monitor(uid string) *monitor {
+func (e probes) monitor(uid string) *monitor {
 	for _, m := range e.o.monitors {
 		if m.target.UID == uid {
 			return m
@@ -244,26 +244,26 @@ func (e eyes) monitor(uid string) *monitor {
 	return nil
 }
 
-func (e eyes) Link(_, uid string) (*link.Link, bool) {
+func (e probes) Link(_, uid string) (*link.Link, bool) {
 	if m := e.monitor(uid); m != nil && m.target.IP != "" {
 		return m.link, true
 	}
 	return nil, false
 }
 
-func (e eyes) MarkStale(_, uid string) {
+func (e probes) MarkStale(_, uid string) {
 	if m := e.monitor(uid); m != nil {
 		m.learned.MarkStale(e.o.now())
 	}
 }
 
-func (e eyes) MarkClientsCut(_, uid string, writersOnly bool, killed int) {
+func (e probes) MarkClientsCut(_, uid string, writersOnly bool, killed int) {
 	if m := e.monitor(uid); m != nil {
 		m.learned.MarkClientsCut(e.o.now(), writersOnly, killed)
 	}
 }
 
-func (e eyes) Refresh(ctx context.Context, _ string, uids ...string) {
+func (e probes) Refresh(ctx context.Context, _ string, uids ...string) {
 	var pending []*bool
 	o := e.o
 	for _, m := range o.monitors {
@@ -322,7 +322,7 @@ func (o *operator) observe() failover.Observation {
 
 // learned is what the prober knows of a pod.
 func (o *operator) learned(v podView) failover.Node {
-	m := (eyes{o}).monitor(v.uid)
+	m := (probes{o}).monitor(v.uid)
 	if m == nil {
 		return failover.Node{}
 	}

@@ -14,18 +14,18 @@ import (
 	"github.com/redisha/redisha/redisclient"
 )
 
-// hands is what the executor changes in Kubernetes (controllers/failover_cluster.go).
-type hands struct{ o *operator }
+// effects is what the executor changes in Kubernetes (controllers/failover_effects.go).
+type effects struct{ o *operator }
 
-func (h hands) Publish(ctx context.Context, _ string, a failover.Publish) error {
+func (h effects) Publish(ctx context.Context, _ string, a failover.Publish) error {
 	return h.write(ctx, failover.Published{Pod: a.Node.Pod, UID: a.Node.UID, IP: a.Node.IP, Epoch: a.Epoch})
 }
 
-func (h hands) Withdraw(ctx context.Context, _ string, a failover.Withdraw) error {
+func (h effects) Withdraw(ctx context.Context, _ string, a failover.Withdraw) error {
 	return h.write(ctx, failover.Published{Epoch: a.Epoch})
 }
 
-func (h hands) write(ctx context.Context, p failover.Published) error {
+func (h effects) write(ctx context.Context, p failover.Published) error {
 	o := h.o
 	known, version := o.cache.published, o.cache.slice
 	if o.own.slice > version {
@@ -50,7 +50,7 @@ func (h hands) write(ctx context.Context, p failover.Published) error {
 	return nil
 }
 
-func (h hands) Label(ctx context.Context, _ string, a failover.Label) error {
+func (h effects) Label(ctx context.Context, _ string, a failover.Label) error {
 	o := h.o
 	o.effect()
 	own := o.own.labels[a.Node.UID]
@@ -75,13 +75,13 @@ func (h hands) Label(ctx context.Context, _ string, a failover.Label) error {
 	return nil
 }
 
-func (h hands) DeletePod(ctx context.Context, _ string, a failover.DeletePod) error {
+func (h effects) DeletePod(ctx context.Context, _ string, a failover.DeletePod) error {
 	h.o.effect()
 	h.o.world.checks.onEffect(h.o, "delete")
 	return h.o.call(ctx, true, func() error { return h.o.world.api.deletePod(h.o, a.Node.UID) })
 }
 
-func (h hands) AcknowledgeRequest(ctx context.Context, _ string, a failover.AcknowledgeRequest) error {
+func (h effects) AcknowledgeRequest(ctx context.Context, _ string, a failover.AcknowledgeRequest) error {
 	h.o.effect()
 	return h.o.call(ctx, true, func() error { return h.o.world.api.acknowledge(a.ID) })
 }
