@@ -36,7 +36,7 @@ func TestANewLeaderKnowsThePasswordOfARedisHAThatIsGone(t *testing.T) {
 	r.prober = prober.New(prober.Options{Wake: func(string) {}})
 	defer r.prober.Close()
 	r.executor = executor.New(r.prober, r.effects, r.Lease, executor.Options{})
-	r.observer = &observer{client: w.client, prober: r.prober, cluster: r.effects, missing: missingPods{clock: clock, recorder: w.events}}
+	r.observer = &observer{client: w.client, prober: r.prober, effects: r.effects, missing: missingPods{clock: clock, recorder: w.events}}
 	if _, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: key}); err != nil {
 		t.Fatal(err)
 	}

@@ -177,7 +177,7 @@ func (r *FailoverReconciler) step(ctx context.Context, rha *v1alpha1.RedisHA) (*
 	}
 	now := r.Clock.Now()
 	r.observer.remember(key.String(), now, &obs.Observation)
-	obs.ObserverSuspect = r.health.sick(key.String(), now)
+	obs.ObserverSuspect = r.health.suspect(key.String(), now)
 	decision := failover.Decide(now, policyOf(rha), obs.Observation, progressOf(&rha.Status), r.request(rha))
 	r.health.note(key.String(), decision.Diagnosis, now)
 	r.measure(rha, decision, obs.Observation)

@@ -25,7 +25,7 @@ import (
 type observer struct {
 	client  client.Client
 	prober  *prober.Prober
-	cluster *kubeEffects
+	effects *kubeEffects
 	missing missingPods
 	exits   exits
 	claims  unlistedClaims
@@ -98,7 +98,7 @@ func (g *observer) observe(ctx context.Context, rha *v1alpha1.RedisHA, pods []co
 	if obs.Absent, err = g.absent(ctx, rha, sts, present); err != nil {
 		return obs, err
 	}
-	slice, found, err := g.cluster.masterSlice(ctx, key)
+	slice, found, err := g.effects.masterSlice(ctx, key)
 	if err != nil {
 		return obs, err
 	}

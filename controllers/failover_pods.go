@@ -56,7 +56,7 @@ func (g *observer) podsOf(ctx context.Context, key client.ObjectKey, rha *v1alph
 		return x - y
 	})
 	for i := range pods {
-		if newest, ok := g.cluster.pods.newest(client.ObjectKeyFromObject(&pods[i]), &pods[i], true); ok {
+		if newest, ok := g.effects.pods.newest(client.ObjectKeyFromObject(&pods[i]), &pods[i], true); ok {
 			pods[i] = *newest
 		}
 	}
@@ -94,7 +94,7 @@ func (g *observer) unlisted(ctx context.Context, key client.ObjectKey, rha *v1al
 		if slices.ContainsFunc(listed, func(p corev1.Pod) bool { return p.UID == uid }) {
 			continue
 		}
-		pod, err := g.missing.look(ctx, g.cluster.reader, client.ObjectKey{Namespace: key.Namespace, Name: name}, key.String(), uid)
+		pod, err := g.missing.look(ctx, g.effects.reader, client.ObjectKey{Namespace: key.Namespace, Name: name}, key.String(), uid)
 		if err != nil {
 			return nil, err
 		}

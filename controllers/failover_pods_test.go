@@ -49,7 +49,7 @@ func TestAPodIsANodeByItsOwnerAndNotByItsNameAndLabel(t *testing.T) {
 	w := newWorld(t, sts, rha, podOwnedBy("cache-0", "u0", "sts"), podOwnedBy("cache-1", "u1", ""), relabelled,
 		podOwnedBy("cache-7", "u7", ""), podOwnedBy("cache-8", "u8", "another"))
 	reader, clock := &countingReader{Reader: w.client}, clocktesting.NewFakeClock(time.Now())
-	g := &observer{client: w.client, cluster: &kubeEffects{client: w.client, reader: reader}, missing: missingPods{clock: clock, recorder: w.events}}
+	g := &observer{client: w.client, effects: &kubeEffects{client: w.client, reader: reader}, missing: missingPods{clock: clock, recorder: w.events}}
 	names := func() (names []string) {
 		t.Helper()
 		pods, err := g.podsOf(t.Context(), client.ObjectKeyFromObject(rha), rha)
@@ -91,7 +91,7 @@ func TestAPodIsNotGoneBecauseALateCacheShowsTheOneBefore(t *testing.T) {
 	rha.Status.Master = &v1alpha1.MasterStatus{NodeRef: v1alpha1.NodeRef{Pod: "cache-0", PodUID: "new"}}
 	late, live := newWorld(t, sts, rha, podOwnedBy("cache-0", "old", "sts")), newWorld(t, podOwnedBy("cache-0", "new", "sts"))
 	reader, clock := &countingReader{Reader: live.client}, clocktesting.NewFakeClock(time.Now())
-	g := &observer{client: late.client, cluster: &kubeEffects{client: late.client, reader: reader}, missing: missingPods{clock: clock, recorder: late.events}}
+	g := &observer{client: late.client, effects: &kubeEffects{client: late.client, reader: reader}, missing: missingPods{clock: clock, recorder: late.events}}
 	pods, err := g.podsOf(t.Context(), client.ObjectKeyFromObject(rha), rha)
 	if err != nil || len(pods) != 1 || pods[0].UID != "new" {
 		t.Errorf("pods %v, %v", pods, err)

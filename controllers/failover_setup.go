@@ -87,7 +87,7 @@ func (r *FailoverReconciler) prepare(logger logr.Logger) {
 	}
 	r.prober = prober.New(options)
 	r.executor = executor.New(r.prober, r.effects, r.Lease, executor.Options{})
-	r.observer = &observer{client: r.Client, prober: r.prober, cluster: r.effects, missing: missingPods{clock: r.Clock, recorder: r.Recorder},
+	r.observer = &observer{client: r.Client, prober: r.prober, effects: r.effects, missing: missingPods{clock: r.Clock, recorder: r.Recorder},
 		claims: unlistedClaims{clock: r.Clock}}
 }
 

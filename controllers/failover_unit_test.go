@@ -92,18 +92,18 @@ func TestMastersOfManyOwnersSuspectedAtOnceMakeTheObserverSuspect(t *testing.T) 
 	}
 	s.note("b/1", failover.DiagnosisMasterDown, now)
 	s.note("c/1", failover.DiagnosisMasterUnreachableNoWitness, now)
-	if s.sick("a/1", now) {
+	if s.suspect("a/1", now) {
 		t.Error("two of seven make the observer suspect")
 	}
 	s.note("a/1", failover.DiagnosisMasterUnreachableButReplicating, now.Add(time.Second))
-	if !s.sick("a/1", now.Add(time.Second)) {
+	if !s.suspect("a/1", now.Add(time.Second)) {
 		t.Error("three owners' masters within a second do not make the observer suspect")
 	}
-	if s.sick("a/1", now.Add(time.Minute)) {
+	if s.suspect("a/1", now.Add(time.Minute)) {
 		t.Error("the doubt never ends")
 	}
 	s.note("b/1", failover.DiagnosisHealthy, now)
-	if s.sick("a/1", now.Add(time.Second)) {
+	if s.suspect("a/1", now.Add(time.Second)) {
 		t.Error("a master that answers again still counts")
 	}
 }
@@ -115,10 +115,10 @@ func TestTheSilenceOfOneOwnersMastersHoldsNoOtherOwnersFailoverBack(t *testing.T
 		s.note(key, failover.DiagnosisMasterDown, now)
 	}
 	s.note("quiet/1", failover.DiagnosisHealthy, now)
-	if s.sick("victim/1", now) {
+	if s.suspect("victim/1", now) {
 		t.Error("five silent masters of one owner hold another owner's failover back")
 	}
-	if s.sick("noisy/1", now) {
+	if s.suspect("noisy/1", now) {
 		t.Error("one owner's masters are in trouble and another owner's is healthy: the observer is not to blame")
 	}
 }
@@ -129,7 +129,7 @@ func TestAnObserverThatLosesSightOfItsOnlyOwnersMastersIsSuspect(t *testing.T) {
 	for _, key := range []string{"a/1", "a/2", "a/3"} {
 		s.note(key, failover.DiagnosisMasterUnreachableNoWitness, now)
 	}
-	if !s.sick("a/1", now) {
+	if !s.suspect("a/1", now) {
 		t.Error("every master out of sight at once, and the observer is not suspect")
 	}
 }
@@ -164,7 +164,7 @@ func TestAPodThatIsToBeScaledAwayIsAwaitedForAsLongAsTheStatefulSetHasAPlaceForI
 	rha.Status.Failover = &v1alpha1.FailoverStatus{Initialized: true}
 	claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: resources.ClaimName("shop", 1)}}
 	objects := fake.NewClientBuilder().WithScheme(scheme).WithObjects(claim).Build()
-	g := &observer{client: objects, cluster: &kubeEffects{reader: objects}, claims: unlistedClaims{clock: clocktesting.NewFakeClock(time.Now())}}
+	g := &observer{client: objects, effects: &kubeEffects{reader: objects}, claims: unlistedClaims{clock: clocktesting.NewFakeClock(time.Now())}}
 	for name, tc := range map[string]struct {
 		sts  *appsv1.StatefulSet
 		want []failover.AbsentNode

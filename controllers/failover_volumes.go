@@ -46,7 +46,7 @@ func (g *observer) claim(ctx context.Context, rha *v1alpha1.RedisHA, ordinal int
 			defer cancel()
 			ctx = limited
 		}
-		claim, err = g.claims.look(ctx, g.cluster.reader, key, client.ObjectKeyFromObject(rha).String(), pod)
+		claim, err = g.claims.look(ctx, g.effects.reader, key, client.ObjectKeyFromObject(rha).String(), pod)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading claim %s: %w", key.Name, err)

@@ -28,7 +28,7 @@ func claimsWorld(t *testing.T, claims ...client.Object) (*observer, *v1alpha1.Re
 		}
 	}
 	reader, clock := &countingReader{Reader: newWorld(t, claims...).client}, clocktesting.NewFakeClock(time.Now())
-	g := &observer{client: newWorld(t, cached...).client, cluster: &kubeEffects{reader: reader}, claims: unlistedClaims{clock: clock}}
+	g := &observer{client: newWorld(t, cached...).client, effects: &kubeEffects{reader: reader}, claims: unlistedClaims{clock: clock}}
 	return g, rha, resources.StatefulSet(rha, 3), reader, clock
 }
 

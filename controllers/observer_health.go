@@ -44,10 +44,10 @@ func (s *observerHealth) note(key string, d failover.Diagnosis, now time.Time) {
 	}
 }
 
-// sick reports whether more masters became suspect within the window than chance explains, for a decision on the RedisHA named key.
+// suspect reports whether more masters became suspect within the window than chance explains, for a decision on the RedisHA named key.
 // Where others own RedisHA too, they are what tells: of one owner's alone it cannot be told whether the observer or the owner's
 // machines are in trouble.
-func (s *observerHealth) sick(key string, now time.Time) bool {
+func (s *observerHealth) suspect(key string, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	recent, all, hit := 0, map[string]bool{}, map[string]bool{}

@@ -31,7 +31,7 @@ func (w *world) withKeys() {
 	}
 }
 
-// unknown forgets a node's process, as if it had come after the last picture, by a lineage that was not seen.
+// unknown forgets a node's process, as if it had come after the last snapshot, by a lineage that was not seen.
 func (w *world) unknown(name string) {
 	n := w.node(name)
 	n.Replication.RunID, n.Replication.Lineage = "run-unseen", Lineage{ReplID: "unseen", ReplID2: noReplID, SecondOffset: -1, Offset: 900}
@@ -113,7 +113,7 @@ func TestTheElectionAfterAnOutage(t *testing.T) {
 				w.nodes[i].Replication.Keys = keys
 			}
 		}, "", ReasonNoCandidate},
-		"a replica that follows another and was not in the picture holds no leftover of a volume": {func(w *world) {
+		"a replica that follows another and was not in the snapshot holds no leftover of a volume": {func(w *world) {
 			w.reboot("r-1", 0)
 			w.reboot("r-0", 0)
 			w.unknown("r-2")
@@ -205,7 +205,7 @@ func TestAReplicaCountsAsAttachedOnceItHasWhatWasAcknowledgedBeforeItCame(t *tes
 		w.sleep(time.Second)
 		w.run()
 		w.node("r-0").Replication.Lineage.Offset = w.node("r-1").Replication.Lineage.Offset - behind
-		w.sleep(2 * pictureSettles)
+		w.sleep(2 * snapshotSettles)
 		w.run()
 		w.die("r-1")
 		w.run()

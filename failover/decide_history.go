@@ -86,9 +86,9 @@ func (d *decider) recordNode(k KnownNode) {
 // recordForeign remembers who is linked to a Redis that is none of our nodes, now or before: what it holds is that one's data, and once it
 // is detached nothing tells any more.
 func (d *decider) recordForeign() {
-	for _, needsRepoint := range []func(Node) bool{d.elsewhere, d.draggedAlong} {
+	for _, isElsewhere := range []func(Node) bool{d.elsewhere, d.draggedAlong} {
 		for _, n := range d.obs.Nodes {
-			if needsRepoint(n) && !d.next.isForeign(n) {
+			if isElsewhere(n) && !d.next.isForeign(n) {
 				d.recordNode(KnownNode{NodeRef: n.Ref(), Role: RoleReplica, LinkUp: true, Limitation: LimitForeign, Foreign: n.Replication.Lineage.ReplID})
 			}
 		}
@@ -127,7 +127,7 @@ func (d *decider) ours(host string) bool {
 	return p.Master != nil && p.Master.IP == host || slices.ContainsFunc(p.Known, func(k KnownNode) bool { return k.IP == host })
 }
 
-// recordFollowers remembers who follows a master and holds data, and was not in the picture yet: once it is detached, nothing
+// recordFollowers remembers who follows a master and holds data, and was not in the snapshot yet: once it is detached, nothing
 // tells any more that it got its data in this life and did not find it on its volume.
 func (d *decider) recordFollowers() {
 	for _, n := range d.obs.Nodes {

@@ -151,7 +151,7 @@ func TestAMasterOutOfReachTogetherWithAReplicaIsLeftAlone(t *testing.T) {
 			w.hang("r-2")
 			w.node("r-2").Sampled = false
 		}, "r-0"},
-		"one that was attached after the last picture, by a predecessor": {func(w *world) {
+		"one that was attached after the last snapshot, by a predecessor": {func(w *world) {
 			w.hang("r-2")
 			w.node("r-2").Sampled = false
 			w.progress.Known[2].Attached, w.progress.Known[2].LinkUp = false, false
@@ -538,7 +538,7 @@ func TestWhatPeopleAreToldWaitsUntilSomethingFollowsFromASilence(t *testing.T) {
 		"refused just now, its node is cordoned": {ContactRefused, 0, true, DiagnosisMasterNodeDraining, true},
 		"refused, and no witness":                {ContactRefused, refusedSettles, false, DiagnosisMasterUnreachableButReplicating, false},
 		"silent just now":                        {ContactSilent, 0, false, DiagnosisHealthy, true},
-		"silent for a while":                     {ContactSilent, pictureSettles, false, DiagnosisHealthy, false},
+		"silent for a while":                     {ContactSilent, snapshotSettles, false, DiagnosisHealthy, false},
 		"silent for long":                        {ContactSilent, 3 * time.Second, false, DiagnosisMasterUnreachableButReplicating, false},
 		"its password is refused":                {ContactDenied, 0, false, DiagnosisMasterAccessDenied, false},
 	} {

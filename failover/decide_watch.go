@@ -48,7 +48,7 @@ func (v view) answersAgain() bool {
 func (d *decider) settling(v view, f finding) bool {
 	lost := v.master.Contact == ContactRefused || v.master.Contact == ContactSilent
 	nothingFollows := f.class == classNone || f.class == classPlanned
-	return lost && nothingFollows && d.now.Sub(v.master.ContactSince) < pictureSettles
+	return lost && nothingFollows && d.now.Sub(v.master.ContactSince) < snapshotSettles
 }
 
 // onLost acts on a fact: at once, unless a person wants to be asked.

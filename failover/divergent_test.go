@@ -72,7 +72,7 @@ func TestTheDataOfAnotherRedisHAIsNeverPromoted(t *testing.T) {
 			w.reboot("r-0", 0)
 			w.followForeignMaster("r-0")
 			for i, name := range []string{"r-1", "r-2"} {
-				w.progress.Known[i+1].Attached = false // the picture is from before they were
+				w.progress.Known[i+1].Attached = false // the snapshot is from before they were
 				w.node(name).Replication.Lineage, w.node(name).Replication.Keys = w.node("r-0").Replication.Lineage, 100000
 			}
 		}, ""},
@@ -174,7 +174,7 @@ func TestAForeignNodeIsItselfAgainOnceItIsAttached(t *testing.T) {
 			t.Errorf("while it has not settled: %+v", k)
 		}
 	}
-	w.sleep(2 * pictureSettles)
+	w.sleep(2 * snapshotSettles)
 	w.run()
 	for _, k := range w.progress.Known {
 		if k.Limitation != LimitNone || !k.Attached {

@@ -118,7 +118,7 @@ type Master struct {
 	Lineage Lineage // as of its promotion; Offset is not kept up to date
 }
 
-// KnownNode is the last settled picture of a node: which incarnation was attached, and how.
+// KnownNode is the last settled snapshot of a node: which incarnation was attached, and how.
 type KnownNode struct {
 	NodeRef
 	Role          Role

@@ -138,8 +138,8 @@ func (d *decider) upkeep(v view) Decision {
 		d.next.Request = d.request.ID // it is done, or there is nothing to discard
 	}
 	again := time.Duration(0)
-	if picture := d.nodeSnapshot(v, false); !slices.Equal(picture, d.next.Known) {
-		d.next.Known = picture
+	if snapshot := d.nodeSnapshot(v, false); !slices.Equal(snapshot, d.next.Known) {
+		d.next.Known = snapshot
 	}
 	if len(actions) > 0 {
 		again = lookAgain
@@ -290,35 +290,35 @@ func (d *decider) ledNow(n Node) bool {
 	return d.next.Old != nil && d.next.Old.UID == n.UID || slices.Contains(d.ledUntilNow, n.UID)
 }
 
-// pictureSettles is how long a change must stand before it is written to the status: a failover
+// snapshotSettles is how long a change must stand before it is written to the status: a failover
 // moves every link within milliseconds, and must not pay for writing that down.
-const pictureSettles = time.Second
+const snapshotSettles = time.Second
 
 // nodeSnapshot is the settled view of all nodes, for people and for the next failover.
 func (d *decider) nodeSnapshot(v view, atOnce bool) []KnownNode {
-	picture := make([]KnownNode, 0, len(d.obs.Nodes))
+	snapshot := make([]KnownNode, 0, len(d.obs.Nodes))
 	for _, n := range d.obs.Nodes {
 		before, known := d.lastKnown(n)
 		if known && !atOnce && !d.changeSettled(n) {
 			before.Guard, before.WriteGuardOff = guardOf(v, n, before) // what is certain of it does not wait
-			picture = append(picture, before)
+			snapshot = append(snapshot, before)
 			continue
 		}
 		if !known {
 			before = d.foreignDataOf(n.Name)
 		}
-		now := portray(v, n, before)
+		now := nodeStatus(v, n, before)
 		if d.next.foundEarlier(n) {
 			now.Limitation = LimitEarlier
 		}
-		picture = append(picture, now)
+		snapshot = append(snapshot, now)
 	}
 	for _, k := range d.next.Known { // a pod that comes again may find on its volume what the one before it got elsewhere
-		if !slices.ContainsFunc(picture, func(o KnownNode) bool { return o.Pod == k.Pod }) && k.Limitation == LimitForeign {
-			picture = append(picture, k)
+		if !slices.ContainsFunc(snapshot, func(o KnownNode) bool { return o.Pod == k.Pod }) && k.Limitation == LimitForeign {
+			snapshot = append(snapshot, k)
 		}
 	}
-	return picture
+	return snapshot
 }
 
 // foreignDataOf is what is known of data from elsewhere that a pod of this name held, or nothing.
@@ -331,8 +331,8 @@ func (d *decider) foreignDataOf(pod string) KnownNode {
 	return KnownNode{}
 }
 
-// portray describes a node as it is now; before is what was known of its pod, or nothing.
-func portray(v view, n Node, before KnownNode) KnownNode {
+// nodeStatus describes a node as it is now; before is what was known of its pod, or nothing.
+func nodeStatus(v view, n Node, before KnownNode) KnownNode {
 	now := KnownNode{NodeRef: n.Ref()}
 	if now.RunID == "" && before.UID == now.UID {
 		now.RunID = before.RunID
@@ -344,8 +344,8 @@ func portray(v view, n Node, before KnownNode) KnownNode {
 		now.Attached, now.Goal = caughtUp(v, n, before)
 	}
 	now.Guard, now.WriteGuardOff = guardOf(v, n, before)
-	now.Limitation = portrayedLimitation(v, n, before)
-	now.Foreign = portrayedForeign(now, before)
+	now.Limitation = recordedLimitation(v, n, before)
+	now.Foreign = recordedForeign(now, before)
 	if n.Contact == ContactAnswering {
 		now.Role = n.Replication.Role
 		now.LinkUp = n.Replication.LinkUp && now.Role == RoleReplica
@@ -376,8 +376,8 @@ func caughtUp(v view, n Node, before KnownNode) (bool, int64) {
 	return false, goal
 }
 
-// portrayedLimitation is why n may not be promoted. What it got elsewhere it keeps, on its volume too, until it is attached to ours.
-func portrayedLimitation(v view, n Node, before KnownNode) Limitation {
+// recordedLimitation is why n may not be promoted. What it got elsewhere it keeps, on its volume too, until it is attached to ours.
+func recordedLimitation(v view, n Node, before KnownNode) Limitation {
 	switch {
 	case n.UID == v.ref.UID:
 		return LimitNone
@@ -387,8 +387,8 @@ func portrayedLimitation(v view, n Node, before KnownNode) Limitation {
 	return plannedLimitation(v, n)
 }
 
-// portrayedForeign is the name of what a process got elsewhere. Another process in its pod may have found that by any name.
-func portrayedForeign(now, before KnownNode) string {
+// recordedForeign is the name of what a process got elsewhere. Another process in its pod may have found that by any name.
+func recordedForeign(now, before KnownNode) string {
 	if now.Limitation != LimitForeign || now.UID != before.UID || now.RunID != before.RunID {
 		return ""
 	}
@@ -412,18 +412,18 @@ func (d *decider) lastKnown(n Node) (KnownNode, bool) {
 // changeSettled reports that nothing about n moved for a while.
 func (d *decider) changeSettled(n Node) bool {
 	for _, t := range []time.Time{n.ContactSince, n.RoleSince, n.LinkSince} {
-		if d.now.Sub(t) < pictureSettles {
+		if d.now.Sub(t) < snapshotSettles {
 			return false
 		}
 	}
 	return true
 }
 
-// pending says when the picture must be looked at again because a change has not settled yet.
+// pending says when the snapshot must be looked at again because a change has not settled yet.
 func (d *decider) pending() time.Duration {
 	catchingUp := slices.ContainsFunc(d.next.Known, func(k KnownNode) bool { return k.Goal > 0 })
 	if catchingUp || slices.ContainsFunc(d.obs.Nodes, func(n Node) bool { return !d.changeSettled(n) }) {
-		return pictureSettles
+		return snapshotSettles
 	}
 	return 0
 }

@@ -96,7 +96,7 @@ func mayRunUnseen(n Node) bool {
 }
 
 // wasAttached reports that n had its link to the master up when it was last heard, or was about to. Of one that was never heard it has
-// to be supposed, for a predecessor of ours may have attached it after the last picture was written down; and of one that was told to
+// to be supposed, for a predecessor of ours may have attached it after the last snapshot was written down; and of one that was told to
 // do something, and not heard since.
 func (v view) wasAttached(n Node) bool {
 	r := n.Replication

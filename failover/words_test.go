@@ -7,6 +7,7 @@ import (
 	"go/parser"
 	"go/token"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -209,6 +210,16 @@ func TestAMessageHoldsNoNumberThatMovesByItself(t *testing.T) {
 				})
 			}
 		})
+	}
+}
+
+// What holds a failover back is told by its own name, so that name has to be a reason.
+func TestTheNameOfEachHoldIsAReason(t *testing.T) {
+	reasons := constants(t, "Reason")
+	for _, p := range problems {
+		if held := p.class == classHold; held != (p.reason() != ReasonNone) || held && !slices.Contains(reasons, string(p.reason())) {
+			t.Errorf("%s is told as %q, which is no reason", p.diagnosis, p.reason())
+		}
 	}
 }
 

@@ -36,7 +36,7 @@ const (
 	garbagePods  = 100
 	garbageSize  = 5 // pods of a RedisHA
 	memoryLimit  = 512 << 20
-	noiseGrace   = 500 * time.Millisecond // a kill alone takes 60 to 500 ms, and medians of ten differ by 200 ms from run to run
+	noiseGrace   = 500 * time.Millisecond // two processors are shared by all: medians beside differ by 100 ms from run to run, and a busy machine adds to it
 	hostilePause = time.Minute
 	oldEnough    = 6 * time.Second // a Redis that dies in its first five seconds takes its container along, and that is another fault
 )
