@@ -26,6 +26,7 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	becomeHostile()
 	sandbox.Enter(onlyWhenAsked, stage.Prepare, stage.PrepareTomorrow)
 	code, err := run(m)
 	if err != nil {

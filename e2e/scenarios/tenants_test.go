@@ -3,17 +3,10 @@
 package scenarios
 
 import (
-	"bufio"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"fmt"
-	"io"
-	"net"
 	"net/netip"
 	"slices"
-	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -25,9 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/redisha/redisha/api/v1alpha1"
-	"github.com/redisha/redisha/controllers/resources"
 	"github.com/redisha/redisha/e2e/sandbox"
-	"github.com/redisha/redisha/redisclient/redistest"
 )
 
 const (
@@ -41,16 +32,16 @@ const (
 	oldEnough    = 6 * time.Second // a Redis that dies in its first five seconds takes its container along, and that is another fault
 )
 
-// The other tenants' pods are never scheduled: their status says that they run, at an address where the test listens. A tenant cannot write
-// that, but can have an image that answers the same.
+// The other tenants' pods are never scheduled: their status says that they run, at an address where a program of the test listens. A tenant
+// cannot write that, but can have an image that answers the same.
 func TestATenantIsReplacedAsFastBesideOthersThatNeverObeyAndAnswerGarbage(t *testing.T) {
 	s := begin(t, "victim beside hostile tenants", v1alpha1.RedisHASpec{})
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	t.Cleanup(cancel)
 	s.ctx = ctx
 	alone := s.kills(victimKills)
-	hostile(ctx, t, deafSets, 3, deafTo)
-	hostile(ctx, t, garbagePods/garbageSize, garbageSize, garbageTo)
+	hostile(ctx, t, deafSets, 3, deafProgram)
+	hostile(ctx, t, garbagePods/garbageSize, garbageSize, garbageProgram)
 	time.Sleep(hostilePause)
 	beside := s.kills(victimKills)
 	t.Logf("without a write, alone: %v", alone)
@@ -94,20 +85,10 @@ func median(of []time.Duration) time.Duration {
 	return sorted[len(sorted)/2]
 }
 
-// hostile makes RedisHA in a namespace of their own, whose pods answer what answer says.
-func hostile(ctx context.Context, t *testing.T, sets, replicas int32, answer func(command []string) string) {
+// hostile makes RedisHA in a namespace of their own, whose pods answer as a program of hostile_test.go.
+func hostile(ctx context.Context, t *testing.T, sets, replicas int32, program string) {
 	t.Helper()
-	host, err := play.Sandbox.NewHost("hostile")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = host.Close() })
-	listener, err := host.Listen(int(resources.RedisPort))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = listener.Close() })
-	go serve(listener, answer)
+	addr := startHostile(ctx, t, program)
 	namespace := newNamespace(ctx, t)
 	for i := range sets {
 		rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprintf("hostile-%d", i)}}
@@ -117,7 +98,7 @@ func hostile(ctx context.Context, t *testing.T, sets, replicas int32, answer fun
 			t.Fatal(err)
 		}
 	}
-	pretend(ctx, t, namespace, int(sets*replicas), host.Addr())
+	pretend(ctx, t, namespace, int(sets*replicas), addr)
 }
 
 // pretend says of each pod that it runs at an address.
@@ -145,86 +126,4 @@ func pretend(ctx context.Context, t *testing.T, namespace string, pods int, addr
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-// serve answers each command on each connection, until the listener is closed. An empty answer ends the connection.
-func serve(listener net.Listener, answer func(command []string) string) {
-	for {
-		conn, err := listener.Accept()
-		if err != nil {
-			return
-		}
-		go func() {
-			defer conn.Close()
-			in := bufio.NewReader(conn)
-			for {
-				command, err := redistest.ReadCommand(in)
-				if err != nil {
-					return
-				}
-				reply := answer(command)
-				if reply == "" {
-					return
-				}
-				if _, err := io.WriteString(conn, reply); err != nil {
-					return
-				}
-			}
-		}()
-	}
-}
-
-func bulk(text string) string { return fmt.Sprintf("$%d\r\n%s\r\n", len(text), text) }
-
-// replicaInfo is INFO of a fenced replica.
-func replicaInfo(runID string) string {
-	return bulk(strings.Join([]string{
-		"# Server", "redis_version:7.0.15", "run_id:" + runID, "uptime_in_seconds:100", "# Persistence", "loading:0", "rdb_last_bgsave_status:ok",
-		"aof_enabled:0", "aof_last_write_status:ok", "# Replication", "role:slave", "master_host:127.0.0.1", "master_port:1", "master_link_status:down",
-		"master_last_io_seconds_ago:-1", "master_sync_in_progress:0", "slave_read_repl_offset:0", "slave_repl_offset:0",
-		"master_link_down_since_seconds:-1", "slave_priority:100", "slave_read_only:1", "connected_slaves:0",
-		"master_replid:" + strings.Repeat("a", 40), "master_replid2:" + strings.Repeat("0", 40), "master_repl_offset:0", "second_repl_offset:-1", "",
-	}, "\r\n"))
-}
-
-// deafTo says yes to everything, and stays as it is.
-func deafTo(command []string) string {
-	switch strings.ToUpper(command[0]) {
-	case "INFO":
-		return replicaInfo(strings.Repeat("d", 40))
-	case "CONFIG":
-		return "*0\r\n"
-	case "HELLO":
-		return "-ERR unknown command\r\n"
-	case "PING":
-		return "+PONG\r\n"
-	}
-	return "+OK\r\n"
-}
-
-var (
-	garbageTurn atomic.Int64
-	longGarbage = bulk(strings.Repeat("x:y\r\n", 100_000))
-)
-
-// garbageTo answers INFO with something else each time.
-func garbageTo(command []string) string {
-	if strings.ToUpper(command[0]) != "INFO" {
-		return deafTo(command)
-	}
-	switch garbageTurn.Add(1) % 8 {
-	case 0:
-		return "$9223372036854775800\r\n"
-	case 1:
-		return longGarbage
-	case 2:
-		return "*70368744177664\r\n"
-	case 3:
-		return ""
-	case 4:
-		return "\x00\xff\xfe garbage\r\n"
-	}
-	random := make([]byte, 20)
-	_, _ = rand.Read(random)
-	return replicaInfo(hex.EncodeToString(random)) // another process, it says
 }

@@ -38,21 +38,21 @@ type pod struct {
 func (q *pod) run() {
 	defer q.end()
 	for q.ctx.Err() == nil {
-		switch sound := q.turn(); {
-		case sound && q.talksNonsense():
-			q.rest(nonsensePause, nil)
-		case sound:
-			q.rest(q.watch.interval(q.opts.Clock.Now()), q.trigger)
-		default:
+		if !q.turn() {
 			q.rest(panicPause, nil)
+		} else if pause := q.nonsensePause(); pause > 0 {
+			q.rest(pause, nil)
+		} else {
+			q.rest(q.watch.interval(q.opts.Clock.Now()), q.trigger)
 		}
 	}
 }
 
-func (q *pod) talksNonsense() bool {
+// nonsensePause is how long a pod is left alone that talks nonsense; zero: it makes sense.
+func (q *pod) nonsensePause() time.Duration {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.nonsense.lasts(q.opts.Clock.Now())
+	return q.nonsense.pause(q.opts.Clock.Now())
 }
 
 // panicPause is how long a pod is left alone whose answer made us panic.
@@ -120,7 +120,7 @@ func (q *pod) take(out outcome) {
 	q.mu.Lock()
 	before := q.state.kind()
 	q.state.record(out)
-	q.nonsense.note(out.class, out.ended)
+	q.nonsense.note(out)
 	change := changed(before, q.state.kind())
 	q.mu.Unlock()
 	switch {
