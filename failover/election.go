@@ -10,70 +10,10 @@ import (
 	"strings"
 )
 
-// Limitation says why a node may not be promoted.
-type Limitation string
-
-// The limitations, in the order in which they are looked for.
-const (
-	LimitNone            Limitation = ""
-	LimitUnreachable     Limitation = "Unreachable"     // it does not answer
-	LimitTerminating     Limitation = "Terminating"     // its pod is being deleted
-	LimitLoading         Limitation = "Loading"         // it still loads its disk
-	LimitSyncing         Limitation = "Syncing"         // a full sync has replaced its data, and has not ended
-	LimitPriorityZero    Limitation = "PriorityZero"    // replica-priority 0
-	LimitSurplus         Limitation = "Surplus"         // its ordinal is about to be scaled away
-	LimitDivergentMaster Limitation = "DivergentMaster" // a master that was not elected, with data of its own
-	LimitNoLineage       Limitation = "NoLineage"       // its data does not descend from the master's
-	LimitEarlier         Limitation = "EarlierData"     // it has found data that is older than the first master, and came after that was chosen
-	LimitForeign         Limitation = "Foreign"         // it was in sync with a Redis that is none of our nodes; what it holds is that one's data
-	LimitLagging         Limitation = "Lagging"         // further behind than maxLagBytes
-	LimitAttached        Limitation = "StillAttached"   // its offset may still move
-	LimitNotLinked       Limitation = "NotLinked"       // planned only: its link to the master is down
-	LimitLeaving         Limitation = "Leaving"         // planned only: drained or outdated like the master
-)
-
-// limitation says why n may not be promoted out of lineage, whoever it is; offsets may still move.
-func limitation(n Node, lineage Lineage, policy Policy) Limitation {
-	r := n.Replication
-	switch {
-	case !n.Answers():
-		return LimitUnreachable
-	case r.Loading:
-		return LimitLoading
-	case r.Syncing:
-		return LimitSyncing
-	case n.Terminating:
-		return LimitTerminating
-	case r.Priority == 0:
-		return LimitPriorityZero
-	case lineage.Shared(r.Lineage) < 0:
-		return LimitNoLineage
-	case policy.MaxLagBytes > 0 && lineage.Offset-lineage.Shared(r.Lineage) > policy.MaxLagBytes:
-		return LimitLagging
-	}
-	return LimitNone
-}
-
-// frozenLimitation is limitation for a failover, where offsets must stand still.
-func frozenLimitation(n Node, lineage Lineage, policy Policy) Limitation {
-	if l := limitation(n, lineage, policy); l != LimitNone {
-		return l
-	}
-	if !n.Replication.Fenced() {
-		return LimitAttached
-	}
-	return LimitNone
-}
-
-// isDivergent reports a divergent master among the nodes of a failover. It is neither fenced nor promoted: its data is not the operator's to give up,
-// unless a person named it.
-func (p Progress) isDivergent(n Node) bool {
-	ours := (p.Old != nil && n.UID == p.Old.UID) || (p.Candidate != nil && n.UID == p.Candidate.UID) || n.Name == p.Forced
-	return !ours && n.Answers() && p.isDivergentFrom(p.Lineage, n)
-}
-
 // byData orders candidates: most data first, then higher priority (a lower number, as in
 // Redis), readiness, and the lowest ordinal.
+//
+// Example: cache-1 at offset 5000 comes before cache-2 at 4000; at the same offset the one with the lower replica-priority comes first.
 func byData(a, b Node) int {
 	return cmp.Or(
 		cmp.Compare(b.Replication.Lineage.Offset, a.Replication.Lineage.Offset),
@@ -196,6 +136,8 @@ func electForced(p Progress, obs Observation) election {
 // write acknowledged by WAIT 1 is on one at least; it is among the detached for sure only when
 // all R are, and have been running since: a disk may have forgotten what its process acknowledged.
 // The old master itself, once frozen, holds every write, unless another may have led after it.
+//
+// Example: of three pods the master is lost and cache-2 hangs. A write that WAIT 1 acknowledged may be on cache-2 alone: one is missing.
 func strictlyMissing(p Progress, policy Policy, best Node, detached int) int {
 	if policy.Consistency != ConsistencyStrict || policy.Replicas < 2 {
 		return 0
@@ -208,6 +150,8 @@ func strictlyMissing(p Progress, policy Policy, best Node, detached int) int {
 
 // attachedBeside counts the replicas that were attached when all was well: a write may be on any one of them alone, whatever
 // the spec says by now about how many there shall be.
+//
+// Example: the spec was lowered from three pods to two a moment ago. Two replicas were attached all the same.
 func (p Progress) attachedBeside() int {
 	count := 0
 	for _, k := range p.Known {
@@ -220,6 +164,8 @@ func (p Progress) attachedBeside() int {
 
 // awaited names a node that may come back with newer data than anybody present. It matters only
 // after a full outage, when every process has been restarted.
+//
+// Example: all machines were restarted. cache-1 has loaded an old disk, and the pod of cache-0 is Pending, with a volume: cache-0 is waited for.
 func awaited(p Progress, obs Observation) (string, bool) {
 	for _, n := range obs.Nodes {
 		switch {
@@ -257,6 +203,9 @@ func mayComeWithMore(p Progress, policy Policy, obs Observation, best Node) (str
 }
 
 // besideRestarted looks at who holds more than best, which was restarted, and is no candidate by the rules.
+//
+// Example: cache-1 was restarted and has loaded its disk up to 4000; cache-2 has run on, holds 5000, and has priority 0. None is chosen, and a
+// person is told.
 func besideRestarted(p Progress, policy Policy, obs Observation, best Node) (election, bool) {
 	if former, ok := formerMaster(p, policy, obs, best); ok {
 		return former, true
@@ -270,12 +219,17 @@ func besideRestarted(p Progress, policy Policy, obs Observation, best Node) (ele
 }
 
 // heldBackByPriority reports a process that holds more than best and may not be promoted because of its priority.
+//
+// Example: that cache-2.
 func (p Progress) heldBackByPriority(n, best Node) bool {
 	return n.Answers() && n.Replication.Priority == 0 && p.Lineage.Shared(n.Replication.Lineage) > p.Lineage.Shared(best.Replication.Lineage)
 }
 
 // emptyBeside reports that best holds nothing although the master had written, and n holds something, whose history its volume did
 // not keep: an append-only file knows none.
+//
+// Example: the master had 1000 keys. cache-1 was restarted and is empty; cache-2 has loaded 900 keys from an append-only file, under a replid that
+// no status names.
 func (p Progress) emptyBeside(best, n Node) bool {
 	ours := n.Answers() && !p.isDivergent(n) && !p.isForeign(n)
 	behind := best.Replication.Keys == 0 && p.Lineage.Shared(best.Replication.Lineage) < p.Lineage.Offset
@@ -300,6 +254,8 @@ func besideDisks(p Progress, policy Policy, obs Observation, best Node, inMemory
 
 // lastMastersDisk prefers what the last master has found on its volume to a restarted process that has less and is known to be
 // behind. A master that never had a replica saves no name of its history with its data (RDB's repl-id needs a backlog).
+//
+// Example: cache-0 was master and has loaded 1000 keys; cache-1 was restarted and has loaded the 900 of an hour ago. cache-0 is chosen.
 func lastMastersDisk(p Progress, policy Policy, obs Observation, best Node) (election, bool) {
 	behind := p.Lineage.Shared(best.Replication.Lineage) < p.Lineage.Offset
 	i := slices.IndexFunc(obs.Nodes, func(n Node) bool { return p.diskWithUnknownHistory(n) && n.Replication.Keys > best.Replication.Keys })
@@ -316,6 +272,8 @@ func lastMastersDisk(p Progress, policy Policy, obs Observation, best Node) (ele
 }
 
 // diskWithUnknownHistory reports the last master's pod, whose process has found data of a history without a name that we know.
+//
+// Example: that cache-0, whose replid no status names.
 func (p Progress) diskWithUnknownHistory(n Node) bool {
 	r := n.Replication
 	usable := n.Answers() && r.Fenced() && !r.Loading && !r.Syncing && !n.Terminating
@@ -323,6 +281,9 @@ func (p Progress) diskWithUnknownHistory(n Node) bool {
 }
 
 // leavingWithMore names a node whose pod is being deleted and whose volume will come back with more than best holds.
+//
+// Example: all were restarted; cache-2 holds 5000 and is being drained, cache-1 holds 4000. The next pod of cache-2 will find 5000 on its volume,
+// and is waited for.
 func leavingWithMore(p Progress, obs Observation, best Node) (string, bool) {
 	for _, n := range obs.Nodes {
 		if n.Answers() && n.Terminating && p.Lineage.Shared(n.Replication.Lineage) > p.Lineage.Shared(best.Replication.Lineage) {
@@ -330,102 +291,6 @@ func leavingWithMore(p Progress, obs Observation, best Node) (string, bool) {
 		}
 	}
 	return "", false
-}
-
-// electWithoutHistory chooses when no node holds a part of the lost lineage. As long as one may come back
-// with it, none is chosen. Otherwise the data that exists wins: the newest as far as names
-// tell (age), then the node with the most keys; and where no disks are, the lowest ordinal, empty as all are.
-func electWithoutHistory(p Progress, policy Policy, obs Observation, limits []string) election {
-	if wait, ok := awaited(p, obs); ok {
-		return election{reason: ReasonWaitingForData, sentence: wait}
-	}
-	fit, unfit, inMemory := seeds(p, obs)
-	slices.SortFunc(fit, func(a, b Node) int { return bySeed(a, b, p, policy) })
-	if i := slices.IndexFunc(obs.Nodes, p.isDivergent); i >= 0 && !inMemory {
-		return election{reason: ReasonSplitBrain, sentence: fmt.Sprintf("%s is a master with data of its own, and no node holds the history that was lost; "+
-			"a person has to choose", obs.Nodes[i].Name)}
-	}
-	if inMemory || len(fit) == 0 || ineligibleHoldsMore(policy, fit[0], unfit) || wouldBeGuess(p, policy, fit) {
-		return election{reason: ReasonNoCandidate, sentence: "no node may be promoted: " + told(limits)}
-	}
-	return election{candidate: &fit[0], newHistory: true, sentence: fmt.Sprintf(
-		"every process was restarted and no lineage survived; %s starts a new one with %d key(s)", fit[0].Name, fit[0].Replication.Keys)}
-}
-
-// seeds returns the nodes that a new lineage may begin with, and those that may not be promoted. If one holds the lost history, its
-// data is not ours to overrule by an empty or an older one.
-func seeds(p Progress, obs Observation) (fit, unfit []Node, inMemory bool) {
-	for _, n := range obs.Nodes {
-		switch {
-		case !n.Answers() || p.isForeign(n):
-		case p.wasInSync(n) || p.Lineage.Shared(n.Replication.Lineage) >= 0:
-			inMemory = true
-		case !n.Terminating && !n.Replication.Syncing && n.Replication.Priority != 0:
-			fit = append(fit, n)
-		default:
-			unfit = append(unfit, n)
-		}
-	}
-	return fit, unfit, inMemory
-}
-
-// ineligibleHoldsMore reports that one who may not be promoted holds more than best, and that it is not for us to prefer best all the same:
-// because best is empty, or because it would be a guess under Strict.
-func ineligibleHoldsMore(policy Policy, best Node, unfit []Node) bool {
-	return slices.ContainsFunc(unfit, func(n Node) bool {
-		return n.Replication.Keys > best.Replication.Keys && (best.Replication.Keys == 0 || policy.Consistency == ConsistencyStrict)
-	})
-}
-
-// wouldBeGuess reports that to choose the first means to prefer it to one with more data, or that no status tells who had all, which Strict
-// leaves to a person.
-func wouldBeGuess(p Progress, policy Policy, fit []Node) bool {
-	untold := p.Initialized && p.Old == nil // the status was lost
-	return policy.Consistency == ConsistencyStrict && (untold || slices.ContainsFunc(fit, func(n Node) bool {
-		return n.Replication.Keys > fit[0].Replication.Keys
-	}))
-}
-
-// bySeed orders nodes of unrelated lineages after a full outage.
-func bySeed(a, b Node, p Progress, policy Policy) int {
-	if !policy.Persistent {
-		return cmp.Or(
-			cmp.Compare(kept(p, b), kept(p, a)),
-			compareTrue(p.holdsLost(a), p.holdsLost(b)),
-			compareTrue(a.Replication.Priority != 0, b.Replication.Priority != 0),
-			cmp.Compare(a.Ordinal, b.Ordinal),
-		)
-	}
-	if a.Replication.Lineage.ReplID == b.Replication.Lineage.ReplID {
-		return byData(a, b)
-	}
-	return cmp.Or(
-		compareTrue(p.followedUntold(a), p.followedUntold(b)),
-		cmp.Compare(p.age(a), p.age(b)),
-		cmp.Compare(b.Replication.Keys, a.Replication.Keys),
-		compareTrue(a.Replication.Priority != 0, b.Replication.Priority != 0),
-		byData(a, b),
-	)
-}
-
-// holdsLost reports a node with data of a former master's history. Without disks it has been running, whatever it calls itself.
-func (p Progress) holdsLost(n Node) bool {
-	return n.Replication.Keys > 0 && p.descends(n.Replication.Lineage)
-}
-
-// age orders what disks held after a full outage, newest first: what the last master has found, unless it goes by an older name; what
-// goes by the name of a former master's history, the last retired first; what goes by no name that we know; and nothing at all.
-func (p Progress) age(n Node) int {
-	retired := slices.Index(p.Retired, n.Replication.Lineage.ReplID)
-	switch {
-	case n.Replication.Keys == 0:
-		return maxRetired + 1
-	case retired >= 0:
-		return retired
-	case p.Old != nil && n.Name == p.Old.Pod:
-		return -1
-	}
-	return maxRetired
 }
 
 // told lists for people why each node may not be promoted.
@@ -466,21 +331,4 @@ func successor(v view, target string, givenUp []string) election {
 		)
 	})
 	return election{candidate: &fit[0]}
-}
-
-// plannedLimitation is limitation for a switchover, where the master lives and can be waited for.
-func plannedLimitation(v view, n Node) Limitation {
-	lineage := v.master.Replication.Lineage
-	if l := limitation(n, lineage, v.policy); l != LimitNone {
-		return l
-	}
-	switch {
-	case !v.attached(n):
-		return LimitNotLinked
-	case n.Ordinal >= v.policy.Replicas:
-		return LimitSurplus
-	case n.Cordoned || n.NodeGone:
-		return LimitLeaving
-	}
-	return LimitNone
 }

@@ -6,6 +6,8 @@ import "slices"
 
 // wasInSync reports whether n is an incarnation that was attached when all was well: its memory
 // holds what it replicated, whatever its disk says. Of one that was never heard it has to be supposed.
+//
+// Example: cache-1 was attached when its master was killed, and answers with the same run_id. What it holds counts, though its disk is empty.
 func (p Progress) wasInSync(n Node) bool {
 	for _, k := range p.Known {
 		if k.Attached && k.UID == n.UID && k.RunID != "" && (k.RunID == n.Replication.RunID || !n.Sampled) {
@@ -17,6 +19,9 @@ func (p Progress) wasInSync(n Node) bool {
 
 // isWriteGuardOff reports a process that may be a master which accepts writes without a replica, for all that was written down. How one was
 // promoted that is not written down as master yet, only its promoter knew; and nothing of one whose process was never seen.
+//
+// Example: the guard of cache-0 was lowered as its only replica hung; then cache-0 is out of sight. It may go on taking writes, and a successor
+// waits.
 func (p Progress) isWriteGuardOff(ref NodeRef) bool {
 	if p.Master == nil || p.Master.UID != ref.UID || p.Master.RunID != ref.RunID || ref.RunID == "" {
 		return true
@@ -28,6 +33,8 @@ func (p Progress) isWriteGuardOff(ref NodeRef) bool {
 // was seen in sync with a Redis that is none of our nodes, and has not got another history since; or it is
 // one in the same pod that has found data on its volume. A master may name its history anew for its first replica, when no operator watches
 // (Redis does when it creates its backlog), so the name that tells is that of what came from elsewhere, and not only ours.
+//
+// Example: a person lets cache-2 follow another Redis for a while. What it has got from there is that Redis's data, and it is not promoted.
 func (p Progress) isForeign(n Node) bool {
 	r := n.Replication
 	if p.foundEarlier(n) {
@@ -46,12 +53,17 @@ func (p Progress) isForeign(n Node) bool {
 
 // descends reports a history that is the lost one, or was a former master's of ours, whatever address it was got from: of where they
 // were, no node keeps more than the last.
+//
+// Example: cache-2 was away during two failovers. Its replid is that of the first master, which is among Retired.
 func (p Progress) descends(l Lineage) bool {
 	return p.Lineage.Shared(l) >= 0 || slices.Contains(p.Retired, l.ReplID)
 }
 
 // led reports a process that we made a master in the running failover, or were about to, or the one that has loaded what such a
 // process wrote, from its volume. Its history may go by a name that we never saw.
+//
+// Example: cache-1 was promoted, and killed before its first INFO was read. Its next process has loaded what it wrote, under a replid that no
+// status names.
 func (p Progress) led(n Node) bool {
 	r := n.Replication
 	process := r.RunID != "" && slices.Contains(p.Led, r.RunID)
@@ -60,12 +72,16 @@ func (p Progress) led(n Node) bool {
 }
 
 // ledUnseen reports a process that led, unseen for a while: by a name for its history that we do not know.
+//
+// Example: that next process of cache-1.
 func (p Progress) ledUnseen(n Node) bool {
 	return p.led(n) && p.Lineage.Shared(n.Replication.Lineage) < 0
 }
 
 // mayReturn reports a process that holds data in its memory, for all that is known, and is out of reach: it hangs, is cut
 // off, or does not let us in.
+//
+// Example: the machine of cache-1 froze while it was attached: it is waited for. One whose address refuses has ended, and is not.
 func (p Progress) mayReturn(n Node) bool {
 	if n.Contact == ContactAnswering || n.Contact == ContactRefused || n.Exited || p.isForeign(n) {
 		return false
@@ -74,12 +90,16 @@ func (p Progress) mayReturn(n Node) bool {
 }
 
 // mayHaveSynced reports a process that may have got the data since it was last heard, if it ever was. It may be the only one left.
+//
+// Example: the operator was restarted during an outage, and has not heard cache-1 yet, whose pod has an address.
 func mayHaveSynced(n Node) bool {
 	return n.IP != "" && (!n.Sampled || n.Replication.Keys > 0 || !n.Replication.Fenced())
 }
 
 // inMemorySinceBeforeLoss reports a process with data that ran before the master was lost, though it was never seen attached: what it holds is no
 // leftover of a volume.
+//
+// Example: the link of cache-2 was down when the master was killed; it has 1000 keys, and the run_id that the status names.
 func (p Progress) inMemorySinceBeforeLoss(n Node) bool {
 	return n.Replication.Keys > 0 && slices.ContainsFunc(p.Known, func(k KnownNode) bool {
 		return k.UID == n.UID && k.RunID != "" && k.RunID == n.Replication.RunID
@@ -96,6 +116,9 @@ func kept(p Progress, n Node) int64 {
 }
 
 // followedUntold reports a process that has followed a master in its life and holds data, where no status tells which master was lost.
+//
+// Example: the status was deleted, and there is no master. cache-1 has a link that ended a minute ago and 1000 keys; cache-0 has 3 keys and never
+// had a link. cache-1 did.
 func (p Progress) followedUntold(n Node) bool {
 	return p.Old == nil && n.hadLink() && n.Replication.Keys > 0
 }
