@@ -12,6 +12,7 @@ import (
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/failover"
+	"github.com/redisha/redisha/failover/decide"
 )
 
 // FuzzProgressOfAnyStatusIsDecidedOnWithoutHarm: whatever was written into a status, it is read, decided on and written again, the
@@ -36,7 +37,7 @@ func FuzzProgressOfAnyStatusIsDecidedOnWithoutHarm(f *testing.F) {
 		p := progressOf(&status)
 		now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 		for range 4 {
-			d := failover.Decide(now, fuzzedPolicy(shape), fuzzedObservation(now, p, shape), p, nil)
+			d := decide.Decide(now, fuzzedPolicy(shape), fuzzedObservation(now, p, shape), p, nil)
 			if d.Next.Epoch < p.Epoch {
 				t.Errorf("the epoch went from %d to %d", p.Epoch, d.Next.Epoch)
 			}

@@ -21,6 +21,7 @@ import (
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/resources"
 	"github.com/redisha/redisha/failover"
+	"github.com/redisha/redisha/failover/decide"
 	"github.com/redisha/redisha/failover/executor"
 	"github.com/redisha/redisha/failover/prober"
 )
@@ -178,7 +179,7 @@ func (r *FailoverReconciler) step(ctx context.Context, rha *v1alpha1.RedisHA) (*
 	now := r.Clock.Now()
 	r.observer.remember(key.String(), now, &obs.Observation)
 	obs.ObserverSuspect = r.health.suspect(key.String(), now)
-	decision := failover.Decide(now, policyOf(rha), obs.Observation, progressOf(&rha.Status), r.request(rha))
+	decision := decide.Decide(now, policyOf(rha), obs.Observation, progressOf(&rha.Status), r.request(rha))
 	r.health.note(key.String(), decision.Diagnosis, now)
 	r.measure(rha, decision, obs.Observation)
 

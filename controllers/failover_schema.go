@@ -15,6 +15,7 @@ import (
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/failover"
+	"github.com/redisha/redisha/failover/decide"
 )
 
 // storedFields remembers which fields of the progress the cluster's CRD does not know: it is older than this operator, and the API
@@ -121,7 +122,7 @@ func (r *FailoverReconciler) compatibleCondition(rha *v1alpha1.RedisHA, d failov
 	if f := r.refusals.get(rha.Namespace + "/" + rha.Name); !f.ordinary() {
 		return condition(kind, false, v1alpha1.ReasonProgressRefused, "no failover can be carried out, as its progress cannot be written: "+f.why)
 	}
-	if d.Reason == failover.ReasonUnknownState && !slices.Contains(failover.States(), d.Next.State) {
+	if d.Reason == failover.ReasonUnknownState && !slices.Contains(decide.States(), d.Next.State) {
 		writer := "a newer version"
 		if f := rha.Status.Failover; f != nil && f.WrittenBy != "" {
 			writer = "version " + f.WrittenBy

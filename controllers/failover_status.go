@@ -12,6 +12,7 @@ import (
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/resources"
 	"github.com/redisha/redisha/failover"
+	"github.com/redisha/redisha/failover/decide"
 )
 
 // applyDecision writes a decision's progress and history into the status.
@@ -180,7 +181,7 @@ func possibleCondition(rha *v1alpha1.RedisHA, d failover.Decision, obs failover.
 	if d.Next.State == failover.StateBlocked { // what was attached is from before
 		return condition(kind, false, v1alpha1.ReasonNoCandidate, d.Message)
 	}
-	foreseen := failover.Foresee(now, policyOf(rha), obs, d.Next)
+	foreseen := decide.Foresee(now, policyOf(rha), obs, d.Next)
 	switch {
 	case foreseen.Candidate != "":
 		return condition(kind, true, v1alpha1.ReasonCandidateAvailable, "a replica may take over")

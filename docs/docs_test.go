@@ -107,10 +107,10 @@ func TestEveryReasonIsExplained(t *testing.T) {
 		"failover/progress.go":            `(?m)^\s*Reason\w+ +Reason += "(\w+)"`,
 		"controllers/failover_events.go":  `(?m)^\s*event\w+ += "(\w+)"`,
 		"controllers/failover_metrics.go": `Name: +"(redisha_\w+)"`,
-		"failover/diagnosis.go":           `(?m)^\s*Diagnosis\w+ Diagnosis = "(Master\w+)"`,
+		"failover/diagnoses.go":           `(?m)^\s*Diagnosis\w+ Diagnosis = "(Master\w+)"`,
 	} {
 		where := page
-		if strings.HasSuffix(path, "diagnosis.go") {
+		if strings.HasSuffix(path, "diagnoses.go") {
 			where = read(t, filepath.Join(root, "docs/architecture.md"))
 		}
 		names := all(expression, read(t, filepath.Join(root, path)))

@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package failover is the brain of RedisHA: it decides, and does nothing else.
+// Package failover holds the words in which RedisHA decides: what was observed of the nodes (Observation), what the spec promises (Policy),
+// what was begun (Progress), what a person asks for (Request), and what comes of it (Decision, with its Actions).
 //
-// Decide is a total, deterministic function from what was observed (Observation), what was
-// promised (Policy), what was begun (Progress) and what a person asked for (Request) to a
-// Decision: the Progress to persist, then the Actions to carry out, and a Message that a person
-// can read. The caller persists Decision.Next by compare-and-swap before it carries out any
-// action, and observes again afterwards; no reply of Redis is ever taken for a fact.
-//
-// The package knows no clock, no network, no Kubernetes and no Redis client. Time is a value.
-// The sub-packages prober and executor read for it and write for it.
+// The deciding itself is in the packages beside it, each of which imports this one: diagnosis says what is wrong with the master,
+// election who may be promoted, and decide what is done. They do nothing else: they know no clock, no network, no Kubernetes and no Redis client.
+// Time is a value. The packages prober and executor read for them and write for them.
 package failover

@@ -4,11 +4,11 @@ package failover
 
 import "slices"
 
-// wasInSync reports whether n is an incarnation that was attached when all was well: its memory
+// WasInSync reports whether n is an incarnation that was attached when all was well: its memory
 // holds what it replicated, whatever its disk says. Of one that was never heard it has to be supposed.
 //
 // Example: cache-1 was attached when its master was killed, and answers with the same run_id. What it holds counts, though its disk is empty.
-func (p Progress) wasInSync(n Node) bool {
+func (p Progress) WasInSync(n Node) bool {
 	for _, k := range p.Known {
 		if k.Attached && k.UID == n.UID && k.RunID != "" && (k.RunID == n.Replication.RunID || !n.Sampled) {
 			return true
@@ -17,30 +17,30 @@ func (p Progress) wasInSync(n Node) bool {
 	return false
 }
 
-// isWriteGuardOff reports a process that may be a master which accepts writes without a replica, for all that was written down. How one was
+// IsWriteGuardOff reports a process that may be a master which accepts writes without a replica, for all that was written down. How one was
 // promoted that is not written down as master yet, only its promoter knew; and nothing of one whose process was never seen.
 //
 // Example: the guard of cache-0 was lowered as its only replica hung; then cache-0 is out of sight. It may go on taking writes, and a successor
 // waits.
-func (p Progress) isWriteGuardOff(ref NodeRef) bool {
+func (p Progress) IsWriteGuardOff(ref NodeRef) bool {
 	if p.Master == nil || p.Master.UID != ref.UID || p.Master.RunID != ref.RunID || ref.RunID == "" {
 		return true
 	}
 	return slices.ContainsFunc(p.Known, func(k KnownNode) bool { return k.UID == ref.UID && k.RunID == ref.RunID && k.WriteGuardOff })
 }
 
-// isForeign reports a process whose data is not the set's: it has found data that is older than the first master; or it
+// IsForeign reports a process whose data is not the set's: it has found data that is older than the first master; or it
 // was seen in sync with a Redis that is none of our nodes, and has not got another history since; or it is
 // one in the same pod that has found data on its volume. A master may name its history anew for its first replica, when no operator watches
 // (Redis does when it creates its backlog), so the name that tells is that of what came from elsewhere, and not only ours.
 //
 // Example: a person lets cache-2 follow another Redis for a while. What it has got from there is that Redis's data, and it is not promoted.
-func (p Progress) isForeign(n Node) bool {
+func (p Progress) IsForeign(n Node) bool {
 	r := n.Replication
-	if p.foundEarlier(n) {
+	if p.FoundEarlier(n) {
 		return true
 	}
-	return !p.descends(r.Lineage) && slices.ContainsFunc(p.Known, func(k KnownNode) bool {
+	return !p.Descends(r.Lineage) && slices.ContainsFunc(p.Known, func(k KnownNode) bool {
 		switch {
 		case k.Limitation != LimitForeign || k.Pod != n.Name:
 			return false
@@ -51,42 +51,42 @@ func (p Progress) isForeign(n Node) bool {
 	})
 }
 
-// descends reports a history that is the lost one, or was a former master's of ours, whatever address it was got from: of where they
+// Descends reports a history that is the lost one, or was a former master's of ours, whatever address it was got from: of where they
 // were, no node keeps more than the last.
 //
 // Example: cache-2 was away during two failovers. Its replid is that of the first master, which is among Retired.
-func (p Progress) descends(l Lineage) bool {
+func (p Progress) Descends(l Lineage) bool {
 	return p.Lineage.Shared(l) >= 0 || slices.Contains(p.Retired, l.ReplID)
 }
 
-// led reports a process that we made a master in the running failover, or were about to, or the one that has loaded what such a
+// HasLed reports a process that we made a master in the running failover, or were about to, or the one that has loaded what such a
 // process wrote, from its volume. Its history may go by a name that we never saw.
 //
 // Example: cache-1 was promoted, and killed before its first INFO was read. Its next process has loaded what it wrote, under a replid that no
 // status names.
-func (p Progress) led(n Node) bool {
+func (p Progress) HasLed(n Node) bool {
 	r := n.Replication
 	process := r.RunID != "" && slices.Contains(p.Led, r.RunID)
 	volume := slices.Contains(p.Led, n.Name) && r.Keys > 0 && !slices.Contains(p.Retired, r.Lineage.ReplID)
 	return process || volume
 }
 
-// ledUnseen reports a process that led, unseen for a while: by a name for its history that we do not know.
+// LedUnseen reports a process that led, unseen for a while: by a name for its history that we do not know.
 //
 // Example: that next process of cache-1.
-func (p Progress) ledUnseen(n Node) bool {
-	return p.led(n) && p.Lineage.Shared(n.Replication.Lineage) < 0
+func (p Progress) LedUnseen(n Node) bool {
+	return p.HasLed(n) && p.Lineage.Shared(n.Replication.Lineage) < 0
 }
 
-// mayReturn reports a process that holds data in its memory, for all that is known, and is out of reach: it hangs, is cut
+// MayReturn reports a process that holds data in its memory, for all that is known, and is out of reach: it hangs, is cut
 // off, or does not let us in.
 //
 // Example: the machine of cache-1 froze while it was attached: it is waited for. One whose address refuses has ended, and is not.
-func (p Progress) mayReturn(n Node) bool {
-	if n.Contact == ContactAnswering || n.Contact == ContactRefused || n.Exited || p.isForeign(n) {
+func (p Progress) MayReturn(n Node) bool {
+	if n.Contact == ContactAnswering || n.Contact == ContactRefused || n.Exited || p.IsForeign(n) {
 		return false
 	}
-	return p.wasInSync(n) || p.Initialized && mayHaveSynced(n)
+	return p.WasInSync(n) || p.Initialized && mayHaveSynced(n)
 }
 
 // mayHaveSynced reports a process that may have got the data since it was last heard, if it ever was. It may be the only one left.
@@ -96,29 +96,53 @@ func mayHaveSynced(n Node) bool {
 	return n.IP != "" && (!n.Sampled || n.Replication.Keys > 0 || !n.Replication.Fenced())
 }
 
-// inMemorySinceBeforeLoss reports a process with data that ran before the master was lost, though it was never seen attached: what it holds is no
+// InMemorySinceBeforeLoss reports a process with data that ran before the master was lost, though it was never seen attached: what it holds is no
 // leftover of a volume.
 //
 // Example: the link of cache-2 was down when the master was killed; it has 1000 keys, and the run_id that the status names.
-func (p Progress) inMemorySinceBeforeLoss(n Node) bool {
+func (p Progress) InMemorySinceBeforeLoss(n Node) bool {
 	return n.Replication.Keys > 0 && slices.ContainsFunc(p.Known, func(k KnownNode) bool {
 		return k.UID == n.UID && k.RunID != "" && k.RunID == n.Replication.RunID
 	})
 }
 
-// kept is how many keys a process has kept in its memory; what it may have found on a volume that is not meant to persist is none. Where no
-// status tells, one that has followed a master in its life has its data from there.
-func kept(p Progress, n Node) int64 {
-	if p.inMemorySinceBeforeLoss(n) || p.followedUntold(n) {
-		return n.Replication.Keys
-	}
-	return 0
-}
-
-// followedUntold reports a process that has followed a master in its life and holds data, where no status tells which master was lost.
+// FollowedUntold reports a process that has followed a master in its life and holds data, where no status tells which master was lost.
 //
 // Example: the status was deleted, and there is no master. cache-1 has a link that ended a minute ago and 1000 keys; cache-0 has 3 keys and never
 // had a link. cache-1 did.
-func (p Progress) followedUntold(n Node) bool {
-	return p.Old == nil && n.hadLink() && n.Replication.Keys > 0
+func (p Progress) FollowedUntold(n Node) bool {
+	return p.Old == nil && n.HadLink() && n.Replication.Keys > 0
+}
+
+// FoundEarlier reports a pod that has found data on its volume which is older than the first master. It is kept out of elections, and
+// told to follow only when a person gives its data up. It ends with the first sample that shows it empty or in sync. A process that has had a
+// link got its data over that: the status was set back to a time before it was met.
+func (p Progress) FoundEarlier(n Node) bool {
+	r := n.Replication
+	return slices.Contains(p.Unmet, n.Name) && r.Keys > 0 && !r.Syncing && !n.HadLink() && p.MasterLineage().Shared(r.Lineage) < 0 && !p.Descends(r.Lineage)
+}
+
+// IsDivergent reports a divergent master among the nodes of a failover. It is neither fenced nor promoted: its data is not the operator's to give up,
+// unless a person named it.
+//
+// Example: a person runs REPLICAOF NO ONE on cache-2 and writes to it; then cache-0, the master, is killed.
+func (p Progress) IsDivergent(n Node) bool {
+	ours := (p.Old != nil && n.UID == p.Old.UID) || (p.Candidate != nil && n.UID == p.Candidate.UID) || n.Name == p.Forced
+	return !ours && n.Answers() && p.IsDivergentFrom(p.Lineage, n)
+}
+
+// IsDivergentFrom reports a master with data that is not of our history: it is not overwritten unasked. A former master of ours is
+// none: what it wrote after it was replaced is what a failover may lose. Who forked from us without us is one as soon as it
+// has written anything since.
+func (p Progress) IsDivergentFrom(ours Lineage, n Node) bool {
+	l := n.Replication.Lineage
+	switch {
+	case n.Replication.Role != RoleMaster || n.Replication.Keys == 0:
+		return false
+	case l.ReplID == ours.ReplID || l.ReplID == ours.ReplID2 || slices.Contains(p.Retired, l.ReplID), slices.Contains(p.Retired, n.Replication.RunID):
+		return false
+	case l.ReplID2 == ours.ReplID || slices.Contains(p.Retired, l.ReplID2):
+		return l.Offset >= l.SecondOffset
+	}
+	return true
 }

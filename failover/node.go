@@ -44,11 +44,11 @@ const (
 	ContactDenied Contact = "denied"
 )
 
-// errorsOnly reports a node that answers, but with nothing else than errors: what it last told of itself may not be so any more.
-func (c Contact) errorsOnly() bool { return c == ContactBusy || c == ContactFull || c == ContactErring }
+// ErrorsOnly reports a node that answers, but with nothing else than errors: what it last told of itself may not be so any more.
+func (c Contact) ErrorsOnly() bool { return c == ContactBusy || c == ContactFull || c == ContactErring }
 
-// lives reports that a Redis process in the pod answers, whatever it says.
-func (c Contact) lives() bool { return c == ContactAnswering || c.errorsOnly() }
+// Lives reports that a Redis process in the pod answers, whatever it says.
+func (c Contact) Lives() bool { return c == ContactAnswering || c.ErrorsOnly() }
 
 // BusyPatience is how long a Redis that answers BUSY counts as alive. A script that has written cannot be ended without losing what it wrote,
 // and a failover loses that too; one that never ends must not leave the set without a master. It is the down-after that Sentinel has by default.
@@ -71,19 +71,19 @@ type Lineage struct {
 	Offset       int64  // bytes
 }
 
-// noReplID is how Redis spells "no second history".
-const noReplID = "0000000000000000000000000000000000000000"
+// NoReplID is how Redis spells "no second history".
+const NoReplID = "0000000000000000000000000000000000000000"
 
 // Holds reports whether data at offset under replID is a part of this history: either of the
 // history itself, or of the one that it continues, from before the fork.
 func (l Lineage) Holds(replID string, offset int64) bool {
-	if replID == "" || replID == noReplID {
+	if replID == "" || replID == NoReplID {
 		return false
 	}
 	if replID == l.ReplID {
 		return true
 	}
-	return replID == l.ReplID2 && l.ReplID2 != noReplID && offset <= l.SecondOffset
+	return replID == l.ReplID2 && l.ReplID2 != NoReplID && offset <= l.SecondOffset
 }
 
 // Shared returns how many bytes of this history other holds; -1 when it is of another. A node that
@@ -92,16 +92,16 @@ func (l Lineage) Shared(other Lineage) int64 {
 	switch {
 	case l.Holds(other.ReplID, other.Offset):
 		return other.Offset
-	case l.ReplID != "" && l.ReplID != noReplID && other.ReplID2 == l.ReplID:
+	case l.ReplID != "" && l.ReplID != NoReplID && other.ReplID2 == l.ReplID:
 		return min(other.Offset, other.SecondOffset-1)
-	case l.ReplID2 != "" && l.ReplID2 != noReplID && other.ReplID2 == l.ReplID2: // both went on with the same one
+	case l.ReplID2 != "" && l.ReplID2 != NoReplID && other.ReplID2 == l.ReplID2: // both went on with the same one
 		return min(other.Offset, other.SecondOffset-1, l.SecondOffset-1)
 	}
 	return -1
 }
 
-// beyondFork reports that this history continues another one and has gone on by itself.
-func (l Lineage) beyondFork(of Lineage) bool {
+// BeyondFork reports that this history continues another one and has gone on by itself.
+func (l Lineage) BeyondFork(of Lineage) bool {
 	return l.ReplID2 == of.ReplID && l.Offset >= l.SecondOffset
 }
 
@@ -150,8 +150,8 @@ type Heard struct {
 	RunID  string    // of the process that had it
 }
 
-// hadLink reports a process that has had a link to a master.
-func (n Node) hadLink() bool { return !n.Heard.At.IsZero() && n.Heard.RunID == n.Replication.RunID }
+// HadLink reports a process that has had a link to a master.
+func (n Node) HadLink() bool { return !n.Heard.At.IsZero() && n.Heard.RunID == n.Replication.RunID }
 
 // Former is what was last seen of a process that has been replaced by another one in the same pod.
 type Former struct {

@@ -160,30 +160,30 @@ type Progress struct {
 	Known []KnownNode
 }
 
-// maxRetired bounds Progress.Retired. A master that was away for more failovers than this is
+// MaxRetired bounds Progress.Retired. A master that was away for more failovers than this is
 // taken for a divergent master, and left alone.
-const maxRetired = 8
+const MaxRetired = 8
 
 // maxLed bounds Progress.Led.
 const maxLed = 16
 
-// retire remembers a history that came to its end by a decision of ours.
-func (p *Progress) retire(replID string) {
+// Retire remembers a history that came to its end by a decision of ours.
+func (p *Progress) Retire(replID string) {
 	if !slices.Contains(p.Retired, replID) {
 		p.Retired = slices.Insert(p.Retired, 0, replID)
-		p.Retired = p.Retired[:min(len(p.Retired), maxRetired)]
+		p.Retired = p.Retired[:min(len(p.Retired), MaxRetired)]
 	}
 }
 
-// lead remembers a process that leads or led in the running failover, by a name for its history that may never be seen. Should it come
+// Lead remembers a process that leads or led in the running failover, by a name for its history that may never be seen. Should it come
 // back as master later, it is not divergent either.
-func (p *Progress) lead(runID string) {
-	p.retire(runID)
-	p.rememberLed(runID)
+func (p *Progress) Lead(runID string) {
+	p.Retire(runID)
+	p.RememberLed(runID)
 }
 
-// rememberLed adds a process or a pod to those who led in the running failover.
-func (p *Progress) rememberLed(id string) {
+// RememberLed adds a process or a pod to those who led in the running failover.
+func (p *Progress) RememberLed(id string) {
 	if !slices.Contains(p.Led, id) {
 		p.Led = slices.Insert(p.Led, 0, id)
 		p.Led = p.Led[:min(len(p.Led), maxLed)]
@@ -211,18 +211,18 @@ func (p Progress) Planned() bool {
 	return p.State == StateSwitchingOver
 }
 
-// withStep returns the steps with one more; a step that is there already keeps its first instant.
-func withStep(steps []Step, name string, at time.Time) []Step {
+// WithStep returns the steps with one more; a step that is there already keeps its first instant.
+func WithStep(steps []Step, name string, at time.Time) []Step {
 	for _, s := range steps {
 		if s.Name == name {
 			return steps
 		}
 	}
-	return append(append([]Step(nil), steps...), Step{Name: name, At: stamp(at)})
+	return append(append([]Step(nil), steps...), Step{Name: name, At: Stamp(at)})
 }
 
-// stamp makes an instant fit to be persisted: microseconds, no monotonic reading.
-func stamp(t time.Time) time.Time {
+// Stamp makes an instant fit to be persisted: microseconds, no monotonic reading.
+func Stamp(t time.Time) time.Time {
 	return t.Round(0).UTC().Truncate(time.Microsecond)
 }
 
@@ -248,4 +248,24 @@ func (p Progress) Clone() Progress {
 	c.SoftFailovers = append([]SoftFailover(nil), p.SoftFailovers...)
 	c.Known = append([]KnownNode(nil), p.Known...)
 	return c
+}
+
+// SoftFailover is a failover that was begun on soft evidence.
+type SoftFailover struct {
+	Pod string // the node that was given up
+	At  time.Time
+}
+
+// RecentSoftFailovers are those that were begun within a time, newest first. One that lies in the future was written by an operator
+// whose clock was ahead of ours; how long ago it really was is not known, and it is not waited for.
+func (p Progress) RecentSoftFailovers(now time.Time, within time.Duration) []SoftFailover {
+	return slices.DeleteFunc(slices.Clone(p.SoftFailovers), func(s SoftFailover) bool { return s.At.After(now) || now.Sub(s.At) >= within })
+}
+
+// MasterLineage is the history that the present master writes; empty when there is none.
+func (p Progress) MasterLineage() Lineage {
+	if p.Master == nil {
+		return Lineage{}
+	}
+	return p.Master.Lineage
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/resources"
 	"github.com/redisha/redisha/failover"
+	"github.com/redisha/redisha/failover/decide"
 )
 
 func TestAMasterKilledAgainAndAgainIsReplacedEachTime(t *testing.T) {
@@ -53,8 +54,8 @@ func TestAMasterThatHangsAgainAndAgainIsReplacedAFewTimesAMinute(t *testing.T) {
 	s.row.reason = strings.Join(seen(), ", ")
 	s.end(3 * unreplicated)
 	was, is := s.before.Status.Failover.Epoch, s.get().Status.Failover.Epoch
-	if is-was < failover.SoftLimit || is-was > failover.SoftLimit+1 { // the minute may begin with the first of them
-		t.Errorf("%d failovers in a minute, of which %d may begin on silence: %s", is-was, failover.SoftLimit, s.history())
+	if is-was < decide.SoftLimit || is-was > decide.SoftLimit+1 { // the minute may begin with the first of them
+		t.Errorf("%d failovers in a minute, of which %d may begin on silence: %s", is-was, decide.SoftLimit, s.history())
 	}
 	if !slices.Contains(seen(), string(failover.ReasonCooldown)) {
 		t.Errorf("refusals %v, want %s among them", seen(), failover.ReasonCooldown)

@@ -35,24 +35,24 @@ type edit struct{ file, old, new string }
 // tomorrow is what is changed in the sources of today.
 var tomorrow = []edit{
 	{
-		"failover/states.go",
-		`{Name: string(EventSettle), Src: []string{string(StateReattaching)}, Dst: string(StateStable)},`,
-		`{Name: string(EventSettle), Src: []string{string(StateReattaching)}, Dst: "` + TomorrowsState + `"},
-		{Name: "audited", Src: []string{"` + TomorrowsState + `"}, Dst: string(StateStable)},`,
+		"failover/decide/states.go",
+		`{Name: string(EventSettle), Src: []string{string(failover.StateReattaching)}, Dst: string(failover.StateStable)},`,
+		`{Name: string(EventSettle), Src: []string{string(failover.StateReattaching)}, Dst: "` + TomorrowsState + `"},
+		{Name: "audited", Src: []string{"` + TomorrowsState + `"}, Dst: string(failover.StateStable)},`,
 	},
-	{"failover/states.go", "StateReattaching, StateBlocked,", "StateReattaching, StateBlocked, \"" + TomorrowsState + "\","},
+	{"failover/decide/states.go", "failover.StateReattaching, failover.StateBlocked,", "failover.StateReattaching, failover.StateBlocked, \"" + TomorrowsState + "\","},
 	{
-		"failover/decide.go",
-		`case StateBlocked:
+		"failover/decide/decide.go",
+		`case failover.StateBlocked:
 		return d.blocked()`,
-		`case StateBlocked:
+		`case failover.StateBlocked:
 		return d.blocked()
 	case "` + TomorrowsState + `":
 		if rest := 300*time.Millisecond - d.now.Sub(d.next.Since); rest > 0 {
-			return d.hold(ReasonNone, "auditing", rest)
+			return d.hold(failover.ReasonNone, "auditing", rest)
 		}
 		d.move("audited", d.next.Message)
-		return Decision{Next: d.next, Message: d.next.Message, RequeueAfter: time.Nanosecond}`,
+		return failover.Decision{Next: d.next, Message: d.next.Message, RequeueAfter: time.Nanosecond}`,
 	},
 	{
 		"api/v1alpha1/failover_types.go",

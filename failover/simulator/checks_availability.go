@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/redisha/redisha/failover"
+	"github.com/redisha/redisha/failover/decide"
 )
 
 // refusalWithin is how long a master that the leader reaches may refuse writes for want of replicas (S10).
@@ -102,9 +103,9 @@ func (c *checks) plain() bool {
 	ordinary := w.cfg.laggard < 0 && w.cfg.priorityZero < 0 && w.cfg.consistency != failover.ConsistencyStrict
 	recent := 0
 	for _, s := range w.api.now.progress.SoftFailovers {
-		if o.now().Sub(s.At) < failover.SoftWindow+10*time.Second {
+		if o.now().Sub(s.At) < decide.SoftWindow+10*time.Second {
 			recent++
 		}
 	}
-	return ordinary && recent < failover.SoftLimit && w.api.now.policy.Mode == failover.ModeAutomatic && c.operatorActs() && o.leading && c.leaderServes(o)
+	return ordinary && recent < decide.SoftLimit && w.api.now.policy.Mode == failover.ModeAutomatic && c.operatorActs() && o.leading && c.leaderServes(o)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/redisha/redisha/failover"
+	"github.com/redisha/redisha/failover/decide"
 )
 
 // decideFunc is failover.Decide, or something that does worse, for an operator.
@@ -33,7 +34,7 @@ type defect struct {
 var noDefect = &defect{name: "none", decide: decideAsIs}
 
 func decideAsIs(_ *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress, r *failover.Request) failover.Decision {
-	return failover.Decide(now, policy, obs, p, r)
+	return decide.Decide(now, policy, obs, p, r)
 }
 
 // defects are the mistakes, in the order of the table that is printed.
@@ -90,7 +91,7 @@ func believingTheStatus(_ *operator, now time.Time, policy failover.Policy, obs 
 	if obs.Published.Epoch > known {
 		obs.Published = failover.Published{}
 	}
-	return failover.Decide(now, policy, obs, p, r)
+	return decide.Decide(now, policy, obs, p, r)
 }
 
 // takingUnknownForStable goes on as if the master were only watched.
@@ -98,7 +99,7 @@ func takingUnknownForStable(_ *operator, now time.Time, policy failover.Policy, 
 	if p.State == unknownState && p.Master != nil {
 		p.State = failover.StateStable
 	}
-	return failover.Decide(now, policy, obs, p, r)
+	return decide.Decide(now, policy, obs, p, r)
 }
 
 // waitingForTheClock waits until the time has come that an operator with another clock has written down.
@@ -106,7 +107,7 @@ func waitingForTheClock(_ *operator, now time.Time, policy failover.Policy, obs 
 	if p.Running() && p.Since.After(now.Add(2*time.Second)) {
 		return failover.Decision{Next: p, Message: "waiting", Reason: failover.ReasonWaitingForPods, RequeueAfter: time.Second}
 	}
-	return failover.Decide(now, policy, obs, p, r)
+	return decide.Decide(now, policy, obs, p, r)
 }
 
 // errorsAreAnswers takes what a node said before its errors for what is so.
@@ -134,7 +135,7 @@ func seeing(change func(*failover.Observation, failover.Progress), filter func([
 			obs.Nodes = slices.Clone(obs.Nodes)
 			change(&obs, p)
 		}
-		d := failover.Decide(now, policy, obs, p, r)
+		d := decide.Decide(now, policy, obs, p, r)
 		if filter != nil {
 			d.Actions = filter(d.Actions)
 		}
@@ -239,7 +240,7 @@ func bestPriority(obs failover.Observation, best failover.NodeRef) failover.Node
 // choosing replaces the candidate of a failover.
 func choosing(other func(failover.Observation, failover.NodeRef) failover.NodeRef) decideFunc {
 	return func(_ *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress, r *failover.Request) failover.Decision {
-		d := failover.Decide(now, policy, obs, p, r)
+		d := decide.Decide(now, policy, obs, p, r)
 		if choosesIn(p, d.Next) {
 			ref := other(obs, *d.Next.Candidate)
 			d.Next.Candidate = &ref
@@ -264,7 +265,7 @@ func believing(o *operator, now time.Time, policy failover.Policy, obs failover.
 			n.Stale, n.Replication.Role, n.Replication.MasterHost = false, failover.RoleReplica, a.Master.IP
 		}
 	}
-	d := failover.Decide(now, policy, obs, p, r)
+	d := decide.Decide(now, policy, obs, p, r)
 	for _, a := range d.Actions {
 		switch a.(type) {
 		case failover.Promote, failover.Detach, failover.Follow:
@@ -289,11 +290,11 @@ func hearingOneWitness(_ *operator, now time.Time, policy failover.Policy, obs f
 			}
 		}
 	}
-	return failover.Decide(now, policy, obs, p, r)
+	return decide.Decide(now, policy, obs, p, r)
 }
 
 func cuttingEarly(_ *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress, r *failover.Request) failover.Decision {
-	d := failover.Decide(now, policy, obs, p, r)
+	d := decide.Decide(now, policy, obs, p, r)
 	if d.Next.State == failover.StatePromoting && d.Next.Old != nil {
 		d.Actions = append(d.Actions, failover.CutClients{Node: *d.Next.Old})
 	}
@@ -302,7 +303,7 @@ func cuttingEarly(_ *operator, now time.Time, policy failover.Policy, obs failov
 
 // cuttingOnlyTheOldProcess takes the process that was master for the only one that clients may be connected to.
 func cuttingOnlyTheOldProcess(_ *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress, r *failover.Request) failover.Decision {
-	d := failover.Decide(now, policy, obs, p, r)
+	d := decide.Decide(now, policy, obs, p, r)
 	d.Actions = slices.DeleteFunc(d.Actions, func(a failover.Action) bool {
 		c, is := a.(failover.CutClients)
 		return is && (p.Old == nil || c.Node.RunID != p.Old.RunID)
@@ -312,7 +313,7 @@ func cuttingOnlyTheOldProcess(_ *operator, now time.Time, policy failover.Policy
 
 // cuttingOnce takes it for done when the clients of a process were cut.
 func cuttingOnce(_ *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress, r *failover.Request) failover.Decision {
-	d := failover.Decide(now, policy, obs, p, r)
+	d := decide.Decide(now, policy, obs, p, r)
 	d.Actions = slices.DeleteFunc(d.Actions, func(a failover.Action) bool {
 		c, is := a.(failover.CutClients)
 		n, found := obs.Node(a.Target())
@@ -340,7 +341,7 @@ func silentIsHeard(obs *failover.Observation, _ failover.Progress) {
 
 // dampingTheNew sits a master's silence out when another one was given up less than a minute before.
 func dampingTheNew(_ *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress, r *failover.Request) failover.Decision {
-	d := failover.Decide(now, policy, obs, p, r)
+	d := decide.Decide(now, policy, obs, p, r)
 	recent := len(p.SoftFailovers) > 0 && now.Sub(p.SoftFailovers[0].At) < time.Minute
 	if recent && len(d.Next.SoftFailovers) > len(p.SoftFailovers) {
 		return failover.Decision{Next: p, Reason: failover.ReasonCooldown, Message: "cooling down", RequeueAfter: time.Second}
@@ -349,7 +350,7 @@ func dampingTheNew(_ *operator, now time.Time, policy failover.Policy, obs failo
 }
 
 func loweringEarly(_ *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress, r *failover.Request) failover.Decision {
-	d := failover.Decide(now, policy, obs, p, r)
+	d := decide.Decide(now, policy, obs, p, r)
 	if d.Next.State != failover.StateStable || p.Master == nil {
 		return d
 	}
@@ -362,7 +363,7 @@ func loweringEarly(_ *operator, now time.Time, policy failover.Policy, obs failo
 }
 
 func reusingEpochs(_ *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress, r *failover.Request) failover.Decision {
-	d := failover.Decide(now, policy, obs, p, r)
+	d := decide.Decide(now, policy, obs, p, r)
 	if p.Initialized {
 		d.Next.Epoch = p.Epoch
 	}
@@ -380,7 +381,7 @@ func pickingAgain(o *operator, now time.Time, policy failover.Policy, obs failov
 			}
 		}
 	}
-	return failover.Decide(now, policy, obs, p, r)
+	return decide.Decide(now, policy, obs, p, r)
 }
 
 // switchingOverBlindly demotes the master at once, and takes the candidate for complete.
@@ -394,7 +395,7 @@ func switchingOverBlindly(_ *operator, now time.Time, policy failover.Policy, ob
 			}
 		}
 	}
-	d := failover.Decide(now, policy, obs, p, r)
+	d := decide.Decide(now, policy, obs, p, r)
 	for i, a := range d.Actions {
 		if drain, is := a.(failover.Drain); is {
 			d.Actions[i] = failover.Detach{Node: drain.Master, Within: time.Second}

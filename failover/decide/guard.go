@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package decide
+
+import (
+	"github.com/redisha/redisha/failover"
+	"github.com/redisha/redisha/failover/diagnosis"
+)
+
+// recordGuard writes down that the guard of the master is about to become lower: should the master be cut off then, a successor that
+// never hears it has to know.
+func (d *decider) recordGuard(master failover.NodeRef, value int) {
+	for i, k := range d.next.Known {
+		if k.UID == master.UID && k.RunID == master.RunID {
+			d.next.Known[i].WriteGuardOff = k.WriteGuardOff || value == 0
+			d.next.Known[i].Guard = min(k.Guard, aboveOne(value))
+		}
+	}
+}
+
+// aboveOne is a guard as it is recorded: one of a single replica is the usual case, and not written down.
+func aboveOne(guard int) int {
+	if guard > 1 {
+		return guard
+	}
+	return 0
+}
+
+// guard sets the master's write guard, if it is not what it should be.
+func (d *decider) guard(v diagnosis.View) []failover.Action {
+	is, want := v.Master.Replication.MinReplicas, v.WriteGuard()
+	if v.Master.Replication.Fresh < v.Master.Replication.Followers {
+		d.dueIn(v.Master.FreshSince, diagnosis.GuardSettles)
+	}
+	if want == is || is < 0 {
+		return nil
+	}
+	if want < is {
+		d.recordGuard(v.Ref, want)
+	}
+	return []failover.Action{failover.SetMinReplicas{Node: v.Ref, MinReplicas: want}}
+}
+
+// guardOf is the write guard of a node as it is to be recorded. Of one that does not answer, what was known stays.
+func guardOf(v diagnosis.View, n failover.Node, before failover.KnownNode) (guard int, writeGuardOff bool) {
+	switch value := n.Replication.MinReplicas; {
+	case n.UID != v.Ref.UID:
+		return 0, false
+	case !n.Answers():
+		if before.UID != n.UID {
+			return 0, false
+		}
+		return before.Guard, before.WriteGuardOff
+	case value < 0:
+		return 0, false
+	default:
+		value = min(value, v.WriteGuard())
+		return aboveOne(value), value == 0
+	}
+}

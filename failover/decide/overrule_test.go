@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package decide
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redisha/redisha/failover"
+)
+
+// setBack gives the world a status that is older than it is.
+func (w *world) setBack(p failover.Progress) {
+	w.log = append(w.log, "the status is set back to epoch "+itoa(p.Epoch))
+	w.progress = p.Clone()
+}
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }
+
+// moved is a world whose master has gone from r-0 to r-1 and on to r-2; its first status and its last.
+func moved(t *testing.T) (w *world, first failover.Progress) {
+	t.Helper()
+	w = settled(t, 3)
+	w.write(1000, nil)
+	first = w.progress.Clone()
+	for _, to := range []string{"r-1", "r-2"} {
+		w.request = &failover.Request{ID: "to " + to, Verb: failover.VerbSwitchover, Target: to}
+		w.pass(3 * time.Second)
+		w.write(1000, nil)
+		for _, n := range w.nodes {
+			n.Replication.Keys = 100
+		}
+		if w.master() != to {
+			t.Fatalf("the master is %s, want %s", w.master(), to)
+		}
+	}
+	return w, first
+}
+
+// undisturbed fails if anybody is fenced, promoted or pointed elsewhere.
+func (w *world) undisturbed(t *testing.T) {
+	t.Helper()
+	w.onAction = func(a failover.Action) bool {
+		switch a.(type) {
+		case failover.Detach, failover.Promote, failover.Follow, failover.Drain, failover.DeletePod:
+			t.Errorf("%T of %s on the word of an outdated status", a, a.Target().Pod)
+		}
+		return true
+	}
+}
+
+func TestAStatusThatIsOlderThanWhatIsPublishedGivesWay(t *testing.T) {
+	tests := map[string]func(first, last failover.Progress) failover.Progress{
+		"lost":     func(failover.Progress, failover.Progress) failover.Progress { return failover.Progress{} },
+		"restored": func(first, _ failover.Progress) failover.Progress { return first },
+		"master and epoch restored": func(first, last failover.Progress) failover.Progress {
+			last.Master, last.Epoch = first.Master, first.Epoch
+			return last
+		},
+		"master restored": func(first, last failover.Progress) failover.Progress {
+			last.Master = first.Master
+			return last
+		},
+		"master lost": func(_, last failover.Progress) failover.Progress {
+			last.Master = nil
+			return last
+		},
+		"of a failover that is over": func(_, last failover.Progress) failover.Progress {
+			old := last.Master.NodeRef
+			last.State, last.Old, last.Master = failover.StateFencing, &old, nil
+			return last
+		},
+	}
+	for name, status := range tests {
+		t.Run(name, func(t *testing.T) {
+			w, first := moved(t)
+			last := w.progress.Clone()
+			w.setBack(status(first, last))
+			w.undisturbed(t)
+			d, _ := w.once()
+			if !d.Overruled || !strings.Contains(d.Message, "before epoch 3 was published") {
+				t.Errorf("the status was not overruled: %s", d.Message)
+			}
+			w.pass(5 * time.Second)
+			p := w.progress
+			if w.master() != "r-2" || p.Epoch != last.Epoch || p.State != failover.StateStable || !p.Initialized || p.Reason != failover.ReasonNone {
+				t.Fatalf("master %q by epoch %d, state %s, reason %s\n%s", w.master(), p.Epoch, p.State, p.Reason, w.story())
+			}
+			w.onAction = nil
+			w.die("r-2") // the next fault
+			w.pass(time.Second)
+			if (w.master() != "r-0" && w.master() != "r-1") || w.progress.Epoch != last.Epoch+1 {
+				t.Errorf("after the next fault the master is %q by epoch %d\n%s", w.master(), w.progress.Epoch, w.story())
+			}
+		})
+	}
+}
+
+// The published master is lost together with the status: the operator is away, or sees both at once.
+func TestWhoFollowedThePublishedMasterSucceedsItWhateverTheStatusSays(t *testing.T) {
+	for name, away := range map[string]bool{"operator running": false, "operator away": true} {
+		for _, status := range []string{"lost", "restored"} {
+			t.Run(name+", status "+status, func(t *testing.T) {
+				w, first := moved(t)
+				epoch := w.progress.Epoch
+				if status == "lost" {
+					first = failover.Progress{}
+				}
+				w.setBack(first)
+				w.restart("r-2", false)
+				if away {
+					w.takeOver(time.Second)
+					for _, name := range []string{"r-2", "r-1", "r-0"} { // the empty one is heard first
+						w.once()
+						w.heard(name, failover.ContactAnswering)
+					}
+				}
+				w.pass(3 * time.Second)
+				m := w.master()
+				if (m != "r-0" && m != "r-1") || w.node(m).Replication.Keys != 100 || w.progress.Epoch != epoch+1 {
+					t.Errorf("master %q by epoch %d, state %s (%s)\n%s", m, w.progress.Epoch, w.progress.State, w.progress.Reason, w.story())
+				}
+				if w.node("r-2").Replication.MasterHost != w.node(m).IP {
+					t.Errorf("r-2 follows %s", w.node("r-2").Replication.MasterHost)
+				}
+			})
+		}
+	}
+}
+
+// The status is lost in the middle of a failover: all nodes are fenced, and follow no master any more.
+func TestWhoWasFencedInAFailoverThatNoStatusTellsOfSucceeds(t *testing.T) {
+	for name, away := range map[string]bool{"operator running": false, "operator away": true} {
+		t.Run(name, func(t *testing.T) {
+			w, _ := moved(t)
+			w.policy.Persistent = true
+			old := w.node("r-2").Replication.Lineage
+			w.write(1000, nil)
+			w.hang("r-2")
+			w.onAction = func(a failover.Action) bool { _, promotes := a.(failover.Promote); return !promotes }
+			for range 100 {
+				if w.once(); w.progress.State == failover.StatePromoting {
+					break
+				}
+				w.sleep(100 * time.Millisecond)
+			}
+			w.onAction = nil
+			w.setBack(failover.Progress{})
+			w.restart("r-2", false) // with an old snapshot
+			w.node("r-2").Replication.Lineage, w.node("r-2").Replication.Keys = old, 200
+			if away {
+				w.takeOver(time.Second)
+				for _, name := range []string{"r-2", "r-1", "r-0"} {
+					w.once()
+					w.heard(name, failover.ContactAnswering)
+				}
+			}
+			w.pass(3 * time.Second)
+			if m := w.master(); m != "r-0" && m != "r-1" {
+				t.Errorf("master %q, state %s (%s)\n%s", m, w.progress.State, w.progress.Reason, w.story())
+			}
+		})
+	}
+}
+
+// A person has pointed the published master at another Redis, and its replicas got that one's data from it.
+func TestWhatAPublishedMasterGotElsewhereIsNotAdopted(t *testing.T) {
+	w, _ := moved(t)
+	other := failover.Lineage{ReplID: "another's", ReplID2: failover.NoReplID, SecondOffset: -1, Offset: 1 << 20}
+	w.command(w.node("r-2"), failover.Follow{Master: failover.NodeRef{IP: foreignHost}})
+	w.sample(0)
+	for _, n := range w.nodes {
+		n.Replication.Lineage, n.Replication.Keys = other, 100_000
+		n.Replication.LinkUp, n.Replication.Linked = true, true
+	}
+	w.setBack(failover.Progress{})
+	w.pass(3 * time.Second)
+	if w.progress.State != failover.StateBlocked || w.progress.Reason != failover.ReasonNoCandidate {
+		t.Errorf("master %q, state %s (%s)\n%s", w.master(), w.progress.State, w.progress.Reason, w.story())
+	}
+}
+
+// The first master was restarted and pointed at another Redis. Its own promotion, which the status tells of again, is not repeated.
+func TestAFirstMasterThatWasPublishedIsJudgedAsOneThoughTheStatusCallsItACandidate(t *testing.T) {
+	for name, happen := range map[string]func(w *world){
+		"restarted":                      func(w *world) { w.reboot("r-0", 0) },
+		"restarted and led knownForeign": func(w *world) { w.reboot("r-0", 0); w.followForeignMaster("r-0") },
+		"its pod is gone":                func(w *world) { w.remove("r-0") },
+		"refuses there":                  func(w *world) { w.die("r-0") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, 3)
+			w.until(failover.StatePromoting)
+			before := w.progress.Clone()
+			w.pass(2 * time.Second)
+			w.write(1000, nil)
+			for _, n := range w.nodes {
+				n.Replication.Keys = 100
+			}
+			happen(w)
+			w.setBack(before)
+			contact := map[string]failover.Contact{}
+			for _, n := range w.nodes {
+				contact[n.Name] = n.Contact
+			}
+			w.takeOver(time.Second)
+			for _, n := range w.nodes {
+				w.once()
+				w.heard(n.Name, contact[n.Name])
+			}
+			w.pass(3 * time.Second)
+			m := w.master()
+			if (m != "r-1" && m != "r-2") || w.node(m).Replication.Keys != 100 || w.progress.Epoch != before.Epoch+1 {
+				t.Errorf("master %q by epoch %d, state %s (%s)\n%s", m, w.progress.Epoch, w.progress.State, w.progress.Reason, w.story())
+			}
+		})
+	}
+}
+
+// A master that is published, silent, and of which nothing is known may go on writing alone.
+func TestASilentMasterThatNoStatusTellsOfIsReplacedWhereItsGuardIsKnown(t *testing.T) {
+	w, _ := moved(t)
+	w.setBack(failover.Progress{})
+	w.hang("r-2")
+	w.pass(6 * time.Second)
+	if w.master() == "r-2" {
+		t.Errorf("this operator has seen its write guard: %s", w.progress.Reason)
+	}
+
+	w, _ = moved(t)
+	w.setBack(failover.Progress{})
+	w.hang("r-2")
+	w.takeOver(time.Second)
+	w.heard("r-0", failover.ContactAnswering)
+	w.heard("r-1", failover.ContactAnswering)
+	w.heard("r-2", failover.ContactSilent)
+	w.pass(20 * time.Second)
+	if w.master() != "r-2" || w.progress.Reason != failover.ReasonMasterUnreachableWithoutGuard {
+		t.Errorf("master %q, reason %s\n%s", w.master(), w.progress.Reason, w.story())
+	}
+	w.node("r-2").Contact = failover.ContactAnswering
+	w.pass(2 * time.Second)
+	if w.progress.State != failover.StateStable || w.progress.Master.RunID != w.node("r-2").Replication.RunID {
+		t.Errorf("state %s, process %q", w.progress.State, w.progress.Master.RunID)
+	}
+	w.hang("r-2") // now it is known
+	w.pass(6 * time.Second)
+	if w.master() == "r-2" {
+		t.Errorf("it is not replaced: %s", w.progress.Reason)
+	}
+}
+
+// A set without a status and without a publication looks like a new one. Who may hold data is heard before an empty one is promoted.
+func TestAFirstMasterIsNotChosenBeforeEverybodyWasHeard(t *testing.T) {
+	w, _ := moved(t)
+	w.setBack(failover.Progress{})
+	w.pub = failover.Published{}
+	w.restart("r-2", false)
+	w.takeOver(time.Second)
+	for _, name := range []string{"r-0", "r-1"} {
+		w.node(name).Replication.Role, w.node(name).Replication.LinkUp = failover.RoleReplica, false
+	}
+	w.restart("r-0", false)
+	w.heard("r-0", failover.ContactAnswering)
+	w.heard("r-2", failover.ContactAnswering)
+	if d, _ := w.once(); len(d.Actions) > 0 {
+		t.Fatalf("chosen before r-1 was heard: %s", d.Message)
+	}
+	w.heard("r-1", failover.ContactAnswering)
+	w.pass(time.Second)
+	if w.master() != "r-1" {
+		t.Errorf("master %q, and r-1 holds the data\n%s", w.master(), w.story())
+	}
+}
+
+// A failover was blocked until the Service led nowhere, and then the status was lost. Whoever holds the most begins; under Strict a person
+// chooses, as no status tells who had every write.
+func TestASetWithoutAMasterAndWithoutAStatusBeginsWithTheMostDataUnlessStrict(t *testing.T) {
+	for consistency, want := range map[failover.Consistency]failover.State{failover.ConsistencyBounded: failover.StateStable, failover.ConsistencyStrict: failover.StateBlocked} {
+		t.Run(string(consistency), func(t *testing.T) {
+			w, _ := moved(t)
+			w.policy.Persistent, w.policy.Consistency = true, consistency
+			w.write(1000, map[string]int64{"r-0": 500})
+			w.pub = failover.Published{Epoch: w.progress.Epoch + 1}
+			w.restart("r-2", false)
+			for _, name := range []string{"r-0", "r-1"} {
+				w.command(w.node(name), failover.Detach{})
+			}
+			w.setBack(failover.Progress{})
+			w.pass(3 * time.Second)
+			if w.progress.State != want || want == failover.StateStable && w.master() != "r-1" {
+				t.Errorf("master %q, state %s (%s)\n%s", w.master(), w.progress.State, w.progress.Reason, w.story())
+			}
+		})
+	}
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package decide
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/redisha/redisha/failover"
+	"github.com/redisha/redisha/failover/diagnosis"
+	"github.com/redisha/redisha/failover/election"
+)
+
+// successor chooses the candidate of a switchover; target restricts it to one pod.
+func successor(v diagnosis.View, target string, givenUp []string) election.Result {
+	var fit []failover.Node
+	limits := make([]string, 0, len(v.Others))
+	for _, n := range v.Others {
+		if target != "" && n.Name != target {
+			continue
+		}
+		if l := plannedLimitation(v, n); l != failover.LimitNone {
+			limits = append(limits, fmt.Sprintf("%s is %s", n.Name, l))
+			continue
+		}
+		fit = append(fit, n)
+	}
+	if len(fit) == 0 {
+		reason := failover.ReasonNoCandidate
+		if target != "" {
+			reason = failover.ReasonRequestedNodeIneligible
+		}
+		return election.Result{Reason: reason, Sentence: "no replica can take over: " + election.Told(limits)}
+	}
+	slices.SortFunc(fit, func(a, b failover.Node) int {
+		return cmp.Or(
+			election.CompareTrue(!a.Unproven, !b.Unproven),
+			election.CompareTrue(!a.Outdated, !b.Outdated),
+			election.CompareTrue(!slices.Contains(givenUp, a.Name), !slices.Contains(givenUp, b.Name)),
+			election.ByData(a, b),
+		)
+	})
+	return election.Result{Candidate: &fit[0]}
+}
+
+// plannedLimitation is limitation for a switchover, where the master lives and can be waited for.
+func plannedLimitation(v diagnosis.View, n failover.Node) failover.Limitation {
+	lineage := v.Master.Replication.Lineage
+	if l := election.LimitationOf(n, lineage, v.Policy); l != failover.LimitNone {
+		return l
+	}
+	switch {
+	case !v.Attached(n):
+		return failover.LimitNotLinked
+	case n.Ordinal >= v.Policy.Replicas:
+		return failover.LimitSurplus
+	case n.Cordoned || n.NodeGone:
+		return failover.LimitLeaving
+	}
+	return failover.LimitNone
+}

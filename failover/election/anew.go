@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package election
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/redisha/redisha/failover"
+)
+
+// electWithoutHistory chooses when no node holds a part of the lost lineage. As long as one may come back
+// with it, none is chosen. Otherwise the data that exists wins: the newest as far as names
+// tell (age), then the node with the most keys; and where no disks are, the lowest ordinal, empty as all are.
+func electWithoutHistory(p failover.Progress, policy failover.Policy, obs failover.Observation, limits []string) Result {
+	if wait, ok := Awaited(p, obs); ok {
+		return Result{Reason: failover.ReasonWaitingForData, Sentence: wait}
+	}
+	fit, unfit, inMemory := seeds(p, obs)
+	slices.SortFunc(fit, func(a, b failover.Node) int { return BySeed(a, b, p, policy) })
+	if i := slices.IndexFunc(obs.Nodes, p.IsDivergent); i >= 0 && !inMemory {
+		return Result{Reason: failover.ReasonSplitBrain, Sentence: fmt.Sprintf("%s is a master with data of its own, and no node holds the history that was lost; "+
+			"a person has to choose", obs.Nodes[i].Name)}
+	}
+	if inMemory || len(fit) == 0 || ineligibleHoldsMore(policy, fit[0], unfit) || wouldBeGuess(p, policy, fit) {
+		return Result{Reason: failover.ReasonNoCandidate, Sentence: "no node may be promoted: " + Told(limits)}
+	}
+	return Result{Candidate: &fit[0], NewHistory: true, Sentence: fmt.Sprintf(
+		"every process was restarted and no lineage survived; %s starts a new one with %d key(s)", fit[0].Name, fit[0].Replication.Keys)}
+}
+
+// seeds returns the nodes that a new lineage may begin with, and those that may not be promoted. If one holds the lost history, its
+// data is not ours to overrule by an empty or an older one.
+func seeds(p failover.Progress, obs failover.Observation) (fit, unfit []failover.Node, inMemory bool) {
+	for _, n := range obs.Nodes {
+		switch {
+		case !n.Answers() || p.IsForeign(n):
+		case p.WasInSync(n) || p.Lineage.Shared(n.Replication.Lineage) >= 0:
+			inMemory = true
+		case !n.Terminating && !n.Replication.Syncing && n.Replication.Priority != 0:
+			fit = append(fit, n)
+		default:
+			unfit = append(unfit, n)
+		}
+	}
+	return fit, unfit, inMemory
+}
+
+// ineligibleHoldsMore reports that one who may not be promoted holds more than best, and that it is not for us to prefer best all the same:
+// because best is empty, or because it would be a guess under Strict.
+//
+// Example: cache-1 is empty, and cache-2, whose priority is 0, has 1000 keys. None is chosen.
+func ineligibleHoldsMore(policy failover.Policy, best failover.Node, unfit []failover.Node) bool {
+	return slices.ContainsFunc(unfit, func(n failover.Node) bool {
+		return n.Replication.Keys > best.Replication.Keys && (best.Replication.Keys == 0 || policy.Consistency == failover.ConsistencyStrict)
+	})
+}
+
+// wouldBeGuess reports that to choose the first means to prefer it to one with more data, or that no status tells who had all, which Strict
+// leaves to a person.
+//
+// Example: under Strict the status was lost, and cache-1 and cache-2 have loaded 1000 and 990 keys.
+func wouldBeGuess(p failover.Progress, policy failover.Policy, fit []failover.Node) bool {
+	untold := p.Initialized && p.Old == nil // the status was lost
+	return policy.Consistency == failover.ConsistencyStrict && (untold || slices.ContainsFunc(fit, func(n failover.Node) bool {
+		return n.Replication.Keys > fit[0].Replication.Keys
+	}))
+}
+
+// BySeed orders nodes of unrelated lineages after a full outage.
+func BySeed(a, b failover.Node, p failover.Progress, policy failover.Policy) int {
+	if !policy.Persistent {
+		return cmp.Or(
+			cmp.Compare(kept(p, b), kept(p, a)),
+			CompareTrue(holdsLost(p, a), holdsLost(p, b)),
+			CompareTrue(a.Replication.Priority != 0, b.Replication.Priority != 0),
+			cmp.Compare(a.Ordinal, b.Ordinal),
+		)
+	}
+	if a.Replication.Lineage.ReplID == b.Replication.Lineage.ReplID {
+		return ByData(a, b)
+	}
+	return cmp.Or(
+		CompareTrue(p.FollowedUntold(a), p.FollowedUntold(b)),
+		cmp.Compare(age(p, a), age(p, b)),
+		cmp.Compare(b.Replication.Keys, a.Replication.Keys),
+		CompareTrue(a.Replication.Priority != 0, b.Replication.Priority != 0),
+		ByData(a, b),
+	)
+}
+
+// holdsLost reports a node with data of a former master's history. Without disks it has been running, whatever it calls itself.
+//
+// Example: without disks cache-2 has 1000 keys under the replid of the master before the last.
+func holdsLost(p failover.Progress, n failover.Node) bool {
+	return n.Replication.Keys > 0 && p.Descends(n.Replication.Lineage)
+}
+
+// age orders what disks held after a full outage, newest first: what the last master has found, unless it goes by an older name; what
+// goes by the name of a former master's history, the last retired first; what goes by no name that we know; and nothing at all.
+//
+// Example: cache-0, the last master, comes before cache-1, which goes by the name of the master before; then comes one with a name of its own, then
+// an empty one.
+func age(p failover.Progress, n failover.Node) int {
+	retired := slices.Index(p.Retired, n.Replication.Lineage.ReplID)
+	switch {
+	case n.Replication.Keys == 0:
+		return failover.MaxRetired + 1
+	case retired >= 0:
+		return retired
+	case p.Old != nil && n.Name == p.Old.Pod:
+		return -1
+	}
+	return failover.MaxRetired
+}
+
+// kept is how many keys a process has kept in its memory; what it may have found on a volume that is not meant to persist is none. Where no
+// status tells, one that has followed a master in its life has its data from there.
+func kept(p failover.Progress, n failover.Node) int64 {
+	if p.InMemorySinceBeforeLoss(n) || p.FollowedUntold(n) {
+		return n.Replication.Keys
+	}
+	return 0
+}
