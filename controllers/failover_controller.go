@@ -28,7 +28,7 @@ import (
 
 // FailoverReconciler is the failover loop: observe, decide, persist the intent, act, observe.
 // It alone promotes, writes role labels, the master's EndpointSlice and the failover's part of
-// the status. The deciding itself is failover.Decide's.
+// the status. The deciding itself is decide.Decide's.
 type FailoverReconciler struct {
 	Client   client.Client
 	Reader   client.Reader // uncached, for when the cache is known to be behind

@@ -36,7 +36,7 @@ func main() {
 	me, err := run(ctrl.SetupSignalHandler(), os.Getenv(candidateVar))
 	if errors.Is(err, errLeaseLost) {
 		fmt.Fprintf(os.Stderr, "redisha: %v; beginning anew\n", err)
-		err = again(me)
+		err = beginAnew(me)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "redisha:", err)
@@ -122,7 +122,7 @@ func managerOptions(o options) (ctrl.Options, error) {
 		Scheme:                 scheme,
 		MapperProvider:         func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return mapper, nil },
 		Cache:                  cacheOptions,
-		NewCache:               newPatientCache,
+		NewCache:               newWaitingCache,
 		Metrics:                metricsserver.Options{BindAddress: o.metricsAddress},
 		HealthProbeBindAddress: o.probeAddress,
 	}, nil

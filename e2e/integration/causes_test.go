@@ -22,7 +22,7 @@ func cause(t *testing.T, key client.ObjectKey, reason string, says ...string) {
 	t.Helper()
 	var last string
 	eventually(t, "the cause "+reason, time.Minute, func(ctx context.Context) (bool, error) {
-		rha, err := play.Get(ctx, key)
+		rha, err := bed.Get(ctx, key)
 		if err != nil {
 			return false, err
 		}
@@ -45,7 +45,7 @@ func cause(t *testing.T, key client.ObjectKey, reason string, says ...string) {
 	}
 	eventually(t, "an Event of it", 20*time.Second, func(ctx context.Context) (bool, error) {
 		events := &corev1.EventList{}
-		err := play.Client.List(ctx, events, client.InNamespace(key.Namespace))
+		err := bed.Client.List(ctx, events, client.InNamespace(key.Namespace))
 		for _, e := range events.Items {
 			if e.InvolvedObject.Kind == "RedisHA" && e.Reason == reason && e.Type == corev1.EventTypeWarning {
 				return true, nil
@@ -59,7 +59,7 @@ func cause(t *testing.T, key client.ObjectKey, reason string, says ...string) {
 func born(t *testing.T, ns, name, spec string) client.ObjectKey {
 	t.Helper()
 	u := object(t, ns, name, "replicas: 1\n"+spec)
-	if err := play.Client.Create(t.Context(), u); err != nil {
+	if err := bed.Client.Create(t.Context(), u); err != nil {
 		t.Fatal(err)
 	}
 	return client.ObjectKeyFromObject(u)
@@ -112,16 +112,16 @@ func TestAQuotaIsToldAndItsEndIsTheEndOfIt(t *testing.T) {
 	quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "small"}, Spec: corev1.ResourceQuotaSpec{
 		Hard: corev1.ResourceList{corev1.ResourcePods: resource.MustParse("0")},
 	}}
-	if err := play.Client.Create(t.Context(), quota); err != nil {
+	if err := bed.Client.Create(t.Context(), quota); err != nil {
 		t.Fatal(err)
 	}
 	quota.Status = corev1.ResourceQuotaStatus{Hard: quota.Spec.Hard, Used: corev1.ResourceList{corev1.ResourcePods: resource.MustParse("0")}}
-	if err := play.Client.Status().Update(t.Context(), quota); err != nil { // as the quota controller does, which the sandbox lacks
+	if err := bed.Client.Status().Update(t.Context(), quota); err != nil { // as the quota controller does, which the sandbox lacks
 		t.Fatal(err)
 	}
 	key := born(t, ns, "cache", "")
 	cause(t, key, v1alpha1.ReasonFailedCreate, "cache-0", "exceeded quota: small")
-	if err := play.Client.Delete(t.Context(), quota); err != nil {
+	if err := bed.Client.Delete(t.Context(), quota); err != nil {
 		t.Fatal(err)
 	}
 	settled(t, key)

@@ -20,7 +20,7 @@ import (
 // redisCLI asks a pod's Redis from within its container.
 func redisCLI(t *testing.T, key client.ObjectKey, pod, command string) string {
 	t.Helper()
-	out, err := play.Sandbox.Exec(t.Context(), key.Namespace, pod, resources.RedisContainer, "sh", "-c",
+	out, err := bed.Sandbox.Exec(t.Context(), key.Namespace, pod, resources.RedisContainer, "sh", "-c",
 		`REDISCLI_AUTH="$(cat /etc/redisha-auth/password)" redis-cli `+command)
 	if err != nil {
 		t.Fatalf("redis-cli %s: %v %s", command, err, out)
@@ -42,7 +42,7 @@ func TestPersistenceThatIsChangedKeepsTheDataOfAnOnlyPod(t *testing.T) {
 	} {
 		change(t, key, func(rha *v1alpha1.RedisHA) { rha.Spec.Config = config })
 		eventually(t, "the pod runs with the new settings", time.Minute, func(ctx context.Context) (bool, error) {
-			rha, err := play.Get(ctx, key)
+			rha, err := bed.Get(ctx, key)
 			return err == nil && upToDate(rha), err
 		})
 		settled(t, key)
@@ -59,45 +59,45 @@ func TestARestoredClaimIsWaitedForAndItsDataIsServed(t *testing.T) {
 	key := create(t, ns, v1alpha1.RedisHASpec{Replicas: ptr.To[int32](1), Storage: &v1alpha1.StorageSpec{}})
 	first := resources.PodName(key.Name, 0)
 	redisCLI(t, key, first, "set k v")
-	rha, err := play.Get(t.Context(), key)
+	rha, err := bed.Get(t.Context(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := play.Client.Delete(t.Context(), rha); err != nil {
+	if err := bed.Client.Delete(t.Context(), rha); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the pod is gone", time.Minute, func(ctx context.Context) (bool, error) {
 		pods := &corev1.PodList{}
-		err := play.Client.List(ctx, pods, client.InNamespace(ns))
+		err := bed.Client.List(ctx, pods, client.InNamespace(ns))
 		return len(pods.Items) == 0, err
 	})
 	claim := &corev1.PersistentVolumeClaim{}
-	if err := play.Client.Get(t.Context(), client.ObjectKey{Namespace: ns, Name: resources.ClaimName(key.Name, 0)}, claim); err != nil {
+	if err := bed.Client.Get(t.Context(), client.ObjectKey{Namespace: ns, Name: resources.ClaimName(key.Name, 0)}, claim); err != nil {
 		t.Fatal(err)
 	}
 	claim.Labels = map[string]string{"restored": "yes"}
 	delete(claim.Annotations, v1alpha1.AnnotationMadeFor)
-	if err := play.Client.Update(t.Context(), claim); err != nil {
+	if err := bed.Client.Update(t.Context(), claim); err != nil {
 		t.Fatal(err)
 	}
 	squatter := placeholder(ns, first)
-	if err := play.Client.Create(t.Context(), squatter); err != nil {
+	if err := bed.Client.Create(t.Context(), squatter); err != nil {
 		t.Fatal(err)
 	}
 	again := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: key.Name}, Spec: v1alpha1.RedisHASpec{
 		Replicas: ptr.To[int32](2), Storage: &v1alpha1.StorageSpec{},
 	}}
-	if err := play.Client.Create(t.Context(), again); err != nil {
+	if err := bed.Client.Create(t.Context(), again); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "it says that it waits for the data", 30*time.Second, func(ctx context.Context) (bool, error) {
 		return conditionOf(t, key, v1alpha1.ConditionInitialized).Reason == v1alpha1.ReasonWaitingForData, ctx.Err()
 	})
 	time.Sleep(12 * time.Second)
-	if rha, err = play.Get(t.Context(), key); err != nil || rha.Status.Master != nil {
+	if rha, err = bed.Get(t.Context(), key); err != nil || rha.Status.Master != nil {
 		t.Fatalf("%v, master %+v: an empty pod became master before the one with the data was there", err, rha.Status.Master)
 	}
-	if err := play.Client.Delete(t.Context(), squatter, client.GracePeriodSeconds(0)); err != nil {
+	if err := bed.Client.Delete(t.Context(), squatter, client.GracePeriodSeconds(0)); err != nil {
 		t.Fatal(err)
 	}
 	if rha := settled(t, key); rha.Status.Master.Pod != first {

@@ -16,14 +16,14 @@ import (
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/e2e/sandbox"
-	"github.com/redisha/redisha/e2e/stage"
+	"github.com/redisha/redisha/e2e/testbed"
 )
 
-// play is the cluster with the operator that all tests of this package share.
-var play *stage.Stage
+// bed is the cluster with the operator that all tests of this package share.
+var bed *testbed.Testbed
 
 func TestMain(m *testing.M) {
-	sandbox.Enter(stage.Prepare)
+	sandbox.Enter(testbed.Prepare)
 	code, err := run(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "integration:", err)
@@ -44,10 +44,10 @@ func run(m *testing.M) (int, error) {
 		return 1, err
 	}
 	defer s.Stop()
-	if play, err = stage.Up(ctx, s, stage.Options{LogDir: logs, Operators: 1}); err != nil {
+	if bed, err = testbed.Up(ctx, s, testbed.Options{LogDir: logs, Operators: 1}); err != nil {
 		return 1, err
 	}
-	defer play.Down()
+	defer bed.Down()
 	code := m.Run()
 	if code == 0 {
 		return code, os.RemoveAll(logs)
@@ -69,13 +69,13 @@ func namespace(t *testing.T) string {
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-", Labels: map[string]string{
 		"pod-security.kubernetes.io/enforce": "restricted",
 	}}}
-	if err := play.Client.Create(t.Context(), ns); err != nil {
+	if err := bed.Client.Create(t.Context(), ns); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		if err := play.Client.Delete(ctx, ns); err != nil {
+		if err := bed.Client.Delete(ctx, ns); err != nil {
 			t.Error(err)
 		}
 	})
@@ -86,7 +86,7 @@ func namespace(t *testing.T) string {
 func create(t *testing.T, ns string, spec v1alpha1.RedisHASpec) client.ObjectKey {
 	t.Helper()
 	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "cache"}, Spec: spec}
-	if err := play.Client.Create(t.Context(), rha); err != nil {
+	if err := bed.Client.Create(t.Context(), rha); err != nil {
 		t.Fatal(err)
 	}
 	key := client.ObjectKeyFromObject(rha)
@@ -98,10 +98,10 @@ func create(t *testing.T, ns string, spec v1alpha1.RedisHASpec) client.ObjectKey
 func settled(t *testing.T, key client.ObjectKey) *v1alpha1.RedisHA {
 	t.Helper()
 	ctx := within(t, 2*time.Minute)
-	rha, err := play.WaitSettled(ctx, key, nil)
+	rha, err := bed.WaitSettled(ctx, key, nil)
 	for err == nil && !upToDate(rha) {
 		time.Sleep(100 * time.Millisecond)
-		rha, err = play.WaitSettled(ctx, key, nil)
+		rha, err = bed.WaitSettled(ctx, key, nil)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -122,13 +122,13 @@ func upToDate(rha *v1alpha1.RedisHA) bool {
 func change(t *testing.T, key client.ObjectKey, edit func(*v1alpha1.RedisHA)) {
 	t.Helper()
 	ctx := within(t, 20*time.Second)
-	rha, err := play.Get(ctx, key)
+	rha, err := bed.Get(ctx, key)
 	if err != nil {
 		t.Fatal(err)
 	}
 	before := rha.DeepCopy()
 	edit(rha)
-	if err := play.Client.Patch(ctx, rha, client.MergeFrom(before)); err != nil {
+	if err := bed.Client.Patch(ctx, rha, client.MergeFrom(before)); err != nil {
 		t.Fatal(err)
 	}
 }

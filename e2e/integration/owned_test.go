@@ -37,7 +37,7 @@ func inventory(ctx context.Context, t *testing.T, key client.ObjectKey) map[stri
 		&appsv1.StatefulSetList{}, &corev1.ServiceList{}, &corev1.ConfigMapList{}, &corev1.SecretList{},
 		&policyv1.PodDisruptionBudgetList{}, &corev1.PersistentVolumeClaimList{},
 	} {
-		err := play.Client.List(ctx, list, client.InNamespace(key.Namespace), client.MatchingLabels{v1alpha1.LabelName: key.Name})
+		err := bed.Client.List(ctx, list, client.InNamespace(key.Namespace), client.MatchingLabels{v1alpha1.LabelName: key.Name})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -78,7 +78,7 @@ func TestEverythingOwnedIsListedByLabelAndComesBackWhenDeleted(t *testing.T) {
 	if len(before) != len(owned) {
 		t.Errorf("%d objects are listed, want %d: %v", len(before), len(owned), before)
 	}
-	password, err := play.Password(ctx, key)
+	password, err := bed.Password(ctx, key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func TestEverythingOwnedIsListedByLabelAndComesBackWhenDeleted(t *testing.T) {
 	orphan := client.PropagationPolicy(metav1.DeletePropagationOrphan)
 	deleteAndAwait(t, key, before["StatefulSet cache"], "StatefulSet cache", orphan)
 	deleteAndAwait(t, key, masterSlice(t, key), "")
-	if again, err := play.Password(ctx, key); err != nil || again != password {
+	if again, err := bed.Password(ctx, key); err != nil || again != password {
 		t.Errorf("the password did not survive (%v)", err)
 	}
 	settled(t, key)
@@ -102,7 +102,7 @@ func masterSlice(t *testing.T, key client.ObjectKey) *discoveryv1.EndpointSlice 
 	t.Helper()
 	slice := &discoveryv1.EndpointSlice{}
 	name := client.ObjectKey{Namespace: key.Namespace, Name: resources.MasterServiceName(key.Name)}
-	if err := play.Client.Get(t.Context(), name, slice); err != nil {
+	if err := bed.Client.Get(t.Context(), name, slice); err != nil {
 		t.Fatal(err)
 	}
 	return slice
@@ -111,11 +111,11 @@ func masterSlice(t *testing.T, key client.ObjectKey) *discoveryv1.EndpointSlice 
 func deleteAndAwait(t *testing.T, key client.ObjectKey, object client.Object, listed string, options ...client.DeleteOption) {
 	t.Helper()
 	gone := object.GetUID()
-	if err := play.Client.Delete(t.Context(), object, options...); err != nil {
+	if err := bed.Client.Delete(t.Context(), object, options...); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, fmt.Sprintf("%T %s is there again", object, object.GetName()), 30*time.Second, func(ctx context.Context) (bool, error) {
-		err := play.Client.Get(ctx, client.ObjectKeyFromObject(object), object)
+		err := bed.Client.Get(ctx, client.ObjectKeyFromObject(object), object)
 		back := err == nil && object.GetUID() != gone && object.GetDeletionTimestamp().IsZero()
 		return back && (listed == "" || inventory(ctx, t, key)[listed] != nil), client.IgnoreNotFound(err)
 	})
@@ -145,7 +145,7 @@ func TestEveryEditOfAnOwnedObjectIsRepaired(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			want := asText(before[edit.object])
 			object, _ := before[edit.object].DeepCopyObject().(client.Object)
-			if err := play.Client.Patch(t.Context(), object, client.RawPatch("application/merge-patch+json", []byte(edit.patch))); err != nil {
+			if err := bed.Client.Patch(t.Context(), object, client.RawPatch("application/merge-patch+json", []byte(edit.patch))); err != nil {
 				t.Fatal(err)
 			}
 			if asText(object) == want {
@@ -196,19 +196,19 @@ func TestDeletingARedisHALeavesWhatRetentionSays(t *testing.T) {
 			if got := len(inventory(t.Context(), t, key)); got != len(owned)+2 {
 				t.Errorf("%d objects are listed, want the claims too", got)
 			}
-			rha, err := play.Get(t.Context(), key)
+			rha, err := bed.Get(t.Context(), key)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := play.Client.Delete(t.Context(), rha); err != nil {
+			if err := bed.Client.Delete(t.Context(), rha); err != nil {
 				t.Fatal(err)
 			}
 			eventually(t, fmt.Sprintf("nothing but %d claims is left", left), time.Minute, func(ctx context.Context) (bool, error) {
 				pods := &corev1.PodList{}
-				err := play.Client.List(ctx, pods, client.InNamespace(key.Namespace))
+				err := bed.Client.List(ctx, pods, client.InNamespace(key.Namespace))
 				endpoints := &discoveryv1.EndpointSliceList{}
 				if err == nil {
-					err = play.Client.List(ctx, endpoints, client.InNamespace(key.Namespace))
+					err = bed.Client.List(ctx, endpoints, client.InNamespace(key.Namespace))
 				}
 				return len(inventory(ctx, t, key)) == left && len(pods.Items) == 0 && len(endpoints.Items) == 0, err
 			})
@@ -226,7 +226,7 @@ func TestRetainedClaimsDoNotLookLikeAnApps(t *testing.T) {
 	}
 	sts := resources.StatefulSet(rha, 2) // as an earlier version made it: its template cannot be changed
 	sts.Spec.VolumeClaimTemplates[0].Labels[label] = rha.Name
-	if err := play.Client.Create(t.Context(), sts); err != nil {
+	if err := bed.Client.Create(t.Context(), sts); err != nil {
 		t.Fatal(err)
 	}
 	key := client.ObjectKeyFromObject(rha)
@@ -245,7 +245,7 @@ func TestRetainedClaimsDoNotLookLikeAnApps(t *testing.T) {
 		claims, like := labelled(ctx)
 		return claims == 2 && like == 2, nil
 	})
-	if err := play.Client.Create(t.Context(), rha); err != nil {
+	if err := bed.Client.Create(t.Context(), rha); err != nil {
 		t.Fatal(err)
 	}
 	settled(t, key)
@@ -259,17 +259,17 @@ func TestRetainedClaimsDoNotLookLikeAnApps(t *testing.T) {
 
 func TestDeletingARedisHADoesNotWaitForASuccessorThatWillNeverBe(t *testing.T) {
 	key := create(t, namespace(t), v1alpha1.RedisHASpec{})
-	rha, err := play.Get(t.Context(), key)
+	rha, err := bed.Get(t.Context(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := play.Client.Delete(t.Context(), rha); err != nil {
+	if err := bed.Client.Delete(t.Context(), rha); err != nil {
 		t.Fatal(err)
 	}
 	var leaving time.Time // the garbage collector comes when it comes
 	eventually(t, "no pod is left", 2*time.Minute, func(ctx context.Context) (bool, error) {
 		pods := &corev1.PodList{}
-		err := play.Client.List(ctx, pods, client.InNamespace(key.Namespace))
+		err := bed.Client.List(ctx, pods, client.InNamespace(key.Namespace))
 		for _, pod := range pods.Items {
 			if pod.DeletionTimestamp != nil && leaving.IsZero() {
 				leaving = time.Now()
@@ -285,21 +285,21 @@ func TestDeletingARedisHADoesNotWaitForASuccessorThatWillNeverBe(t *testing.T) {
 
 func TestAnOrphaningDeletionLeavesTheMasterServing(t *testing.T) {
 	key := create(t, namespace(t), v1alpha1.RedisHASpec{})
-	rha, err := play.Get(t.Context(), key)
+	rha, err := bed.Get(t.Context(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
 	master := rha.Status.Master.Pod
 	orphan := metav1.DeletePropagationOrphan
-	if err := play.Client.Delete(t.Context(), rha, &client.DeleteOptions{PropagationPolicy: &orphan}); err != nil {
+	if err := bed.Client.Delete(t.Context(), rha, &client.DeleteOptions{PropagationPolicy: &orphan}); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the RedisHA is gone", time.Minute, func(ctx context.Context) (bool, error) {
-		err := play.Client.Get(ctx, key, &v1alpha1.RedisHA{})
+		err := bed.Client.Get(ctx, key, &v1alpha1.RedisHA{})
 		return client.IgnoreNotFound(err) == nil && err != nil, client.IgnoreNotFound(err)
 	})
 	time.Sleep(3 * time.Second) // whatever the operator would do to it, it would have done
-	role, err := play.Sandbox.Exec(t.Context(), key.Namespace, master, resources.RedisContainer, "sh", "-c",
+	role, err := bed.Sandbox.Exec(t.Context(), key.Namespace, master, resources.RedisContainer, "sh", "-c",
 		`REDISCLI_AUTH="$(cat /etc/redisha-auth/password)" redis-cli role`)
 	if err != nil || !strings.HasPrefix(role, "master") {
 		t.Errorf("the role of %s is %q, %v", master, role, err)
@@ -342,7 +342,7 @@ func TestAPassThatFindsNothingToChangeWritesNothing(t *testing.T) {
 
 func operatorWrites(t *testing.T, ns string) []sandbox.AuditWrite {
 	t.Helper()
-	all, err := play.Sandbox.AuditWrites(sandbox.OperatorUser)
+	all, err := bed.Sandbox.AuditWrites(sandbox.OperatorUser)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,7 @@ func kstatus(t *testing.T, u *unstructured.Unstructured, want status.Status, wit
 	t.Helper()
 	last := ""
 	for began := time.Now(); time.Since(began) < within; time.Sleep(2 * time.Millisecond) {
-		if err := play.Client.Get(t.Context(), client.ObjectKeyFromObject(u), u); err != nil {
+		if err := bed.Client.Get(t.Context(), client.ObjectKeyFromObject(u), u); err != nil {
 			t.Fatal(err)
 		}
 		result, err := status.Compute(u)
@@ -49,11 +49,11 @@ func kstatus(t *testing.T, u *unstructured.Unstructured, want status.Status, wit
 func finished(t *testing.T, u *unstructured.Unstructured) {
 	t.Helper()
 	rha := &v1alpha1.RedisHA{}
-	if err := play.Client.Get(t.Context(), client.ObjectKeyFromObject(u), rha); err != nil {
+	if err := bed.Client.Get(t.Context(), client.ObjectKeyFromObject(u), rha); err != nil {
 		t.Fatal(err)
 	}
 	pods := &corev1.PodList{}
-	if err := play.Client.List(t.Context(), pods, client.InNamespace(u.GetNamespace()), client.MatchingLabels(resources.SelectorLabels(u.GetName()))); err != nil {
+	if err := bed.Client.List(t.Context(), pods, client.InNamespace(u.GetNamespace()), client.MatchingLabels(resources.SelectorLabels(u.GetName()))); err != nil {
 		t.Fatal(err)
 	}
 	if want := int(resources.Replicas(rha)); len(pods.Items) != want {
@@ -74,7 +74,7 @@ func finished(t *testing.T, u *unstructured.Unstructured) {
 func unfinished(t *testing.T, u *unstructured.Unstructured, during time.Duration) {
 	t.Helper()
 	for began := time.Now(); time.Since(began) < during; time.Sleep(5 * time.Millisecond) {
-		if err := play.Client.Get(t.Context(), client.ObjectKeyFromObject(u), u); err != nil {
+		if err := bed.Client.Get(t.Context(), client.ObjectKeyFromObject(u), u); err != nil {
 			t.Fatal(err)
 		}
 		if result, err := status.Compute(u); err != nil || result.Status != status.InProgressStatus {
@@ -85,7 +85,7 @@ func unfinished(t *testing.T, u *unstructured.Unstructured, during time.Duration
 
 func patchSpec(t *testing.T, u *unstructured.Unstructured, patch string) {
 	t.Helper()
-	if err := play.Client.Patch(t.Context(), u, client.RawPatch("application/merge-patch+json", []byte(`{"spec":`+patch+`}`))); err != nil {
+	if err := bed.Client.Patch(t.Context(), u, client.RawPatch("application/merge-patch+json", []byte(`{"spec":`+patch+`}`))); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -95,7 +95,7 @@ func TestNoInstantOfALifeIsCalledFinishedThatIsNot(t *testing.T) {
 	ns := namespace(t)
 	created := func() *unstructured.Unstructured {
 		u := object(t, ns, "cache", "replicas: 2")
-		if err := play.Client.Create(t.Context(), u); err != nil {
+		if err := bed.Client.Create(t.Context(), u); err != nil {
 			t.Fatal(err)
 		}
 		// What the API server answers is the object before any controller has seen it.
@@ -132,11 +132,11 @@ func TestNoInstantOfALifeIsCalledFinishedThatIsNot(t *testing.T) {
 
 	t.Log("replace --force: the next one finds the pods of the one before it")
 	for _, policy := range []metav1.DeletionPropagation{metav1.DeletePropagationBackground, metav1.DeletePropagationForeground} {
-		if err := play.Client.Delete(t.Context(), u, client.PropagationPolicy(policy)); err != nil {
+		if err := bed.Client.Delete(t.Context(), u, client.PropagationPolicy(policy)); err != nil {
 			t.Fatal(err)
 		}
 		eventually(t, "the end of it", time.Minute, func(ctx context.Context) (bool, error) {
-			err := play.Client.Get(ctx, client.ObjectKeyFromObject(u), u)
+			err := bed.Client.Get(ctx, client.ObjectKeyFromObject(u), u)
 			if err == nil {
 				if result, err := status.Compute(u); err != nil || result.Status != status.TerminatingStatus {
 					t.Errorf("while it is being deleted it is called %v: %v", result, err)

@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
-	"github.com/redisha/redisha/e2e/stage"
+	"github.com/redisha/redisha/e2e/testbed"
 )
 
 // object is a RedisHA as a person writes it.
@@ -96,12 +96,12 @@ func TestBadInputIsRefusedNamingFieldAndRemedy(t *testing.T) {
 			if name == "" {
 				name = "bad"
 			}
-			expectRefusal(t, play.Client.Create(t.Context(), object(t, ns, name, tc.spec)), tc.says)
+			expectRefusal(t, bed.Client.Create(t.Context(), object(t, ns, name, tc.spec)), tc.says)
 		})
 	}
 	list := &unstructured.UnstructuredList{}
 	list.SetGroupVersionKind(object(t, ns, "any", "{}").GroupVersionKind())
-	if err := play.Client.List(t.Context(), list, client.InNamespace(ns)); err != nil {
+	if err := bed.Client.List(t.Context(), list, client.InNamespace(ns)); err != nil {
 		t.Fatal(err)
 	}
 	if len(list.Items) != 0 {
@@ -129,7 +129,7 @@ func TestChangesThatCannotBeMadeAreRefusedAndChangeNothing(t *testing.T) {
 	disk := object(t, ns, "disk", "replicas: 1\nstorage: {size: 2Gi, storageClassName: standard}")
 	memory := object(t, ns, "memory", "replicas: 1")
 	for _, u := range []*unstructured.Unstructured{disk, memory} {
-		if err := play.Client.Create(ctx, u); err != nil {
+		if err := bed.Client.Create(ctx, u); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -152,13 +152,13 @@ func TestChangesThatCannotBeMadeAreRefusedAndChangeNothing(t *testing.T) {
 	for what, tc := range tests {
 		t.Run(what, func(t *testing.T) {
 			before := tc.on.DeepCopy()
-			if err := play.Client.Get(ctx, client.ObjectKeyFromObject(before), before); err != nil {
+			if err := bed.Client.Get(ctx, client.ObjectKeyFromObject(before), before); err != nil {
 				t.Fatal(err)
 			}
-			err := play.Client.Patch(ctx, before.DeepCopy(), client.RawPatch("application/merge-patch+json", []byte(tc.patch)))
+			err := bed.Client.Patch(ctx, before.DeepCopy(), client.RawPatch("application/merge-patch+json", []byte(tc.patch)))
 			expectRefusal(t, err, tc.says)
 			after := before.DeepCopy()
-			if err := play.Client.Get(ctx, client.ObjectKeyFromObject(after), after); err != nil {
+			if err := bed.Client.Get(ctx, client.ObjectKeyFromObject(after), after); err != nil {
 				t.Fatal(err)
 			}
 			if before.GetGeneration() != after.GetGeneration() {
@@ -167,7 +167,7 @@ func TestChangesThatCannotBeMadeAreRefusedAndChangeNothing(t *testing.T) {
 		})
 	}
 	grown := client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"storage":{"size":"3Gi"}}}`))
-	if err := play.Client.Patch(ctx, disk.DeepCopy(), grown); err != nil {
+	if err := bed.Client.Patch(ctx, disk.DeepCopy(), grown); err != nil {
 		t.Errorf("storage may grow, but: %v", err)
 	}
 }
@@ -178,7 +178,7 @@ func TestAnEmptySpecGetsSafeDefaults(t *testing.T) {
 	absent := object(t, ns, "absent", "{}")
 	delete(absent.Object, "spec")
 	for _, u := range []*unstructured.Unstructured{object(t, ns, "empty", "{}"), absent} {
-		if err := play.Client.Create(t.Context(), u, client.DryRunAll); err != nil {
+		if err := bed.Client.Create(t.Context(), u, client.DryRunAll); err != nil {
 			t.Fatal(err)
 		}
 		for path, want := range map[string]any{
@@ -201,7 +201,7 @@ func TestAnEmptySpecGetsSafeDefaults(t *testing.T) {
 // TestTheDefinitionFitsIntoKubectlApply: kubectl keeps what it applied in an
 // annotation, and annotations may hold 256 KiB in all.
 func TestTheDefinitionFitsIntoKubectlApply(t *testing.T) {
-	root, err := stage.Root()
+	root, err := testbed.Root()
 	if err != nil {
 		t.Fatal(err)
 	}

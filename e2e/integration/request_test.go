@@ -23,7 +23,7 @@ func TestARequestRunsOnceThoughGitPutsItBack(t *testing.T) {
 			rha.Annotations = map[string]string{v1alpha1.AnnotationRequest: fmt.Sprintf("switchover#%d", i)}
 		})
 		eventually(t, "the request is carried out and acknowledged", time.Minute, func(ctx context.Context) (bool, error) {
-			rha, err := play.Get(ctx, key)
+			rha, err := bed.Get(ctx, key)
 			return err == nil && rha.Annotations[v1alpha1.AnnotationRequest] == "" && rha.Status.Master.Epoch == first.Status.Master.Epoch+i+1, err
 		})
 	}
@@ -33,7 +33,7 @@ func TestARequestRunsOnceThoughGitPutsItBack(t *testing.T) {
 		})
 		time.Sleep(500 * time.Millisecond)
 	}
-	rha, err := play.Get(t.Context(), key)
+	rha, err := bed.Get(t.Context(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func TestARequestRunsOnceThoughGitPutsItBack(t *testing.T) {
 	if rha.Annotations[v1alpha1.AnnotationRequest] == "" {
 		t.Error("what Git puts back was removed: it would be put back and removed for ever")
 	}
-	writes, err := play.Sandbox.AuditWrites(sandbox.OperatorUser)
+	writes, err := bed.Sandbox.AuditWrites(sandbox.OperatorUser)
 	if err != nil {
 		t.Fatal(err)
 	}

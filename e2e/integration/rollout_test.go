@@ -18,7 +18,7 @@ import (
 
 func TestAChangedConfigReplacesEveryPodAndSwitchesTheMasterOver(t *testing.T) {
 	key := create(t, namespace(t), v1alpha1.RedisHASpec{})
-	before, err := play.Get(t.Context(), key)
+	before, err := bed.Get(t.Context(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func TestAChangedConfigReplacesEveryPodAndSwitchesTheMasterOver(t *testing.T) {
 func podUIDs(t *testing.T, key client.ObjectKey) map[string]bool {
 	t.Helper()
 	pods := &corev1.PodList{}
-	err := play.Client.List(t.Context(), pods, client.InNamespace(key.Namespace), client.MatchingLabels(resources.SelectorLabels(key.Name)))
+	err := bed.Client.List(t.Context(), pods, client.InNamespace(key.Namespace), client.MatchingLabels(resources.SelectorLabels(key.Name)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,11 +61,11 @@ func TestABadImageStopsAtOnePodAndAGoodOneGoesOn(t *testing.T) {
 	key := create(t, namespace(t), v1alpha1.RedisHASpec{})
 	change(t, key, func(rha *v1alpha1.RedisHA) { rha.Spec.Image = "docker.io/library/redis:nonexistent" })
 	eventually(t, "the rollout waits for the first pod", time.Minute, func(ctx context.Context) (bool, error) {
-		rha, err := play.Get(ctx, key)
+		rha, err := bed.Get(ctx, key)
 		return err == nil && rha.Status.ReadyReplicas == 2 && !upToDate(rha), err
 	})
 	time.Sleep(5 * time.Second) // it must not go on
-	rha, err := play.Get(t.Context(), key)
+	rha, err := bed.Get(t.Context(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,12 +82,12 @@ func TestABadFirstImageIsReplacedByAGoodOne(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "cache"},
 		Spec:       v1alpha1.RedisHASpec{Image: "docker.io/library/redis:nonexistent"},
 	}
-	if err := play.Client.Create(t.Context(), rha); err != nil {
+	if err := bed.Client.Create(t.Context(), rha); err != nil {
 		t.Fatal(err)
 	}
 	key := client.ObjectKeyFromObject(rha)
 	eventually(t, "the pods exist", time.Minute, func(ctx context.Context) (bool, error) {
-		got, err := play.Get(ctx, key)
+		got, err := bed.Get(ctx, key)
 		return err == nil && got.Status.Replicas == 3, err
 	})
 	change(t, key, func(rha *v1alpha1.RedisHA) { rha.Spec.Image = v1alpha1.DefaultImage })
@@ -97,14 +97,14 @@ func TestABadFirstImageIsReplacedByAGoodOne(t *testing.T) {
 func TestScalingDownToOneSwitchesOverFromAMasterThatLeaves(t *testing.T) {
 	key := create(t, namespace(t), v1alpha1.RedisHASpec{Replicas: ptr.To[int32](2)})
 	first := &corev1.Pod{}
-	if err := play.Client.Get(t.Context(), client.ObjectKey{Namespace: key.Namespace, Name: resources.PodName(key.Name, 0)}, first); err != nil {
+	if err := bed.Client.Get(t.Context(), client.ObjectKey{Namespace: key.Namespace, Name: resources.PodName(key.Name, 0)}, first); err != nil {
 		t.Fatal(err)
 	}
-	if err := play.Client.Delete(t.Context(), first); err != nil {
+	if err := bed.Client.Delete(t.Context(), first); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the other pod is master", time.Minute, func(ctx context.Context) (bool, error) {
-		rha, err := play.Get(ctx, key)
+		rha, err := bed.Get(ctx, key)
 		return err == nil && rha.Status.Master.Pod == resources.PodName(key.Name, 1), err
 	})
 	settled(t, key)
@@ -126,12 +126,12 @@ func TestAMissingSecretIsNamedAndComingLateIsEnough(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "cache"},
 		Spec:       v1alpha1.RedisHASpec{Replicas: ptr.To[int32](1), Auth: &v1alpha1.AuthSpec{SecretName: "mine"}},
 	}
-	if err := play.Client.Create(t.Context(), rha); err != nil {
+	if err := bed.Client.Create(t.Context(), rha); err != nil {
 		t.Fatal(err)
 	}
 	key := client.ObjectKeyFromObject(rha)
 	eventually(t, "the condition names the missing Secret", time.Minute, func(ctx context.Context) (bool, error) {
-		got, err := play.Get(ctx, key)
+		got, err := bed.Get(ctx, key)
 		if err != nil {
 			return false, err
 		}
@@ -143,7 +143,7 @@ func TestAMissingSecretIsNamedAndComingLateIsEnough(t *testing.T) {
 		return false, nil
 	})
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "mine"}, StringData: map[string]string{"password": "a b\"c"}}
-	if err := play.Client.Create(t.Context(), secret); err != nil {
+	if err := bed.Client.Create(t.Context(), secret); err != nil {
 		t.Fatal(err)
 	}
 	settled(t, key)

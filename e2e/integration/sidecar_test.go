@@ -56,7 +56,7 @@ func left(t *testing.T, key client.ObjectKey, before map[string]bool) int {
 
 func epochOf(t *testing.T, key client.ObjectKey) int64 {
 	t.Helper()
-	rha, err := play.Get(t.Context(), key)
+	rha, err := bed.Get(t.Context(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,12 +93,12 @@ func TestAChangeWhoseSidecarCrashesStopsAtOnePodAndAMendedOneGoesOn(t *testing.T
 func TestADrainTakesNoRedisThatServesThoughNoPodIsReady(t *testing.T) {
 	ns := namespace(t)
 	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "cache"}, Spec: v1alpha1.RedisHASpec{PodTemplate: unreadySidecar()}}
-	if err := play.Client.Create(t.Context(), rha); err != nil {
+	if err := bed.Client.Create(t.Context(), rha); err != nil {
 		t.Fatal(err)
 	}
 	key := client.ObjectKeyFromObject(rha)
 	eventually(t, "a replica of each serves", time.Minute, func(ctx context.Context) (bool, error) {
-		got, err := play.Get(ctx, key)
+		got, err := bed.Get(ctx, key)
 		if err != nil {
 			return false, err
 		}
@@ -130,7 +130,7 @@ func TestADrainTakesNoRedisThatServesThoughNoPodIsReady(t *testing.T) {
 // evict asks for what kubectl drain asks for.
 func evict(t *testing.T, key client.ObjectKey, ordinal int) error {
 	t.Helper()
-	return play.Kube.PolicyV1().Evictions(key.Namespace).Evict(t.Context(), &policyv1.Eviction{
+	return bed.Kube.PolicyV1().Evictions(key.Namespace).Evict(t.Context(), &policyv1.Eviction{
 		ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: resources.PodName(key.Name, ordinal)},
 	})
 }
@@ -140,7 +140,7 @@ func budgetKnows(t *testing.T, key client.ObjectKey, healthy int32) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("the budget counts %d", healthy), 30*time.Second, func(ctx context.Context) (bool, error) {
 		pdb := &policyv1.PodDisruptionBudget{}
-		err := play.Client.Get(ctx, key, pdb)
+		err := bed.Client.Get(ctx, key, pdb)
 		return err == nil && pdb.Status.ObservedGeneration == pdb.Generation && pdb.Status.ExpectedPods == 3 && pdb.Status.CurrentHealthy == healthy, err
 	})
 }

@@ -21,16 +21,16 @@ import (
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/resources"
 	"github.com/redisha/redisha/e2e/sandbox"
-	"github.com/redisha/redisha/e2e/stage"
+	"github.com/redisha/redisha/e2e/testbed"
 )
 
 // A rollout of the operator is two versions and one definition, and a rollback leaves what the newer version wrote. Each test plays
 // the other version by changing the schema of the definition, which the API server follows within moments.
 
 // redefine changes what the definition knows of the status until the test ends.
-func redefine(t *testing.T, edit func(failover, node stage.Properties)) (undo func()) {
+func redefine(t *testing.T, edit func(failover, node testbed.Properties)) (undo func()) {
 	t.Helper()
-	put, err := play.Redefine(t.Context(), edit)
+	put, err := bed.Redefine(t.Context(), edit)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func asStored(ctx context.Context, t *testing.T, key client.ObjectKey) *unstruct
 	t.Helper()
 	o := &unstructured.Unstructured{}
 	o.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("RedisHA"))
-	if err := play.Client.Get(ctx, key, o); err != nil {
+	if err := bed.Client.Get(ctx, key, o); err != nil {
 		t.Fatal(err)
 	}
 	return o
@@ -65,7 +65,7 @@ func writeStatus(t *testing.T, key client.ObjectKey, fields map[string]any, stor
 	}
 	eventually(t, "the status is as another version writes it", 20*time.Second, func(ctx context.Context) (bool, error) {
 		o := asStored(ctx, t, key)
-		if err := play.Client.Status().Patch(ctx, o, client.RawPatch(types.MergePatchType, patch)); err != nil {
+		if err := bed.Client.Status().Patch(ctx, o, client.RawPatch(types.MergePatchType, patch)); err != nil {
 			return false, nil //nolint:nilerr // the schema of before
 		}
 		return stored(o), nil
@@ -75,11 +75,11 @@ func writeStatus(t *testing.T, key client.ObjectKey, fields map[string]any, stor
 // killMaster kills the master's process and returns the epoch before.
 func killMaster(t *testing.T, key client.ObjectKey) int64 {
 	t.Helper()
-	rha, err := play.Get(t.Context(), key)
+	rha, err := bed.Get(t.Context(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := play.Sandbox.Signal(key.Namespace, rha.Status.Master.Pod, resources.RedisContainer, syscall.SIGKILL); err != nil {
+	if err := bed.Sandbox.Signal(key.Namespace, rha.Status.Master.Pod, resources.RedisContainer, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	return rha.Status.Master.Epoch
@@ -88,7 +88,7 @@ func killMaster(t *testing.T, key client.ObjectKey) int64 {
 func failedOver(t *testing.T, key client.ObjectKey, epoch int64, within time.Duration) {
 	t.Helper()
 	eventually(t, "another master is published", within, func(ctx context.Context) (bool, error) {
-		rha, err := play.Get(ctx, key)
+		rha, err := bed.Get(ctx, key)
 		return err == nil && rha.Status.Master.Epoch == epoch+1, err
 	})
 }
@@ -96,7 +96,7 @@ func failedOver(t *testing.T, key client.ObjectKey, epoch int64, within time.Dur
 // writesOf are the operator's writes about a namespace's RedisHA so far.
 func writesOf(t *testing.T, key client.ObjectKey) int {
 	t.Helper()
-	all, err := play.Sandbox.AuditWrites(sandbox.OperatorUser)
+	all, err := bed.Sandbox.AuditWrites(sandbox.OperatorUser)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func writesOf(t *testing.T, key client.ObjectKey) int {
 
 func conditionOf(t *testing.T, key client.ObjectKey, kind string) metav1.Condition {
 	t.Helper()
-	rha, err := play.Get(t.Context(), key)
+	rha, err := bed.Get(t.Context(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,14 +124,14 @@ func conditionOf(t *testing.T, key client.ObjectKey, kind string) metav1.Conditi
 const mostWrites = 30 // that a failover may take
 
 func TestWhatANewerVersionWroteHoldsNoFailoverUpAndSurvivesIt(t *testing.T) {
-	unknown := stage.Properties{"type": "string"}
-	redefine(t, func(failover, node stage.Properties) { failover["tomorrow"], node["tomorrow"] = unknown, unknown })
+	unknown := testbed.Properties{"type": "string"}
+	redefine(t, func(failover, node testbed.Properties) { failover["tomorrow"], node["tomorrow"] = unknown, unknown })
 	key := create(t, namespace(t), v1alpha1.RedisHASpec{})
 	tomorrow := func(o *unstructured.Unstructured) string {
 		said, _, _ := unstructured.NestedString(o.Object, "status", "failover", "tomorrow")
 		return said
 	}
-	writeStatus(t, key, map[string]any{"failover": stage.Properties{"tomorrow": "kept"}}, func(o *unstructured.Unstructured) bool { return tomorrow(o) == "kept" })
+	writeStatus(t, key, map[string]any{"failover": testbed.Properties{"tomorrow": "kept"}}, func(o *unstructured.Unstructured) bool { return tomorrow(o) == "kept" })
 	before := writesOf(t, key)
 	failedOver(t, key, killMaster(t, key), 10*time.Second)
 	settled(t, key)
@@ -148,7 +148,7 @@ func TestWhatANewerVersionWroteHoldsNoFailoverUpAndSurvivesIt(t *testing.T) {
 
 func TestAStateThatThisVersionDoesNotKnowIsLeftAloneAndNamesItsWriter(t *testing.T) {
 	key := create(t, namespace(t), v1alpha1.RedisHASpec{})
-	writeStatus(t, key, map[string]any{"failover": stage.Properties{"state": "Rebalancing", "writtenBy": "v9.8.7", "revision": 1000}},
+	writeStatus(t, key, map[string]any{"failover": testbed.Properties{"state": "Rebalancing", "writtenBy": "v9.8.7", "revision": 1000}},
 		func(o *unstructured.Unstructured) bool {
 			state, _, _ := unstructured.NestedString(o.Object, "status", "failover", "state")
 			return state == "Rebalancing"
@@ -159,17 +159,17 @@ func TestAStateThatThisVersionDoesNotKnowIsLeftAloneAndNamesItsWriter(t *testing
 	})
 	epoch := killMaster(t, key)
 	time.Sleep(5 * time.Second)
-	if rha, err := play.Get(t.Context(), key); err != nil || rha.Status.Failover.Epoch != epoch || rha.Status.Failover.State != "Rebalancing" {
+	if rha, err := bed.Get(t.Context(), key); err != nil || rha.Status.Failover.Epoch != epoch || rha.Status.Failover.State != "Rebalancing" {
 		t.Errorf("%v, %+v", err, rha.Status.Failover)
 	}
 	// The newer version comes back and finishes.
-	writeStatus(t, key, map[string]any{"failover": stage.Properties{"state": "Stable"}}, func(*unstructured.Unstructured) bool { return true })
+	writeStatus(t, key, map[string]any{"failover": testbed.Properties{"state": "Stable"}}, func(*unstructured.Unstructured) bool { return true })
 	failedOver(t, key, epoch, 10*time.Second)
 	settled(t, key)
 }
 
 func TestADefinitionOfAnOlderVersionIsToldAndFailoversGoOn(t *testing.T) {
-	undo := redefine(t, func(failover, _ stage.Properties) {
+	undo := redefine(t, func(failover, _ testbed.Properties) {
 		delete(failover, "revision")
 		delete(failover, "writtenBy")
 	})
@@ -202,7 +202,7 @@ func TestADefinitionOfAnOlderVersionIsToldAndFailoversGoOn(t *testing.T) {
 
 func TestAProgressThatIsRefusedForEverIsToldAndTriedEverMoreSeldom(t *testing.T) {
 	key := create(t, namespace(t), v1alpha1.RedisHASpec{})
-	undo := redefine(t, func(failover, _ stage.Properties) {
+	undo := redefine(t, func(failover, _ testbed.Properties) {
 		failover["state"].(map[string]any)["maxLength"] = int64(len("Stable"))
 	})
 	time.Sleep(2 * time.Second) // the API server follows
@@ -216,7 +216,7 @@ func TestAProgressThatIsRefusedForEverIsToldAndTriedEverMoreSeldom(t *testing.T)
 		t.Errorf("%d API writes in some 10 s, each refused", n)
 	}
 	events := &corev1.EventList{}
-	if err := play.Client.List(t.Context(), events, client.InNamespace(key.Namespace)); err != nil {
+	if err := bed.Client.List(t.Context(), events, client.InNamespace(key.Namespace)); err != nil {
 		t.Fatal(err)
 	}
 	told := false

@@ -14,7 +14,7 @@ import (
 
 	"github.com/redisha/redisha/controllers/resources"
 	"github.com/redisha/redisha/e2e/sandbox"
-	"github.com/redisha/redisha/e2e/stage"
+	"github.com/redisha/redisha/e2e/testbed"
 )
 
 // anew is in the log of a process that begins anew.
@@ -36,7 +36,7 @@ func TestALeaderThatLosesItsLeaseBeginsAnewInPlace(t *testing.T) {
 	}
 	signal(syscall.SIGSTOP)
 	t.Cleanup(func() { _ = first.Signal(syscall.SIGCONT) })
-	var second *stage.Operator
+	var second *testbed.Operator
 	wait(ctx, t, "another leader", func(ctx context.Context) bool {
 		second, err = theStage.Leader(ctx)
 		return err == nil && second != first
@@ -127,7 +127,7 @@ func wait(ctx context.Context, t *testing.T, what string, condition func(context
 func lease(ctx context.Context, t *testing.T) coordinationv1.LeaseSpec {
 	t.Helper()
 	object := &coordinationv1.Lease{}
-	if err := theStage.Client.Get(ctx, client.ObjectKey{Namespace: stage.Namespace, Name: "redisha-operator"}, object); err != nil {
+	if err := theStage.Client.Get(ctx, client.ObjectKey{Namespace: testbed.Namespace, Name: "redisha-operator"}, object); err != nil {
 		t.Fatal(err)
 	}
 	if object.Spec.HolderIdentity == nil || object.Spec.LeaseTransitions == nil {

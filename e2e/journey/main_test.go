@@ -20,14 +20,14 @@ import (
 	"github.com/redisha/redisha/controllers/resources"
 	"github.com/redisha/redisha/e2e/chaos"
 	"github.com/redisha/redisha/e2e/sandbox"
-	"github.com/redisha/redisha/e2e/stage"
+	"github.com/redisha/redisha/e2e/testbed"
 )
 
 // theStage is shared: each test has RedisHA of its own.
-var theStage *stage.Stage
+var theStage *testbed.Testbed
 
 func TestMain(m *testing.M) {
-	sandbox.Enter(stage.Prepare)
+	sandbox.Enter(testbed.Prepare)
 	os.Exit(run(m))
 }
 
@@ -45,7 +45,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer s.Stop()
-	if theStage, err = stage.Up(ctx, s, stage.Options{LogDir: logs}); err != nil {
+	if theStage, err = testbed.Up(ctx, s, testbed.Options{LogDir: logs}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

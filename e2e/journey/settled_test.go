@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/redisha/redisha/e2e/sandbox"
-	"github.com/redisha/redisha/e2e/stage"
+	"github.com/redisha/redisha/e2e/testbed"
 )
 
 // quietFor is how long nothing may happen.
@@ -45,7 +45,7 @@ func operatorWrites(t *testing.T) []sandbox.AuditWrite {
 	}
 	var writes []sandbox.AuditWrite
 	for _, w := range all {
-		if w.Resource != "leases" || w.Namespace != stage.Namespace {
+		if w.Resource != "leases" || w.Namespace != testbed.Namespace {
 			writes = append(writes, w)
 		}
 	}

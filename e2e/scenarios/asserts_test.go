@@ -81,7 +81,7 @@ func (s *scene) eventually(what string, holds func(*v1alpha1.RedisHA) bool) *v1a
 	defer cancel()
 	err := sandbox.WaitFor(ctx, what, func(ctx context.Context) (bool, error) {
 		var err error
-		rha, err = play.Get(ctx, s.key)
+		rha, err = bed.Get(ctx, s.key)
 		return err == nil && holds(rha), nil
 	})
 	if err != nil {
@@ -121,7 +121,7 @@ func (s *scene) request(value string) {
 	value = fmt.Sprintf("%s#%d", value, time.Now().UnixNano()) // the same one does not run again
 	patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.AnnotationRequest, value)
 	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: s.key.Namespace, Name: s.key.Name}}
-	if err := play.Client.Patch(s.ctx, rha, client.RawPatch("application/merge-patch+json", []byte(patch))); err != nil {
+	if err := bed.Client.Patch(s.ctx, rha, client.RawPatch("application/merge-patch+json", []byte(patch))); err != nil {
 		s.t.Fatal(err)
 	}
 	s.eventually("the request "+value+" to be taken up", func(rha *v1alpha1.RedisHA) bool {
@@ -134,7 +134,7 @@ func (s *scene) announced(reason string) {
 	s.t.Helper()
 	err := sandbox.WaitFor(s.ctx, "an Event "+reason, func(ctx context.Context) (bool, error) {
 		events := &corev1.EventList{}
-		err := play.Client.List(ctx, events, client.InNamespace(s.key.Namespace))
+		err := bed.Client.List(ctx, events, client.InNamespace(s.key.Namespace))
 		return err == nil && slices.ContainsFunc(events.Items, func(e corev1.Event) bool {
 			return e.InvolvedObject.Name == s.key.Name && e.Reason == reason
 		}), nil
@@ -147,7 +147,7 @@ func (s *scene) announced(reason string) {
 // end waits until all is well again, then looks up every acknowledged write. At most so many may be lost.
 func (s *scene) end(mayLose int64) {
 	s.t.Helper()
-	rha, err := play.WaitSettled(s.ctx, s.key, nil)
+	rha, err := bed.WaitSettled(s.ctx, s.key, nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -167,7 +167,7 @@ func (s *scene) end(mayLose int64) {
 	for _, wrong := range s.wrong() {
 		s.t.Error(wrong)
 	}
-	for _, surprise := range crew.surprises() {
+	for _, surprise := range ops.surprises() {
 		s.t.Errorf("an operator ended: %s", surprise)
 	}
 	s.t.Log(s.row)
@@ -177,7 +177,7 @@ func (s *scene) end(mayLose int64) {
 func (s *scene) oneMaster(rha *v1alpha1.RedisHA) {
 	s.t.Helper()
 	pods := &corev1.PodList{}
-	err := play.Client.List(s.ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels{v1alpha1.LabelRole: v1alpha1.RoleMaster})
+	err := bed.Client.List(s.ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels{v1alpha1.LabelRole: v1alpha1.RoleMaster})
 	if err != nil {
 		s.t.Fatal(err)
 	}

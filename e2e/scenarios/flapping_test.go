@@ -48,7 +48,7 @@ func TestAMasterThatHangsAgainAndAgainIsReplacedAFewTimesAMinute(t *testing.T) {
 		s.signal(current, syscall.SIGSTOP)
 		time.Sleep(4 * time.Second)
 		// It may have been replaced meanwhile, which ended the hang earlier.
-		_ = play.Sandbox.Signal(s.key.Namespace, current, resources.RedisContainer, syscall.SIGCONT)
+		_ = bed.Sandbox.Signal(s.key.Namespace, current, resources.RedisContainer, syscall.SIGCONT)
 		time.Sleep(3 * time.Second)
 	}
 	s.row.reason = strings.Join(seen(), ", ")
@@ -70,7 +70,7 @@ func (s *scene) watchRefusals() func() []string {
 	var done sync.WaitGroup
 	done.Go(func() {
 		for ctx.Err() == nil {
-			if rha, err := play.Get(ctx, s.key); err == nil {
+			if rha, err := bed.Get(ctx, s.key); err == nil {
 				if c := meta.FindStatusCondition(rha.Status.Conditions, v1alpha1.ConditionBlocked); c != nil && c.Status == metav1.ConditionTrue {
 					mu.Lock()
 					seen[c.Reason] = true

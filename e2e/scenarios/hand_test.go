@@ -145,11 +145,11 @@ func TestWithoutACandidateNoReplicaIsPromotedUntilAPersonInsists(t *testing.T) {
 func TestARefusalOutlivesItsOperator(t *testing.T) {
 	s := begin(t, "all candidates bad, operator dies in Blocked", v1alpha1.RedisHASpec{})
 	s.lameAll()
-	operator := crew.crashAt(s.ctx, t, v1alpha1.StateBlocked)
+	operator := ops.crashAt(s.ctx, t, v1alpha1.StateBlocked)
 	s.signal(s.master(), syscall.SIGKILL)
 	s.ended(operator)
 	s.refusal(string(failover.ReasonNoCandidate))
-	crew.leading(s.ctx, t)
+	ops.leading(s.ctx, t)
 	s.force(s.replicas()[0])
 	s.end(unreplicated)
 }

@@ -41,7 +41,7 @@ func startHostile(ctx context.Context, t *testing.T, program string) netip.Addr 
 	if err != nil {
 		t.Fatal(err)
 	}
-	host, err := play.Sandbox.NewHost(program)
+	host, err := bed.Sandbox.NewHost(program)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,8 +19,8 @@ const leaseDuration = 5 * time.Second
 // A standby that knows that the leader's process is dead does not wait for its lease.
 func TestALeaderAndAMasterThatDieTogetherAreReplacedAtOnce(t *testing.T) {
 	s := begin(t, "leader and master killed together", v1alpha1.RedisHASpec{})
-	leader := crew.leading(s.ctx, t)
-	crew.doom(leader)
+	leader := ops.leading(s.ctx, t)
+	ops.doom(leader)
 	if err := leader.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func TestALeaderAndAMasterThatDieTogetherAreReplacedAtOnce(t *testing.T) {
 	s.end(unreplicated)
 	s.epochs(1)
 	if s.row.gap >= leaseDuration-time.Second {
-		next := crew.leading(s.ctx, t)
+		next := ops.leading(s.ctx, t)
 		t.Errorf("no write for %s: the dead leader's lease was waited for; the log of %s ends:\n%s", s.row.gap, next.Name, next.LogTail())
 	}
 }
@@ -38,7 +38,7 @@ func TestALeaderAndAMasterThatDieTogetherAreReplacedAtOnce(t *testing.T) {
 // A leader that is stopped may go on at any instant, with its lease or without.
 func TestALeaderThatIsFrozenIsWaitedForAndActsNoMore(t *testing.T) {
 	s := begin(t, "master killed, leader frozen before", v1alpha1.RedisHASpec{})
-	leader := crew.leading(s.ctx, t)
+	leader := ops.leading(s.ctx, t)
 	if err := leader.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}

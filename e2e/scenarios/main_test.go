@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/redisha/redisha/e2e/sandbox"
-	"github.com/redisha/redisha/e2e/stage"
+	"github.com/redisha/redisha/e2e/testbed"
 )
 
 // envRun has to be set for the scenarios to run; `make scenarios` does.
@@ -19,15 +19,15 @@ const envRun = "SCENARIOS"
 
 // What all scenarios share.
 var (
-	play    *stage.Stage
-	crew    *operators
+	bed     *testbed.Testbed
+	ops     *operators
 	results table
 	logs    string
 )
 
 func TestMain(m *testing.M) {
 	becomeHostile()
-	sandbox.Enter(onlyWhenAsked, stage.Prepare, stage.PrepareTomorrow)
+	sandbox.Enter(onlyWhenAsked, testbed.Prepare, testbed.PrepareTomorrow)
 	code, err := run(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "scenarios:", err)
@@ -58,12 +58,12 @@ func run(m *testing.M) (int, error) {
 		return 1, err
 	}
 	defer s.Stop()
-	if play, err = stage.Up(ctx, s, stage.Options{LogDir: logs}); err != nil {
+	if bed, err = testbed.Up(ctx, s, testbed.Options{LogDir: logs}); err != nil {
 		return 1, err
 	}
-	defer play.Down()
-	crew = keepOperators(play)
-	defer crew.stop()
+	defer bed.Down()
+	ops = keepOperators(bed)
+	defer ops.stop()
 	code := m.Run()
 	fmt.Print(results.String())
 	if code == 0 {

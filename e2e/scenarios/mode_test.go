@@ -41,7 +41,7 @@ func TestStrictPromotesNoReplicaThatMayLackAWriteThatWaitAcknowledged(t *testing
 	s := begin(t, "Strict: the replica with the latest writes out of reach", v1alpha1.RedisHASpec{
 		Failover: v1alpha1.FailoverSpec{Consistency: v1alpha1.ConsistencyStrict},
 	})
-	crew.leading(s.ctx, t)
+	ops.leading(s.ctx, t)
 	behind, ahead := s.replicas()[0], s.replicas()[1]
 	s.part(s.addr(behind), s.addr(s.master()))
 	w := s.waiting()

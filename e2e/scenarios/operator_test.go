@@ -11,12 +11,12 @@ import (
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/e2e/chaos"
-	"github.com/redisha/redisha/e2e/stage"
+	"github.com/redisha/redisha/e2e/testbed"
 	"github.com/redisha/redisha/failover"
 )
 
 // ended waits until the process has killed itself.
-func (s *scene) ended(o *stage.Operator) {
+func (s *scene) ended(o *testbed.Operator) {
 	s.t.Helper()
 	select {
 	case <-o.Exited():
@@ -31,7 +31,7 @@ func TestAFailoverOutlivesItsOperator(t *testing.T) {
 	} {
 		t.Run(string(state), func(t *testing.T) {
 			s := begin(t, fmt.Sprintf("master killed, operator dies in %s", state), v1alpha1.RedisHASpec{})
-			operator := crew.crashAt(s.ctx, t, state)
+			operator := ops.crashAt(s.ctx, t, state)
 			s.signal(s.master(), syscall.SIGKILL)
 			s.ended(operator)
 			s.promotion(v1alpha1.HistoryFailover, deadProcess...)
@@ -45,7 +45,7 @@ func TestTheFailoverOfAMasterThatHangsOutlivesItsOperator(t *testing.T) {
 	for _, state := range []v1alpha1.FailoverState{v1alpha1.StateSuspected, v1alpha1.StateFencing} {
 		t.Run(string(state), func(t *testing.T) {
 			s := begin(t, fmt.Sprintf("master hangs, operator dies in %s", state), v1alpha1.RedisHASpec{})
-			operator := crew.crashAt(s.ctx, t, state)
+			operator := ops.crashAt(s.ctx, t, state)
 			s.signal(s.master(), syscall.SIGSTOP)
 			s.ended(operator)
 			s.promotion(v1alpha1.HistoryFailover, string(failover.DiagnosisMasterDown))
@@ -61,7 +61,7 @@ func TestASwitchoverOutlivesItsOperatorAndLosesNothing(t *testing.T) {
 	} {
 		t.Run(string(state), func(t *testing.T) {
 			s := begin(t, fmt.Sprintf("switchover, operator dies in %s", state), v1alpha1.RedisHASpec{})
-			operator := crew.crashAt(s.ctx, t, state)
+			operator := ops.crashAt(s.ctx, t, state)
 			s.fault()
 			target := s.replicas()[0]
 			s.request("switchover:" + target)
@@ -77,7 +77,7 @@ func TestASwitchoverOutlivesItsOperatorAndLosesNothing(t *testing.T) {
 
 func TestALeaderThatIsFrozenAmidAFailoverAndWakesChangesNothing(t *testing.T) {
 	s := begin(t, "master killed, leader frozen amid the failover", v1alpha1.RedisHASpec{})
-	leader := crew.leading(s.ctx, t)
+	leader := ops.leading(s.ctx, t)
 	s.signal(s.master(), syscall.SIGKILL)
 	time.Sleep(time.Duration(rand.IntN(15)) * time.Millisecond)
 	if err := leader.Signal(syscall.SIGSTOP); err != nil {
@@ -103,8 +103,8 @@ func TestALeaderThatIsFrozenAmidAFailoverAndWakesChangesNothing(t *testing.T) {
 
 func TestAMasterThatDiesWithoutAnyOperatorIsReplacedByTheNextOne(t *testing.T) {
 	s := begin(t, "master killed while no operator runs", v1alpha1.RedisHASpec{})
-	crew.leading(s.ctx, t)
-	back := crew.strike(t)
+	ops.leading(s.ctx, t)
+	back := ops.strike(t)
 	struck := time.Now()
 	time.Sleep(3 * time.Second)
 	if gap := s.writers.Gap(struck, time.Now()); gap.Length() > time.Second {
@@ -123,7 +123,7 @@ func TestWithoutAnAPIServerNoReplicaIsPromotedAndAMasterServesOn(t *testing.T) {
 	s := create(t, "API server away for 20 s, master dies meanwhile", v1alpha1.RedisHASpec{})
 	s.settle()
 	s.writeTo(chaos.Options{Finder: asking{s.key}, Redial: 50 * time.Millisecond})
-	if err := play.Sandbox.StopAPIServer(s.ctx); err != nil {
+	if err := bed.Sandbox.StopAPIServer(s.ctx); err != nil {
 		t.Fatal(err)
 	}
 	stopped := time.Now()
@@ -141,7 +141,7 @@ func TestWithoutAnAPIServerNoReplicaIsPromotedAndAMasterServesOn(t *testing.T) {
 			t.Errorf("%s is %q, and the API server was away", replica, role)
 		}
 	}
-	if err := play.Sandbox.StartAPIServer(s.ctx); err != nil {
+	if err := bed.Sandbox.StartAPIServer(s.ctx); err != nil {
 		t.Fatal(err)
 	}
 	s.promotion(v1alpha1.HistoryFailover, deadProcess...)

@@ -11,7 +11,7 @@ import (
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/e2e/sandbox"
-	"github.com/redisha/redisha/e2e/stage"
+	"github.com/redisha/redisha/e2e/testbed"
 )
 
 // wanted is how many processes of the operator there are: one leads, one stands by.
@@ -28,20 +28,20 @@ const (
 // operators does what the Deployment does in a cluster: it starts a process of the operator for each that has ended. One
 // that ended without having been expected to is remembered.
 type operators struct {
-	stage *stage.Stage
-	end   context.CancelFunc
-	done  sync.WaitGroup
+	bed  *testbed.Testbed
+	end  context.CancelFunc
+	done sync.WaitGroup
 
 	mu       sync.Mutex
-	running  []*stage.Operator
+	running  []*testbed.Operator
 	next     version         // of which one is started in the place of one that has ended
 	doomed   map[string]bool // expected to end
 	surprise []string
 }
 
-func keepOperators(g *stage.Stage) *operators {
+func keepOperators(g *testbed.Testbed) *operators {
 	ctx, cancel := context.WithCancel(context.Background())
-	o := &operators{stage: g, end: cancel, running: g.Operators(), doomed: map[string]bool{}}
+	o := &operators{bed: g, end: cancel, running: g.Operators(), doomed: map[string]bool{}}
 	o.done.Go(func() {
 		for ctx.Err() == nil {
 			o.replace()
@@ -62,7 +62,7 @@ func (o *operators) stop() {
 func (o *operators) replace() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.running = slices.DeleteFunc(o.running, func(p *stage.Operator) bool {
+	o.running = slices.DeleteFunc(o.running, func(p *testbed.Operator) bool {
 		select {
 		case <-p.Exited():
 			if !o.doomed[p.Name] {
@@ -74,9 +74,9 @@ func (o *operators) replace() {
 		}
 	})
 	for len(o.running) < wanted {
-		start := o.stage.StartOperator
+		start := o.bed.StartOperator
 		if o.next == tomorrows {
-			start = o.stage.StartTomorrowsOperator
+			start = o.bed.StartTomorrowsOperator
 		}
 		p, err := start()
 		if err != nil {
@@ -97,16 +97,16 @@ func (o *operators) surprises() []string {
 }
 
 // all returns the processes that run.
-func (o *operators) all() []*stage.Operator {
+func (o *operators) all() []*testbed.Operator {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return slices.Clone(o.running)
 }
 
 // leading waits until one of two operators leads and both are up, so that one can take over.
-func (o *operators) leading(ctx context.Context, t *testing.T) *stage.Operator {
+func (o *operators) leading(ctx context.Context, t *testing.T) *testbed.Operator {
 	t.Helper()
-	var leader *stage.Operator
+	var leader *testbed.Operator
 	err := sandbox.WaitFor(ctx, "an operator that leads and one that stands by", func(ctx context.Context) (bool, error) {
 		leader = nil
 		up := 0
@@ -128,7 +128,7 @@ func (o *operators) leading(ctx context.Context, t *testing.T) *stage.Operator {
 }
 
 // doom expects the process to end.
-func (o *operators) doom(p *stage.Operator) {
+func (o *operators) doom(p *testbed.Operator) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.doomed[p.Name] = true
@@ -147,7 +147,7 @@ func (o *operators) strike(t *testing.T) (back func()) {
 }
 
 // crashAt makes the leader kill itself as soon as it has persisted the state.
-func (o *operators) crashAt(ctx context.Context, t *testing.T, state v1alpha1.FailoverState) *stage.Operator {
+func (o *operators) crashAt(ctx context.Context, t *testing.T, state v1alpha1.FailoverState) *testbed.Operator {
 	t.Helper()
 	leader := o.leading(ctx, t)
 	o.doom(leader)
@@ -164,26 +164,26 @@ func (o *operators) rollTo(v version) {
 	o.next = v
 }
 
-// cast has a process of one version lead, and one of another stand by, as in the middle of a rollout.
-func (o *operators) cast(ctx context.Context, t *testing.T, leads, standsBy version) {
+// deploy has a process of one version lead, and one of another stand by, as in the middle of a rollout.
+func (o *operators) deploy(ctx context.Context, t *testing.T, leads, standsBy version) {
 	t.Helper()
 	o.rollTo(leads)
 	for _, p := range o.all() {
 		if version(p.Tomorrows) != leads {
-			o.dismiss(p)
+			o.replaceOne(p)
 		}
 	}
 	leader := o.leading(ctx, t)
 	o.rollTo(standsBy)
 	for _, p := range o.all() {
 		if p != leader && version(p.Tomorrows) != standsBy {
-			o.dismiss(p)
+			o.replaceOne(p)
 		}
 	}
 	o.leading(ctx, t)
 }
 
-func (o *operators) dismiss(p *stage.Operator) {
+func (o *operators) replaceOne(p *testbed.Operator) {
 	o.doom(p)
 	p.Kill()
 }

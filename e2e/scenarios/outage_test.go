@@ -51,15 +51,15 @@ func TestAnOlderDiskIsNotPreferredAfterAnOutage(t *testing.T) {
 	s := begin(t, "all killed at once, one disk older", v1alpha1.RedisHASpec{Storage: &v1alpha1.StorageSpec{}})
 	old := s.replicas()[0]
 	// Its link to the master is cut, and it gets nothing any more.
-	a, err := play.Sandbox.PodAddr(s.key.Namespace, old)
+	a, err := bed.Sandbox.PodAddr(s.key.Namespace, old)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := play.Sandbox.PodAddr(s.key.Namespace, s.master())
+	b, err := bed.Sandbox.PodAddr(s.key.Namespace, s.master())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := play.Sandbox.Partition(a, b); err != nil {
+	if err := bed.Sandbox.Partition(a, b); err != nil {
 		t.Fatal(err)
 	}
 	keys := s.info(old, "db0")
@@ -68,7 +68,7 @@ func TestAnOlderDiskIsNotPreferredAfterAnOutage(t *testing.T) {
 		t.Fatalf("%s went on replicating: %s became %s", old, keys, now)
 	}
 	s.killAll()
-	if err := play.Sandbox.HealAll(); err != nil {
+	if err := bed.Sandbox.HealAll(); err != nil {
 		t.Fatal(err)
 	}
 	entry := s.promotion(v1alpha1.HistoryFailover, deadProcess...)
@@ -85,7 +85,7 @@ func TestTheNewestDiskIsWaitedForAfterAnOutage(t *testing.T) {
 	for _, pod := range s.replicas() {
 		s.signal(pod, syscall.SIGKILL)
 	}
-	if err := play.Client.Delete(s.ctx, s.pod(s.master()), client.GracePeriodSeconds(0)); err != nil {
+	if err := bed.Client.Delete(s.ctx, s.pod(s.master()), client.GracePeriodSeconds(0)); err != nil {
 		t.Fatal(err)
 	}
 	s.refusal(string(failover.ReasonWaitingForData))

@@ -25,7 +25,7 @@ import (
 
 func (s *scene) addr(pod string) netip.Addr {
 	s.t.Helper()
-	addr, err := play.Sandbox.PodAddr(s.key.Namespace, pod)
+	addr, err := bed.Sandbox.PodAddr(s.key.Namespace, pod)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -37,7 +37,7 @@ func (s *scene) part(addr netip.Addr, others ...netip.Addr) {
 	s.t.Helper()
 	s.fault()
 	for _, other := range others {
-		if err := play.Sandbox.Partition(addr, other); err != nil {
+		if err := bed.Sandbox.Partition(addr, other); err != nil {
 			s.t.Fatal(err)
 		}
 	}
@@ -45,14 +45,14 @@ func (s *scene) part(addr netip.Addr, others ...netip.Addr) {
 
 func (s *scene) heal() {
 	s.t.Helper()
-	if err := play.Sandbox.HealAll(); err != nil {
+	if err := bed.Sandbox.HealAll(); err != nil {
 		s.t.Fatal(err)
 	}
 }
 
 func operatorAddrs() []netip.Addr {
 	var addrs []netip.Addr
-	for _, o := range crew.all() {
+	for _, o := range ops.all() {
 		addrs = append(addrs, o.Host.Addr())
 	}
 	return addrs
@@ -60,7 +60,7 @@ func operatorAddrs() []netip.Addr {
 
 func TestAnOperatorThatAloneDoesNotReachTheMasterDoesNothing(t *testing.T) {
 	s := begin(t, "operator cut off from the master only", v1alpha1.RedisHASpec{})
-	crew.leading(s.ctx, t)
+	ops.leading(s.ctx, t)
 	s.part(s.addr(s.master()), operatorAddrs()...)
 	s.refusal(string(failover.ReasonMasterUnreachableButReplicating))
 	s.condition(v1alpha1.ConditionAvailable, metav1.ConditionUnknown, v1alpha1.ReasonMasterUnreachable)
@@ -77,7 +77,7 @@ func TestAnOperatorThatAloneDoesNotReachTheMasterDoesNothing(t *testing.T) {
 func TestAMasterThatIsCutOffTogetherWithAReplicaIsLeftAlone(t *testing.T) {
 	// The clients are on the master's side, and do not notice.
 	s := begin(t, "master and a replica cut off together", v1alpha1.RedisHASpec{})
-	crew.leading(s.ctx, t)
+	ops.leading(s.ctx, t)
 	master, replicas := s.master(), s.replicas()
 	s.part(s.addr(master), append(operatorAddrs(), s.addr(replicas[1]))...)
 	s.part(s.addr(replicas[0]), append(operatorAddrs(), s.addr(replicas[1]))...)
@@ -95,7 +95,7 @@ func TestAMasterThatIsCutOffTogetherWithAReplicaIsLeftAlone(t *testing.T) {
 
 func TestAnOperatorThatReachesNoPodDoesNothing(t *testing.T) {
 	s := begin(t, "operator cut off from every Redis", v1alpha1.RedisHASpec{})
-	crew.leading(s.ctx, t)
+	ops.leading(s.ctx, t)
 	for _, pod := range append(s.replicas(), s.master()) {
 		s.part(s.addr(pod), operatorAddrs()...)
 	}
@@ -111,12 +111,12 @@ func TestAnOperatorThatReachesNoPodDoesNothing(t *testing.T) {
 func TestAnIsolatedMasterStopsByItselfAndIsDemotedWhenItIsBack(t *testing.T) {
 	// Long enough for the master to have stopped by itself before anybody takes over.
 	s := begin(t, "master cut off from all but a few clients", v1alpha1.RedisHASpec{Failover: v1alpha1.FailoverSpec{DownAfterMilliseconds: 7000}})
-	crew.leading(s.ctx, t)
+	ops.leading(s.ctx, t)
 	old, run := s.master(), s.info(s.master(), "run_id")
 	s.keepPods() // as if its node were out of reach too: it is asked to go, and does not hear
 	few := s.leftBehind(s.addr(old))
 	time.Sleep(300 * time.Millisecond)
-	s.part(s.addr(old), append(operatorAddrs(), s.addr(s.replicas()[0]), s.addr(s.replicas()[1]), play.Clients.Addr())...)
+	s.part(s.addr(old), append(operatorAddrs(), s.addr(s.replicas()[0]), s.addr(s.replicas()[1]), bed.Clients.Addr())...)
 	s.eventually("another master", func(rha *v1alpha1.RedisHA) bool { return rha.Status.Master.Pod != old })
 	last := few.last()
 	if after := last.Sub(s.at); after > 5*time.Second {
@@ -169,24 +169,24 @@ func (s *scene) keepPods() {
 			}},
 		},
 	}
-	if err := play.Client.Create(s.ctx, policy); err != nil {
+	if err := bed.Client.Create(s.ctx, policy); err != nil {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
-		if err := play.Client.Delete(ctx, binding); err != nil {
+		if err := bed.Client.Delete(ctx, binding); err != nil {
 			s.t.Error(err)
 		}
-		if err := play.Client.Delete(ctx, policy); err != nil {
+		if err := bed.Client.Delete(ctx, policy); err != nil {
 			s.t.Error(err)
 		}
 	})
-	if err := play.Client.Create(s.ctx, binding); err != nil {
+	if err := bed.Client.Create(s.ctx, binding); err != nil {
 		s.t.Fatal(err)
 	}
 	s.eventually("pods to be kept", func(*v1alpha1.RedisHA) bool {
-		return play.Client.Delete(s.ctx, s.pod(s.master()), dryRun) != nil
+		return bed.Client.Delete(s.ctx, s.pod(s.master()), dryRun) != nil
 	})
 }
 
@@ -202,7 +202,7 @@ type few struct {
 // leftBehind begins to write to the address, from a place of its own in the network.
 func (s *scene) leftBehind(addr netip.Addr) *few {
 	s.t.Helper()
-	host, err := play.Sandbox.NewHost("left-behind")
+	host, err := bed.Sandbox.NewHost("left-behind")
 	if err != nil {
 		s.t.Fatal(err)
 	}

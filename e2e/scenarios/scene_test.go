@@ -61,11 +61,11 @@ func create(t *testing.T, title string, spec v1alpha1.RedisHASpec, seeds ...clie
 	s.key = client.ObjectKeyFromObject(rha)
 	for _, object := range append(seeds, rha) {
 		object.SetNamespace(rha.Namespace)
-		if err := play.Client.Create(ctx, object); err != nil {
+		if err := bed.Client.Create(ctx, object); err != nil {
 			t.Fatal(err)
 		}
 	}
-	wrong, stop := checks.WatchInstants(ctx, play.Client, s.key)
+	wrong, stop := checks.WatchInstants(ctx, bed.Client, s.key)
 	s.wrong = wrong
 	t.Cleanup(stop)
 	t.Cleanup(func() {
@@ -78,7 +78,7 @@ func create(t *testing.T, title string, spec v1alpha1.RedisHASpec, seeds ...clie
 		if s.row.acked > 0 {
 			results.Add(s.row)
 		}
-		if err := play.Sandbox.HealAll(); err != nil {
+		if err := bed.Sandbox.HealAll(); err != nil {
 			t.Error(err)
 		}
 	})
@@ -89,13 +89,13 @@ func create(t *testing.T, title string, spec v1alpha1.RedisHASpec, seeds ...clie
 func newNamespace(ctx context.Context, t *testing.T) string {
 	t.Helper()
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "scene-"}}
-	if err := play.Client.Create(ctx, ns); err != nil {
+	if err := bed.Client.Create(ctx, ns); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
-		if err := play.Client.Delete(ctx, ns); err != nil {
+		if err := bed.Client.Delete(ctx, ns); err != nil {
 			t.Error(err)
 		}
 	})
@@ -105,7 +105,7 @@ func newNamespace(ctx context.Context, t *testing.T) string {
 // write begins to write through the master's Service, and returns when writes are acknowledged.
 func (s *scene) write() {
 	s.t.Helper()
-	finder, err := chaos.FindService(s.ctx, play.Kube, s.key.Namespace, resources.MasterServiceName(s.key.Name))
+	finder, err := chaos.FindService(s.ctx, bed.Kube, s.key.Namespace, resources.MasterServiceName(s.key.Name))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -115,10 +115,10 @@ func (s *scene) write() {
 func (s *scene) writeTo(options chaos.Options) {
 	s.t.Helper()
 	var err error
-	if s.password, err = play.Password(s.ctx, s.key); err != nil {
+	if s.password, err = bed.Password(s.ctx, s.key); err != nil {
 		s.t.Fatal(err)
 	}
-	options.Password, options.Dial = s.password, play.Clients.DialContext
+	options.Password, options.Dial = s.password, bed.Clients.DialContext
 	s.writers = chaos.Start(options)
 	s.acknowledged(time.Now().Add(500 * time.Millisecond))
 }
@@ -133,7 +133,7 @@ var errNowhere = errors.New("the master's Service leads nowhere")
 func (a asking) Find(ctx context.Context) (chaos.Place, error) {
 	slice := &discoveryv1.EndpointSlice{}
 	key := client.ObjectKey{Namespace: a.key.Namespace, Name: resources.MasterServiceName(a.key.Name)}
-	if err := play.Client.Get(ctx, key, slice); err != nil {
+	if err := bed.Client.Get(ctx, key, slice); err != nil {
 		return chaos.Place{}, err
 	}
 	if len(slice.Endpoints) == 0 {
@@ -155,7 +155,7 @@ func (s *scene) acknowledged(after time.Time) time.Time {
 // settle waits until all is well, remembers that as how it was before, and returns it.
 func (s *scene) settle() *v1alpha1.RedisHA {
 	s.t.Helper()
-	rha, err := play.WaitSettled(s.ctx, s.key, nil)
+	rha, err := bed.WaitSettled(s.ctx, s.key, nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -165,7 +165,7 @@ func (s *scene) settle() *v1alpha1.RedisHA {
 
 func (s *scene) get() *v1alpha1.RedisHA {
 	s.t.Helper()
-	rha, err := play.Get(s.ctx, s.key)
+	rha, err := bed.Get(s.ctx, s.key)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -196,7 +196,7 @@ func (s *scene) fault() {
 func (s *scene) signal(pod string, signal syscall.Signal) {
 	s.t.Helper()
 	s.fault()
-	if err := play.Sandbox.Signal(s.key.Namespace, pod, resources.RedisContainer, signal); err != nil {
+	if err := bed.Sandbox.Signal(s.key.Namespace, pod, resources.RedisContainer, signal); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -204,12 +204,12 @@ func (s *scene) signal(pod string, signal syscall.Signal) {
 // redis is a connection to one pod's Redis, from where the applications run.
 func (s *scene) redis(pod string) *redis.Client {
 	s.t.Helper()
-	addr, err := play.Sandbox.PodAddr(s.key.Namespace, pod)
+	addr, err := bed.Sandbox.PodAddr(s.key.Namespace, pod)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	c := redis.NewClient(&redis.Options{
-		Addr: net.JoinHostPort(addr.String(), strconv.Itoa(int(resources.RedisPort))), Password: s.password, Dialer: play.Clients.DialContext,
+		Addr: net.JoinHostPort(addr.String(), strconv.Itoa(int(resources.RedisPort))), Password: s.password, Dialer: bed.Clients.DialContext,
 		MaxRetries: -1, DialerRetries: 1, PoolSize: 1, DisableIdentity: true, ReadTimeout: 2 * time.Second, DialTimeout: time.Second,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	})

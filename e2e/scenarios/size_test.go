@@ -36,7 +36,7 @@ func cordon(t *testing.T, nodes ...string) (uncordon func()) {
 		for _, name := range nodes {
 			patch := fmt.Sprintf(`{"spec":{"unschedulable":%t}}`, on)
 			node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}
-			if err := play.Client.Patch(ctx, node, client.RawPatch("application/merge-patch+json", []byte(patch))); err != nil {
+			if err := bed.Client.Patch(ctx, node, client.RawPatch("application/merge-patch+json", []byte(patch))); err != nil {
 				t.Error(err)
 			}
 		}
@@ -50,7 +50,7 @@ func cordon(t *testing.T, nodes ...string) (uncordon func()) {
 func TestACordonedNodeIsLeftWithoutLoss(t *testing.T) {
 	s := begin(t, "master's node cordoned", v1alpha1.RedisHASpec{})
 	pod := s.pod(s.master())
-	if err := play.Client.Get(s.ctx, client.ObjectKeyFromObject(pod), pod); err != nil {
+	if err := bed.Client.Get(s.ctx, client.ObjectKeyFromObject(pod), pod); err != nil {
 		t.Fatal(err)
 	}
 	s.cordon(pod.Spec.NodeName)
@@ -65,7 +65,7 @@ func TestACordonedNodeIsLeftWithoutLoss(t *testing.T) {
 func TestAMasterWhosePodIsDeletedByForceIsReplaced(t *testing.T) {
 	s := begin(t, "master's pod deleted by force", v1alpha1.RedisHASpec{})
 	s.fault()
-	if err := play.Client.Delete(s.ctx, s.pod(s.master()), client.GracePeriodSeconds(0)); err != nil {
+	if err := bed.Client.Delete(s.ctx, s.pod(s.master()), client.GracePeriodSeconds(0)); err != nil {
 		t.Fatal(err)
 	}
 	// For a moment the pod was seen on its way out: a switchover may have been begun, and become a failover, or even have ended.
@@ -125,7 +125,7 @@ func (s *scene) scale(replicas int) {
 	s.t.Helper()
 	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: s.key.Namespace, Name: s.key.Name}}
 	patch := fmt.Sprintf(`{"spec":{"replicas":%d}}`, replicas)
-	if err := play.Client.Patch(s.ctx, rha, client.RawPatch("application/merge-patch+json", []byte(patch))); err != nil {
+	if err := bed.Client.Patch(s.ctx, rha, client.RawPatch("application/merge-patch+json", []byte(patch))); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -135,7 +135,7 @@ func TestAPairStaysWritableThroughTheLossOfEither(t *testing.T) {
 	s.minReplicas(s.master(), "1")
 	// The replica's container goes: its process alone would be back before the master can do without it.
 	s.fault()
-	if err := play.Sandbox.SignalContainer(s.key.Namespace, s.replicas()[0], resources.RedisContainer, syscall.SIGKILL); err != nil {
+	if err := bed.Sandbox.SignalContainer(s.key.Namespace, s.replicas()[0], resources.RedisContainer, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	s.minReplicas(s.master(), "0")

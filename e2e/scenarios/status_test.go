@@ -17,12 +17,12 @@ import (
 func (s *scene) setBack(change func(*v1alpha1.RedisHAStatus)) {
 	s.t.Helper()
 	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
-		rha, err := play.Get(s.ctx, s.key)
+		rha, err := bed.Get(s.ctx, s.key)
 		if err != nil {
 			return err
 		}
 		change(&rha.Status)
-		return play.Client.Status().Update(s.ctx, rha)
+		return bed.Client.Status().Update(s.ctx, rha)
 	})
 	if err != nil {
 		s.t.Fatal(err)
@@ -86,11 +86,11 @@ func TestAStatusThatWasLostOrRestoredCostsNothing(t *testing.T) {
 // suffer sets the status back, and has the set go on and survive the next fault.
 func (s *scene) suffer(status func(*v1alpha1.RedisHAStatus), kill, away bool) {
 	s.t.Helper()
-	crew.leading(s.ctx, s.t)
+	ops.leading(s.ctx, s.t)
 	var seen time.Time
 	epoch, mayLose := s.before.Status.Failover.Epoch, int64(0)
 	if away {
-		back := crew.strike(s.t)
+		back := ops.strike(s.t)
 		defer func() { back() }()
 		s.setBack(status)
 		if kill {
@@ -132,7 +132,7 @@ func (s *scene) suffer(status func(*v1alpha1.RedisHAStatus), kill, away bool) {
 func (s *scene) seen() time.Time {
 	s.t.Helper()
 	for s.ctx.Err() == nil {
-		for _, p := range crew.all() {
+		for _, p := range ops.all() {
 			if leads, err := p.Leads(s.ctx); err == nil && leads {
 				return time.Now()
 			}

@@ -49,7 +49,7 @@ func TestATenantIsReplacedAsFastBesideOthersThatNeverObeyAndAnswerGarbage(t *tes
 	if was, is := median(alone), median(beside); is > was*3/2+noiseGrace {
 		t.Errorf("without a write for %v, and %v alone (medians)", is, was)
 	}
-	for _, o := range play.Operators() {
+	for _, o := range bed.Operators() {
 		peak, err := o.PeakMemory()
 		if err != nil {
 			t.Fatal(err)
@@ -94,7 +94,7 @@ func hostile(ctx context.Context, t *testing.T, sets, replicas int32, program st
 		rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprintf("hostile-%d", i)}}
 		rha.Spec.Replicas = ptr.To(replicas)
 		rha.Spec.PodTemplate = &v1alpha1.PodTemplateSpec{NodeSelector: map[string]v1alpha1.LabelValue{"nowhere": "yes"}}
-		if err := play.Client.Create(ctx, rha); err != nil {
+		if err := bed.Client.Create(ctx, rha); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -107,7 +107,7 @@ func pretend(ctx context.Context, t *testing.T, namespace string, pods int, addr
 	done := map[types.UID]bool{}
 	err := sandbox.WaitFor(ctx, "the pods of the hostile tenants", func(ctx context.Context) (bool, error) {
 		list := &corev1.PodList{}
-		if err := play.Client.List(ctx, list, client.InNamespace(namespace)); err != nil {
+		if err := bed.Client.List(ctx, list, client.InNamespace(namespace)); err != nil {
 			return false, err
 		}
 		for i := range list.Items {
@@ -116,7 +116,7 @@ func pretend(ctx context.Context, t *testing.T, namespace string, pods int, addr
 				continue
 			}
 			patch := fmt.Sprintf(`{"status":{"phase":"Running","podIP":%q,"podIPs":[{"ip":%q}]}}`, addr, addr)
-			if err := play.Client.Status().Patch(ctx, pod, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {
+			if err := bed.Client.Status().Patch(ctx, pod, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {
 				return false, err
 			}
 			done[pod.UID] = true

@@ -16,11 +16,11 @@ import (
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/e2e/sandbox"
-	"github.com/redisha/redisha/e2e/stage"
+	"github.com/redisha/redisha/e2e/testbed"
 )
 
 // A rollout of the operator passes through two versions at once, and a rollback leaves what the newer one wrote. Here the other
-// version is a build of its own, with a state and fields that this one does not know (stage.PrepareTomorrow).
+// version is a build of its own, with a state and fields that this one does not know (testbed.PrepareTomorrow).
 
 const (
 	// mostWrites is how many writes to the Kubernetes API a failover may take, of both operators, until all is well again.
@@ -33,9 +33,9 @@ const (
 // knowTomorrow applies the definition of tomorrow's version until the test ends, and leaves operators of this version only.
 func knowTomorrow(t *testing.T) {
 	t.Helper()
-	undo, err := play.Redefine(t.Context(), func(failover, node stage.Properties) {
-		failover[stage.TomorrowsField] = stage.Properties{"type": "string"}
-		node[stage.TomorrowsField] = stage.Properties{"type": "string"}
+	undo, err := bed.Redefine(t.Context(), func(failover, node testbed.Properties) {
+		failover[testbed.TomorrowsField] = testbed.Properties{"type": "string"}
+		node[testbed.TomorrowsField] = testbed.Properties{"type": "string"}
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -43,7 +43,7 @@ func knowTomorrow(t *testing.T) {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		crew.cast(ctx, t, todays, todays)
+		ops.deploy(ctx, t, todays, todays)
 		if err := undo(ctx); err != nil {
 			t.Error(err)
 		}
@@ -53,7 +53,7 @@ func knowTomorrow(t *testing.T) {
 // writesOf are the operators' writes about the RedisHA so far.
 func (s *scene) writesOf() int {
 	s.t.Helper()
-	all, err := play.Sandbox.AuditWrites(sandbox.OperatorUser)
+	all, err := bed.Sandbox.AuditWrites(sandbox.OperatorUser)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -71,10 +71,10 @@ func (s *scene) audited() string {
 	s.t.Helper()
 	rha := &unstructured.Unstructured{}
 	rha.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("RedisHA"))
-	if err := play.Client.Get(s.ctx, s.key, rha); err != nil {
+	if err := bed.Client.Get(s.ctx, s.key, rha); err != nil {
 		s.t.Fatal(err)
 	}
-	said, _, _ := unstructured.NestedString(rha.Object, "status", "failover", stage.TomorrowsField)
+	said, _, _ := unstructured.NestedString(rha.Object, "status", "failover", testbed.TomorrowsField)
 	return said
 }
 
@@ -88,16 +88,16 @@ func TestTheOperatorIsRolledForwardAndBackInTheMiddleOfAFailover(t *testing.T) {
 			name := strings.TrimSpace(direction.name + " " + string(state))
 			t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
 				s := begin(t, "master killed, operator rolled "+name, v1alpha1.RedisHASpec{})
-				crew.cast(s.ctx, t, direction.from, direction.to)
-				crew.rollTo(direction.to)
+				ops.deploy(s.ctx, t, direction.from, direction.to)
+				ops.rollTo(direction.to)
 				s.settle()
 				before := s.writesOf()
-				leader := crew.leading(s.ctx, t)
+				leader := ops.leading(s.ctx, t)
 				if state == "" {
-					crew.dismiss(leader)
-					crew.leading(s.ctx, t)
+					ops.replaceOne(leader)
+					ops.leading(s.ctx, t)
 				} else {
-					leader = crew.crashAt(s.ctx, t, state)
+					leader = ops.crashAt(s.ctx, t, state)
 				}
 				s.signal(s.master(), syscall.SIGKILL)
 				s.ended(leader)
@@ -112,7 +112,7 @@ func TestTheOperatorIsRolledForwardAndBackInTheMiddleOfAFailover(t *testing.T) {
 				if writes > mostWrites {
 					t.Errorf("%d API writes, want at most %d", writes, mostWrites)
 				}
-				if said := s.audited(); said != stage.TomorrowsValue {
+				if said := s.audited(); said != testbed.TomorrowsValue {
 					t.Errorf("what the newer version wrote is %q", said)
 				}
 			})
@@ -123,24 +123,24 @@ func TestTheOperatorIsRolledForwardAndBackInTheMiddleOfAFailover(t *testing.T) {
 func TestARollbackFromAStateThatThisVersionDoesNotKnowLosesNothingAndNamesTheVersion(t *testing.T) {
 	knowTomorrow(t)
 	s := begin(t, "master killed, operator rolled back in a state of tomorrow", v1alpha1.RedisHASpec{})
-	crew.cast(s.ctx, t, tomorrows, todays)
+	ops.deploy(s.ctx, t, tomorrows, todays)
 	s.settle()
 	before := s.writesOf()
-	leader := crew.crashAt(s.ctx, t, stage.TomorrowsState)
-	crew.rollTo(todays)
+	leader := ops.crashAt(s.ctx, t, testbed.TomorrowsState)
+	ops.rollTo(todays)
 	s.signal(s.master(), syscall.SIGKILL)
 	s.ended(leader)
 	s.eventually("the condition Compatible to name the version", func(rha *v1alpha1.RedisHA) bool {
 		c := meta.FindStatusCondition(rha.Status.Conditions, v1alpha1.ConditionCompatible)
-		return c != nil && c.Status == metav1.ConditionFalse && strings.Contains(c.Message, stage.TomorrowsVersion)
+		return c != nil && c.Status == metav1.ConditionFalse && strings.Contains(c.Message, testbed.TomorrowsVersion)
 	})
 	s.acknowledged(time.Now()) // the new master serves
 	time.Sleep(5 * time.Second)
-	if rha := s.get(); rha.Status.Failover.State != stage.TomorrowsState {
+	if rha := s.get(); rha.Status.Failover.State != testbed.TomorrowsState {
 		raw, _ := json.Marshal(rha.Status.Failover)
 		t.Errorf("this version went on from a state that it does not know: %s", raw)
 	}
-	crew.cast(s.ctx, t, tomorrows, todays)
+	ops.deploy(s.ctx, t, tomorrows, todays)
 	s.end(unreplicated)
 	s.epochs(1)
 	if writes := s.writesOf() - before; writes > mostWrites {

@@ -96,11 +96,11 @@ func (s *scene) end(ctx context.Context, mayLose int64) chaos.Result {
 func (s *scene) oneMaster(ctx context.Context, rha *v1alpha1.RedisHA) {
 	GinkgoHelper()
 	pods := &corev1.PodList{}
-	Expect(play.client.List(ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels{v1alpha1.LabelRole: v1alpha1.RoleMaster})).To(Succeed())
+	Expect(env.client.List(ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels{v1alpha1.LabelRole: v1alpha1.RoleMaster})).To(Succeed())
 	Expect(pods.Items).To(HaveLen(1), "labelled as master")
 	Expect(pods.Items[0].Name).To(Equal(rha.Status.Master.Pod))
 	slices := &discoveryv1.EndpointSliceList{}
-	Expect(play.client.List(ctx, slices, client.InNamespace(s.key.Namespace),
+	Expect(env.client.List(ctx, slices, client.InNamespace(s.key.Namespace),
 		client.MatchingLabels{discoveryv1.LabelServiceName: resources.MasterServiceName(s.key.Name)})).To(Succeed())
 	Expect(slices.Items).To(HaveLen(1))
 	Expect(slices.Items[0].Endpoints).To(HaveLen(1))

@@ -22,7 +22,7 @@ import (
 
 	"github.com/redisha/redisha/e2e/chaos"
 	"github.com/redisha/redisha/e2e/cluster"
-	"github.com/redisha/redisha/e2e/stage"
+	"github.com/redisha/redisha/e2e/testbed"
 )
 
 // The chaos client's pod, as e2e/cmd/chaos/chaos.yaml has it.
@@ -40,12 +40,12 @@ type clients struct{ namespace, pod string }
 // for the processor behind the API server, most of all during a failover.
 func (s *site) write(ctx context.Context, master *corev1.Pod, args ...string) {
 	GinkgoHelper()
-	s.clients = s.writeFrom(ctx, chaosPod, play.otherWorker(ctx, master.Spec.NodeName), args...)
+	s.clients = s.writeFrom(ctx, chaosPod, env.otherWorker(ctx, master.Spec.NodeName), args...)
 	time.Sleep(time.Second) // a second of writes that nothing happens to
 }
 
 // otherWorker is a node that pods run on, but not this one.
-func (p *playground) otherWorker(ctx context.Context, node string) string {
+func (p *environment) otherWorker(ctx context.Context, node string) string {
 	GinkgoHelper()
 	nodes := &corev1.NodeList{}
 	Expect(p.client.List(ctx, nodes)).To(Succeed())
@@ -61,7 +61,7 @@ func (p *playground) otherWorker(ctx context.Context, node string) string {
 // writeFrom starts a chaos client on a node.
 func (s *site) writeFrom(ctx context.Context, name, node string, args ...string) clients {
 	GinkgoHelper()
-	root, err := stage.Root()
+	root, err := testbed.Root()
 	Expect(err).NotTo(HaveOccurred())
 	manifests, err := os.ReadFile(filepath.Join(root, "e2e/cmd/chaos/chaos.yaml"))
 	Expect(err).NotTo(HaveOccurred())
@@ -76,12 +76,12 @@ func (s *site) writeFrom(ctx context.Context, name, node string, args ...string)
 			spec["nodeName"] = node
 			delete(spec, "nodeSelector")
 		}
-		err := play.client.Create(ctx, object)
+		err := env.client.Create(ctx, object)
 		Expect(client.IgnoreAlreadyExists(err)).To(Succeed())
 	}
 	Eventually(func(g Gomega) {
 		pod := &corev1.Pod{}
-		g.Expect(play.client.Get(ctx, client.ObjectKey{Namespace: s.key.Namespace, Name: name}, pod)).To(Succeed())
+		g.Expect(env.client.Get(ctx, client.ObjectKey{Namespace: s.key.Namespace, Name: name}, pod)).To(Succeed())
 		g.Expect(pod.Status.Conditions).To(ContainElement(And(
 			HaveField("Type", corev1.PodReady), HaveField("Status", corev1.ConditionTrue))), "writes are acknowledged")
 	}).WithContext(ctx).Should(Succeed())
@@ -112,7 +112,7 @@ func addArgs(pod *unstructured.Unstructured, args []string) {
 
 // ask sends a request to the chaos client, by way of the API server.
 func (c clients) ask(ctx context.Context, path string, params map[string]string) ([]byte, error) {
-	return play.kube.CoreV1().Pods(c.namespace).ProxyGet("http", c.pod, chaosPort, path, params).DoRaw(ctx)
+	return env.kube.CoreV1().Pods(c.namespace).ProxyGet("http", c.pod, chaosPort, path, params).DoRaw(ctx)
 }
 
 // acknowledged waits until every stream has had a write acknowledged after all that happened until now.
@@ -142,10 +142,10 @@ func (c clients) stop(ctx context.Context) chaos.Result {
 	Expect(err).NotTo(HaveOccurred())
 	pod := &corev1.Pod{}
 	Eventually(func(g Gomega) {
-		g.Expect(play.client.Get(ctx, client.ObjectKey{Namespace: c.namespace, Name: c.pod}, pod)).To(Succeed())
+		g.Expect(env.client.Get(ctx, client.ObjectKey{Namespace: c.namespace, Name: c.pod}, pod)).To(Succeed())
 		g.Expect(pod.Status.Phase).To(BeElementOf(corev1.PodSucceeded, corev1.PodFailed))
 	}).WithContext(ctx).Should(Succeed())
-	log, err := play.kube.CoreV1().Pods(c.namespace).GetLogs(c.pod, &corev1.PodLogOptions{}).DoRaw(ctx)
+	log, err := env.kube.CoreV1().Pods(c.namespace).GetLogs(c.pod, &corev1.PodLogOptions{}).DoRaw(ctx)
 	Expect(err).NotTo(HaveOccurred())
 	result, err := parseResult(string(log))
 	Expect(err).NotTo(HaveOccurred(), "the client printed %s", log)

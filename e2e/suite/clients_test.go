@@ -47,7 +47,7 @@ var _ = Describe("Client libraries on all workers", Label("clients"), Ordered, f
 	BeforeAll(func(ctx SpecContext) {
 		program, err := libs.GoPrograms(ctx, GinkgoWriter)
 		Expect(err).NotTo(HaveOccurred())
-		Expect(play.LoadProgram(ctx, GinkgoWriter, librariesImage, program)).To(Succeed())
+		Expect(env.LoadProgram(ctx, GinkgoWriter, librariesImage, program)).To(Succeed())
 	}, NodeTimeout(10*time.Minute))
 	AfterAll(func() {
 		fmt.Println(report.Text())
@@ -146,13 +146,13 @@ func beginCrowd(ctx context.Context) *crowd {
 		c.applications = append(c.applications, a)
 	}
 	for i, l := range selected {
-		add(l, play.Workers[i%len(play.Workers)])
+		add(l, env.Workers[i%len(env.Workers)])
 		if l.Name == onControlPlane {
 			add(l, cluster.ControlPlane)
 		}
 	}
 	for _, pod := range pods {
-		Expect(play.client.Create(ctx, pod)).To(Succeed())
+		Expect(env.client.Create(ctx, pod)).To(Succeed())
 	}
 	c.answered(ctx)
 	return c
@@ -200,7 +200,7 @@ func (c *crowd) answered(ctx context.Context) {
 // processor for itself.
 func (c *crowd) readLogs(ctx context.Context) {
 	for _, a := range c.applications {
-		log, err := play.kube.CoreV1().Pods(c.key.Namespace).GetLogs(a.pod, &corev1.PodLogOptions{Container: a.container}).DoRaw(ctx)
+		log, err := env.kube.CoreV1().Pods(c.key.Namespace).GetLogs(a.pod, &corev1.PodLogOptions{Container: a.container}).DoRaw(ctx)
 		if err != nil || len(log) < a.read {
 			continue
 		}
@@ -260,7 +260,7 @@ type podStore struct{ pod *corev1.Pod }
 
 // Get reads keys.
 func (s podStore) Get(ctx context.Context, keys []string) ([]string, error) {
-	text, err := play.redis(ctx, s.pod, append([]string{"--json", "mget"}, keys...)...)
+	text, err := env.redis(ctx, s.pod, append([]string{"--json", "mget"}, keys...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -277,7 +277,7 @@ func (s podStore) Get(ctx context.Context, keys []string) ([]string, error) {
 
 // Delete deletes keys.
 func (s podStore) Delete(ctx context.Context, keys []string) error {
-	_, err := play.redis(ctx, s.pod, append([]string{"unlink"}, keys...)...)
+	_, err := env.redis(ctx, s.pod, append([]string{"unlink"}, keys...)...)
 	return err
 }
 
@@ -297,7 +297,7 @@ func (c *crowd) changeEndpoints(ctx context.Context) {
 		AddressType: discoveryv1.AddressTypeIPv4, Ports: []discoveryv1.EndpointPort{{Name: ptr.To(""), Port: ptr.To(int32(80))}},
 	}
 	for _, object := range []client.Object{other, slice} {
-		Expect(play.client.Create(ctx, object)).To(Succeed())
+		Expect(env.client.Create(ctx, object)).To(Succeed())
 	}
 	changing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan struct{})
@@ -306,7 +306,7 @@ func (c *crowd) changeEndpoints(ctx context.Context) {
 		for i := 0; changing.Err() == nil; i++ {
 			was := slice.DeepCopy()
 			slice.Endpoints = []discoveryv1.Endpoint{{Addresses: []string{fmt.Sprintf("192.0.2.%d", 1+i%250)}}}
-			_ = play.client.Patch(changing, slice, client.MergeFrom(was))
+			_ = env.client.Patch(changing, slice, client.MergeFrom(was))
 			select {
 			case <-changing.Done():
 			case <-time.After(endpointsChange):

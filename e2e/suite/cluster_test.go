@@ -8,28 +8,28 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/redisha/redisha/e2e/cluster"
-	"github.com/redisha/redisha/e2e/stage"
+	"github.com/redisha/redisha/e2e/testbed"
 )
 
-// playground is the kind cluster, seen as its administrator.
-type playground struct {
+// environment is the kind cluster, seen as its administrator.
+type environment struct {
 	*cluster.Cluster
 	config *rest.Config
 	client client.WithWatch
 	kube   kubernetes.Interface
 }
 
-func connect() (*playground, error) {
+func connect() (*environment, error) {
 	c, err := cluster.Open()
 	if err != nil {
 		return nil, err
 	}
-	p := &playground{Cluster: c}
+	p := &environment{Cluster: c}
 	if p.config, err = c.Config(); err != nil {
 		return nil, err
 	}
 	p.config.QPS, p.config.Burst = 100, 200
-	scheme, err := stage.Scheme()
+	scheme, err := testbed.Scheme()
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +43,7 @@ func connect() (*playground, error) {
 }
 
 // image is the Redis that runs where a scenario does not say otherwise.
-func (p *playground) image() string { return setting(envImage, p.Images.Servers[0].Image) }
+func (p *environment) image() string { return setting(envImage, p.Images.Servers[0].Image) }
 
 // others are the other images of Redis and Valkey that the nodes have.
-func (p *playground) others() []cluster.Server { return p.Images.Servers[1:] }
+func (p *environment) others() []cluster.Server { return p.Images.Servers[1:] }

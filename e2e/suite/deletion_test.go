@@ -27,7 +27,7 @@ var _ = Describe("When the master's pod", Label("core"), func() {
 		s := begin(ctx, "master's pod deleted by force", v1alpha1.RedisHASpec{})
 		victim := s.master(ctx)
 		s.fault()
-		Expect(play.client.Delete(ctx, victim, client.GracePeriodSeconds(0))).To(Succeed())
+		Expect(env.client.Delete(ctx, victim, client.GracePeriodSeconds(0))).To(Succeed())
 		entry, mayLose := s.promoted(ctx), int64(0)
 		if entry.Kind == v1alpha1.HistorySwitchover {
 			Expect(entry.Cause).To(Equal(planned), entry.Message)
@@ -44,17 +44,17 @@ var _ = Describe("When the master's node", Label("core"), func() {
 		s := begin(ctx, "master's node drained", v1alpha1.RedisHASpec{})
 		victim := s.master(ctx)
 		node := victim.Spec.NodeName
-		DeferCleanup(func(ctx SpecContext) { play.kubectl(ctx, nil, "uncordon", node) }, NodeTimeout(perScenario))
+		DeferCleanup(func(ctx SpecContext) { env.kubectl(ctx, nil, "uncordon", node) }, NodeTimeout(perScenario))
 		s.fault()
-		play.kubectl(ctx, nil, "drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=180s")
+		env.kubectl(ctx, nil, "drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=180s")
 		entry := s.promotion(ctx, v1alpha1.HistorySwitchover, planned, string(failover.DiagnosisMasterNodeDraining))
 		s.end(ctx, 0)
 		s.movedFrom(victim, entry)
 		pods := &corev1.PodList{}
-		Expect(play.client.List(ctx, pods, client.InNamespace(s.key.Namespace))).To(Succeed())
+		Expect(env.client.List(ctx, pods, client.InNamespace(s.key.Namespace))).To(Succeed())
 		for _, pod := range pods.Items {
 			Expect(pod.Spec.NodeName).NotTo(Equal(node), fmt.Sprintf("pod %s", pod.Name))
 		}
-		play.operatorReady(ctx) // it may have been on that node as well
+		env.operatorReady(ctx) // it may have been on that node as well
 	})
 })

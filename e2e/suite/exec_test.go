@@ -26,14 +26,14 @@ command -v redis-cli >/dev/null 2>&1 || cli=valkey-cli
 exec timeout 3 "$cli" "$@"`
 
 // redis sends a command to the pod's Redis and returns what redis-cli prints.
-func (p *playground) redis(ctx context.Context, pod *corev1.Pod, args ...string) (string, error) {
+func (p *environment) redis(ctx context.Context, pod *corev1.Pod, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	return p.exec(ctx, pod, append([]string{"sh", "-c", cliScript, "sh"}, args...))
 }
 
 // info is what the pod's Redis says of itself.
-func (p *playground) info(ctx context.Context, pod *corev1.Pod) (redisclient.Info, error) {
+func (p *environment) info(ctx context.Context, pod *corev1.Pod) (redisclient.Info, error) {
 	text, err := p.redis(ctx, pod, "info")
 	if err != nil {
 		return redisclient.Info{}, err
@@ -41,7 +41,7 @@ func (p *playground) info(ctx context.Context, pod *corev1.Pod) (redisclient.Inf
 	return redisclient.ParseInfo(text)
 }
 
-func (p *playground) exec(ctx context.Context, pod *corev1.Pod, command []string) (string, error) {
+func (p *environment) exec(ctx context.Context, pod *corev1.Pod, command []string) (string, error) {
 	request := p.kube.CoreV1().RESTClient().Post().Resource("pods").Namespace(pod.Namespace).Name(pod.Name).SubResource("exec").
 		VersionedParams(&corev1.PodExecOptions{Container: resources.RedisContainer, Command: command, Stdout: true, Stderr: true},
 			scheme.ParameterCodec)

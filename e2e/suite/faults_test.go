@@ -30,7 +30,7 @@ var (
 	deletion = fault{
 		name: "master's pod deleted",
 		ready: func(ctx context.Context, victim *corev1.Pod) func() error {
-			return func() error { return play.client.Delete(ctx, victim) }
+			return func() error { return env.client.Delete(ctx, victim) }
 		},
 		kind:   v1alpha1.HistorySwitchover,
 		causes: []string{planned},

@@ -52,7 +52,7 @@ func frozen(ctx context.Context, title string, withLeader bool) {
 	Eventually(func() bool { return s.writable(ctx, victim) }).WithContext(ctx).WithTimeout(demotedAfter).WithPolling(50*time.Millisecond).
 		Should(BeFalse(), "the thawed master is demoted")
 	demoted := time.Since(thawed)
-	play.nodeReady(ctx, node)
+	env.nodeReady(ctx, node)
 	stayed := s.end(ctx, unreplicated).Stayed
 	Expect(stayed).NotTo(BeNil())
 	Expect(stayed.Sent).To(Equal(buffered))
@@ -63,7 +63,7 @@ func frozen(ctx context.Context, title string, withLeader bool) {
 
 // writable reports whether the process in that pod says that it is master; one that has gone does not.
 func (s *scene) writable(ctx context.Context, pod *corev1.Pod) bool {
-	role, err := play.redis(ctx, pod, "role")
+	role, err := env.redis(ctx, pod, "role")
 	return err == nil && len(role) >= len("master") && role[:len("master")] == "master"
 }
 
@@ -81,13 +81,13 @@ func beginWith(ctx context.Context, title string, withLeader bool) *scene {
 // moveMaster switches over, if need be, so that the master shares a node with the operator's leader, or does not.
 func (s *scene) moveMaster(ctx context.Context, withLeader bool) {
 	GinkgoHelper()
-	leader, err := play.leader(ctx)
+	leader, err := env.leader(ctx)
 	Expect(err).NotTo(HaveOccurred())
 	if (s.master(ctx).Spec.NodeName == leader.Spec.NodeName) == withLeader {
 		return
 	}
 	pods := &corev1.PodList{}
-	Expect(play.client.List(ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels(resources.SelectorLabels(s.key.Name)))).To(Succeed())
+	Expect(env.client.List(ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels(resources.SelectorLabels(s.key.Name)))).To(Succeed())
 	for _, pod := range pods.Items {
 		if pod.Name != s.before.Status.Master.Pod && (pod.Spec.NodeName == leader.Spec.NodeName) == withLeader {
 			s.switchOver(ctx, pod.Name)
@@ -99,7 +99,7 @@ func (s *scene) moveMaster(ctx context.Context, withLeader bool) {
 }
 
 // nodeReady waits until Kubernetes takes the node for ready, and schedules there.
-func (p *playground) nodeReady(ctx context.Context, name string) {
+func (p *environment) nodeReady(ctx context.Context, name string) {
 	GinkgoHelper()
 	Eventually(func(g Gomega) {
 		node := &corev1.Node{}

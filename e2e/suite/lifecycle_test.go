@@ -22,14 +22,14 @@ import (
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/resources"
-	"github.com/redisha/redisha/e2e/stage"
+	"github.com/redisha/redisha/e2e/testbed"
 	"github.com/redisha/redisha/failover"
 )
 
 var _ = Describe("The operator", Label("core", "lifecycle"), func() {
 	It("runs twice, on two nodes, as the shipped manifests say", SpecTimeout(perScenario), func(ctx SpecContext) {
-		play.operatorReady(ctx)
-		pods, err := play.operators(ctx)
+		env.operatorReady(ctx)
+		pods, err := env.operators(ctx)
 		Expect(err).NotTo(HaveOccurred())
 		nodes := map[string]bool{}
 		for _, pod := range pods {
@@ -45,28 +45,28 @@ var _ = Describe("A RedisHA", Label("core", "lifecycle"), func() {
 		s := create(ctx, "", sample("redisha.yaml"))
 		s.settle(ctx)
 		pods := &corev1.PodList{}
-		Expect(play.client.List(ctx, pods, client.InNamespace(s.key.Namespace))).To(Succeed())
+		Expect(env.client.List(ctx, pods, client.InNamespace(s.key.Namespace))).To(Succeed())
 		nodes := map[string]bool{}
 		for _, pod := range pods.Items {
 			nodes[pod.Spec.NodeName] = true
 		}
 		Expect(nodes).To(HaveLen(3))
 		for _, service := range []string{resources.MasterServiceName(s.key.Name), resources.ReplicasServiceName(s.key.Name), resources.HeadlessServiceName(s.key.Name)} {
-			Expect(play.client.Get(ctx, client.ObjectKey{Namespace: s.key.Namespace, Name: service}, &corev1.Service{})).To(Succeed())
+			Expect(env.client.Get(ctx, client.ObjectKey{Namespace: s.key.Namespace, Name: service}, &corev1.Service{})).To(Succeed())
 		}
-		Expect(play.client.Get(ctx, s.key, &policyv1.PodDisruptionBudget{})).To(Succeed())
+		Expect(env.client.Get(ctx, s.key, &policyv1.PodDisruptionBudget{})).To(Succeed())
 		s.oneMaster(ctx, s.before)
 	})
 
 	It("of the full sample has a disk for each pod", SpecTimeout(perScenario), func(ctx SpecContext) {
 		ns := newNamespaces(ctx, 1)[0]
 		rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "cache"}, Spec: sample("redisha_full.yaml")}
-		rha.Spec.Image = play.image()
-		Expect(play.client.Create(ctx, &corev1.Secret{
+		rha.Spec.Image = env.image()
+		Expect(env.client.Create(ctx, &corev1.Secret{
 			ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: rha.Spec.Auth.SecretName},
 			StringData: map[string]string{rha.Spec.Auth.Key: "of-a-person-who-chose-it"},
 		})).To(Succeed())
-		Expect(play.client.Create(ctx, rha)).To(Succeed())
+		Expect(env.client.Create(ctx, rha)).To(Succeed())
 		s := &scene{site: site{key: client.ObjectKeyFromObject(rha)}}
 		DeferCleanup(s.keepTracesOfFailure)
 		s.settle(ctx)
@@ -94,14 +94,14 @@ var _ = Describe("A RedisHA", Label("core", "lifecycle"), func() {
 	It("that is deleted leaves its disks, and its data, if told to retain them", SpecTimeout(perScenario), func(ctx SpecContext) {
 		s := create(ctx, "", stored(v1alpha1.RetentionRetain))
 		s.settle(ctx)
-		_, err := play.redis(ctx, s.master(ctx), "set", "kept", "for later")
+		_, err := env.redis(ctx, s.master(ctx), "set", "kept", "for later")
 		Expect(err).NotTo(HaveOccurred())
 		s.deleteAndWait(ctx)
 		Expect(claims(ctx, s.key.Namespace)).To(HaveLen(3))
 		again := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: s.key.Namespace, Name: s.key.Name}, Spec: s.before.Spec}
-		Expect(play.client.Create(ctx, again)).To(Succeed())
+		Expect(env.client.Create(ctx, again)).To(Succeed())
 		s.settle(ctx)
-		Expect(play.redis(ctx, s.master(ctx), "get", "kept")).To(Equal("for later\n"))
+		Expect(env.redis(ctx, s.master(ctx), "get", "kept")).To(Equal("for later\n"))
 	})
 
 	It("that is deleted takes its disks along if told to delete them", SpecTimeout(perScenario), func(ctx SpecContext) {
@@ -117,7 +117,7 @@ var _ = Describe("A RedisHA", Label("core", "lifecycle"), func() {
 		Expect(yaml.Unmarshal([]byte("apiVersion: redisha.io/v1alpha1\nkind: RedisHA\nspec: {"+spec+"}"), &object.Object)).To(Succeed())
 		object.SetNamespace("default")
 		object.SetName("refused")
-		err := play.client.Create(ctx, object, client.DryRunAll)
+		err := env.client.Create(ctx, object, client.DryRunAll)
 		Expect(err).To(MatchError(ContainSubstring(says)))
 	},
 		Entry("has no replicas", "replicas: 0", "use 1 to 9"),
@@ -131,7 +131,7 @@ var _ = Describe("A RedisHA", Label("core", "lifecycle"), func() {
 // sample is the spec of one of config/samples.
 func sample(file string) v1alpha1.RedisHASpec {
 	GinkgoHelper()
-	root, err := stage.Root()
+	root, err := testbed.Root()
 	Expect(err).NotTo(HaveOccurred())
 	text, err := os.ReadFile(filepath.Join(root, "config/samples", file))
 	Expect(err).NotTo(HaveOccurred())
@@ -148,7 +148,7 @@ func stored(retention v1alpha1.RetentionPolicy) v1alpha1.RedisHASpec {
 
 func claims(ctx context.Context, namespace string) ([]corev1.PersistentVolumeClaim, error) {
 	list := &corev1.PersistentVolumeClaimList{}
-	err := play.client.List(ctx, list, client.InNamespace(namespace))
+	err := env.client.List(ctx, list, client.InNamespace(namespace))
 	return list.Items, err
 }
 
@@ -164,10 +164,10 @@ func (s *scene) switchOver(ctx context.Context, pod string) {
 // deleteAndWait deletes the RedisHA and returns when all its pods have gone.
 func (s *scene) deleteAndWait(ctx context.Context) {
 	GinkgoHelper()
-	Expect(play.client.Delete(ctx, s.get(ctx))).To(Succeed())
+	Expect(env.client.Delete(ctx, s.get(ctx))).To(Succeed())
 	Eventually(func(g Gomega) {
 		pods := &corev1.PodList{}
-		g.Expect(play.client.List(ctx, pods, client.InNamespace(s.key.Namespace))).To(Succeed())
+		g.Expect(env.client.List(ctx, pods, client.InNamespace(s.key.Namespace))).To(Succeed())
 		g.Expect(pods.Items).To(BeEmpty())
 	}).WithContext(ctx).Should(Succeed())
 }

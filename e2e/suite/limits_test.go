@@ -27,13 +27,13 @@ var _ = Describe("When the master needs more memory than it may have", Label("ch
 		}})
 		victim := s.master(ctx)
 		s.fault()
-		answer, err := play.redis(ctx, victim, "eval", glutton, "0")
+		answer, err := env.redis(ctx, victim, "eval", glutton, "0")
 		Expect(err).To(HaveOccurred(), "there was enough for a hundred million numbers: %s", answer)
 		entry := s.promotion(ctx, v1alpha1.HistoryFailover, deadProcess...)
 		s.end(ctx, unreplicated)
 		s.movedFrom(victim, entry)
 		pods := &corev1.PodList{}
-		Expect(play.client.List(ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels(resources.SelectorLabels(s.key.Name)))).To(Succeed())
+		Expect(env.client.List(ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels(resources.SelectorLabels(s.key.Name)))).To(Succeed())
 		for _, pod := range pods.Items {
 			status := pod.Status.ContainerStatuses[0]
 			if pod.Name != victim.Name {
@@ -75,7 +75,7 @@ var _ = Describe("When the master's disk is full", Label("chaos", "disk"), func(
 		victim := s.master(ctx)
 		s.fault()
 		full.fill(ctx)
-		Eventually(func() (string, error) { return play.redis(ctx, victim, "set", "one", "more") }).WithContext(ctx).
+		Eventually(func() (string, error) { return env.redis(ctx, victim, "set", "one", "more") }).WithContext(ctx).
 			Should(ContainSubstring("MISCONF"))
 		Eventually(func() string {
 			return meta.FindStatusCondition(s.get(ctx).Status.Conditions, v1alpha1.ConditionAvailable).Reason
@@ -102,7 +102,7 @@ var _ = Describe("When the master's disk is full", Label("chaos", "disk"), func(
 func (s *scene) replica(ctx context.Context) *corev1.Pod {
 	GinkgoHelper()
 	pods := &corev1.PodList{}
-	Expect(play.client.List(ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels(resources.SelectorLabels(s.key.Name)))).To(Succeed())
+	Expect(env.client.List(ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels(resources.SelectorLabels(s.key.Name)))).To(Succeed())
 	for i := range pods.Items {
 		if pods.Items[i].Name != s.before.Status.Master.Pod {
 			return &pods.Items[i]
@@ -121,9 +121,9 @@ func (s *scene) smallDisk(ctx context.Context, pod *corev1.Pod) smallDisk {
 	GinkgoHelper()
 	ordinal, _ := resources.Ordinal(s.key.Name, pod.Name)
 	claim := &corev1.PersistentVolumeClaim{}
-	Expect(play.client.Get(ctx, client.ObjectKey{Namespace: pod.Namespace, Name: resources.ClaimName(s.key.Name, ordinal)}, claim)).To(Succeed())
+	Expect(env.client.Get(ctx, client.ObjectKey{Namespace: pod.Namespace, Name: resources.ClaimName(s.key.Name, ordinal)}, claim)).To(Succeed())
 	volume := &corev1.PersistentVolume{}
-	Expect(play.client.Get(ctx, client.ObjectKey{Name: claim.Spec.VolumeName}, volume)).To(Succeed())
+	Expect(env.client.Get(ctx, client.ObjectKey{Name: claim.Spec.VolumeName}, volume)).To(Succeed())
 	disk := smallDisk{pod: pod.Name, node: pod.Spec.NodeName}
 	switch source := volume.Spec.PersistentVolumeSource; {
 	case source.Local != nil:
@@ -134,10 +134,10 @@ func (s *scene) smallDisk(ctx context.Context, pod *corev1.Pod) smallDisk {
 	Expect(disk.path).NotTo(BeEmpty(), "the volume is a folder on its node")
 	DeferCleanup(func() { disk.run(context.WithoutCancel(ctx), `umount -l "$1"`) })
 	disk.run(ctx, `mount -t tmpfs -o size=32m,mode=0777 small "$1"`)
-	Expect(play.client.Delete(ctx, pod)).To(Succeed())
+	Expect(env.client.Delete(ctx, pod)).To(Succeed())
 	Eventually(func(g Gomega) {
 		now := &corev1.Pod{}
-		g.Expect(play.client.Get(ctx, client.ObjectKeyFromObject(pod), now)).To(Succeed())
+		g.Expect(env.client.Get(ctx, client.ObjectKeyFromObject(pod), now)).To(Succeed())
 		g.Expect(now.UID).NotTo(Equal(pod.UID))
 	}).WithContext(ctx).Should(Succeed())
 	s.settle(ctx)

@@ -70,7 +70,7 @@ var _ = Describe("When many masters", Label("chaos", "many"), func() {
 			} else {
 				s.oneMaster(ctx, s.settle(ctx))
 				Expect(s.wrong()).To(BeEmpty())
-				Expect(play.redis(ctx, s.master(ctx), "get", "confirmed")).To(HavePrefix(s.key.Namespace))
+				Expect(env.redis(ctx, s.master(ctx), "get", "confirmed")).To(HavePrefix(s.key.Namespace))
 			}
 			Expect(s.before.Status.Master.RunID).NotTo(Equal(processes[s]), "another process than the one that was killed")
 			s.fine = true
@@ -82,9 +82,9 @@ var _ = Describe("When many masters", Label("chaos", "many"), func() {
 func (s *scene) confirmed(ctx context.Context) {
 	GinkgoHelper()
 	// With so many Redis on two cores a replica may fall silent for longer than min-replicas-max-lag; a client writes again then.
-	Eventually(func() (string, error) { return play.redis(ctx, s.master(ctx), "set", "confirmed", s.key.Namespace) }).WithContext(ctx).
+	Eventually(func() (string, error) { return env.redis(ctx, s.master(ctx), "set", "confirmed", s.key.Namespace) }).WithContext(ctx).
 		WithPolling(2 * time.Second).Should(HavePrefix("OK"))
-	Eventually(func() (string, error) { return play.redis(ctx, s.replica(ctx), "get", "confirmed") }).WithContext(ctx).
+	Eventually(func() (string, error) { return env.redis(ctx, s.replica(ctx), "get", "confirmed") }).WithContext(ctx).
 		WithPolling(2 * time.Second).Should(HavePrefix(s.key.Namespace))
 }
 
@@ -119,7 +119,7 @@ func watchNewMasters(ctx context.Context, scenes []*scene) (times func(ctx conte
 	for _, s := range scenes {
 		epochs[s.key.Namespace] = s.before.Status.Failover.Epoch
 	}
-	watching, err := play.client.Watch(ctx, &discoveryv1.EndpointSliceList{}, client.HasLabels{v1alpha1.LabelName})
+	watching, err := env.client.Watch(ctx, &discoveryv1.EndpointSliceList{}, client.HasLabels{v1alpha1.LabelName})
 	Expect(err).NotTo(HaveOccurred())
 	var all []time.Time
 	done := make(chan struct{})

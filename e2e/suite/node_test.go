@@ -36,7 +36,7 @@ func docker(ctx context.Context, input io.Reader, args ...string) (string, error
 }
 
 // kubectl runs the kubectl that is on every kind node, as the cluster's administrator.
-func (p *playground) kubectl(ctx context.Context, input io.Reader, args ...string) string {
+func (p *environment) kubectl(ctx context.Context, input io.Reader, args ...string) string {
 	GinkgoHelper()
 	command := []string{"exec", "-i", cluster.ControlPlane, "kubectl", "--kubeconfig=/etc/kubernetes/admin.conf"}
 	output, err := docker(ctx, input, append(command, args...)...)

@@ -17,7 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/redisha/redisha/api/v1alpha1"
-	"github.com/redisha/redisha/e2e/stage"
+	"github.com/redisha/redisha/e2e/testbed"
 )
 
 // What config/default and cmd/manager call them.
@@ -29,11 +29,11 @@ const (
 var operatorLabels = client.MatchingLabels{"control-plane": "controller-manager"}
 
 // install does what README.md tells to do: the installer, applied with kubectl.
-func (p *playground) install(ctx context.Context, installer string) {
+func (p *environment) install(ctx context.Context, installer string) {
 	GinkgoHelper()
 	manifests, err := os.ReadFile(installer)
 	Expect(err).NotTo(HaveOccurred(), "make e2e writes it")
-	there := p.client.Get(ctx, client.ObjectKey{Namespace: stage.Namespace, Name: deployment}, &appsv1.Deployment{}) == nil
+	there := p.client.Get(ctx, client.ObjectKey{Namespace: testbed.Namespace, Name: deployment}, &appsv1.Deployment{}) == nil
 	p.apply(ctx, manifests)
 	if there { // it may run what its image was before
 		p.restartOperator(ctx)
@@ -43,25 +43,25 @@ func (p *playground) install(ctx context.Context, installer string) {
 }
 
 // apply is kubectl apply, followed by a wait for the operator to be rolled out.
-func (p *playground) apply(ctx context.Context, manifests []byte) {
+func (p *environment) apply(ctx context.Context, manifests []byte) {
 	GinkgoHelper()
 	p.kubectl(ctx, bytes.NewReader(manifests), "apply", "--server-side", "-f", "-")
-	p.kubectl(ctx, nil, "-n", stage.Namespace, "rollout", "status", "deployment/"+deployment, "--timeout=180s")
+	p.kubectl(ctx, nil, "-n", testbed.Namespace, "rollout", "status", "deployment/"+deployment, "--timeout=180s")
 }
 
 // restartOperator replaces the operator's pods, one after the other, as an upgrade does.
-func (p *playground) restartOperator(ctx context.Context) {
+func (p *environment) restartOperator(ctx context.Context) {
 	GinkgoHelper()
-	p.kubectl(ctx, nil, "-n", stage.Namespace, "rollout", "restart", "deployment/"+deployment)
-	p.kubectl(ctx, nil, "-n", stage.Namespace, "rollout", "status", "deployment/"+deployment, "--timeout=180s")
+	p.kubectl(ctx, nil, "-n", testbed.Namespace, "rollout", "restart", "deployment/"+deployment)
+	p.kubectl(ctx, nil, "-n", testbed.Namespace, "rollout", "status", "deployment/"+deployment, "--timeout=180s")
 }
 
 // operatorReady waits until the Deployment is rolled out and one of its pods leads.
-func (p *playground) operatorReady(ctx context.Context) {
+func (p *environment) operatorReady(ctx context.Context) {
 	GinkgoHelper()
 	Eventually(func(g Gomega) {
 		d := &appsv1.Deployment{}
-		g.Expect(p.client.Get(ctx, client.ObjectKey{Namespace: stage.Namespace, Name: deployment}, d)).To(Succeed())
+		g.Expect(p.client.Get(ctx, client.ObjectKey{Namespace: testbed.Namespace, Name: deployment}, d)).To(Succeed())
 		want := ptr.Deref(d.Spec.Replicas, 1)
 		g.Expect(d.Status.ObservedGeneration).To(Equal(d.Generation))
 		g.Expect([]int32{d.Status.Replicas, d.Status.UpdatedReplicas, d.Status.AvailableReplicas}).To(HaveEach(want))
@@ -72,19 +72,19 @@ func (p *playground) operatorReady(ctx context.Context) {
 }
 
 // operators are the operator's pods.
-func (p *playground) operators(ctx context.Context) ([]corev1.Pod, error) {
+func (p *environment) operators(ctx context.Context) ([]corev1.Pod, error) {
 	pods := &corev1.PodList{}
-	err := p.client.List(ctx, pods, client.InNamespace(stage.Namespace), operatorLabels)
+	err := p.client.List(ctx, pods, client.InNamespace(testbed.Namespace), operatorLabels)
 	return pods.Items, err
 }
 
 // leader is the pod that the Lease names; an error if there is none.
-func (p *playground) leader(ctx context.Context) (*corev1.Pod, error) {
+func (p *environment) leader(ctx context.Context) (*corev1.Pod, error) {
 	l := &coordinationv1.Lease{}
-	if err := p.client.Get(ctx, client.ObjectKey{Namespace: stage.Namespace, Name: lease}, l); err != nil {
+	if err := p.client.Get(ctx, client.ObjectKey{Namespace: testbed.Namespace, Name: lease}, l); err != nil {
 		return nil, err
 	}
 	name, _, _ := strings.Cut(ptr.Deref(l.Spec.HolderIdentity, ""), "_")
 	pod := &corev1.Pod{}
-	return pod, p.client.Get(ctx, client.ObjectKey{Namespace: stage.Namespace, Name: name}, pod)
+	return pod, p.client.Get(ctx, client.ObjectKey{Namespace: testbed.Namespace, Name: name}, pod)
 }

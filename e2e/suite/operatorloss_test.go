@@ -23,11 +23,11 @@ var _ = Describe("When the operator", Label("core"), func() {
 		kill.befall(ctx, &s.site, victim)
 		state := <-begun
 		Expect(strike()).To(Succeed())
-		Expect(play.client.Delete(ctx, leader, client.GracePeriodSeconds(0))).To(Succeed())
+		Expect(env.client.Delete(ctx, leader, client.GracePeriodSeconds(0))).To(Succeed())
 		AddReportEntry("state that was persisted when the operator was killed", state)
 		entry := s.promotion(ctx, v1alpha1.HistoryFailover, deadProcess...)
-		play.operatorReady(ctx)
-		successor, err := play.leader(ctx)
+		env.operatorReady(ctx)
+		successor, err := env.leader(ctx)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(successor.UID).NotTo(Equal(leader.UID))
 		s.end(ctx, unreplicated)
@@ -38,7 +38,7 @@ var _ = Describe("When the operator", Label("core"), func() {
 // armedLeader prepares a SIGKILL for the leading operator, and returns its pod and what sends it.
 func armedLeader(ctx context.Context) (leader *corev1.Pod, strike func() error) {
 	GinkgoHelper()
-	leader, err := play.leader(ctx)
+	leader, err := env.leader(ctx)
 	Expect(err).NotTo(HaveOccurred())
 	return leader, armed(ctx, leader.Spec.NodeName, "KILL", pids(ctx, leader, operatorProcess))
 }
@@ -47,7 +47,7 @@ func armedLeader(ctx context.Context) (leader *corev1.Pod, strike func() error) 
 func (s *scene) failoverBegins(ctx context.Context) <-chan v1alpha1.FailoverState {
 	GinkgoHelper()
 	since := s.before.Status.Failover.Epoch
-	watching, err := play.client.Watch(ctx, &v1alpha1.RedisHAList{}, client.InNamespace(s.key.Namespace))
+	watching, err := env.client.Watch(ctx, &v1alpha1.RedisHAList{}, client.InNamespace(s.key.Namespace))
 	Expect(err).NotTo(HaveOccurred())
 	begun := make(chan v1alpha1.FailoverState, 1)
 	go func() {

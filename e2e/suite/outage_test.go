@@ -46,13 +46,13 @@ func (s *scene) deleteAll(ctx context.Context) {
 	GinkgoHelper()
 	ours := client.MatchingLabels(resources.SelectorLabels(s.key.Name))
 	former := &corev1.PodList{}
-	Expect(play.client.List(ctx, former, client.InNamespace(s.key.Namespace), ours)).To(Succeed())
+	Expect(env.client.List(ctx, former, client.InNamespace(s.key.Namespace), ours)).To(Succeed())
 	s.fault()
-	Expect(play.client.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(s.key.Namespace), ours)).To(Succeed())
+	Expect(env.client.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(s.key.Namespace), ours)).To(Succeed())
 	for _, pod := range former.Items {
 		Eventually(func(g Gomega) {
 			got := &corev1.Pod{}
-			err := play.client.Get(ctx, client.ObjectKeyFromObject(&pod), got)
+			err := env.client.Get(ctx, client.ObjectKeyFromObject(&pod), got)
 			g.Expect(client.IgnoreNotFound(err)).To(Succeed())
 			g.Expect(got.UID).NotTo(Equal(pod.UID))
 		}).WithContext(ctx).Should(Succeed())
@@ -82,6 +82,6 @@ var _ = Describe("When the API server", Label("chaos", "apiserver"), func() {
 		Expect(entry.FinishedAt.Time).To(BeTemporally(">", resumed))
 		s.end(ctx, unreplicated)
 		s.movedFrom(victim, entry)
-		play.operatorReady(ctx)
+		env.operatorReady(ctx)
 	})
 })

@@ -52,7 +52,7 @@ var _ = Describe("When the master is partitioned away together with a client", L
 func partition(ctx context.Context, name string) (heal func()) {
 	GinkgoHelper()
 	node := &corev1.Node{}
-	Expect(play.client.Get(ctx, client.ObjectKey{Name: name}, node)).To(Succeed())
+	Expect(env.client.Get(ctx, client.ObjectKey{Name: name}, node)).To(Succeed())
 	pods := node.Spec.PodCIDR
 	Expect(pods).NotTo(BeEmpty())
 	return drop(ctx, name, "-s "+pods+" ! -d "+pods, "! -s "+pods+" -d "+pods)
@@ -65,7 +65,7 @@ var _ = Describe("When the operator alone does not reach the master", Label("cha
 		was := s.before.Status.Master.NodeRef
 		epoch := s.before.Status.Failover.Epoch
 		victim := s.master(ctx)
-		operators, err := play.operators(ctx)
+		operators, err := env.operators(ctx)
 		Expect(err).NotTo(HaveOccurred())
 		var between []string
 		for _, operator := range operators {

@@ -15,7 +15,7 @@ import (
 
 	"github.com/redisha/redisha/e2e/chaos"
 	"github.com/redisha/redisha/e2e/cluster"
-	"github.com/redisha/redisha/e2e/stage"
+	"github.com/redisha/redisha/e2e/testbed"
 )
 
 func TestTheTableHasALineForEachScenarioWithTheMedianAndTheWorst(t *testing.T) {
@@ -144,7 +144,7 @@ func TestARowTellsPlainLossesFromThoseThatReplicasHadConfirmed(t *testing.T) {
 
 // TestTheClientsManifestTakesArguments: the scenarios add to the arguments of the pod in chaos.yaml.
 func TestTheClientsManifestTakesArguments(t *testing.T) {
-	root, err := stage.Root()
+	root, err := testbed.Root()
 	if err != nil {
 		t.Fatal(err)
 	}

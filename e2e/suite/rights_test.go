@@ -60,7 +60,7 @@ var installed struct {
 func rememberFormer(ctx context.Context) {
 	GinkgoHelper()
 	installed.at = time.Now()
-	pods, err := play.operators(ctx)
+	pods, err := env.operators(ctx)
 	Expect(err).NotTo(HaveOccurred())
 	for _, pod := range pods {
 		installed.former = append(installed.former, string(pod.UID))
@@ -80,7 +80,7 @@ var _ = ReportAfterSuite("The operator has the rights that it uses, and no other
 	Expect(err).NotTo(HaveOccurred())
 	granted, err := grantedTo(objects, deployment)
 	Expect(err).NotTo(HaveOccurred())
-	events, err := play.AuditEvents(ctx, installed.at)
+	events, err := env.AuditEvents(ctx, installed.at)
 	Expect(err).NotTo(HaveOccurred())
 	events = slices.DeleteFunc(events, func(e cluster.AuditEvent) bool { return slices.Contains(installed.former, e.PodUID()) })
 	Expect(events).NotTo(BeEmpty(), "an operator that runs asks for something")

@@ -67,15 +67,15 @@ func create(ctx context.Context, title string, spec v1alpha1.RedisHASpec) *scene
 func createIn(ctx context.Context, namespace, title string, spec v1alpha1.RedisHASpec) *scene {
 	GinkgoHelper()
 	if spec.Image == "" {
-		spec.Image = play.image()
+		spec.Image = env.image()
 	}
 	if spec.Failover.Consistency == "" {
 		spec.Failover.Consistency = v1alpha1.Consistency(os.Getenv(envConsistency)) // empty: the default
 	}
 	s := &scene{site: newSite(namespace, title)}
 	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: s.key.Namespace, Name: s.key.Name}, Spec: spec}
-	Expect(play.client.Create(ctx, rha)).To(Succeed())
-	wrong, stop := checks.WatchInstants(context.WithoutCancel(ctx), play.client, s.key)
+	Expect(env.client.Create(ctx, rha)).To(Succeed())
+	wrong, stop := checks.WatchInstants(context.WithoutCancel(ctx), env.client, s.key)
 	s.wrong = wrong
 	DeferCleanup(func() {
 		if CurrentSpecReport().Failed() && !s.fine {
@@ -104,7 +104,7 @@ func newNamespaces(ctx context.Context, n int) []string {
 		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
 			GenerateName: "e2e-", Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"},
 		}}
-		Expect(play.client.Create(ctx, ns)).To(Succeed())
+		Expect(env.client.Create(ctx, ns)).To(Succeed())
 		names = append(names, ns.Name)
 	}
 	return names
@@ -114,14 +114,14 @@ func removeNamespaces(ctx context.Context, names []string) {
 	GinkgoHelper()
 	for _, name := range names {
 		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
-		Expect(client.IgnoreNotFound(play.client.Delete(ctx, ns))).To(Succeed())
+		Expect(client.IgnoreNotFound(env.client.Delete(ctx, ns))).To(Succeed())
 	}
 	Eventually(func(g Gomega) {
 		for _, name := range names { // a Redis that is told to go waits for its successor, who will not come
-			g.Expect(play.client.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(name), client.GracePeriodSeconds(1))).To(Succeed())
+			g.Expect(env.client.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(name), client.GracePeriodSeconds(1))).To(Succeed())
 		}
 		for _, name := range names {
-			err := play.client.Get(ctx, client.ObjectKey{Name: name}, &corev1.Namespace{})
+			err := env.client.Get(ctx, client.ObjectKey{Name: name}, &corev1.Namespace{})
 			g.Expect(apierrors.IsNotFound(err)).To(BeTrue(), "namespace %s has gone", name)
 		}
 	}).WithContext(ctx).WithTimeout(4 * time.Minute).WithPolling(2 * time.Second).Should(Succeed())
@@ -132,7 +132,7 @@ func (s *scene) settle(ctx context.Context) *v1alpha1.RedisHA {
 	GinkgoHelper()
 	Eventually(func() string {
 		rha := &v1alpha1.RedisHA{}
-		if err := play.client.Get(ctx, s.key, rha); err != nil {
+		if err := env.client.Get(ctx, s.key, rha); err != nil {
 			return err.Error()
 		}
 		s.before = rha
@@ -140,10 +140,10 @@ func (s *scene) settle(ctx context.Context) *v1alpha1.RedisHA {
 			return problem
 		}
 		pods := &corev1.PodList{}
-		if err := play.client.List(ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels(resources.SelectorLabels(s.key.Name))); err != nil {
+		if err := env.client.List(ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels(resources.SelectorLabels(s.key.Name))); err != nil {
 			return err.Error()
 		}
-		return checks.LackingInRedis(rha, pods.Items, func(pod *corev1.Pod) (redisclient.Info, error) { return play.info(ctx, pod) })
+		return checks.LackingInRedis(rha, pods.Items, func(pod *corev1.Pod) (redisclient.Info, error) { return env.info(ctx, pod) })
 	}).WithContext(ctx).WithTimeout(3*time.Minute).WithPolling(500*time.Millisecond).Should(BeEmpty(), "all is well")
 	return s.before
 }
@@ -151,7 +151,7 @@ func (s *scene) settle(ctx context.Context) *v1alpha1.RedisHA {
 func (s *scene) get(ctx context.Context) *v1alpha1.RedisHA {
 	GinkgoHelper()
 	rha := &v1alpha1.RedisHA{}
-	Expect(play.client.Get(ctx, s.key, rha)).To(Succeed())
+	Expect(env.client.Get(ctx, s.key, rha)).To(Succeed())
 	return rha
 }
 
@@ -161,7 +161,7 @@ func (s *scene) change(ctx context.Context, what func(*v1alpha1.RedisHA)) {
 	rha := s.get(ctx)
 	was := rha.DeepCopy()
 	what(rha)
-	Expect(play.client.Patch(ctx, rha, client.MergeFrom(was))).To(Succeed())
+	Expect(env.client.Patch(ctx, rha, client.MergeFrom(was))).To(Succeed())
 }
 
 // scale is what kubectl scale does, followed by a wait until all is well.
@@ -175,7 +175,7 @@ func (s *scene) scale(ctx context.Context, replicas int32) *v1alpha1.RedisHA {
 func (s *scene) master(ctx context.Context) *corev1.Pod {
 	GinkgoHelper()
 	pod := &corev1.Pod{}
-	Expect(play.client.Get(ctx, client.ObjectKey{Namespace: s.key.Namespace, Name: s.before.Status.Master.Pod}, pod)).To(Succeed())
+	Expect(env.client.Get(ctx, client.ObjectKey{Namespace: s.key.Namespace, Name: s.before.Status.Master.Pod}, pod)).To(Succeed())
 	Expect(string(pod.UID)).To(Equal(s.before.Status.Master.PodUID))
 	return pod
 }

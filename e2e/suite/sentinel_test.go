@@ -45,10 +45,10 @@ func guard(ctx context.Context, how guarding) *guarded {
 	GinkgoHelper()
 	s := &guarded{site: newSite(newNamespaces(ctx, 1)[0], "")}
 	DeferCleanup(s.keepTracesOfFailure)
-	objects, err := how.objects(s.key.Namespace, play.image())
+	objects, err := how.objects(s.key.Namespace, env.image())
 	Expect(err).NotTo(HaveOccurred())
 	for _, object := range objects {
-		Expect(play.client.Create(ctx, object)).To(Succeed())
+		Expect(env.client.Create(ctx, object)).To(Succeed())
 	}
 	s.settle(ctx)
 	return s
@@ -113,7 +113,7 @@ func (s *guarded) restarted(ctx context.Context, was *corev1.Pod) {
 	GinkgoHelper()
 	Eventually(func(g Gomega) {
 		pod := &corev1.Pod{}
-		g.Expect(play.client.Get(ctx, client.ObjectKeyFromObject(was), pod)).To(Succeed())
+		g.Expect(env.client.Get(ctx, client.ObjectKeyFromObject(was), pod)).To(Succeed())
 		g.Expect(pod.Status.ContainerStatuses).NotTo(BeEmpty())
 		g.Expect(pod.UID != was.UID || pod.Status.ContainerStatuses[0].RestartCount > was.Status.ContainerStatuses[0].RestartCount).To(BeTrue())
 	}).WithContext(ctx).WithTimeout(sentinelPatience).Should(Succeed())
@@ -140,7 +140,7 @@ func (s *guarded) lacking(ctx context.Context) string {
 		return problem
 	}
 	return s.ofAll(ctx, s.key.Name, func(pod *corev1.Pod) string {
-		info, err := play.info(ctx, pod)
+		info, err := env.info(ctx, pod)
 		switch isMaster := strings.HasPrefix(master, pod.Name+"."); {
 		case err != nil:
 			return "does not answer"
@@ -158,7 +158,7 @@ func (s *guarded) lacking(ctx context.Context) string {
 // ofAll returns the first of three pods' problems.
 func (s *guarded) ofAll(ctx context.Context, app string, problem func(*corev1.Pod) string) string {
 	pods := &corev1.PodList{}
-	if err := play.client.List(ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels{"app": app}); err != nil {
+	if err := env.client.List(ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels{"app": app}); err != nil {
 		return err.Error()
 	}
 	if len(pods.Items) != 3 {
@@ -177,7 +177,7 @@ func (s *guarded) ofAll(ctx context.Context, app string, problem func(*corev1.Po
 func asked(ctx context.Context, pod *corev1.Pod) (master, problem string) {
 	var answers [2][]map[string]string
 	for i, about := range []string{"master", "replicas"} {
-		text, err := play.redis(ctx, pod, "-p", "26379", "sentinel", about, "cache")
+		text, err := env.redis(ctx, pod, "-p", "26379", "sentinel", about, "cache")
 		if err != nil {
 			return "", err.Error()
 		}

@@ -14,7 +14,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
-	"github.com/redisha/redisha/e2e/stage"
+	"github.com/redisha/redisha/e2e/testbed"
 )
 
 // What a run is told by its environment; `make e2e` sets the first two.
@@ -35,7 +35,7 @@ const perScenario = 8 * time.Minute
 
 // What all scenarios share.
 var (
-	play     *playground
+	env      *environment
 	results  table
 	compared comparison
 )
@@ -45,7 +45,7 @@ func TestOnACluster(t *testing.T) {
 		t.Skip("left out: make e2e runs it")
 	}
 	var err error
-	if play, err = connect(); err != nil {
+	if env, err = connect(); err != nil {
 		t.Fatal(err)
 	}
 	RegisterFailHandler(Fail)
@@ -57,9 +57,9 @@ func TestOnACluster(t *testing.T) {
 }
 
 var _ = BeforeSuite(func(ctx SpecContext) {
-	Expect(play.LoadBinary(ctx, GinkgoWriter, chaosImage, "./e2e/cmd/chaos")).To(Succeed())
+	Expect(env.LoadBinary(ctx, GinkgoWriter, chaosImage, "./e2e/cmd/chaos")).To(Succeed())
 	rememberFormer(ctx)
-	play.install(ctx, fromRoot(envInstaller, "dist/e2e-install.yaml"))
+	env.install(ctx, fromRoot(envInstaller, "dist/e2e-install.yaml"))
 }, NodeTimeout(5*time.Minute))
 
 var _ = AfterSuite(func() {
@@ -101,7 +101,7 @@ func fromRoot(name, fallback string) string {
 	if value := os.Getenv(name); value != "" {
 		return value
 	}
-	root, err := stage.Root()
+	root, err := testbed.Root()
 	Expect(err).NotTo(HaveOccurred())
 	return filepath.Join(root, fallback)
 }

@@ -41,7 +41,7 @@ var _ = Describe("When one failure takes more than the master", Label("chaos", "
 		s.acknowledged(ctx)
 		time.Sleep(time.Until(since.Add(30 * time.Second)))
 		thaw(ctx)
-		play.nodeReady(ctx, victim.Spec.NodeName)
+		env.nodeReady(ctx, victim.Spec.NodeName)
 		s.noWriteFor(s.end(ctx, unreplicated), downAfter+slack)
 		s.movedFrom(victim, entry)
 	})
@@ -63,7 +63,7 @@ var _ = Describe("When one failure takes more than the master", Label("chaos", "
 		s.fault()
 		time.Sleep(briefly)
 		thaw(ctx)
-		play.nodeReady(ctx, replica.Spec.NodeName)
+		env.nodeReady(ctx, replica.Spec.NodeName)
 		s.noWriteFor(s.end(ctx, 0), slack)
 		Expect(s.before.Status.Failover.Epoch).To(BeEquivalentTo(1), "no replica was promoted")
 	})
@@ -96,7 +96,7 @@ var _ = Describe("When one failure takes more than the master", Label("chaos", "
 		}
 		wait.Wait()
 		entry := s.promotion(ctx, v1alpha1.HistoryFailover, deadProcess...)
-		play.operatorReady(ctx)
+		env.operatorReady(ctx)
 		s.noWriteFor(s.end(ctx, unreplicated), 2*slack)
 		s.movedFrom(victim, entry)
 	})
@@ -127,9 +127,9 @@ func (s *scene) noWriteFor(result chaos.Result, most time.Duration) {
 // stacked is a RedisHA whose master shares a worker with a replica, without the leading operator, as one worker takes no pods.
 func stacked(ctx context.Context, title string) *scene {
 	GinkgoHelper()
-	unused := play.Workers[len(play.Workers)-1]
-	play.kubectl(ctx, nil, "cordon", unused)
-	DeferCleanup(func(ctx SpecContext) { play.kubectl(ctx, nil, "uncordon", unused) }, NodeTimeout(time.Minute))
+	unused := env.Workers[len(env.Workers)-1]
+	env.kubectl(ctx, nil, "cordon", unused)
+	DeferCleanup(func(ctx SpecContext) { env.kubectl(ctx, nil, "uncordon", unused) }, NodeTimeout(time.Minute))
 	s := create(ctx, title, v1alpha1.RedisHASpec{})
 	s.settle(ctx)
 	byNode := map[string][]string{}
@@ -163,7 +163,7 @@ func pair(ctx context.Context, title string) (*scene, *corev1.Pod) {
 		}
 	}
 	leadFromElsewhere(ctx, replica.Spec.NodeName)
-	s.clients = s.writeFrom(ctx, chaosPod, play.otherWorker(ctx, replica.Spec.NodeName), plainStreams)
+	s.clients = s.writeFrom(ctx, chaosPod, env.otherWorker(ctx, replica.Spec.NodeName), plainStreams)
 	time.Sleep(time.Second)
 	return s, replica
 }
@@ -172,7 +172,7 @@ func pair(ctx context.Context, title string) (*scene, *corev1.Pod) {
 func (s *scene) pods(ctx context.Context) []corev1.Pod {
 	GinkgoHelper()
 	pods := &corev1.PodList{}
-	Expect(play.client.List(ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels(resources.SelectorLabels(s.key.Name)))).To(Succeed())
+	Expect(env.client.List(ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels(resources.SelectorLabels(s.key.Name)))).To(Succeed())
 	return pods.Items
 }
 
@@ -180,14 +180,14 @@ func (s *scene) pods(ctx context.Context) []corev1.Pod {
 func leadFromElsewhere(ctx context.Context, node string) {
 	GinkgoHelper()
 	Eventually(func(g Gomega) {
-		leader, err := play.leader(ctx)
+		leader, err := env.leader(ctx)
 		g.Expect(err).NotTo(HaveOccurred())
 		if leader.Spec.NodeName == node {
-			g.Expect(play.client.Delete(ctx, leader)).To(Succeed())
+			g.Expect(env.client.Delete(ctx, leader)).To(Succeed())
 		}
 		g.Expect(leader.Spec.NodeName).NotTo(Equal(node))
 	}).WithContext(ctx).WithPolling(3 * time.Second).Should(Succeed())
-	play.operatorReady(ctx)
+	env.operatorReady(ctx)
 }
 
 // freeze lets no process on a node run, and returns what ends that. It ends with the scenario at the latest.
@@ -195,8 +195,8 @@ func freeze(ctx context.Context, node string) (thaw func(context.Context)) {
 	GinkgoHelper()
 	DeferCleanup(func(ctx SpecContext) {
 		_, _ = docker(ctx, nil, "unpause", node) // it refuses if it is done already
-		play.nodeReady(ctx, node)
-		play.operatorReady(ctx)
+		env.nodeReady(ctx, node)
+		env.operatorReady(ctx)
 	}, NodeTimeout(5*time.Minute))
 	_, err := docker(ctx, nil, "pause", node)
 	Expect(err).NotTo(HaveOccurred())
@@ -210,7 +210,7 @@ func freeze(ctx context.Context, node string) (thaw func(context.Context)) {
 // watchBackOffs notes which of the Redis containers ever wait to be started again. It returns what ends that and says which.
 func (s *scene) watchBackOffs(ctx context.Context) (waited func() []string) {
 	GinkgoHelper()
-	watching, err := play.client.Watch(ctx, &corev1.PodList{}, client.InNamespace(s.key.Namespace), client.MatchingLabels(resources.SelectorLabels(s.key.Name)))
+	watching, err := env.client.Watch(ctx, &corev1.PodList{}, client.InNamespace(s.key.Namespace), client.MatchingLabels(resources.SelectorLabels(s.key.Name)))
 	Expect(err).NotTo(HaveOccurred())
 	var found []string
 	ended := make(chan struct{})

@@ -20,7 +20,7 @@ import (
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/resources"
-	"github.com/redisha/redisha/e2e/stage"
+	"github.com/redisha/redisha/e2e/testbed"
 )
 
 func (s *site) keepTracesOfFailure() {
@@ -52,7 +52,7 @@ func (s *site) keepTraces() {
 		keepObject(ctx, filepath.Join(dir, file+".yaml"), list, in)
 	}
 	keepObject(ctx, filepath.Join(dir, "nodes.yaml"), &corev1.NodeList{})
-	operators := client.InNamespace(stage.Namespace)
+	operators := client.InNamespace(testbed.Namespace)
 	keepObject(ctx, filepath.Join(dir, "operator-pods.yaml"), &corev1.PodList{}, operators)
 	keepObject(ctx, filepath.Join(dir, "operator-events.yaml"), &corev1.EventList{}, operators)
 	keepObject(ctx, filepath.Join(dir, "operator-leases.yaml"), &coordinationv1.LeaseList{}, operators)
@@ -65,7 +65,7 @@ func (s *site) keepTraces() {
 }
 
 func keepObject(ctx context.Context, path string, list client.ObjectList, options ...client.ListOption) {
-	if err := play.client.List(ctx, list, options...); err != nil {
+	if err := env.client.List(ctx, list, options...); err != nil {
 		keepFile(path, []byte(err.Error()))
 		return
 	}
@@ -79,13 +79,13 @@ func keepObject(ctx context.Context, path string, list client.ObjectList, option
 // keepLogs keeps the logs of all pods there, and of the containers that they had before.
 func keepLogs(ctx context.Context, dir string, in client.InNamespace) {
 	pods := &corev1.PodList{}
-	if err := play.client.List(ctx, pods, in); err != nil {
+	if err := env.client.List(ctx, pods, in); err != nil {
 		return
 	}
 	for _, pod := range pods.Items {
 		for suffix, previous := range map[string]bool{".log": false, ".previous.log": true} {
 			options := &corev1.PodLogOptions{Previous: previous, Timestamps: true}
-			if log, err := play.kube.CoreV1().Pods(pod.Namespace).GetLogs(pod.Name, options).DoRaw(ctx); err == nil {
+			if log, err := env.kube.CoreV1().Pods(pod.Namespace).GetLogs(pod.Name, options).DoRaw(ctx); err == nil {
 				keepFile(filepath.Join(dir, pod.Name+suffix), log)
 			}
 		}
@@ -94,14 +94,14 @@ func keepLogs(ctx context.Context, dir string, in client.InNamespace) {
 
 func (s *site) keepInfos(ctx context.Context, dir string) {
 	pods := &corev1.PodList{}
-	if err := play.client.List(ctx, pods, client.InNamespace(s.key.Namespace)); err != nil {
+	if err := env.client.List(ctx, pods, client.InNamespace(s.key.Namespace)); err != nil {
 		return
 	}
 	for i := range pods.Items {
 		if pods.Items[i].Spec.Containers[0].Name != resources.RedisContainer {
 			continue
 		}
-		text, err := play.redis(ctx, &pods.Items[i], "info", "everything")
+		text, err := env.redis(ctx, &pods.Items[i], "info", "everything")
 		if err != nil {
 			text += err.Error()
 		}

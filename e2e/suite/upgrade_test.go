@@ -15,7 +15,7 @@ import (
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/resources"
-	"github.com/redisha/redisha/e2e/stage"
+	"github.com/redisha/redisha/e2e/testbed"
 )
 
 // nextVersion is an operator that is the same but for its name, and nextImage its image.
@@ -26,27 +26,27 @@ const (
 
 var _ = Describe("When the operator", Label("chaos", "upgrade"), func() {
 	repeated("is upgraded under load, and back, no replica is promoted and no acknowledged write is lost", func(ctx SpecContext) {
-		Expect(play.LoadBinary(ctx, GinkgoWriter, nextImage, "./cmd/manager", "main.version="+nextVersion)).To(Succeed())
+		Expect(env.LoadBinary(ctx, GinkgoWriter, nextImage, "./cmd/manager", "main.version="+nextVersion)).To(Succeed())
 		installer, err := os.ReadFile(fromRoot(envInstaller, "dist/e2e-install.yaml"))
 		Expect(err).NotTo(HaveOccurred())
-		next := bytes.ReplaceAll(installer, []byte(play.Images.Operator), []byte(nextImage))
+		next := bytes.ReplaceAll(installer, []byte(env.Images.Operator), []byte(nextImage))
 		Expect(next).NotTo(Equal(installer))
 		s := begin(ctx, "operator upgraded, and back", v1alpha1.RedisHASpec{})
 		was, pods := *s.before.Status.Master, s.podUIDs(ctx)
-		DeferCleanup(func(ctx SpecContext) { play.apply(ctx, installer) }, NodeTimeout(perScenario))
+		DeferCleanup(func(ctx SpecContext) { env.apply(ctx, installer) }, NodeTimeout(perScenario))
 		s.fault()
-		play.apply(ctx, next)
-		play.operatorReady(ctx)
-		leader, err := play.leader(ctx)
+		env.apply(ctx, next)
+		env.operatorReady(ctx)
+		leader, err := env.leader(ctx)
 		Expect(err).NotTo(HaveOccurred())
-		log, err := play.kube.CoreV1().Pods(stage.Namespace).GetLogs(leader.Name, &corev1.PodLogOptions{}).DoRaw(ctx)
+		log, err := env.kube.CoreV1().Pods(testbed.Namespace).GetLogs(leader.Name, &corev1.PodLogOptions{}).DoRaw(ctx)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(string(log)).To(ContainSubstring(nextVersion), "what the leader calls itself")
-		play.apply(ctx, installer)
-		play.operatorReady(ctx)
-		back, err := play.leader(ctx)
+		env.apply(ctx, installer)
+		env.operatorReady(ctx)
+		back, err := env.leader(ctx)
 		Expect(err).NotTo(HaveOccurred())
-		Expect(back.Spec.Containers[0].Image).To(Equal(play.Images.Operator))
+		Expect(back.Spec.Containers[0].Image).To(Equal(env.Images.Operator))
 		s.row.Reason = "none"
 		s.end(ctx, 0)
 		Expect(s.before.Status.Master.NodeRef).To(Equal(was.NodeRef))
@@ -58,7 +58,7 @@ var _ = Describe("When the operator", Label("chaos", "upgrade"), func() {
 func (s *scene) podUIDs(ctx context.Context) []types.UID {
 	GinkgoHelper()
 	pods := &corev1.PodList{}
-	Expect(play.client.List(ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels(resources.SelectorLabels(s.key.Name)))).To(Succeed())
+	Expect(env.client.List(ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels(resources.SelectorLabels(s.key.Name)))).To(Succeed())
 	var uids []types.UID
 	for _, pod := range pods.Items {
 		uids = append(uids, pod.UID)

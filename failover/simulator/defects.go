@@ -11,7 +11,7 @@ import (
 	"github.com/redisha/redisha/failover/decide"
 )
 
-// decideFunc is failover.Decide, or something that does worse, for an operator.
+// decideFunc is decide.Decide, or something that does worse, for an operator.
 type decideFunc func(*operator, time.Time, failover.Policy, failover.Observation, failover.Progress, *failover.Request) failover.Decision
 
 // defect is a deliberate mistake, switched on alone, to show that the simulator would notice it. All of them are made

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package simulator searches for corners that were not thought of. It drives the real core (failover.Decide), the
+// Package simulator searches for corners that were not thought of. It drives the real core (decide.Decide), the
 // real executor with its leases, deadlines and stale marks, the real link, which sees to it that an order reaches the
 // process it was meant for, and the real classification of the prober, in a simulated world: Redis processes with
 // offsets and lineages, disks, a network that can be cut, an API server, clients that count their writes, and two

@@ -19,7 +19,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/redisha/redisha/e2e/sandbox"
-	"github.com/redisha/redisha/e2e/stage"
+	"github.com/redisha/redisha/e2e/testbed"
 )
 
 type flags struct {
@@ -48,7 +48,7 @@ func main() {
 	if !sandbox.IsHelper() {
 		parse() // so that --help and mistakes need no sandbox
 	}
-	sandbox.Enter(stage.Prepare)
+	sandbox.Enter(testbed.Prepare)
 	os.Exit(run(parse()))
 }
 

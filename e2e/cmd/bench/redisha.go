@@ -18,19 +18,19 @@ import (
 	"github.com/redisha/redisha/controllers/resources"
 	"github.com/redisha/redisha/e2e/chaos"
 	"github.com/redisha/redisha/e2e/sandbox"
-	"github.com/redisha/redisha/e2e/stage"
+	"github.com/redisha/redisha/e2e/testbed"
 )
 
 var benchKey = client.ObjectKey{Namespace: "default", Name: "bench"}
 
 // redisHA is a RedisHA with nothing but defaults.
 type redisHA struct {
-	stage *stage.Stage
-	rha   *v1alpha1.RedisHA // when all was well
+	bed *testbed.Testbed
+	rha *v1alpha1.RedisHA // when all was well
 }
 
 func (b *bench) measureRedisHA(ctx context.Context) error {
-	g, err := stage.Up(ctx, b.sandbox, stage.Options{LogDir: b.logs, Progress: b.progress, ManagerArgs: b.managerArgs})
+	g, err := testbed.Up(ctx, b.sandbox, testbed.Options{LogDir: b.logs, Progress: b.progress, ManagerArgs: b.managerArgs})
 	if err != nil {
 		return err
 	}
@@ -39,7 +39,7 @@ func (b *bench) measureRedisHA(ctx context.Context) error {
 	if err := g.Client.Create(ctx, rha); err != nil {
 		return err
 	}
-	s := &redisHA{stage: g}
+	s := &redisHA{bed: g}
 	if _, err := s.settle(ctx); err != nil {
 		return err
 	}
@@ -56,12 +56,12 @@ func (b *bench) measureRedisHA(ctx context.Context) error {
 }
 
 func (b *bench) measureClients(ctx context.Context, s *redisHA) error {
-	password, err := s.stage.Password(ctx, benchKey)
+	password, err := s.bed.Password(ctx, benchKey)
 	if err != nil {
 		return err
 	}
 	service := resources.MasterServiceName(benchKey.Name)
-	endpoints, err := chaos.WatchEndpoints(ctx, s.stage.Kube, benchKey.Namespace, service)
+	endpoints, err := chaos.WatchEndpoints(ctx, s.bed.Kube, benchKey.Namespace, service)
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (b *bench) measureClients(ctx context.Context, s *redisHA) error {
 	if !b.services {
 		return nil
 	}
-	clusterIP, err := chaos.FindService(ctx, s.stage.Kube, benchKey.Namespace, service)
+	clusterIP, err := chaos.FindService(ctx, s.bed.Kube, benchKey.Namespace, service)
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func (s *redisHA) story(at time.Time) string {
 }
 
 func (s *redisHA) settle(ctx context.Context) (string, error) {
-	rha, err := s.stage.WaitSettled(ctx, benchKey, nil)
+	rha, err := s.bed.WaitSettled(ctx, benchKey, nil)
 	if err != nil {
 		return "", err
 	}
@@ -102,7 +102,7 @@ func (s *redisHA) settle(ctx context.Context) (string, error) {
 }
 
 func (s *redisHA) kill(context.Context) error {
-	return s.stage.Sandbox.Signal(benchKey.Namespace, s.rha.Status.Master.Pod, resources.RedisContainer, syscall.SIGKILL)
+	return s.bed.Sandbox.Signal(benchKey.Namespace, s.rha.Status.Master.Pod, resources.RedisContainer, syscall.SIGKILL)
 }
 
 // recovered waits for the new master; the killed process is started anew as in any cluster.
@@ -112,7 +112,7 @@ func (s *redisHA) recovered(ctx context.Context) error {
 	defer cancel()
 	var last string
 	err := sandbox.WaitFor(ctx, "another master", func(ctx context.Context) (bool, error) {
-		rha, err := s.stage.Get(ctx, benchKey)
+		rha, err := s.bed.Get(ctx, benchKey)
 		if err != nil {
 			return false, err
 		}

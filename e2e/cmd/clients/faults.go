@@ -72,7 +72,7 @@ func kill(_ context.Context, r *round) error {
 
 func deletePod(ctx context.Context, r *round) error {
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: r.before.Status.Master.Pod}}
-	return r.stage.Client.Delete(ctx, pod)
+	return r.bed.Client.Delete(ctx, pod)
 }
 
 func hang(ctx context.Context, r *round) error {
@@ -90,7 +90,7 @@ func hang(ctx context.Context, r *round) error {
 // freeze lets the master's worker stand still.
 func freeze(ctx context.Context, r *round) error {
 	pod := &corev1.Pod{}
-	if err := r.stage.Client.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: r.before.Status.Master.Pod}, pod); err != nil {
+	if err := r.bed.Client.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: r.before.Status.Master.Pod}, pod); err != nil {
 		return err
 	}
 	if err := r.sandbox.FreezeNode(ctx, pod.Spec.NodeName); err != nil {
@@ -127,7 +127,7 @@ func rollOut(ctx context.Context, r *round) error {
 
 func (r *round) podUIDs(ctx context.Context) ([]string, error) {
 	pods := &corev1.PodList{}
-	err := r.stage.Client.List(ctx, pods, client.InNamespace(key.Namespace), client.MatchingLabels(resources.SelectorLabels(key.Name)))
+	err := r.bed.Client.List(ctx, pods, client.InNamespace(key.Namespace), client.MatchingLabels(resources.SelectorLabels(key.Name)))
 	var uids []string
 	for i := range pods.Items {
 		uids = append(uids, string(pods.Items[i].UID))
@@ -137,7 +137,7 @@ func (r *round) podUIDs(ctx context.Context) ([]string, error) {
 
 func (r *round) patch(ctx context.Context, text string) error {
 	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}
-	return r.stage.Client.Patch(ctx, rha, client.RawPatch("application/merge-patch+json", []byte(text)))
+	return r.bed.Client.Patch(ctx, rha, client.RawPatch("application/merge-patch+json", []byte(text)))
 }
 
 // promotion waits until a later epoch than that has a master.
@@ -147,7 +147,7 @@ func (r *round) promotion(ctx context.Context, epoch int64) (*v1alpha1.RedisHA, 
 	var rha *v1alpha1.RedisHA
 	err := sandbox.WaitFor(ctx, "another master", func(ctx context.Context) (bool, error) {
 		var err error
-		rha, err = r.stage.Get(ctx, key)
+		rha, err = r.bed.Get(ctx, key)
 		return err == nil && rha.Status.Master.Epoch > epoch, err
 	})
 	return rha, err
@@ -172,7 +172,7 @@ func killTwice(ctx context.Context, r *round) error {
 // killOperator lets the leader kill itself right after it has written down whom it will promote: no replica
 // is master by then.
 func killOperator(ctx context.Context, r *round) error {
-	leader, err := r.stage.Leader(ctx)
+	leader, err := r.bed.Leader(ctx)
 	if err != nil {
 		return err
 	}
@@ -193,6 +193,6 @@ func killOperator(ctx context.Context, r *round) error {
 	if _, err := r.promotion(ctx, r.before.Status.Master.Epoch); err != nil {
 		return err
 	}
-	_, err = r.stage.StartOperator()
+	_, err = r.bed.StartOperator()
 	return err
 }

@@ -20,7 +20,7 @@ import (
 
 	"github.com/redisha/redisha/e2e/clients"
 	"github.com/redisha/redisha/e2e/sandbox"
-	"github.com/redisha/redisha/e2e/stage"
+	"github.com/redisha/redisha/e2e/testbed"
 )
 
 type flags struct {
@@ -76,7 +76,7 @@ func main() {
 			os.Exit(2)
 		}
 	}
-	sandbox.Enter(stage.Prepare, clients.Prepare(libraries))
+	sandbox.Enter(testbed.Prepare, clients.Prepare(libraries))
 	os.Exit(run(f, libraries))
 }
 
@@ -91,7 +91,7 @@ func run(f flags, libraries []clients.Library) int {
 		return 1
 	}
 	s := &suite{flags: f, logs: logs, libraries: libraries, progress: os.Stderr, played: map[string]int{}}
-	err = s.play(ctx)
+	err = s.measure(ctx)
 	well, failed := s.conclude(os.Stdout)
 	if err = errors.Join(err, failed); err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -23,7 +23,7 @@ import (
 	"github.com/redisha/redisha/controllers/resources"
 	"github.com/redisha/redisha/e2e/clients"
 	"github.com/redisha/redisha/e2e/sandbox"
-	"github.com/redisha/redisha/e2e/stage"
+	"github.com/redisha/redisha/e2e/testbed"
 )
 
 var key = client.ObjectKey{Namespace: "default", Name: "clients"}
@@ -36,7 +36,7 @@ type suite struct {
 	progress  io.Writer
 
 	sandbox  *sandbox.Sandbox
-	stage    *stage.Stage
+	bed      *testbed.Testbed
 	password string
 	report   clients.Report
 	played   map[string]int // rounds of each fault
@@ -52,9 +52,9 @@ type application struct {
 	how clients.Provided
 }
 
-func (s *suite) play(ctx context.Context) error {
+func (s *suite) measure(ctx context.Context) error {
 	defer s.end()
-	if err := s.setScene(ctx); err != nil {
+	if err := s.setUp(ctx); err != nil {
 		return err
 	}
 	faults, err := choose(s.faults)
@@ -129,8 +129,8 @@ func (s *suite) playGroup(ctx context.Context, group []application, faults []fau
 	return s.drain(ctx)
 }
 
-// setScene starts a sandbox with the operator and a RedisHA of nothing but defaults.
-func (s *suite) setScene(ctx context.Context) error {
+// setUp starts a sandbox with the operator and a RedisHA of nothing but defaults.
+func (s *suite) setUp(ctx context.Context) error {
 	var err error
 	s.sandbox, err = sandbox.Start(ctx, sandbox.Options{
 		LogDir: filepath.Join(s.logs, "sandbox"), Progress: s.progress, ServiceLag: s.lag,
@@ -139,18 +139,18 @@ func (s *suite) setScene(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.stage, err = stage.Up(ctx, s.sandbox, stage.Options{LogDir: s.logs, Progress: s.progress, ManagerArgs: s.operator})
+	s.bed, err = testbed.Up(ctx, s.sandbox, testbed.Options{LogDir: s.logs, Progress: s.progress, ManagerArgs: s.operator})
 	if err != nil {
 		return err
 	}
 	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}
-	if err := s.stage.Client.Create(ctx, rha); err != nil {
+	if err := s.bed.Client.Create(ctx, rha); err != nil {
 		return err
 	}
 	if _, err := s.settled(ctx); err != nil {
 		return err
 	}
-	s.password, err = s.stage.Password(ctx, key)
+	s.password, err = s.bed.Password(ctx, key)
 	return err
 }
 
@@ -165,7 +165,7 @@ func (s *suite) startPrograms(ctx context.Context, group []application, log *os.
 		if err != nil {
 			return err
 		}
-		program, err := clients.Run(context.WithoutCancel(ctx), a.Library, a.how, place, s.stage.Clients.Command, log)
+		program, err := clients.Run(context.WithoutCancel(ctx), a.Library, a.how, place, s.bed.Clients.Command, log)
 		if err != nil {
 			return err
 		}
@@ -176,7 +176,7 @@ func (s *suite) startPrograms(ctx context.Context, group []application, log *os.
 
 func (s *suite) place(ctx context.Context, name string) (clients.Place, error) {
 	service := &corev1.Service{}
-	if err := s.stage.Client.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: name}, service); err != nil {
+	if err := s.bed.Client.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: name}, service); err != nil {
 		return clients.Place{}, err
 	}
 	return clients.Place{Host: service.Spec.ClusterIP, Port: strconv.Itoa(int(service.Spec.Ports[0].Port)), Password: s.password}, nil
@@ -210,7 +210,7 @@ func (s *suite) answered(ctx context.Context, patience time.Duration) error {
 func (s *suite) settled(ctx context.Context) (*v1alpha1.RedisHA, error) {
 	ctx, cancel := context.WithTimeout(ctx, 4*time.Minute)
 	defer cancel()
-	return s.stage.WaitSettled(ctx, key, nil)
+	return s.bed.WaitSettled(ctx, key, nil)
 }
 
 // store is the master's Redis.
@@ -233,7 +233,7 @@ func (s store) Delete(ctx context.Context, keys []string) error { return s.Unlin
 func (s *suite) master(rha *v1alpha1.RedisHA) store {
 	return store{redis.NewClient(&redis.Options{
 		Addr:     net.JoinHostPort(rha.Status.Master.IP, strconv.Itoa(int(resources.RedisPort))),
-		Password: s.password, Dialer: s.stage.Clients.DialContext, DisableIdentity: true, ReadTimeout: 10 * time.Second,
+		Password: s.password, Dialer: s.bed.Clients.DialContext, DisableIdentity: true, ReadTimeout: 10 * time.Second,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	})}
 }
@@ -246,8 +246,8 @@ func (s *suite) endPrograms() {
 }
 
 func (s *suite) end() {
-	if s.stage != nil {
-		s.stage.Down()
+	if s.bed != nil {
+		s.bed.Down()
 	}
 	if s.sandbox != nil {
 		s.sandbox.Stop()

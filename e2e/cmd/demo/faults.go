@@ -15,7 +15,7 @@ import (
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/resources"
 	"github.com/redisha/redisha/e2e/sandbox"
-	"github.com/redisha/redisha/e2e/stage"
+	"github.com/redisha/redisha/e2e/testbed"
 )
 
 // hangFor is how long a stopped master stays stopped.
@@ -42,7 +42,7 @@ func faults() []fault {
 
 // act is one fault while it is being played.
 type act struct {
-	*play
+	*demo
 	master   v1alpha1.NodeRef
 	epoch    int64
 	at       time.Time
@@ -85,13 +85,13 @@ func hang(_ context.Context, a *act) error {
 func deletePod(ctx context.Context, a *act) error {
 	a.at = time.Now()
 	a.note(a.at, "fault", "pod "+a.master.Pod+" is asked to go", bad)
-	return a.stage.Client.Delete(ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: a.key.Namespace, Name: a.master.Pod}})
+	return a.bed.Client.Delete(ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: a.key.Namespace, Name: a.master.Pod}})
 }
 
 // killOperator lets the leader kill itself right after it has written down whom it will promote, the worst moment: every
 // replica is detached, none is master.
 func killOperator(ctx context.Context, a *act) error {
-	leader, err := a.stage.Leader(ctx)
+	leader, err := a.bed.Leader(ctx)
 	if err != nil {
 		return err
 	}
@@ -109,22 +109,22 @@ func killOperator(ctx context.Context, a *act) error {
 		return ctx.Err()
 	}
 	a.note(leader.ExitedAt(), "fault", "SIGKILL for the leading operator, "+leader.Name, bad)
-	successor, at, err := waitLeader(ctx, a.stage)
+	successor, at, err := waitLeader(ctx, a.bed)
 	if err != nil {
 		return err
 	}
 	a.note(at, "lease", successor.Name+" leads now and goes on from what is written down", plain)
 	a.finishes = append(a.finishes, func(context.Context) error {
-		_, err := a.stage.StartOperator()
+		_, err := a.bed.StartOperator()
 		return err
 	})
 	return nil
 }
 
-func waitLeader(ctx context.Context, g *stage.Stage) (*stage.Operator, time.Time, error) {
+func waitLeader(ctx context.Context, g *testbed.Testbed) (*testbed.Operator, time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	var leader *stage.Operator
+	var leader *testbed.Operator
 	var at time.Time
 	err := sandbox.WaitFor(ctx, "another operator to lead", func(ctx context.Context) (bool, error) {
 		var err error
@@ -135,12 +135,12 @@ func waitLeader(ctx context.Context, g *stage.Stage) (*stage.Operator, time.Time
 	return leader, at, err
 }
 
-// play makes a fault happen to a set that is well, tells what comes of it, and waits until all is well again.
-func (p *play) play(ctx context.Context, f fault) error {
+// inflict makes a fault happen to a set that is well, tells what comes of it, and waits until all is well again.
+func (p *demo) inflict(ctx context.Context, f fault) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	p.begin()
-	rha, err := p.stage.WaitSettled(ctx, p.key, p.say)
+	rha, err := p.bed.WaitSettled(ctx, p.key, p.say)
 	if err != nil {
 		return err
 	}
@@ -150,7 +150,7 @@ func (p *play) play(ctx context.Context, f fault) error {
 	}
 	r := result{fault: f, acked: -p.writers.Acked(), lost: -p.lost}
 	r.published, r.epoch = p.promotions.count()
-	a := &act{play: p, master: rha.Status.Master.NodeRef, epoch: rha.Status.Failover.Epoch}
+	a := &act{demo: p, master: rha.Status.Master.NodeRef, epoch: rha.Status.Failover.Epoch}
 	if err := f.inject(ctx, a); err != nil {
 		return err
 	}
@@ -162,7 +162,7 @@ func (p *play) play(ctx context.Context, f fault) error {
 			return err
 		}
 	}
-	if _, err = p.stage.WaitSettled(ctx, p.key, p.say); err != nil {
+	if _, err = p.bed.WaitSettled(ctx, p.key, p.say); err != nil {
 		return err
 	}
 	now := time.Now()
@@ -183,7 +183,7 @@ func (p *play) play(ctx context.Context, f fault) error {
 func (a *act) tell(ctx context.Context) error {
 	var entry *v1alpha1.HistoryEntry
 	err := sandbox.WaitFor(ctx, fmt.Sprintf("a promotion after epoch %d", a.epoch), func(ctx context.Context) (bool, error) {
-		rha, err := a.stage.Get(ctx, a.key)
+		rha, err := a.bed.Get(ctx, a.key)
 		if err != nil {
 			return false, err
 		}

@@ -18,14 +18,14 @@ import (
 	"time"
 
 	"github.com/redisha/redisha/e2e/sandbox"
-	"github.com/redisha/redisha/e2e/stage"
+	"github.com/redisha/redisha/e2e/testbed"
 )
 
 // patience bounds the whole show, without what is built before it.
 const patience = 10 * time.Minute
 
 func main() {
-	sandbox.Enter(stage.Prepare)
+	sandbox.Enter(testbed.Prepare)
 	os.Exit(run())
 }
 
@@ -56,7 +56,7 @@ func run() int {
 func show(interrupted context.Context, s *screen, logs string) (kept bool, err error) {
 	ctx, cancel := context.WithTimeout(interrupted, patience)
 	defer cancel()
-	p := &play{screen: s, logs: logs}
+	p := &demo{screen: s, logs: logs}
 	defer p.end()
 	err = p.perform(ctx)
 	if os.Getenv("KEEP") != "" && p.sandbox != nil && interrupted.Err() == nil {
@@ -67,7 +67,7 @@ func show(interrupted context.Context, s *screen, logs string) (kept bool, err e
 }
 
 // keep waits for ctrl-C.
-func (p *play) keep(ctx context.Context, err error) {
+func (p *demo) keep(ctx context.Context, err error) {
 	if err != nil {
 		p.printf("\n%s %s\n", p.paint(bad, "✗"), err)
 	}
@@ -76,15 +76,15 @@ func (p *play) keep(ctx context.Context, err error) {
 	<-ctx.Done()
 }
 
-// perform sets the scene, plays the faults and draws the conclusion.
-func (p *play) perform(ctx context.Context) error {
+// perform starts the cluster, makes each fault happen, and prints the table.
+func (p *demo) perform(ctx context.Context) error {
 	p.printf("%s\n\n", p.paint(title, "RedisHA: what the clients notice when a Redis master is lost"))
-	if err := p.setScene(ctx); err != nil {
+	if err := p.setUp(ctx); err != nil {
 		return err
 	}
 	for i, f := range faults() {
 		p.printf("\n%s\n", p.paint(title, fmt.Sprintf("%d. %s", i+1, f.title)))
-		if err := p.play(ctx, f); err != nil {
+		if err := p.inflict(ctx, f); err != nil {
 			p.keepStatus()
 			return fmt.Errorf("%s: %w", f.name, err)
 		}
@@ -93,7 +93,7 @@ func (p *play) perform(ctx context.Context) error {
 }
 
 // keepStatus puts the object as it is next to the logs.
-func (p *play) keepStatus() {
+func (p *demo) keepStatus() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	if text, err := p.describe(ctx); err == nil {

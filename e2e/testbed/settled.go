@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package stage
+package testbed
 
 import (
 	"context"
@@ -20,13 +20,13 @@ import (
 )
 
 // Get reads a RedisHA.
-func (g *Stage) Get(ctx context.Context, key client.ObjectKey) (*v1alpha1.RedisHA, error) {
+func (g *Testbed) Get(ctx context.Context, key client.ObjectKey) (*v1alpha1.RedisHA, error) {
 	rha := &v1alpha1.RedisHA{}
 	return rha, g.Client.Get(ctx, key, rha)
 }
 
 // Password returns the password of a RedisHA's Redis.
-func (g *Stage) Password(ctx context.Context, key client.ObjectKey) (string, error) {
+func (g *Testbed) Password(ctx context.Context, key client.ObjectKey) (string, error) {
 	secret := &corev1.Secret{}
 	name := client.ObjectKey{Namespace: key.Namespace, Name: resources.MountSecretName(key.Name)}
 	if err := g.Client.Get(ctx, name, secret); err != nil {
@@ -37,7 +37,7 @@ func (g *Stage) Password(ctx context.Context, key client.ObjectKey) (string, err
 
 // WaitSettled returns the RedisHA when all is well with it: by its status, and by what each Redis itself says. Meanwhile it
 // tells say what is missing, as often as that changes; say may be nil.
-func (g *Stage) WaitSettled(ctx context.Context, key client.ObjectKey, say func(string)) (*v1alpha1.RedisHA, error) {
+func (g *Testbed) WaitSettled(ctx context.Context, key client.ObjectKey, say func(string)) (*v1alpha1.RedisHA, error) {
 	var rha *v1alpha1.RedisHA
 	lacking := "it does not exist"
 	err := sandbox.WaitFor(ctx, "all to be well with "+key.String(), func(ctx context.Context) (bool, error) {
@@ -59,7 +59,7 @@ func (g *Stage) WaitSettled(ctx context.Context, key client.ObjectKey, say func(
 }
 
 // lacking returns what is not well, "" when all is.
-func (g *Stage) lacking(ctx context.Context, rha *v1alpha1.RedisHA) string {
+func (g *Testbed) lacking(ctx context.Context, rha *v1alpha1.RedisHA) string {
 	if problem := checks.Lacking(rha); problem != "" {
 		return problem
 	}
@@ -76,7 +76,7 @@ func (g *Stage) lacking(ctx context.Context, rha *v1alpha1.RedisHA) string {
 	})
 }
 
-func (g *Stage) info(ctx context.Context, ip, password string) (redisclient.Info, error) {
+func (g *Testbed) info(ctx context.Context, ip, password string) (redisclient.Info, error) {
 	redis := redisclient.New(redisclient.Options{
 		Addr: net.JoinHostPort(ip, strconv.Itoa(int(resources.RedisPort))), Dialer: g.Clients.DialContext,
 		Password: func() string { return password }, Timeout: 500 * time.Millisecond,

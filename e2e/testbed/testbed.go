@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package stage sets the scene that the demo, the benchmark and the integration tests play on: in a sandbox, the shipped
+// Package testbed is what the demo, the benchmark, the integration tests and the scenarios run on: in a sandbox, the shipped
 // manifests installed and the shipped operator running as the ServiceAccount that they name, one process leading and one
 // standing by.
-package stage
+package testbed
 
 import (
 	"context"
@@ -22,7 +22,7 @@ import (
 	"github.com/redisha/redisha/e2e/sandbox"
 )
 
-// Options say what differs from the stage that everybody wants.
+// Options say what differs from the usual testbed.
 type Options struct {
 	// Operators is how many operator processes run; 2 when zero.
 	Operators int
@@ -34,8 +34,8 @@ type Options struct {
 	Progress io.Writer
 }
 
-// Stage is a sandbox with the operator running in it. Its methods may be called concurrently.
-type Stage struct {
+// Testbed is a sandbox with the operator running in it. Its methods may be called concurrently.
+type Testbed struct {
 	Sandbox *sandbox.Sandbox
 	// Client may do everything and reads from the API server itself.
 	Client client.WithWatch
@@ -55,14 +55,14 @@ type Stage struct {
 
 // Up installs the manifests of config/ and starts the operator. It returns when one of the operator processes leads and all
 // are ready.
-func Up(ctx context.Context, s *sandbox.Sandbox, options Options) (*Stage, error) {
+func Up(ctx context.Context, s *sandbox.Sandbox, options Options) (*Testbed, error) {
 	if options.Operators == 0 {
 		options.Operators = 2
 	}
 	if options.Progress == nil {
 		options.Progress = io.Discard
 	}
-	g := &Stage{Sandbox: s, options: options}
+	g := &Testbed{Sandbox: s, options: options}
 	if err := g.up(ctx); err != nil {
 		g.Down()
 		return nil, err
@@ -70,7 +70,7 @@ func Up(ctx context.Context, s *sandbox.Sandbox, options Options) (*Stage, error
 	return g, nil
 }
 
-func (g *Stage) up(ctx context.Context) error {
+func (g *Testbed) up(ctx context.Context) error {
 	var err error
 	if g.binary, err = managerBinary(); err != nil {
 		return err
@@ -91,7 +91,7 @@ func (g *Stage) up(ctx context.Context) error {
 	return g.waitOperators(ctx)
 }
 
-func (g *Stage) connect() error {
+func (g *Testbed) connect() error {
 	scheme, err := Scheme()
 	if err != nil {
 		return err
@@ -116,7 +116,7 @@ func Scheme() (*runtime.Scheme, error) {
 }
 
 // Down ends the operator processes. It may be called twice; the sandbox is its owner's to stop.
-func (g *Stage) Down() {
+func (g *Testbed) Down() {
 	for _, o := range g.Operators() {
 		o.Kill()
 	}

@@ -42,13 +42,13 @@ func candidate(kept, address string) (string, error) {
 	return fresh, nil
 }
 
-// again executes this process anew, and keeps its identity in the election. No state and no connection of the leader that it was is left.
+// beginAnew executes this process anew, and keeps its identity in the election. No state and no connection of the leader that it was is left.
 // It returns only if that fails.
 //
 // To end would do as well, if the next process were not kept waiting. But leases are lost when the API server or the node has too
 // much to do, by one leader after the other, and of a container that ends again and again the kubelet takes its time: 10 s, then
 // 20, up to 5 minutes (CrashLoopBackOff), in which no operator fails over.
-func again(candidate string) error {
+func beginAnew(candidate string) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package stage
+package testbed
 
 import (
 	"bytes"
@@ -20,7 +20,7 @@ const Namespace = "redisha-system"
 
 // install applies what config/default applies to a cluster, except the Deployment: the operator runs in hosts of the sandbox,
 // where it can be killed.
-func (g *Stage) install(ctx context.Context) error {
+func (g *Testbed) install(ctx context.Context) error {
 	if err := g.ApplyConfig(ctx, "default", "Deployment"); err != nil {
 		return err
 	}
@@ -32,7 +32,7 @@ func (g *Stage) install(ctx context.Context) error {
 }
 
 // ApplyConfig does what kubectl apply -k config/FOLDER does, but for the objects of a kind.
-func (g *Stage) ApplyConfig(ctx context.Context, folder, without string) error {
+func (g *Testbed) ApplyConfig(ctx context.Context, folder, without string) error {
 	root, err := Root()
 	if err != nil {
 		return err

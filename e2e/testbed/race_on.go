@@ -2,7 +2,7 @@
 
 //go:build race
 
-package stage
+package testbed
 
 // raceDetector: a test that watches itself for races watches the operator too.
 const raceDetector = true

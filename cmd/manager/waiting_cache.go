@@ -12,22 +12,22 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 )
 
-// dialAgain is how long a patient request waits before it tries to reach the API server again.
+// dialAgain is how long a request waits before it tries to reach the API server again.
 const dialAgain = 250 * time.Millisecond
 
-// patient has requests that read wait for an API server that cannot be reached, instead of failing.
+// untilReached has requests that read wait for an API server that cannot be reached, instead of failing.
 //
 // It is for the caches. Their reflectors double their pauses with every failure, up to a minute (client-go, tools/cache.NewReflector:
 // 30 s, and as much again at random), so that an operator would go on waiting when an API server is back that was away for as long. No
 // failover happens meanwhile.
-type patient struct {
+type untilReached struct {
 	http.RoundTripper
 }
 
 // RoundTrip implements http.RoundTripper. It ends with the request's context at the latest.
-func (p patient) RoundTrip(request *http.Request) (*http.Response, error) {
+func (u untilReached) RoundTrip(request *http.Request) (*http.Response, error) {
 	for {
-		response, err := p.RoundTripper.RoundTrip(request)
+		response, err := u.RoundTripper.RoundTrip(request)
 		if request.Method != http.MethodGet || !unreached(err) {
 			return response, err
 		}
@@ -45,10 +45,10 @@ func unreached(err error) bool {
 	return errors.As(err, &failed) && failed.Op == "dial"
 }
 
-// newPatientCache is cache.New with patience.
-func newPatientCache(config *rest.Config, options cache.Options) (cache.Cache, error) {
+// newWaitingCache is cache.New, but that its requests wait for an API server that cannot be reached.
+func newWaitingCache(config *rest.Config, options cache.Options) (cache.Cache, error) {
 	config = rest.CopyConfig(config)
-	config.Wrap(func(inner http.RoundTripper) http.RoundTripper { return patient{inner} })
-	options.HTTPClient = nil // the manager's knows no patience
+	config.Wrap(func(inner http.RoundTripper) http.RoundTripper { return untilReached{inner} })
+	options.HTTPClient = nil // the manager's does not wait
 	return cache.New(config, options)
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package stage
+package testbed
 
 import (
 	"context"
@@ -130,5 +130,5 @@ func tomorrowsBinary() (string, error) {
 	if path := os.Getenv(envTomorrow); path != "" {
 		return path, nil
 	}
-	return "", errors.New("the operator of tomorrow has not been built: call sandbox.Enter(stage.PrepareTomorrow)")
+	return "", errors.New("the operator of tomorrow has not been built: call sandbox.Enter(testbed.PrepareTomorrow)")
 }

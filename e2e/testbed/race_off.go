@@ -2,7 +2,7 @@
 
 //go:build !race
 
-package stage
+package testbed
 
 // raceDetector: the operator is built as it is shipped.
 const raceDetector = false

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package stage
+package testbed
 
 import (
 	"bufio"
@@ -50,10 +50,10 @@ type Operator struct {
 }
 
 // StartOperator starts one more process of the operator. It does not wait for it to be ready.
-func (g *Stage) StartOperator() (*Operator, error) { return g.startOperator(g.binary) }
+func (g *Testbed) StartOperator() (*Operator, error) { return g.startOperator(g.binary) }
 
 // StartTomorrowsOperator is StartOperator with the build of PrepareTomorrow.
-func (g *Stage) StartTomorrowsOperator() (*Operator, error) {
+func (g *Testbed) StartTomorrowsOperator() (*Operator, error) {
 	binary, err := tomorrowsBinary()
 	if err != nil {
 		return nil, err
@@ -61,7 +61,7 @@ func (g *Stage) StartTomorrowsOperator() (*Operator, error) {
 	return g.startOperator(binary)
 }
 
-func (g *Stage) startOperator(binary string) (*Operator, error) {
+func (g *Testbed) startOperator(binary string) (*Operator, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	name := fmt.Sprintf("operator-%d", g.started)
@@ -85,7 +85,7 @@ func (g *Stage) startOperator(binary string) (*Operator, error) {
 	return o, nil
 }
 
-func (o *Operator) start(g *Stage, binary string) error {
+func (o *Operator) start(g *Testbed, binary string) error {
 	log, err := os.OpenFile(o.LogPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
@@ -111,7 +111,7 @@ func (o *Operator) start(g *Stage, binary string) error {
 }
 
 // Operators returns the processes that have not ended, oldest first.
-func (g *Stage) Operators() []*Operator {
+func (g *Testbed) Operators() []*Operator {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.operators = slices.DeleteFunc(g.operators, (*Operator).gone)
@@ -170,7 +170,7 @@ func (o *Operator) CrashAt(state string) error {
 }
 
 // Leader returns the process that leads, asking each for its metric; an error if none does.
-func (g *Stage) Leader(ctx context.Context) (*Operator, error) {
+func (g *Testbed) Leader(ctx context.Context) (*Operator, error) {
 	var errs []error
 	for _, o := range g.Operators() {
 		leads, err := o.Leads(ctx)
@@ -217,7 +217,7 @@ func (o *Operator) ready(ctx context.Context) bool {
 
 // waitOperators returns when all processes are ready and one leads. A process that ends instead is an error with the end of
 // its log.
-func (g *Stage) waitOperators(ctx context.Context) error {
+func (g *Testbed) waitOperators(ctx context.Context) error {
 	g.mu.Lock()
 	all := slices.Clone(g.operators)
 	g.mu.Unlock()

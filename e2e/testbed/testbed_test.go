@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package stage
+package testbed
 
 import (
 	"bytes"
@@ -66,7 +66,7 @@ func TestTheOperatorRunsAsTheServiceAccountThatTheManifestsBind(t *testing.T) {
 				subject := s.(map[string]any)
 				user := strings.Join([]string{"system:serviceaccount", subject["namespace"].(string), subject["name"].(string)}, ":")
 				if user != sandbox.OperatorUser {
-					t.Errorf("%s %s is for %s, the operator of the stage is %s", kind, binding.GetName(), user, sandbox.OperatorUser)
+					t.Errorf("%s %s is for %s, the operator of the testbed is %s", kind, binding.GetName(), user, sandbox.OperatorUser)
 				}
 			}
 		}

@@ -27,7 +27,7 @@ func send(ctx context.Context, method, address string) error {
 	if err != nil {
 		return err
 	}
-	response, err := (&http.Client{Transport: patient{http.DefaultTransport}}).Do(request)
+	response, err := (&http.Client{Transport: untilReached{http.DefaultTransport}}).Do(request)
 	if err != nil {
 		return err
 	}

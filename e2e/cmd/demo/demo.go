@@ -16,15 +16,15 @@ import (
 	"github.com/redisha/redisha/controllers/resources"
 	"github.com/redisha/redisha/e2e/chaos"
 	"github.com/redisha/redisha/e2e/sandbox"
-	"github.com/redisha/redisha/e2e/stage"
+	"github.com/redisha/redisha/e2e/testbed"
 )
 
-// play is the demo while it runs.
-type play struct {
+// demo is the demonstration while it runs.
+type demo struct {
 	*screen
 	logs       string
 	sandbox    *sandbox.Sandbox
-	stage      *stage.Stage
+	bed        *testbed.Testbed
 	key        client.ObjectKey
 	writers    *chaos.Writers
 	promotions *promotions
@@ -45,7 +45,7 @@ type result struct {
 	epoch     int64
 }
 
-func (p *play) setScene(ctx context.Context) error {
+func (p *demo) setUp(ctx context.Context) error {
 	p.begin()
 	var err error
 	p.sandbox, err = sandbox.Start(ctx, sandbox.Options{LogDir: filepath.Join(p.logs, "sandbox"), Progress: p})
@@ -53,7 +53,7 @@ func (p *play) setScene(ctx context.Context) error {
 		return err
 	}
 	p.done("a Kubernetes API server, three nodes")
-	p.stage, err = stage.Up(ctx, p.sandbox, stage.Options{LogDir: p.logs, Progress: p})
+	p.bed, err = testbed.Up(ctx, p.sandbox, testbed.Options{LogDir: p.logs, Progress: p})
 	if err != nil {
 		return err
 	}
@@ -65,12 +65,12 @@ func (p *play) setScene(ctx context.Context) error {
 }
 
 // applySamples does what a newcomer does. The faults happen to the first of the samples that is highly available.
-func (p *play) applySamples(ctx context.Context) error {
-	if err := p.stage.ApplyConfig(ctx, "samples", ""); err != nil {
+func (p *demo) applySamples(ctx context.Context) error {
+	if err := p.bed.ApplyConfig(ctx, "samples", ""); err != nil {
 		return err
 	}
 	all := &v1alpha1.RedisHAList{}
-	if err := p.stage.Client.List(ctx, all); err != nil {
+	if err := p.bed.Client.List(ctx, all); err != nil {
 		return err
 	}
 	for i := range all.Items {
@@ -78,7 +78,7 @@ func (p *play) applySamples(ctx context.Context) error {
 		if p.key.Name == "" && resources.Replicas(&all.Items[i]) >= 3 {
 			p.key = key
 		}
-		rha, err := p.stage.WaitSettled(ctx, key, func(lacking string) { p.say(key.Name + ": " + lacking) })
+		rha, err := p.bed.WaitSettled(ctx, key, func(lacking string) { p.say(key.Name + ": " + lacking) })
 		if err != nil {
 			return err
 		}
@@ -90,20 +90,20 @@ func (p *play) applySamples(ctx context.Context) error {
 	return nil
 }
 
-func (p *play) startWriters(ctx context.Context) error {
-	password, err := p.stage.Password(ctx, p.key)
+func (p *demo) startWriters(ctx context.Context) error {
+	password, err := p.bed.Password(ctx, p.key)
 	if err != nil {
 		return err
 	}
 	service := resources.MasterServiceName(p.key.Name)
-	finder, err := chaos.FindService(ctx, p.stage.Kube, p.key.Namespace, service)
+	finder, err := chaos.FindService(ctx, p.bed.Kube, p.key.Namespace, service)
 	if err != nil {
 		return err
 	}
 	watching, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	p.stopWatch = cancel
-	p.promotions = watchPromotions(watching, p.stage.Client, p.key)
-	p.writers = chaos.Start(chaos.Options{Finder: finder, Password: password, Dial: p.stage.Clients.DialContext})
+	p.promotions = watchPromotions(watching, p.bed.Client, p.key)
+	p.writers = chaos.Start(chaos.Options{Finder: finder, Password: password, Dial: p.bed.Clients.DialContext})
 	if _, err := p.writers.WaitAck(ctx, time.Now()); err != nil {
 		return err
 	}
@@ -112,23 +112,23 @@ func (p *play) startWriters(ctx context.Context) error {
 }
 
 // end leaves nothing behind.
-func (p *play) end() {
+func (p *demo) end() {
 	if p.stopWatch != nil {
 		p.stopWatch()
 	}
 	if p.writers != nil {
 		p.writers.Stop()
 	}
-	if p.stage != nil {
-		p.stage.Down()
+	if p.bed != nil {
+		p.bed.Down()
 	}
 	if p.sandbox != nil {
 		p.sandbox.Stop()
 	}
 }
 
-func (p *play) describe(ctx context.Context) ([]byte, error) {
-	rha, err := p.stage.Get(ctx, p.key)
+func (p *demo) describe(ctx context.Context) ([]byte, error) {
+	rha, err := p.bed.Get(ctx, p.key)
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +136,7 @@ func (p *play) describe(ctx context.Context) ([]byte, error) {
 }
 
 // conclude draws the table. It waits a moment first: a promotion that was not asked for would come now.
-func (p *play) conclude(ctx context.Context) error {
+func (p *demo) conclude(ctx context.Context) error {
 	select {
 	case <-time.After(2 * time.Second):
 	case <-ctx.Done():

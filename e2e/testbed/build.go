@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package stage
+package testbed
 
 import (
 	"bytes"
@@ -49,7 +49,7 @@ func managerBinary() (string, error) {
 	if path := os.Getenv(envManager); path != "" {
 		return path, nil
 	}
-	return "", errors.New("no operator has been built: call sandbox.Enter(stage.Prepare)")
+	return "", errors.New("no operator has been built: call sandbox.Enter(testbed.Prepare)")
 }
 
 // Root returns the folder of the repository that the working folder is in.

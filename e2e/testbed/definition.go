@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package stage
+package testbed
 
 import (
 	"context"
@@ -18,7 +18,7 @@ type Properties = map[string]any
 
 // Redefine changes what the CustomResourceDefinition of RedisHA knows of status.failover and of an element of status.nodes, as that
 // of another version does. The API server follows within moments. undo puts the definition of before back.
-func (g *Stage) Redefine(ctx context.Context, edit func(failover, node Properties)) (undo func(context.Context) error, err error) {
+func (g *Testbed) Redefine(ctx context.Context, edit func(failover, node Properties)) (undo func(context.Context) error, err error) {
 	before, err := g.definition(ctx)
 	if err != nil {
 		return nil, err
@@ -60,7 +60,7 @@ func propertiesAt(of any, path ...string) (Properties, error) {
 	return found, nil
 }
 
-func (g *Stage) define(ctx context.Context, wanted *unstructured.Unstructured) error {
+func (g *Testbed) define(ctx context.Context, wanted *unstructured.Unstructured) error {
 	present, err := g.definition(ctx)
 	if err != nil {
 		return err
@@ -69,7 +69,7 @@ func (g *Stage) define(ctx context.Context, wanted *unstructured.Unstructured) e
 	return g.Client.Update(ctx, present)
 }
 
-func (g *Stage) definition(ctx context.Context) (*unstructured.Unstructured, error) {
+func (g *Testbed) definition(ctx context.Context) (*unstructured.Unstructured, error) {
 	d := &unstructured.Unstructured{}
 	d.SetGroupVersionKind(schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"})
 	err := g.Client.Get(ctx, client.ObjectKey{Name: "redishas." + v1alpha1.GroupVersion.Group}, d)
