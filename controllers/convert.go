@@ -57,10 +57,10 @@ func valueOr[T any](p *T, fallback T) T {
 	return *p
 }
 
-// What the request annotation may carry. "switchover" lets the operator choose, "switchover:POD" names
-// the pod that is to become master. The other two lose data and must say so: "force-failover:POD"
-// promotes a pod against a refusal, "discard:POD" gives up what a divergent master holds; both want
-// ":accept-data-loss" behind. Behind all of it "#ID" may stand, which tells a request from an earlier one that is like it.
+// What the request annotation may carry. "switchover" lets the operator choose, "switchover:POD" names the pod that is
+// to become master. The other two lose data and must say so: "force-failover:POD" promotes a pod against a refusal,
+// "discard:POD" gives up what a divergent master holds; both want ":accept-data-loss" behind. Behind all of it "#ID"
+// may stand, which tells a request from an earlier one that is like it.
 const (
 	requestSwitchover = "switchover"
 	requestAccepted   = "accept-data-loss"

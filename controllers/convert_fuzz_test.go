@@ -15,8 +15,8 @@ import (
 	"github.com/redisha/redisha/failover/decide"
 )
 
-// FuzzProgressOfAnyStatusIsDecidedOnWithoutHarm: whatever was written into a status, it is read, decided on and written again, the
-// epoch does not go back, and nothing is done or left undone without a word.
+// FuzzProgressOfAnyStatusIsDecidedOnWithoutHarm: whatever was written into a status, it is read, decided on and written
+// again, the epoch does not go back, and nothing is done or left undone without a word.
 func FuzzProgressOfAnyStatusIsDecidedOnWithoutHarm(f *testing.F) {
 	var status v1alpha1.RedisHAStatus
 	writeProgress(&status, wholeProgress())

@@ -11,8 +11,8 @@ import (
 	"github.com/redisha/redisha/failover/executor"
 )
 
-// claim cuts a former leader's connections to each process that we meet for the first time: what
-// it may still have queued there must not be executed after what we decide now. It returns the processes for which that failed.
+// claim cuts a former leader's connections to each process that we meet for the first time: what it may still have
+// queued there must not be executed after what we decide now. It returns the processes for which that failed.
 func (r *FailoverReconciler) claim(ctx context.Context, key string, obs failover.Observation) []failover.NodeRef {
 	r.mu.Lock()
 	before := r.claimed[key]
@@ -43,8 +43,9 @@ func (r *FailoverReconciler) claim(ctx context.Context, key string, obs failover
 	return failed
 }
 
-// permitted leaves out the orders to processes that could not be claimed: a former leader's may still be on their way there, and would be
-// executed after ours. Each of those was given a deadline; when that is over, what is left does not matter any more.
+// permitted leaves out the orders to processes that could not be claimed: a former leader's may still be on their way
+// there, and would be executed after ours. Each of those was given a deadline; when that is over, what is left does not
+// matter any more.
 func (r *FailoverReconciler) permitted(key string, actions []failover.Action, unclaimed []failover.NodeRef, now time.Time) (permitted []failover.Action, all bool) {
 	var waiting []string // UIDs
 	for ref, since := range r.unclaimedSince(key, unclaimed, now) {
@@ -61,8 +62,8 @@ func (r *FailoverReconciler) permitted(key string, actions []failover.Action, un
 	return permitted, len(permitted) == len(actions)
 }
 
-// unclaimedSince returns since when each of the processes of a RedisHA could not be claimed. It remembers those of a minute, and looks
-// through no other RedisHA's: a pod that names itself anew each time leaves hundreds behind.
+// unclaimedSince returns since when each of the processes of a RedisHA could not be claimed. It remembers those of a
+// minute, and looks through no other RedisHA's: a pod that names itself anew each time leaves hundreds behind.
 func (r *FailoverReconciler) unclaimedSince(key string, unclaimed []failover.NodeRef, now time.Time) map[failover.NodeRef]time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -20,7 +20,8 @@ import (
 	"github.com/redisha/redisha/failover/prober"
 )
 
-// B11: a RedisHA was deleted, and the leader that knew its password is another one by now. Its master is still to be fenced.
+// B11: a RedisHA was deleted, and the leader that knew its password is another one by now. Its master is still to be
+// fenced.
 func TestANewLeaderKnowsThePasswordOfARedisHAThatIsGone(t *testing.T) {
 	labels := resources.SelectorLabels("r")
 	w := newWorld(t,

@@ -37,8 +37,8 @@ type FailoverReconciler struct {
 	Lease    executor.Lease
 	// Prober's Options but for Wake, which is the reconciler's.
 	Prober prober.Options
-	// Concurrent is how many RedisHA may be worked on at the same time. One whose Redis hangs is worked on until its orders time out; those of
-	// one namespace never take all of it.
+	// Concurrent is how many RedisHA may be worked on at the same time. One whose Redis hangs is worked on until its
+	// orders time out; those of one namespace never take all of it.
 	Concurrent int
 	// Version is that of this operator, as people are told it.
 	Version string
@@ -71,8 +71,9 @@ type FailoverReconciler struct {
 // OperatorNamePrefix begins the name of every connection of an operator to Redis (CLIENT LIST).
 const OperatorNamePrefix = "redisha-"
 
-// Bounds of one Reconcile. A running failover is carried on within one call for as long as each turn leads to the next at once;
-// after stepBudget the queue gets its turn. Where there is something to wait for, the call ends: a worker never sleeps.
+// Bounds of one Reconcile. A running failover is carried on within one call for as long as each turn leads to the next
+// at once; after stepBudget the queue gets its turn. Where there is something to wait for, the call ends: a worker
+// never sleeps.
 const (
 	stepBudget   = time.Second
 	stepAtOnce   = time.Millisecond
@@ -147,8 +148,8 @@ func (r *FailoverReconciler) loadAll(ctx context.Context, key client.ObjectKey) 
 	return rha, r.loadPassword(ctx, key)
 }
 
-// stepOnLatest is step, but that a decision made on an old object leads to the present one; nil when it is gone. After writes that
-// were refused again and again it waits.
+// stepOnLatest is step, but that a decision made on an old object leads to the present one; nil when it is gone. After
+// writes that were refused again and again it waits.
 func (r *FailoverReconciler) stepOnLatest(ctx context.Context, rha *v1alpha1.RedisHA) (*v1alpha1.RedisHA, time.Duration, error) {
 	key := client.ObjectKeyFromObject(rha)
 	if pause := r.refusalPause(key); pause > 0 {
@@ -218,8 +219,8 @@ func sooner(a, b time.Duration) time.Duration {
 	return a
 }
 
-// request reads the request annotation. One that cannot be read, or was handled before, is answered by an Event, once, and
-// stays where it is: its author mends it, and a tool that puts back what Git has finds nothing to put back.
+// request reads the request annotation. One that cannot be read, or was handled before, is answered by an Event, once,
+// and stays where it is: its author mends it, and a tool that puts back what Git has finds nothing to put back.
 func (r *FailoverReconciler) request(rha *v1alpha1.RedisHA) *failover.Request {
 	request, err := requestOf(rha)
 	key, reason, complaint := client.ObjectKeyFromObject(rha).String(), eventInvalidRequest, ""

@@ -211,8 +211,8 @@ func newSlice(key client.ObjectKey, epoch int64, endpoints []discoveryv1.Endpoin
 	return slice
 }
 
-// Label writes a pod's role label, if the pod is still as it was seen: a write that was held up on its way must not arrive after
-// another pod got the label.
+// Label writes a pod's role label, if the pod is still as it was seen: a write that was held up on its way must not
+// arrive after another pod got the label.
 func (c *kubeEffects) Label(ctx context.Context, key string, a failover.Label) error {
 	podKey := client.ObjectKey{Namespace: objectKey(key).Namespace, Name: a.Node.Pod}
 	cached := &corev1.Pod{}
@@ -262,7 +262,8 @@ func (c *kubeEffects) DeletePod(ctx context.Context, key string, a failover.Dele
 	return nil
 }
 
-// AcknowledgeRequest removes the request annotation if it still carries that request, and remembers the RedisHA as it is then.
+// AcknowledgeRequest removes the request annotation if it still carries that request, and remembers the RedisHA as it
+// is then.
 func (c *kubeEffects) AcknowledgeRequest(ctx context.Context, key string, a failover.AcknowledgeRequest) error {
 	k := objectKey(key)
 	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: k.Namespace, Name: k.Name}}

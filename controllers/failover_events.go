@@ -112,8 +112,8 @@ func (r *FailoverReconciler) announce(ctx context.Context, rha *v1alpha1.RedisHA
 	log.FromContext(ctx).Info(message, "event", reason, "state", d.Next.State, "epoch", d.Next.Epoch)
 }
 
-// announceRestarts tells people of each Redis process that was met in the place of another. That of one that was started anew inside
-// its container is no restart to Kubernetes.
+// announceRestarts tells people of each Redis process that was met in the place of another. That of one that was
+// started anew inside its container is no restart to Kubernetes.
 func (r *FailoverReconciler) announceRestarts(ctx context.Context, before, now *v1alpha1.RedisHA) {
 	for _, n := range now.Status.Nodes {
 		was := slices.IndexFunc(before.Status.Nodes, func(o v1alpha1.NodeStatus) bool { return o.PodUID == n.PodUID })

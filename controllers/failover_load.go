@@ -12,8 +12,9 @@ import (
 	"github.com/redisha/redisha/api/v1alpha1"
 )
 
-// load returns the RedisHA, no older than what we last wrote or read past the cache; nil when there is none. The first look of a
-// process is past the cache: a promotion that it would resume needs no write, so no swap would tell that the one before it went further.
+// load returns the RedisHA, no older than what we last wrote or read past the cache; nil when there is none. The first
+// look of a process is past the cache: a promotion that it would resume needs no write, so no swap would tell that the
+// one before it went further.
 func (r *FailoverReconciler) load(ctx context.Context, key client.ObjectKey) (*v1alpha1.RedisHA, error) {
 	cached := &v1alpha1.RedisHA{}
 	err := r.Client.Get(ctx, key, cached)
@@ -31,8 +32,9 @@ func (r *FailoverReconciler) load(ctx context.Context, key client.ObjectKey) (*v
 	return rha, nil
 }
 
-// live reads the RedisHA past the cache, and before it what is published: a status that was set back is told by an epoch in the
-// EndpointSlice that it does not know. nil when there is none. Until it succeeds nothing is decided on that RedisHA.
+// live reads the RedisHA past the cache, and before it what is published: a status that was set back is told by an
+// epoch in the EndpointSlice that it does not know. nil when there is none. Until it succeeds nothing is decided on
+// that RedisHA.
 func (r *FailoverReconciler) live(ctx context.Context, key client.ObjectKey) (*v1alpha1.RedisHA, error) {
 	r.statuses.forget(key)
 	r.confirm(key, false)

@@ -40,7 +40,8 @@ type remembered struct {
 	departures failover.Departures
 }
 
-// remember fills in what only the turns before tell: since when the master Service has led where it leads, and who has gone a moment ago.
+// remember fills in what only the turns before tell: since when the master Service has led where it leads, and who has
+// gone a moment ago.
 func (g *observer) remember(key string, now time.Time, obs *failover.Observation) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -108,8 +109,8 @@ func (g *observer) observe(ctx context.Context, rha *v1alpha1.RedisHA, pods []co
 	return obs, nil
 }
 
-// absent are the pods that are to come. One that is to be scaled away comes again for as long as the StatefulSet has a place for it,
-// with what is on its volume.
+// absent are the pods that are to come. One that is to be scaled away comes again for as long as the StatefulSet has a
+// place for it, with what is on its volume.
 func (g *observer) absent(ctx context.Context, rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, present map[int]bool) ([]failover.AbsentNode, error) {
 	var absent []failover.AbsentNode
 	for ordinal := range int(max(resources.Replicas(rha), ptr.Deref(sts.Spec.Replicas, 0))) {
@@ -125,7 +126,8 @@ func (g *observer) absent(ctx context.Context, rha *v1alpha1.RedisHA, sts *appsv
 	return absent, nil
 }
 
-// statefulSet is the StatefulSet of the Redis pods; an empty one where there is none. It shares memory with the cache: it is for reading.
+// statefulSet is the StatefulSet of the Redis pods; an empty one where there is none. It shares memory with the cache:
+// it is for reading.
 func (g *observer) statefulSet(ctx context.Context, key client.ObjectKey) (*appsv1.StatefulSet, error) {
 	sts := &appsv1.StatefulSet{}
 	name := client.ObjectKey{Namespace: key.Namespace, Name: resources.StatefulSetName(key.Name)}
@@ -150,8 +152,8 @@ func hasEnded(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded
 }
 
-// exits remembers when the operator was first told of the end of a container. The kubelet tells of it late, and of its successor later: a
-// process that has answered since is not the one that has ended.
+// exits remembers when the operator was first told of the end of a container. The kubelet tells of it late, and of its
+// successor later: a process that has answered since is not the one that has ended.
 type exits struct {
 	mu    sync.Mutex
 	known map[string]map[types.UID]exit // by RedisHA and pod

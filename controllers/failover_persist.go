@@ -25,8 +25,9 @@ const failoverFieldOwner = "redisha.io/failover"
 // errLeaseLost means that another operator may lead by now. Nothing was written.
 var errLeaseLost = errors.New("the leader lease is not certainly ours any more")
 
-// persist writes the decision's progress, if it moved, by compare-and-swap, and the conditions
-// if they changed. It reports whether the progress moved. While a failover runs that is no older than tellAfter, or one may be about to, conditions wait.
+// persist writes the decision's progress, if it moved, by compare-and-swap, and the conditions if they changed. It
+// reports whether the progress moved. While a failover runs that is no older than tellAfter, or one may be about to,
+// conditions wait.
 func (r *FailoverReconciler) persist(ctx context.Context, rha *v1alpha1.RedisHA, d failover.Decision, obs sighting) (*v1alpha1.RedisHA, bool, error) {
 	next := rha.DeepCopy()
 	applyDecision(next, d)

@@ -24,9 +24,10 @@ import (
 	"github.com/redisha/redisha/failover/prober"
 )
 
-// podsOf lists the Redis pods of a RedisHA, by ordinal: those that its StatefulSet owns, and those that were its before, though
-// a person has edited their labels or their owner away. A pod that is merely named and labelled like one is none: it is
-// given no password and has no vote. rha is nil when there is none any more. The pods share memory with the cache: they are for reading.
+// podsOf lists the Redis pods of a RedisHA, by ordinal: those that its StatefulSet owns, and those that were its
+// before, though a person has edited their labels or their owner away. A pod that is merely named and labelled like one
+// is none: it is given no password and has no vote. rha is nil when there is none any more. The pods share memory with
+// the cache: they are for reading.
 func (g *observer) podsOf(ctx context.Context, key client.ObjectKey, rha *v1alpha1.RedisHA) ([]corev1.Pod, error) {
 	var list corev1.PodList
 	ours := client.MatchingLabels(resources.SelectorLabels(key.Name))
@@ -79,15 +80,16 @@ func knownPods(rha *v1alpha1.RedisHA) map[types.UID]string {
 	return known
 }
 
-// ownedBy says whether the StatefulSet of that name controls the pod. Its UID is empty while the cache does not show it yet.
+// ownedBy says whether the StatefulSet of that name controls the pod. Its UID is empty while the cache does not show it
+// yet.
 func ownedBy(pod *corev1.Pod, name string, uid types.UID) bool {
 	owner := metav1.GetControllerOf(pod)
 	return owner != nil && owner.Kind == "StatefulSet" && owner.Name == resources.StatefulSetName(name) && (uid == "" || owner.UID == uid)
 }
 
-// unlisted are the pods that the status names, that are not listed by their label, and that are there nevertheless. A pod that left
-// the cache may have lost its label only; its Redis goes on taking writes. And a cache that is late may show the pod that had its name before.
-// So it is looked up before it is called gone.
+// unlisted are the pods that the status names, that are not listed by their label, and that are there nevertheless. A
+// pod that left the cache may have lost its label only; its Redis goes on taking writes. And a cache that is late may
+// show the pod that had its name before. So it is looked up before it is called gone.
 func (g *observer) unlisted(ctx context.Context, key client.ObjectKey, rha *v1alpha1.RedisHA, known map[types.UID]string, listed []corev1.Pod) ([]corev1.Pod, error) {
 	var pods []corev1.Pod
 	for uid, name := range known {
@@ -175,8 +177,8 @@ func (m *missingPods) forget(key string) {
 	delete(m.of, key)
 }
 
-// targets says which addresses to probe. That of a pod that has ended may be another pod's by now, whoever owns it: it is not
-// dialled, so that it is not sent the password.
+// targets says which addresses to probe. That of a pod that has ended may be another pod's by now, whoever owns it: it
+// is not dialled, so that it is not sent the password.
 func targets(pods []corev1.Pod) []prober.Target {
 	out := make([]prober.Target, 0, len(pods))
 	for _, p := range pods {

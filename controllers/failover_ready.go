@@ -17,7 +17,8 @@ import (
 	"github.com/redisha/redisha/failover"
 )
 
-// sighting is what one decision is based on, and what else people are told of the set. The decision does not depend on that.
+// sighting is what one decision is based on, and what else people are told of the set. The decision does not depend on
+// that.
 type sighting struct {
 	failover.Observation
 	// unfinished is what of the spec has not reached the pods; nil when all of it has.
@@ -31,8 +32,9 @@ func lacking(reason, format string, args ...any) *unfinished {
 	return &unfinished{reason: reason, message: fmt.Sprintf(format, args...)}
 }
 
-// readyCondition: the spec of this generation is applied, its pods run and none of them is about to go, a master serves, and all others
-// follow it. Whoever waits for Ready (kubectl wait, kstatus) takes it for the end of a change, so it is not said one instant too early.
+// readyCondition: the spec of this generation is applied, its pods run and none of them is about to go, a master
+// serves, and all others follow it. Whoever waits for Ready (kubectl wait, kstatus) takes it for the end of a change,
+// so it is not said one instant too early.
 func readyCondition(rha *v1alpha1.RedisHA, d failover.Decision, seen sighting) metav1.Condition {
 	kind, want := v1alpha1.ConditionReady, int(resources.Replicas(rha))
 	attached := attachedReplicas(d.Next)
@@ -58,7 +60,8 @@ func firstUnfinished(all ...*unfinished) *unfinished {
 	return nil
 }
 
-// unapplied is the word of the workload controller on the objects of this generation; nil when all are as the spec wants them.
+// unapplied is the word of the workload controller on the objects of this generation; nil when all are as the spec
+// wants them.
 func unapplied(rha *v1alpha1.RedisHA) *unfinished {
 	c := meta.FindStatusCondition(rha.Status.Conditions, v1alpha1.ConditionReconciled)
 	switch {
@@ -79,8 +82,8 @@ func troubled(rha *v1alpha1.RedisHA) *unfinished {
 	return &unfinished{reason: c.Reason, message: c.Message}
 }
 
-// unfinishedOf looks for what of the spec has not reached the StatefulSet and the pods. Where a RedisHA was deleted and made again, both may
-// be of the one before it.
+// unfinishedOf looks for what of the spec has not reached the StatefulSet and the pods. Where a RedisHA was deleted and
+// made again, both may be of the one before it.
 func unfinishedOf(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pods []corev1.Pod) *unfinished {
 	want := resources.Replicas(rha)
 	switch {

@@ -162,7 +162,8 @@ func outdatedPod(pod corev1.Pod) corev1.Pod {
 	return old
 }
 
-// kstatus believes Ready once status.observedGeneration is the present one: a word about the generation before must not be taken for it.
+// kstatus believes Ready once status.observedGeneration is the present one: a word about the generation before must not
+// be taken for it.
 func TestTheObservedGenerationFollowsTheConditionReady(t *testing.T) {
 	w := newWorld(t, shop(nil))
 	observed := func() int64 {

@@ -17,15 +17,16 @@ import (
 )
 
 const (
-	// ordinaryRefusals is how many swaps in a row may be refused without a word: a cache that is behind, or a successor that
-	// begins, costs one or two.
+	// ordinaryRefusals is how many swaps in a row may be refused without a word: a cache that is behind, or a successor
+	// that begins, costs one or two.
 	ordinaryRefusals = 3
 	leastPause       = 50 * time.Millisecond // after the first that is not ordinary; doubled with each
 	mostPause        = 5 * time.Second
 )
 
-// refusals remembers how often in a row the progress of a RedisHA could not be written. Each time it is read anew and decided on
-// anew, so only one that can never be written is refused again and again: its status breaks the CRD's schema, say.
+// refusals remembers how often in a row the progress of a RedisHA could not be written. Each time it is read anew and
+// decided on anew, so only one that can never be written is refused again and again: its status breaks the CRD's
+// schema, say.
 type refusals struct {
 	mu sync.Mutex
 	of map[string]refusedSwap
@@ -78,7 +79,8 @@ func (r *FailoverReconciler) refusalPause(key client.ObjectKey) time.Duration {
 	return max(r.refusals.get(key.String()).until.Sub(r.Clock.Now()), 0)
 }
 
-// refused tells people, of the first refusal that is not ordinary and then ever more seldom, that the progress cannot be written.
+// refused tells people, of the first refusal that is not ordinary and then ever more seldom, that the progress cannot
+// be written.
 func (r *FailoverReconciler) refused(ctx context.Context, rha *v1alpha1.RedisHA, err error) {
 	key := client.ObjectKeyFromObject(rha)
 	refusedWrites.WithLabelValues(key.Namespace, key.Name).Inc()

@@ -18,8 +18,8 @@ import (
 	"github.com/redisha/redisha/failover/decide"
 )
 
-// storedFields remembers which fields of the progress the cluster's CRD does not know: it is older than this operator, and the API
-// server drops them. What is dropped is no difference, or it would be written for ever.
+// storedFields remembers which fields of the progress the cluster's CRD does not know: it is older than this operator,
+// and the API server drops them. What is dropped is no difference, or it would be written for ever.
 type storedFields struct {
 	mu    sync.Mutex
 	lacks map[string]bool // by path without indices, as failover.revision
@@ -116,7 +116,8 @@ func drop(v any, path []string) {
 	}
 }
 
-// compatibleCondition tells whether this operator, the CRD and whoever wrote the status before are of versions that go together.
+// compatibleCondition tells whether this operator, the CRD and whoever wrote the status before are of versions that go
+// together.
 func (r *FailoverReconciler) compatibleCondition(rha *v1alpha1.RedisHA, d failover.Decision) metav1.Condition {
 	const kind = v1alpha1.ConditionCompatible
 	if f := r.refusals.get(rha.Namespace + "/" + rha.Name); !f.ordinary() {

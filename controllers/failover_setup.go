@@ -91,8 +91,9 @@ func (r *FailoverReconciler) prepare(logger logr.Logger) {
 		claims: unlistedClaims{clock: r.Clock}}
 }
 
-// retries is after how long what has failed is tried again. Every wake counts as a failure while the API server refuses: the default,
-// which doubles up to 1000 s, could leave a failover waiting for minutes after the API server is well again.
+// retries is after how long what has failed is tried again. Every wake counts as a failure while the API server
+// refuses: the default, which doubles up to 1000 s, could leave a failover waiting for minutes after the API server is
+// well again.
 func retries() workqueue.TypedRateLimiter[reconcile.Request] {
 	return workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](5*time.Millisecond, time.Second)
 }

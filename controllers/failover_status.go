@@ -46,8 +46,8 @@ func noteHandled(status *v1alpha1.RedisHAStatus, request string) {
 	status.HandledRequests = handled[:min(len(handled), maxHandled)]
 }
 
-// wasHandled reports whether the request that a RedisHA carries was carried out or refused before, and put back since. One that was taken
-// up and is not acknowledged yet was not.
+// wasHandled reports whether the request that a RedisHA carries was carried out or refused before, and put back since.
+// One that was taken up and is not acknowledged yet was not.
 func wasHandled(rha *v1alpha1.RedisHA) bool {
 	value := rha.Annotations[v1alpha1.AnnotationRequest]
 	if f := rha.Status.Failover; f != nil && f.Request == value {
@@ -61,7 +61,8 @@ func isRequested(rha *v1alpha1.RedisHA) bool {
 	return rha.Annotations[v1alpha1.AnnotationRequest] != "" && !wasHandled(rha)
 }
 
-// conditionsOf are the conditions of this controller; possible is its own word on whether a failover is, which wants the time.
+// conditionsOf are the conditions of this controller; possible is its own word on whether a failover is, which wants
+// the time.
 func conditionsOf(rha *v1alpha1.RedisHA, d failover.Decision, seen sighting, possible metav1.Condition) []metav1.Condition {
 	return []metav1.Condition{
 		availableCondition(rha, d, seen.Observation), readyCondition(rha, d, seen), initializedCondition(d),
@@ -122,8 +123,8 @@ func turnsAwayCondition(master failover.Node) metav1.Condition {
 		"master %s turns new connections away (max number of clients reached); clients that are connected go on: close idle connections, or raise maxclients", master.Name))
 }
 
-// servingCondition is about a master that answers. One whose replicas have all gone silent refuses writes, because nothing tells
-// whether it is not the one that is cut off.
+// servingCondition is about a master that answers. One whose replicas have all gone silent refuses writes, because
+// nothing tells whether it is not the one that is cut off.
 func servingCondition(rha *v1alpha1.RedisHA, master failover.Node) metav1.Condition {
 	r := master.Replication
 	switch {
@@ -166,7 +167,8 @@ func initializedCondition(d failover.Decision) metav1.Condition {
 	return condition(v1alpha1.ConditionInitialized, false, v1alpha1.ReasonWaitingForPods, "no Redis has become master yet: "+d.Message)
 }
 
-// possibleCondition answers the question before it is asked: would we survive the loss of the master's process now? It asks the core.
+// possibleCondition answers the question before it is asked: would we survive the loss of the master's process now? It
+// asks the core.
 func possibleCondition(rha *v1alpha1.RedisHA, d failover.Decision, obs failover.Observation, now time.Time) metav1.Condition {
 	kind := v1alpha1.ConditionFailoverPossible
 	switch {

@@ -20,9 +20,10 @@ import (
 	"github.com/redisha/redisha/api/v1alpha1"
 )
 
-// This file writes the progress by compare-and-swap. Another version of the operator may have written the status before, during a
-// rollout or a rollback, and may know fields that this one does not. So the swap tests what identifies the progress, and of the
-// status it writes the fields that differ: what this version does not know survives its writes.
+// This file writes the progress by compare-and-swap. Another version of the operator may have written the status
+// before, during a rollout or a rollback, and may know fields that this one does not. So the swap tests what identifies
+// the progress, and of the status it writes the fields that differ: what this version does not know survives its
+// writes.
 
 // errOvertaken means that the progress is not what it was when the decision was made: another operator
 // decides, or we decided on an old copy. Nothing was written.
@@ -49,7 +50,8 @@ func (r *FailoverReconciler) swap(ctx context.Context, before, next *v1alpha1.Re
 	return err
 }
 
-// revisionOf counts the writes of the progress; 0 before the first, and where the CRD or another version does not know the count.
+// revisionOf counts the writes of the progress; 0 before the first, and where the CRD or another version does not know
+// the count.
 func revisionOf(rha *v1alpha1.RedisHA) int64 {
 	if rha.Status.Failover == nil {
 		return 0
@@ -57,8 +59,8 @@ func revisionOf(rha *v1alpha1.RedisHA) int64 {
 	return rha.Status.Failover.Revision
 }
 
-// swapPatch changes what differs from before to next, if the progress is still that of before. Where there is none yet, the
-// object's version is compared.
+// swapPatch changes what differs from before to next, if the progress is still that of before. Where there is none yet,
+// the object's version is compared.
 func swapPatch(before, next *v1alpha1.RedisHA) (client.Patch, error) {
 	was, err := progressFields(&before.Status)
 	if err != nil {
@@ -129,9 +131,9 @@ func (p *statusPatch) remove(path string) {
 	p.operations = append(p.operations, patchOperation{Op: "remove", Path: path})
 }
 
-// identify tests what tells one progress from every other: its revision, which each write counts up, and its epoch and time, as a
-// status that was restored may repeat a revision. One without a revision was written where the count is not known: then every
-// field that is known is tested.
+// identify tests what tells one progress from every other: its revision, which each write counts up, and its epoch and
+// time, as a status that was restored may repeat a revision. One without a revision was written where the count is not
+// known: then every field that is known is tested.
 func (p *statusPatch) identify(was map[string]any) {
 	names := []string{"revision", "epoch", "since"}
 	if was["revision"] == nil {
@@ -184,7 +186,8 @@ func (p *statusPatch) field(path, name string, was, is map[string]any) {
 
 const nodesPath = "/status/nodes"
 
-// nodes changes a list of nodes element by element. What another version says of a node stays with it, and goes with its process.
+// nodes changes a list of nodes element by element. What another version says of a node stays with it, and goes with
+// its process.
 func (p *statusPatch) nodes(was, is []any) {
 	if len(was) == 0 || len(is) == 0 || !slices.IsSortedFunc(positions(was, is), func(a, b int) int { return a - b }) {
 		p.field("/status", "nodes", given("nodes", was), given("nodes", is))

@@ -78,7 +78,8 @@ func TestTheFirstProgressIsRefusedWhereTheObjectHasChanged(t *testing.T) {
 	}
 }
 
-// tomorrow adds to every object of a status a field that this version does not know, with what the object is about as its value.
+// tomorrow adds to every object of a status a field that this version does not know, with what the object is about as
+// its value.
 func tomorrow(v any) any {
 	switch v := v.(type) {
 	case map[string]any:

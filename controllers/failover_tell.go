@@ -18,14 +18,16 @@ import (
 )
 
 const (
-	// tellAfter is how long a failover may run before its conditions are written. An ordinary one is over by then, and must not
-	// pay for telling that it runs.
+	// tellAfter is how long a failover may run before its conditions are written. An ordinary one is over by then, and
+	// must not pay for telling that it runs.
 	tellAfter = time.Second
-	// tellAgain is the least time between two writes of the conditions of a failover that runs on: its messages change as it does.
+	// tellAgain is the least time between two writes of the conditions of a failover that runs on: its messages change as
+	// it does.
 	tellAgain = time.Second
 )
 
-// telling remembers what people were told of each RedisHA, by this process's clock: times in the status may be another operator's.
+// telling remembers what people were told of each RedisHA, by this process's clock: times in the status may be another
+// operator's.
 type telling struct {
 	mu sync.Mutex
 	of map[string]told
@@ -44,8 +46,8 @@ type told struct {
 	held     bool             // such a write waits
 }
 
-// A message that has changed is told at once, unless it does so all the time: a Redis that does something else each time would have its
-// conditions written for ever.
+// A message that has changed is told at once, unless it does so all the time: a Redis that does something else each
+// time would have its conditions written for ever.
 const (
 	wordsPause  = 15 * time.Second
 	wordsAtOnce = 5
@@ -64,11 +66,12 @@ func (t *telling) holdsBack(key string, reworded bool, now time.Time) bool {
 	return is.held
 }
 
-// possibleAfter is how long another answer about FailoverPossible must stand before it is told: a replica that misses one probe, or lags
-// for an instant, is not worth two writes.
+// possibleAfter is how long another answer about FailoverPossible must stand before it is told: a replica that misses
+// one probe, or lags for an instant, is not worth two writes.
 const possibleAfter = time.Second
 
-// possibleAgain is how often it is looked whether a failover has become possible: that a replica has caught up wakes nothing.
+// possibleAgain is how often it is looked whether a failover has become possible: that a replica has caught up wakes
+// nothing.
 const possibleAgain = 5 * time.Second
 
 // settled is what is told of FailoverPossible: what is so by now, once it has been so for possibleAfter.
@@ -107,7 +110,8 @@ func (t *telling) pending(key string) time.Duration {
 	return 0
 }
 
-// due says whether the conditions are to be written now, and whether it is to be told for the first time that a failover lasts.
+// due says whether the conditions are to be written now, and whether it is to be told for the first time that a
+// failover lasts.
 func (t *telling) due(key string, d failover.Decision, now time.Time) (write, delayed bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -128,7 +132,8 @@ func (t *telling) due(key string, d failover.Decision, now time.Time) (write, de
 	return true, delayed
 }
 
-// changed says whether the gauge shows another reason, or none yet: a process that has just begun to lead has shown nothing.
+// changed says whether the gauge shows another reason, or none yet: a process that has just begun to lead has shown
+// nothing.
 func (t *telling) changed(key string, reason failover.Reason) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -179,7 +184,8 @@ var writeRefusals = []string{
 	v1alpha1.ReasonMasterTurnsClientsAway,
 }
 
-// tellWrites records an Event when a master that lives begins to refuse what applications want, and when it has ceased to.
+// tellWrites records an Event when a master that lives begins to refuse what applications want, and when it has ceased
+// to.
 func (r *FailoverReconciler) tellWrites(before, after *v1alpha1.RedisHA) {
 	was := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionAvailable)
 	now := meta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionAvailable)

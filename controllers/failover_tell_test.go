@@ -114,7 +114,8 @@ func TestGaugesAreRightFromTheFirstLookOfANewLeaderOn(t *testing.T) {
 	}
 }
 
-// S6, P8: a master that lives and refuses what applications want is told once when that begins, and once when it is over.
+// S6, P8: a master that lives and refuses what applications want is told once when that begins, and once when it is
+// over.
 func TestRefusedWritesAreToldWhenTheyBeginAndWhenTheyAreOver(t *testing.T) {
 	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "r"}}
 	w := newWorld(t, rha)

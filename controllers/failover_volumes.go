@@ -18,8 +18,9 @@ import (
 	"github.com/redisha/redisha/controllers/resources"
 )
 
-// mayHoldData reports whether the volume of an ordinal may hold data that matters: any volume once there has been a master; before that,
-// only one that was not made for this RedisHA. pod is the UID of the pod of that ordinal, empty when there is none.
+// mayHoldData reports whether the volume of an ordinal may hold data that matters: any volume once there has been a
+// master; before that, only one that was not made for this RedisHA. pod is the UID of the pod of that ordinal, empty
+// when there is none.
 func (g *observer) mayHoldData(ctx context.Context, rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, ordinal int, pod string) (bool, error) {
 	initialized := rha.Status.Failover != nil && rha.Status.Failover.Initialized
 	switch {
@@ -54,9 +55,9 @@ func (g *observer) claim(ctx context.Context, rha *v1alpha1.RedisHA, ordinal int
 	return claim, nil
 }
 
-// fromBefore reports a claim that was not made for this RedisHA by its StatefulSet, or not empty: a person or a backup tool has made it,
-// or another RedisHA of that name has left it. A StatefulSet of an earlier version of the operator does not tell; then the label and
-// the time of its creation, in whole seconds, do.
+// fromBefore reports a claim that was not made for this RedisHA by its StatefulSet, or not empty: a person or a backup
+// tool has made it, or another RedisHA of that name has left it. A StatefulSet of an earlier version of the operator
+// does not tell; then the label and the time of its creation, in whole seconds, do.
 func fromBefore(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, claim *corev1.PersistentVolumeClaim) bool {
 	if claim.Spec.DataSource != nil || claim.Spec.DataSourceRef != nil {
 		return true
@@ -69,8 +70,8 @@ func fromBefore(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, claim *corev1.Pe
 	return claim.Annotations[v1alpha1.AnnotationMadeFor] != string(rha.UID)
 }
 
-// unlistedClaims remembers claims that the cache does not show, because they are not there or lack the label of the set: a claim that a
-// person has restored has whatever labels that person gave it.
+// unlistedClaims remembers claims that the cache does not show, because they are not there or lack the label of the
+// set: a claim that a person has restored has whatever labels that person gave it.
 type unlistedClaims struct {
 	clock clock.PassiveClock
 
@@ -84,7 +85,8 @@ type unlistedClaim struct {
 	claim         *corev1.PersistentVolumeClaim // nil: there is none
 }
 
-// Bounds of the time between two looks at a claim past the cache; sets that wait for long are looked at less and less often.
+// Bounds of the time between two looks at a claim past the cache; sets that wait for long are looked at less and less
+// often.
 const (
 	claimLookLeast = time.Second
 	claimLookMost  = 30 * time.Second

@@ -16,7 +16,8 @@ import (
 	"github.com/redisha/redisha/controllers/resources"
 )
 
-// claimsWorld is a RedisHA with disks and its StatefulSet, and an observer whose cache shows claims with the set's label only.
+// claimsWorld is a RedisHA with disks and its StatefulSet, and an observer whose cache shows claims with the set's
+// label only.
 func claimsWorld(t *testing.T, claims ...client.Object) (*observer, *v1alpha1.RedisHA, *appsv1.StatefulSet, *countingReader, *clocktesting.FakeClock) {
 	t.Helper()
 	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "cache", UID: "now", CreationTimestamp: metav1.Now()}}

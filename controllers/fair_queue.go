@@ -11,8 +11,8 @@ import (
 
 // This file sees to it that the RedisHA of one namespace do not take the workers from those of another.
 
-// inTurns is a queue's order: the namespaces take turns, and within each the RedisHA that has waited longest is first. However many
-// RedisHA of a namespace there are in the queue, those of another wait for one of them.
+// inTurns is a queue's order: the namespaces take turns, and within each the RedisHA that has waited longest is first.
+// However many RedisHA of a namespace there are in the queue, those of another wait for one of them.
 type inTurns struct {
 	waiting map[string][]reconcile.Request
 	turns   []string // the namespaces with RedisHA that wait, the next first
@@ -62,7 +62,8 @@ func (q *inTurns) Pop() reconcile.Request {
 	return items[0]
 }
 
-// workers counts which namespaces' RedisHA hold the workers. One whose Redis does not answer holds one for as long as an order may take.
+// workers counts which namespaces' RedisHA hold the workers. One whose Redis does not answer holds one for as long as
+// an order may take.
 type workers struct {
 	all int
 
@@ -71,8 +72,9 @@ type workers struct {
 	busy int
 }
 
-// enter takes a worker for a RedisHA of a namespace, unless that holds more of them already than are free: one namespace gets half of them
-// at most, two a third each, and there is always one left for another. Who may not enter comes again in a moment, and holds none meanwhile.
+// enter takes a worker for a RedisHA of a namespace, unless that holds more of them already than are free: one
+// namespace gets half of them at most, two a third each, and there is always one left for another. Who may not enter
+// comes again in a moment, and holds none meanwhile.
 func (w *workers) enter(namespace string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -11,22 +11,25 @@ import (
 
 // Bounds of the turns that the loop takes for one RedisHA.
 const (
-	// turnsAtOnce is more than a failover and all that follows it take. turnsPerSecond is for a RedisHA that has used them up: its Redis
-	// says something else each time, say.
+	// turnsAtOnce is more than a failover and all that follows it take. turnsPerSecond is for a RedisHA that has used them
+	// up: its Redis says something else each time, say.
 	turnsAtOnce    = 600
 	turnsPerSecond = 4
-	// livelyFor is how long turns may follow each other that change nothing on record, until they come more and more slowly. It
-	// covers the time in which clients are cut over.
+	// livelyFor is how long turns may follow each other that change nothing on record, until they come more and more
+	// slowly. It covers the time in which clients are cut over.
 	livelyFor = 500 * time.Millisecond
-	// slowestTurn is the pause between them in the end. What they wait for wakes the loop anyway, if it is a change in kind.
+	// slowestTurn is the pause between them in the end. What they wait for wakes the loop anyway, if it is a change in
+	// kind.
 	slowestTurn = 2 * time.Second
-	// stillPart bounds such a pause: it takes a 25th of the time that has gone by without headway. What has taken a second takes 40 ms longer at most.
+	// stillPart bounds such a pause: it takes a 25th of the time that has gone by without headway. What has taken a second
+	// takes 40 ms longer at most.
 	stillPart = 25
 	// resting is a pause that a turn asks for by itself. A loop that looks so seldom waits for something to change.
 	resting = 500 * time.Millisecond
 )
 
-// pace is how fast the loop turns for each RedisHA: at once while it makes headway, and slower and slower for a Redis that never obeys.
+// pace is how fast the loop turns for each RedisHA: at once while it makes headway, and slower and slower for a Redis
+// that never obeys.
 type pace struct {
 	mu sync.Mutex
 	of map[string]*pacing
@@ -53,7 +56,8 @@ func (p *pace) begin(key string, now time.Time) time.Duration {
 	return time.Second / turnsPerSecond
 }
 
-// next is when the next turn is to be taken, which a turn has asked for after again. Negative is for "when something changes".
+// next is when the next turn is to be taken, which a turn has asked for after again. Negative is for "when something
+// changes".
 func (p *pace) next(key string, wrote bool, again time.Duration, now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -15,14 +15,15 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// Writes that may be sent for one RedisHA, and for all of a namespace. A failover makes some fifteen. Beyond them a write is refused,
-// not queued: who waits in a queue of writes holds up those behind it.
+// Writes that may be sent for one RedisHA, and for all of a namespace. A failover makes some fifteen. Beyond them a
+// write is refused, not queued: who waits in a queue of writes holds up those behind it.
 const (
 	writesOfOne, writesOfOneAtOnce             = 2, 200
 	writesOfNamespace, writesOfNamespaceAtOnce = 200, 800
 )
 
-// writeBudget bounds what each namespace and each RedisHA may write, so that none of them slows the writes of another down.
+// writeBudget bounds what each namespace and each RedisHA may write, so that none of them slows the writes of another
+// down.
 type writeBudget struct {
 	clock clock.PassiveClock
 
@@ -76,7 +77,8 @@ func (b *writeBudget) limiter(key string, perSecond rate.Limit, atOnce int) *rat
 	return b.of[key]
 }
 
-// forget is called when a RedisHA is gone. That of its namespace stays: there are few, and it may be refilled by being recreated.
+// forget is called when a RedisHA is gone. That of its namespace stays: there are few, and it may be refilled by being
+// recreated.
 func (b *writeBudget) forget(key client.ObjectKey) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

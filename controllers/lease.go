@@ -37,8 +37,8 @@ func (g *LeaseGuard) Left() time.Duration {
 	return g.until.Sub(g.clock.Now())
 }
 
-// Doubt says that another process may have reason to take this one for dead. The lease is certainly ours again only when a
-// renewal that is sent from now on succeeds.
+// Doubt says that another process may have reason to take this one for dead. The lease is certainly ours again only
+// when a renewal that is sent from now on succeeds.
 func (g *LeaseGuard) Doubt() {
 	g.mu.Lock()
 	defer g.mu.Unlock()

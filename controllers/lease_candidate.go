@@ -13,7 +13,8 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// ElectorTick is the retry period that client-go's elector is to be given along with a Candidate, which makes it wait for the rest.
+// ElectorTick is the retry period that client-go's elector is to be given along with a Candidate, which makes it wait
+// for the rest.
 const ElectorTick = 50 * time.Millisecond
 
 // Succession knows whether the holder of the lease is dead; lease.Succession is one.
@@ -22,14 +23,15 @@ type Succession interface {
 	Dead(renewal string) bool
 }
 
-// errNotHeld means that the lease is another's to let go. client-go's elector lets go of whatever it finds if it learnt too late, being
-// frozen for instance, that it had lost it: the lease of its successor.
+// errNotHeld means that the lease is another's to let go. client-go's elector lets go of whatever it finds if it learnt
+// too late, being frozen for instance, that it had lost it: the lease of its successor.
 var errNotHeld = errors.New("the lease that is to be let go is held by another process")
 
-// Candidate is the lock as client-go's elector sees it. The elector looks at the Lease at fixed intervals and waits for a leader that
-// does not renew it; it can neither be woken nor be told that there is nothing to wait for. So the Candidate does the waiting between
-// two looks, where it can be woken, and shows it the lease of a leader that is proven dead as if that leader had let it go. The elector
-// takes the lease then as it takes any: by an update of exactly the Lease that was looked at.
+// Candidate is the lock as client-go's elector sees it. The elector looks at the Lease at fixed intervals and waits for
+// a leader that does not renew it; it can neither be woken nor be told that there is nothing to wait for. So the
+// Candidate does the waiting between two looks, where it can be woken, and shows it the lease of a leader that is
+// proven dead as if that leader had let it go. The elector takes the lease then as it takes any: by an update of
+// exactly the Lease that was looked at.
 //
 // Its methods of resourcelock.Interface are for the elector's one goroutine, the others for any.
 type Candidate struct {

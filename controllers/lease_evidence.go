@@ -22,8 +22,8 @@ import (
 	"github.com/redisha/redisha/redisclient"
 )
 
-// Bounds of asking the Redis nodes about a leader. A leader that lives is connected to each of them, so it takes no more to find it;
-// and a standby of thousands must not open thousands of connections at once.
+// Bounds of asking the Redis nodes about a leader. A leader that lives is connected to each of them, so it takes no
+// more to find it; and a standby of thousands must not open thousands of connections at once.
 const (
 	witnessesWithin = 300 * time.Millisecond
 	mostWitnesses   = 32
@@ -64,7 +64,8 @@ func (w LeaderWitnesses) Count(ctx context.Context) (lease.Census, error) {
 	return census, nil
 }
 
-// witnesses chooses who is asked: of each RedisHA one, then of each another, so that many of different fates are among them.
+// witnesses chooses who is asked: of each RedisHA one, then of each another, so that many of different fates are among
+// them.
 func witnesses(pods []corev1.Pod) []corev1.Pod {
 	seen := map[client.ObjectKey]int{}
 	rounds := map[string]int{}

@@ -10,9 +10,9 @@ import (
 	"github.com/redisha/redisha/failover"
 )
 
-// observerHealth notices when RedisHA of so many owners lose sight of their masters at the same moment that the operator's own network is the
-// likely cause. Soft evidence is void then, for stormWindow after the last of them; hard evidence is not. An owner is a namespace.
-// Whatever one owner's masters do, it holds no other owner's failover back.
+// observerHealth notices when RedisHA of so many owners lose sight of their masters at the same moment that the
+// operator's own network is the likely cause. Soft evidence is void then, for stormWindow after the last of them; hard
+// evidence is not. An owner is a namespace. Whatever one owner's masters do, it holds no other owner's failover back.
 type observerHealth struct {
 	mu    sync.Mutex
 	known map[string]bool
@@ -44,9 +44,9 @@ func (s *observerHealth) note(key string, d failover.Diagnosis, now time.Time) {
 	}
 }
 
-// suspect reports whether more masters became suspect within the window than chance explains, for a decision on the RedisHA named key.
-// Where others own RedisHA too, they are what tells: of one owner's alone it cannot be told whether the observer or the owner's
-// machines are in trouble.
+// suspect reports whether more masters became suspect within the window than chance explains, for a decision on the
+// RedisHA named key. Where others own RedisHA too, they are what tells: of one owner's alone it cannot be told whether
+// the observer or the owner's machines are in trouble.
 func (s *observerHealth) suspect(key string, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -15,8 +15,9 @@ import (
 	"github.com/redisha/redisha/controllers/resources"
 )
 
-// isOutdated reports a pod that a person wants replaced: what they control of it has changed since it was made. A template that only
-// another version of the operator made another is none of that; the pod takes it when it is next made.
+// isOutdated reports a pod that a person wants replaced: what they control of it has changed since it was made. A
+// template that only another version of the operator made another is none of that; the pod takes it when it is next
+// made.
 func isOutdated(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pod *corev1.Pod) bool {
 	template := &sts.Spec.Template
 	wanted := template.Annotations[v1alpha1.AnnotationSpecHash]
@@ -39,8 +40,9 @@ func specHashOf(sts *appsv1.StatefulSet, pod *corev1.Pod) string {
 	return hash
 }
 
-// addedByHand reports a label or annotation that a person gave the template itself, and that the pod does not have: kubectl rollout
-// restart adds one. What the spec says is in its hash; the prefixes are the operator's, in every version.
+// addedByHand reports a label or annotation that a person gave the template itself, and that the pod does not have:
+// kubectl rollout restart adds one. What the spec says is in its hash; the prefixes are the operator's, in every
+// version.
 func addedByHand(rha *v1alpha1.RedisHA, template *corev1.PodTemplateSpec, pod *corev1.Pod) bool {
 	var spec v1alpha1.PodTemplateSpec
 	if rha.Spec.PodTemplate != nil {
@@ -59,9 +61,9 @@ func lacks[V any](have, want map[string]string, except map[string]V) bool {
 	return false
 }
 
-// adopted is the annotation of a StatefulSet by which pods without a hash of their own are known: those of a version that wrote none.
-// At the moment before their template is replaced they are what the spec wants if they are of its revision and the spec has been
-// applied. It is written with the new template, in the same request, and kept.
+// adopted is the annotation of a StatefulSet by which pods without a hash of their own are known: those of a version
+// that wrote none. At the moment before their template is replaced they are what the spec wants if they are of its
+// revision and the spec has been applied. It is written with the new template, in the same request, and kept.
 func adopted(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet) string {
 	if sts == nil {
 		return ""

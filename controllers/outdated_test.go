@@ -90,7 +90,8 @@ func (w *world) changeSpec(change func(*v1alpha1.RedisHASpec)) {
 	}
 }
 
-// replaced lets the controllers work until nothing is written any more, and returns the first pod that was deleted for being outdated.
+// replaced lets the controllers work until nothing is written any more, and returns the first pod that was deleted for
+// being outdated.
 func (w *world) replaced() string {
 	w.t.Helper()
 	for range 5 {

@@ -21,13 +21,15 @@ import (
 )
 
 const (
-	// absentFor is for how long a pod must have been missed before the Events of its StatefulSet are read: an ordinary one comes at once.
+	// absentFor is for how long a pod must have been missed before the Events of its StatefulSet are read: an ordinary one
+	// comes at once.
 	absentFor = 3 * time.Second
 	// readAgain is the least time between two such readings.
 	readAgain = 30 * time.Second
 )
 
-// absenceMemory remembers for which pod Events have been read, and what they said. A cause that lasts is not read more than twice a minute.
+// absenceMemory remembers for which pod Events have been read, and what they said. A cause that lasts is not read more
+// than twice a minute.
 type absenceMemory struct {
 	mu sync.Mutex
 	of map[types.NamespacedName]absence
@@ -65,9 +67,10 @@ func (m *absenceMemory) forget(key types.NamespacedName) {
 	delete(m.of, key)
 }
 
-// absence is why the first pod that is missing does not exist, or the first that exists is not even begun. The status of a StatefulSet
-// does not tell why a pod cannot be created (a quota, an admission, a ServiceAccount that is not there), nor that of a pod why a volume
-// cannot be mounted: Events do. They are not watched: a cluster has many, and a set that is well needs none.
+// absence is why the first pod that is missing does not exist, or the first that exists is not even begun. The status
+// of a StatefulSet does not tell why a pod cannot be created (a quota, an admission, a ServiceAccount that is not
+// there), nor that of a pod why a volume cannot be mounted: Events do. They are not watched: a cluster has many, and a
+// set that is well needs none.
 func (w *workloadPass) absence(ctx context.Context) trouble {
 	subject, read := w.absent()
 	if subject == "" {

@@ -88,8 +88,8 @@ func (w *workloadPass) send(ctx context.Context, want *unstructured.Unstructured
 	return sent, applyFailure(want, err)
 }
 
-// stillWanted looks at the RedisHA past the cache before the first write of a pass. When it is being deleted and its objects
-// are to be orphaned, an owner reference that is added back to them is their end.
+// stillWanted looks at the RedisHA past the cache before the first write of a pass. When it is being deleted and its
+// objects are to be orphaned, an owner reference that is added back to them is their end.
 func (w *workloadPass) stillWanted(ctx context.Context) error {
 	if w.wanted {
 		return nil
@@ -149,7 +149,8 @@ func (w *workloadPass) liveObject(ctx context.Context, desired client.Object) (*
 	return &unstructured.Unstructured{Object: content}, err
 }
 
-// whose says to whom an object belongs that is not ours, and what a person may do. To delete what another needs is no advice.
+// whose says to whom an object belongs that is not ours, and what a person may do. To delete what another needs is no
+// advice.
 func whose(live client.Object, kind string) string {
 	if owner := metav1.GetControllerOf(live); owner != nil {
 		return fmt.Sprintf("belongs to %s %q: leave it, and choose another name for this RedisHA", owner.Kind, owner.Name)

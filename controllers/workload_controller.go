@@ -52,8 +52,8 @@ type WorkloadReconciler struct {
 	APIReader client.Reader
 	// Recorder takes Events about the RedisHA.
 	Recorder record.EventRecorder
-	// StatusDelay is for how long the status may lag behind the pods. What changes with them is written then, in one go: when
-	// they change, a failover may be under way that needs the API server more. Not at all when zero.
+	// StatusDelay is for how long the status may lag behind the pods. What changes with them is written then, in one go:
+	// when they change, a failover may be under way that needs the API server more. Not at all when zero.
 	StatusDelay time.Duration
 	// Trial tries changed settings before they are applied; they are not tried when nil.
 	Trial ConfigTrial

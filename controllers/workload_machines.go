@@ -117,8 +117,8 @@ func shared(pods []corev1.Pod) map[string][]*corev1.Pod {
 	return on
 }
 
-// machineChanged wakes every RedisHA whose pods share a machine when one may have become free, or not free any more. Those that are
-// there when the operator starts are no news: every RedisHA is looked at then.
+// machineChanged wakes every RedisHA whose pods share a machine when one may have become free, or not free any more.
+// Those that are there when the operator starts are no news: every RedisHA is looked at then.
 func (r *WorkloadReconciler) machineChanged() handler.Funcs {
 	wake := func(ctx context.Context, q queue) {
 		for _, req := range r.stacked(ctx) {

@@ -125,7 +125,8 @@ func TestWhoMeetsAnothersObjectIsNotToldToDeleteIt(t *testing.T) {
 	}
 }
 
-// One object that the API server refuses, or that another one owns, holds none of the others up; only what cannot start without it waits.
+// One object that the API server refuses, or that another one owns, holds none of the others up; only what cannot start
+// without it waits.
 func TestOneObjectThatCannotBeAppliedHoldsNoOtherUp(t *testing.T) {
 	for refused, waits := range map[string]bool{
 		"PodDisruptionBudget shop": false, "Service shop-headless": false, "Service shop-master": false, "Secret shop-generated-auth": false,

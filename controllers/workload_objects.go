@@ -45,7 +45,8 @@ func (w *workloadPass) applyAuth(ctx context.Context) error {
 	return w.applyAll(ctx, resources.MountSecret(w.rha, password))
 }
 
-// applyMounted makes what the pods mount. Without one of it they cannot start, and must not be replaced; the rest is made all the same.
+// applyMounted makes what the pods mount. Without one of it they cannot start, and must not be replaced; the rest is
+// made all the same.
 func (w *workloadPass) applyMounted(ctx context.Context) error {
 	auth := w.applyAuth(ctx)
 	if errors.Is(auth, errNotWanted) {
@@ -75,7 +76,8 @@ func (w *workloadPass) applyStatefulSet(ctx context.Context) error {
 		sts.Annotations = map[string]string{v1alpha1.AnnotationAdopted: known}
 	}
 	if w.sts != nil && len(w.sts.Spec.VolumeClaimTemplates) > 0 && len(sts.Spec.VolumeClaimTemplates) > 0 {
-		// The template is immutable; keepClaims sees to the claims themselves. One that was orphaned names the RedisHA it was made for.
+		// The template is immutable; keepClaims sees to the claims themselves. One that was orphaned names the RedisHA it was
+		// made for.
 		sts.Spec.VolumeClaimTemplates[0].Annotations = w.sts.Spec.VolumeClaimTemplates[0].Annotations
 		sts.Spec.VolumeClaimTemplates[0].Spec.Resources = w.sts.Spec.VolumeClaimTemplates[0].Spec.Resources
 		sts.Spec.VolumeClaimTemplates[0].Labels = w.sts.Spec.VolumeClaimTemplates[0].Labels

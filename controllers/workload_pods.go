@@ -83,7 +83,8 @@ func podNames(pods []corev1.Pod) string {
 	return strings.Join(names, ", ")
 }
 
-// keepClaims sees to what the immutable template of the claims cannot. A claim that cannot be enlarged is reported and stops nothing else.
+// keepClaims sees to what the immutable template of the claims cannot. A claim that cannot be enlarged is reported and
+// stops nothing else.
 func (w *workloadPass) keepClaims(ctx context.Context) error {
 	if w.rha.Spec.Storage == nil {
 		return nil
@@ -110,8 +111,8 @@ func (w *workloadPass) keepClaims(ctx context.Context) error {
 	return nil
 }
 
-// relabelClaim takes from a claim what makes it look like an application's. The template of a StatefulSet that an earlier version made still
-// puts it on new claims.
+// relabelClaim takes from a claim what makes it look like an application's. The template of a StatefulSet that an
+// earlier version made still puts it on new claims.
 func (w *workloadPass) relabelClaim(ctx context.Context, claim *corev1.PersistentVolumeClaim) error {
 	label, is := resources.LooksLikeAnApps(claim, w.rha.Name)
 	if !is || !claim.DeletionTimestamp.IsZero() {

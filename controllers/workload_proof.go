@@ -16,16 +16,16 @@ import (
 )
 
 const (
-	// provenAfter is for how long a pod has to be ready before a rollout goes on from it. A container that ends as soon as it was started
-	// is ready for a second each time.
+	// provenAfter is for how long a pod has to be ready before a rollout goes on from it. A container that ends as soon as
+	// it was started is ready for a second each time.
 	provenAfter = 10 * time.Second
-	// provenAtMost bounds what probes and restarts add to it. It is as long as a kubelet waits at most before it starts a container anew: a
-	// pod whose container ends less often than that counts as well.
+	// provenAtMost bounds what probes and restarts add to it. It is as long as a kubelet waits at most before it starts a
+	// container anew: a pod whose container ends less often than that counts as well.
 	provenAtMost = 5 * time.Minute
 )
 
-// provenIn says whether all containers of the pod are ready, and for how long they have to go on being so until the pod has proven that it
-// stays well. It is pure.
+// provenIn says whether all containers of the pod are ready, and for how long they have to go on being so until the pod
+// has proven that it stays well. It is pure.
 func provenIn(pod *corev1.Pod, now time.Time) (left time.Duration, well bool) {
 	for _, c := range pod.Status.Conditions {
 		if c.Type != corev1.PodReady || c.Status != corev1.ConditionTrue {
@@ -46,8 +46,9 @@ func isProven(pod *corev1.Pod, now time.Time) bool {
 	return well && left == 0
 }
 
-// probation is for how long a pod has to be ready: as long as the liveness probe of a container beside Redis takes to fail, and twice as
-// long for each time that a container has ended. Redis itself ends at once if it cannot run, and its probe is made not to fail.
+// probation is for how long a pod has to be ready: as long as the liveness probe of a container beside Redis takes to
+// fail, and twice as long for each time that a container has ended. Redis itself ends at once if it cannot run, and its
+// probe is made not to fail.
 func probation(pod *corev1.Pod) time.Duration {
 	wait := provenAfter
 	for i := range pod.Spec.Containers {
@@ -108,8 +109,8 @@ func unscheduled(pod *corev1.Pod) string {
 	return ""
 }
 
-// ailment is what is wrong with a pod, and whether that is more than that it is being started. It says the same for as long as the cause is
-// the same: what changes with each start of a container would be written to the status each time.
+// ailment is what is wrong with a pod, and whether that is more than that it is being started. It says the same for as
+// long as the cause is the same: what changes with each start of a container would be written to the status each time.
 func ailment(pod *corev1.Pod, now time.Time) (said string, ill bool) {
 	if why := unscheduled(pod); why != "" {
 		return why, true
@@ -136,11 +137,12 @@ func hasStopped(status *corev1.ContainerStatus, now time.Time) bool {
 	return status.RestartCount > 0 && (running == nil || now.Sub(running.StartedAt.Time) < provenAtMost)
 }
 
-// stopsAfter is when a pod that only is not ready yet counts as one that will not be: its Redis is in sync, and what runs beside it is not.
+// stopsAfter is when a pod that only is not ready yet counts as one that will not be: its Redis is in sync, and what
+// runs beside it is not.
 const stopsAfter = time.Minute
 
-// unproven is the pod, among those that are what the spec wants, that a rollout may not go on from; nil when there is none. One change
-// stops at one pod: what is wrong with the first that has it would be wrong with the next.
+// unproven is the pod, among those that are what the spec wants, that a rollout may not go on from; nil when there is
+// none. One change stops at one pod: what is wrong with the first that has it would be wrong with the next.
 func (r rollout) unproven() *corev1.Pod {
 	for i := range r.pods {
 		pod := &r.pods[i]

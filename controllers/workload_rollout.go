@@ -75,8 +75,8 @@ func (r rollout) next(outdated []corev1.Pod) ([]corev1.Pod, podProgress) {
 	}
 }
 
-// holds is what a pod that runs has to wait for; the zero value when it may be replaced. A replica whose Redis does not serve holds
-// nothing that its master does not have, so it waits for no other, except that a master has to serve.
+// holds is what a pod that runs has to wait for; the zero value when it may be replaced. A replica whose Redis does not
+// serve holds nothing that its master does not have, so it waits for no other, except that a master has to serve.
 func (r rollout) holds(candidate *corev1.Pod) podProgress {
 	if pod := r.unproven(); pod != nil {
 		return r.doubt(pod)
@@ -94,8 +94,8 @@ func (r rollout) holds(candidate *corev1.Pod) podProgress {
 	return podProgress{}
 }
 
-// broken reports a replica whose Redis the kubelet calls not ready. That its link is down is not enough: the links of all are, in the
-// moment in which the master is lost, and one of them is the next.
+// broken reports a replica whose Redis the kubelet calls not ready. That its link is down is not enough: the links of
+// all are, in the moment in which the master is lost, and one of them is the next.
 func (r rollout) broken(pod *corev1.Pod) bool {
 	return r.master() != "" && pod.Name != r.master() && !redisReady(pod)
 }
@@ -220,8 +220,8 @@ func (r rollout) replicas() int32 {
 	return wanted
 }
 
-// redundantBelow: of the replicas that stay at least one is in sync; under Strict, which counts on every one of them, all are. A pod that
-// will never start must not keep others from leaving, or no room could be made for it.
+// redundantBelow: of the replicas that stay at least one is in sync; under Strict, which counts on every one of them,
+// all are. A pod that will never start must not keep others from leaving, or no room could be made for it.
 func (r rollout) redundantBelow(wanted int) bool {
 	ready, staying := 0, 0
 	for i := range r.pods {
@@ -243,8 +243,8 @@ func (r rollout) redundantBelow(wanted int) bool {
 	return ready > 0
 }
 
-// serves says whether the Redis of a pod serves as master or follows it, whatever runs beside it. Readiness alone does not: a process
-// that was started anew inside its container leaves it ready until the next probes.
+// serves says whether the Redis of a pod serves as master or follows it, whatever runs beside it. Readiness alone does
+// not: a process that was started anew inside its container leaves it ready until the next probes.
 func (r rollout) serves(pod *corev1.Pod) bool {
 	for _, n := range r.rha.Status.Nodes {
 		if n.PodUID != "" && n.PodUID == string(pod.UID) && n.Role != v1alpha1.RoleMaster && n.Link != linkUp {

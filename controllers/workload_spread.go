@@ -26,8 +26,8 @@ import (
 const eventPodMoved = "PodMoved"
 
 const (
-	// movePause is how long a pod is left where it is after it was moved. The scheduler has the last word, and may put it back on the same
-	// machine: the pause doubles each time that it is moved again soon.
+	// movePause is how long a pod is left where it is after it was moved. The scheduler has the last word, and may put it
+	// back on the same machine: the pause doubles each time that it is moved again soon.
 	movePause    = 10 * time.Minute
 	movePauseMax = 24 * time.Hour
 	// roomAgain is when machines that had no room are looked at again.
@@ -52,10 +52,11 @@ type spread struct {
 	now   time.Time
 }
 
-// movable is the pod to move now; when there is none, after how long to look again, zero for "when something changes". It is pure.
+// movable is the pod to move now; when there is none, after how long to look again, zero for "when something changes".
+// It is pure.
 //
-// One replica at a time, never the master, and only while all else is well: every pod in sync, nothing outdated, no scaling, no failover.
-// A pod with a claim stays, because its volume may be bound to the machine.
+// One replica at a time, never the master, and only while all else is well: every pod in sync, nothing outdated, no
+// scaling, no failover. A pod with a claim stays, because its volume may be bound to the machine.
 func (s spread) movable() (*corev1.Pod, time.Duration) {
 	if !s.allowed() || !s.undisturbed() {
 		return nil, 0
@@ -109,7 +110,8 @@ func (s spread) undisturbed() bool {
 	return true
 }
 
-// stands reports a pod that was not told to go, on a machine that is well. The pods of one that is being drained leave by themselves.
+// stands reports a pod that was not told to go, on a machine that is well. The pods of one that is being drained leave
+// by themselves.
 func (s spread) stands(pod *corev1.Pod) bool {
 	if pod.UID == s.moves[pod.Name].uid {
 		return false // deleted already; the cache is behind
@@ -122,8 +124,8 @@ func (s spread) stands(pod *corev1.Pod) bool {
 	return ready
 }
 
-// inVain is for how long nothing is moved because a pod came back on the machine that it was moved from: for the scheduler there is
-// something that weighs more, and for the other pods it will be the same.
+// inVain is for how long nothing is moved because a pod came back on the machine that it was moved from: for the
+// scheduler there is something that weighs more, and for the other pods it will be the same.
 func (s spread) inVain() time.Duration {
 	var wait time.Duration
 	for i := range s.pods {
@@ -134,8 +136,8 @@ func (s spread) inVain() time.Duration {
 	return wait
 }
 
-// repels reports a pod that asks not to share its machine with others like it, as all do unless spec.podTemplate says otherwise. Another
-// one would come back where it was.
+// repels reports a pod that asks not to share its machine with others like it, as all do unless spec.podTemplate says
+// otherwise. Another one would come back where it was.
 func repels(pod *corev1.Pod) bool {
 	matches := func(topology string, selector *metav1.LabelSelector) bool {
 		s, err := metav1.LabelSelectorAsSelector(selector)
@@ -157,7 +159,8 @@ func repels(pod *corev1.Pod) bool {
 	return false
 }
 
-// spreadPods moves a pod to a machine that is free. The StatefulSet makes it anew, and the scheduler prefers a machine without another.
+// spreadPods moves a pod to a machine that is free. The StatefulSet makes it anew, and the scheduler prefers a machine
+// without another.
 func (w *workloadPass) spreadPods(ctx context.Context) error {
 	if w.sts == nil || len(shared(w.pods)) == 0 {
 		return nil
@@ -188,8 +191,9 @@ func (w *workloadPass) spreadPods(ctx context.Context) error {
 	return nil
 }
 
-// hasRoom reports that one of the free machines has room for what the pod requests. The pods of others are not in the cache, so the API
-// server is asked, at most once in roomAgain; where it does not let us see them, the scheduler decides.
+// hasRoom reports that one of the free machines has room for what the pod requests. The pods of others are not in the
+// cache, so the API server is asked, at most once in roomAgain; where it does not let us see them, the scheduler
+// decides.
 func (w *workloadPass) hasRoom(ctx context.Context, pod *corev1.Pod) bool {
 	key, now := client.ObjectKeyFromObject(w.rha), w.now()
 	if w.moves.isFull(key, now) {

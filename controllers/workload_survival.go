@@ -22,8 +22,8 @@ type placement struct {
 	machines machines
 }
 
-// survival answers whether the set outlives the loss of the master's machine, or of its zone. It is nil while that cannot be told: while a
-// failover runs, what was said before stays.
+// survival answers whether the set outlives the loss of the master's machine, or of its zone. It is nil while that
+// cannot be told: while a failover runs, what was said before stays.
 func (p placement) survival() *metav1.Condition {
 	kind := v1alpha1.ConditionSurvivesMachineLoss
 	say := func(is bool, reason, message string) *metav1.Condition {
@@ -119,7 +119,8 @@ func (p placement) node(pod *corev1.Pod) failover.Node {
 	return n
 }
 
-// stack are the pods of the machine whose loss costs most: the one that has the master, else the one that has most of the pods.
+// stack are the pods of the machine whose loss costs most: the one that has the master, else the one that has most of
+// the pods.
 func (p placement) stack() []*corev1.Pod {
 	var worst []*corev1.Pod
 	on := shared(p.pods)

@@ -22,7 +22,8 @@ import (
 	"github.com/redisha/redisha/redisclient"
 )
 
-// ConfigTrial asks a Redis that runs which settings it would refuse, and changes none. The failover controller has the connections.
+// ConfigTrial asks a Redis that runs which settings it would refuse, and changes none. The failover controller has the
+// connections.
 type ConfigTrial interface {
 	TryConfig(ctx context.Context, key string, node failover.NodeRef, settings []redisclient.Setting) ([]redisclient.RefusedSetting, error)
 }
@@ -34,12 +35,13 @@ func (r *FailoverReconciler) TryConfig(
 	return r.executor.TryConfig(ctx, key, node, settings)
 }
 
-// triesFor is for how long a change of spec.config waits for a Redis on which it can be tried. A trial is an advance warning: where there is
-// none, a rollout stops at the first pod that does not start.
+// triesFor is for how long a change of spec.config waits for a Redis on which it can be tried. A trial is an advance
+// warning: where there is none, a rollout stops at the first pod that does not start.
 const triesFor = 10 * time.Second
 
-// tryConfig has the settings that are new tried on a Redis that runs, before a pod or the file that its next process reads is changed. A
-// refused one holds back the configuration and the StatefulSet (w.refused), until the spec is another; nothing else.
+// tryConfig has the settings that are new tried on a Redis that runs, before a pod or the file that its next process
+// reads is changed. A refused one holds back the configuration and the StatefulSet (w.refused), until the spec is
+// another; nothing else.
 func (w *workloadPass) tryConfig(ctx context.Context) error {
 	settings, err := w.untried(ctx)
 	if err != nil {
@@ -75,8 +77,8 @@ func refuseConfig(pod string, refused []redisclient.RefusedSetting) error {
 		"spec.config: tried on %s, which refuses it; no pod was changed, and none is until the spec is mended: %s", pod, strings.Join(parts, "; "))
 }
 
-// untried are the settings that were changed since redis.conf was written. With another image none is tried: what runs may know less, or
-// more, than what is to run.
+// untried are the settings that were changed since redis.conf was written. With another image none is tried: what runs
+// may know less, or more, than what is to run.
 func (w *workloadPass) untried(ctx context.Context) ([]redisclient.Setting, error) {
 	if w.Trial == nil || w.sts == nil || imageOf(w.sts.Spec.Template) != imageOf(resources.StatefulSet(w.rha, 1).Spec.Template) {
 		return nil, nil

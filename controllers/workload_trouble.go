@@ -16,8 +16,8 @@ import (
 	"github.com/redisha/redisha/api/v1alpha1"
 )
 
-// This file finds out why a pod does not come up or stay up, and says so in words that stay the same for as long as the cause does: a
-// count of restarts or a back-off that grows would be written to the status each time.
+// This file finds out why a pod does not come up or stay up, and says so in words that stay the same for as long as the
+// cause does: a count of restarts or a back-off that grows would be written to the status each time.
 
 // trouble is a cause that keeps a pod from running: a reason of Progressing and a sentence. The zero value is none.
 type trouble = podProgress
@@ -30,8 +30,8 @@ func isTrouble(reason string) bool {
 	}, reason)
 }
 
-// tellTrouble has the condition Progressing name what the pods that are waited for suffer from. The cause takes the place of the reason,
-// but where a person or the failover controller is waited for as well.
+// tellTrouble has the condition Progressing name what the pods that are waited for suffer from. The cause takes the
+// place of the reason, but where a person or the failover controller is waited for as well.
 func (w *workloadPass) tellTrouble(ctx context.Context) error {
 	if w.sts == nil || w.progress.reason == "" || w.progress.reason == v1alpha1.ReasonUpToDate {
 		w.absences.forget(w.key())
@@ -74,7 +74,8 @@ func (w *workloadPass) lookAgain(d time.Duration) {
 	}
 }
 
-// podTrouble is what keeps a pod from running, by its own status, and after how long that may be no more true though nothing is reported.
+// podTrouble is what keeps a pod from running, by its own status, and after how long that may be no more true though
+// nothing is reported.
 func podTrouble(pod *corev1.Pod, now time.Time) (trouble, time.Duration) {
 	for _, c := range pod.Status.Conditions {
 		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Message != "" {
@@ -120,8 +121,8 @@ func waitingTrouble(pod *corev1.Pod, c *corev1.ContainerStatus) trouble {
 		fmt.Sprintf("pod %s: container %s cannot be started: %s: %s", pod.Name, c.Name, waiting.Reason, steady(waiting.Message))}
 }
 
-// recently is for how long a container that runs and is not ready is told by how the one before it ended. It may be the next turn of a
-// crash loop; after that, something else keeps it from being ready.
+// recently is for how long a container that runs and is not ready is told by how the one before it ended. It may be the
+// next turn of a crash loop; after that, something else keeps it from being ready.
 const recently = time.Minute
 
 // lastEnd is how a container ended that does not run, or runs only just again; nil when it did not.
@@ -154,8 +155,8 @@ func endTrouble(pod *corev1.Pod, container string, end *corev1.ContainerStateTer
 	return trouble{v1alpha1.ReasonContainerFailing, fmt.Sprintf("pod %s: container %s ends with exit code %d: %s", pod.Name, container, end.ExitCode, words)}
 }
 
-// lastWords is the last line that a program has printed. Where it is Redis's about a line of redis.conf, that line is told as well, unless
-// it may hold a password.
+// lastWords is the last line that a program has printed. Where it is Redis's about a line of redis.conf, that line is
+// told as well, unless it may hold a password.
 func lastWords(printed string) string {
 	var lines []string
 	for line := range strings.Lines(printed) {

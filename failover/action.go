@@ -13,9 +13,9 @@ type Action interface {
 	sealed()
 }
 
-// Detach makes a node replicate from the fence address: it stops accepting writes and its offset
-// stands still. Quieten adds a pause of writes before, for a master whose clients are connected. With Look the node is sampled before:
-// that its link has carried something until then (Node.Heard) is told by nothing afterwards.
+// Detach makes a node replicate from the fence address: it stops accepting writes and its offset stands still. Quieten
+// adds a pause of writes before, for a master whose clients are connected. With Look the node is sampled before: that
+// its link has carried something until then (Node.Heard) is told by nothing afterwards.
 type Detach struct {
 	Node    NodeRef
 	Quieten bool
@@ -53,8 +53,8 @@ type SetMinReplicas struct {
 // Unpause ends a pause of writes that a switchover left behind.
 type Unpause struct{ Node NodeRef }
 
-// CutClients disconnects the clients of a node that is not master, so that they look for the master: all of them, or, where readers
-// are meant to be, those whose last command writes.
+// CutClients disconnects the clients of a node that is not master, so that they look for the master: all of them, or,
+// where readers are meant to be, those whose last command writes.
 type CutClients struct {
 	Node        NodeRef
 	WritersOnly bool

@@ -16,8 +16,8 @@ type Decision struct {
 	Reason Reason
 	// Diagnosis is the first matching problem; Healthy when there is none.
 	Diagnosis Diagnosis
-	// Settling is set while the master has been out of contact for so short a time that nothing follows from it yet. What people are
-	// told may wait: a failover that begins in a moment must not pay for writing down that it might.
+	// Settling is set while the master has been out of contact for so short a time that nothing follows from it yet. What
+	// people are told may wait: a failover that begins in a moment must not pay for writing down that it might.
 	Settling bool
 	// Overruled is set when the status was older than the world, and Next is what the world says.
 	Overruled bool
@@ -30,9 +30,9 @@ type Decision struct {
 // ActWithin is for how long after a decision its actions may be begun.
 const ActWithin = 100 * time.Millisecond
 
-// ActionsAfter is what may be done when so much time has passed since the observation was made. Where the API server took longer
-// to persist the decision its evidence is old: nothing is done, and it is to be made anew, since whatever is not yet true is
-// derived again from what is so by then.
+// ActionsAfter is what may be done when so much time has passed since the observation was made. Where the API server
+// took longer to persist the decision its evidence is old: nothing is done, and it is to be made anew, since whatever
+// is not yet true is derived again from what is so by then.
 func (d Decision) ActionsAfter(passed time.Duration) []Action {
 	if passed >= ActWithin {
 		return nil

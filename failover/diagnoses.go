@@ -23,13 +23,14 @@ const (
 	DiagnosisMasterDown Diagnosis = "MasterDown"
 	// DiagnosisMasterUnreachableButReplicating: the master is unreachable, but a replica still replicates from it.
 	DiagnosisMasterUnreachableButReplicating Diagnosis = "MasterUnreachableButReplicating"
-	// DiagnosisMasterUnreachableWithReplicas: the master is unreachable together with replicas of its: they may accept writes.
+	// DiagnosisMasterUnreachableWithReplicas: the master is unreachable together with replicas of its: they may accept
+	// writes.
 	DiagnosisMasterUnreachableWithReplicas Diagnosis = "MasterUnreachableWithReplicas"
-	// DiagnosisMasterUnreachableWithoutGuard: the master is unreachable, and was last heard with min-replicas-to-write 0, or is written down with it and was
-	// not heard yet: cut off, it does not stop by itself.
+	// DiagnosisMasterUnreachableWithoutGuard: the master is unreachable, and was last heard with min-replicas-to-write 0,
+	// or is written down with it and was not heard yet: cut off, it does not stop by itself.
 	DiagnosisMasterUnreachableWithoutGuard Diagnosis = "MasterUnreachableWithoutGuard"
-	// DiagnosisMasterMayStillWrite: the master is silent for down-after, every reachable replica agrees, and it may be isolated: it may accept
-	// writes for a moment longer, until its write guard stops it.
+	// DiagnosisMasterMayStillWrite: the master is silent for down-after, every reachable replica agrees, and it may be
+	// isolated: it may accept writes for a moment longer, until its write guard stops it.
 	DiagnosisMasterMayStillWrite Diagnosis = "MasterMayStillWrite"
 	// DiagnosisMasterUnreachableNoWitness: the master is unreachable, and so is every replica that could testify.
 	DiagnosisMasterUnreachableNoWitness Diagnosis = "MasterUnreachableNoWitness"

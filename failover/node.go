@@ -44,14 +44,16 @@ const (
 	ContactDenied Contact = "denied"
 )
 
-// ErrorsOnly reports a node that answers, but with nothing else than errors: what it last told of itself may not be so any more.
+// ErrorsOnly reports a node that answers, but with nothing else than errors: what it last told of itself may not be so
+// any more.
 func (c Contact) ErrorsOnly() bool { return c == ContactBusy || c == ContactFull || c == ContactErring }
 
 // Lives reports that a Redis process in the pod answers, whatever it says.
 func (c Contact) Lives() bool { return c == ContactAnswering || c.ErrorsOnly() }
 
-// BusyPatience is how long a Redis that answers BUSY counts as alive. A script that has written cannot be ended without losing what it wrote,
-// and a failover loses that too; one that never ends must not leave the set without a master. It is the down-after that Sentinel has by default.
+// BusyPatience is how long a Redis that answers BUSY counts as alive. A script that has written cannot be ended without
+// losing what it wrote, and a failover loses that too; one that never ends must not leave the set without a master. It
+// is the down-after that Sentinel has by default.
 const BusyPatience = 30 * time.Second
 
 // NodeRef names one incarnation of a node: a pod and the Redis process in it.
@@ -133,7 +135,8 @@ func (r Replication) Fenced() bool {
 	return r.Role == RoleReplica && r.MasterHost == FenceHost && r.MasterPort == FencePort
 }
 
-// Cut says when the clients of a process were disconnected by us. It begins anew with the process, and with its promotion.
+// Cut says when the clients of a process were disconnected by us. It begins anew with the process, and with its
+// promotion.
 type Cut struct {
 	First, Last time.Time // all clients; zero: never
 	Hit         time.Time // the last time that there was one to be disconnected
@@ -142,8 +145,9 @@ type Cut struct {
 	Misses      int       // looks in a row that found none
 }
 
-// Heard says until when a replica's link to a master may have carried anything. A master goes on writing alone for some seconds after it
-// has heard its last replica, and Redis does not tell when that was: what the replica has heard stands for it.
+// Heard says until when a replica's link to a master may have carried anything. A master goes on writing alone for some
+// seconds after it has heard its last replica, and Redis does not tell when that was: what the replica has heard stands
+// for it.
 type Heard struct {
 	Master string    // IP of that master; FenceHost when not known, as the link had ended before we watched
 	At     time.Time // zero: it never had a link

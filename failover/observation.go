@@ -11,7 +11,8 @@ import (
 type Observation struct {
 	Nodes  []Node // ordered by ordinal
 	Absent []AbsentNode
-	// Departed are the nodes that have gone from sight a moment ago, as they were last seen, and ended when that was noticed.
+	// Departed are the nodes that have gone from sight a moment ago, as they were last seen, and ended when that was
+	// noticed.
 	Departed  []Node
 	Published Published
 	// PublishedSince is since when Published is what it is, as far as this operator has seen.
@@ -40,13 +41,14 @@ func (p Published) Is(ref NodeRef, epoch int64) bool {
 	return p.LeadsTo(ref) && p.Epoch == epoch
 }
 
-// LeadsTo reports whether the Service leads to ref, whoever said so: a process that was restarted in the pod of a master is still
-// where clients look for one.
+// LeadsTo reports whether the Service leads to ref, whoever said so: a process that was restarted in the pod of a
+// master is still where clients look for one.
 func (p Published) LeadsTo(ref NodeRef) bool {
 	return p.Pod == ref.Pod && p.UID == ref.UID && p.IP == ref.IP
 }
 
-// Publication remembers since when the master Service has led where it leads, as one operator sees it. The zero value has seen nothing.
+// Publication remembers since when the master Service has led where it leads, as one operator sees it. The zero value
+// has seen nothing.
 type Publication struct {
 	last  Published
 	since time.Time
@@ -60,8 +62,9 @@ func (p *Publication) Seen(now time.Time, published Published) time.Time {
 	return p.since
 }
 
-// Departures remembers the nodes that have gone from sight, as one operator sees it: their pods, or the Kubernetes nodes under them. A master
-// that they were in touch with may go on taking writes for some seconds. The zero value has seen nothing.
+// Departures remembers the nodes that have gone from sight, as one operator sees it: their pods, or the Kubernetes
+// nodes under them. A master that they were in touch with may go on taking writes for some seconds. The zero value has
+// seen nothing.
 type Departures struct {
 	present  []Node
 	departed []Node
@@ -70,8 +73,8 @@ type Departures struct {
 // departedFor is how long a node that has gone is remembered. A master that it was in touch with has stopped by then.
 const departedFor = GuardMaxLag + 3*time.Second
 
-// Seen takes in the nodes as seen at now, and returns those that have gone from sight within some seconds. A pod that never had an
-// address was in touch with no master.
+// Seen takes in the nodes as seen at now, and returns those that have gone from sight within some seconds. A pod that
+// never had an address was in touch with no master.
 func (d *Departures) Seen(now time.Time, nodes []Node) []Node {
 	for _, n := range d.present {
 		left := !slices.ContainsFunc(nodes, func(o Node) bool { return o.UID == n.UID && o.NodeGone == n.NodeGone })

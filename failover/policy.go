@@ -40,8 +40,9 @@ const (
 	SwitchoverRetry = 5 * time.Second
 	// ReattachWithin bounds the state Reattaching; what is not attached by then is Stable's upkeep.
 	ReattachWithin = 30 * time.Second
-	// GuardMaxLag is min-replicas-max-lag: a replica that the master has not heard for longer does not count. Redis compares whole
-	// seconds, and looks once a second, so that an isolated master stops GuardMaxLag-1 s to GuardMaxLag+2 s after its replicas were cut off.
+	// GuardMaxLag is min-replicas-max-lag: a replica that the master has not heard for longer does not count. Redis
+	// compares whole seconds, and looks once a second, so that an isolated master stops GuardMaxLag-1 s to GuardMaxLag+2 s
+	// after its replicas were cut off.
 	GuardMaxLag = 2 * time.Second
 	// WithdrawAfter is how long a Blocked failover keeps publishing a master that is gone.
 	WithdrawAfter = time.Second

@@ -47,15 +47,19 @@ type Reason string
 // Reasons of refusals and of waiting.
 const (
 	ReasonNone Reason = ""
-	// ReasonMasterUnreachableButReplicating: the master does not answer the operator, and a replica still replicates from it.
+	// ReasonMasterUnreachableButReplicating: the master does not answer the operator, and a replica still replicates from
+	// it.
 	ReasonMasterUnreachableButReplicating Reason = "MasterUnreachableButReplicating"
 	// ReasonMasterUnreachableNoWitness: the master does not answer the operator, and no replica can testify.
 	ReasonMasterUnreachableNoWitness Reason = "MasterUnreachableNoWitness"
-	// ReasonMasterUnreachableWithReplicas: the master and as many of its replicas as its write guard asks for do not answer: together they may accept writes.
+	// ReasonMasterUnreachableWithReplicas: the master and as many of its replicas as its write guard asks for do not
+	// answer: together they may accept writes.
 	ReasonMasterUnreachableWithReplicas Reason = "MasterUnreachableWithReplicas"
-	// ReasonMasterMayStillWrite: the master may be isolated, and its write guard has not stopped it for certain yet. It takes 4 s at most.
+	// ReasonMasterMayStillWrite: the master may be isolated, and its write guard has not stopped it for certain yet. It
+	// takes 4 s at most.
 	ReasonMasterMayStillWrite Reason = "MasterMayStillWrite"
-	// ReasonMasterUnreachableWithoutGuard: the master does not answer, and its write guard was off: isolated, it would not stop by itself.
+	// ReasonMasterUnreachableWithoutGuard: the master does not answer, and its write guard was off: isolated, it would not
+	// stop by itself.
 	ReasonMasterUnreachableWithoutGuard Reason = "MasterUnreachableWithoutGuard"
 	// ReasonCooldown: the latest failovers were guesses that came too often; the next waits.
 	ReasonCooldown Reason = "Cooldown"
@@ -67,7 +71,8 @@ const (
 	ReasonPaused Reason = "Paused"
 	// ReasonNoCandidate: no replica may be promoted; the message says why of each.
 	ReasonNoCandidate Reason = "NoCandidate"
-	// ReasonTooFewReplicasFenced: consistency is Strict, and a replica that may have the only copy of a write that WAIT acknowledged is not fenced.
+	// ReasonTooFewReplicasFenced: consistency is Strict, and a replica that may have the only copy of a write that WAIT
+	// acknowledged is not fenced.
 	ReasonTooFewReplicasFenced Reason = "TooFewReplicasFenced"
 	// ReasonWaitingForData: a pod that may hold newer data is loading or away.
 	ReasonWaitingForData Reason = "WaitingForData"
@@ -175,8 +180,8 @@ func (p *Progress) Retire(replID string) {
 	}
 }
 
-// Lead remembers a process that leads or led in the running failover, by a name for its history that may never be seen. Should it come
-// back as master later, it is not divergent either.
+// Lead remembers a process that leads or led in the running failover, by a name for its history that may never be seen.
+// Should it come back as master later, it is not divergent either.
 func (p *Progress) Lead(runID string) {
 	p.Retire(runID)
 	p.RememberLed(runID)
@@ -256,8 +261,8 @@ type SoftFailover struct {
 	At  time.Time
 }
 
-// RecentSoftFailovers are those that were begun within a time, newest first. One that lies in the future was written by an operator
-// whose clock was ahead of ours; how long ago it really was is not known, and it is not waited for.
+// RecentSoftFailovers are those that were begun within a time, newest first. One that lies in the future was written by
+// an operator whose clock was ahead of ours; how long ago it really was is not known, and it is not waited for.
 func (p Progress) RecentSoftFailovers(now time.Time, within time.Duration) []SoftFailover {
 	return slices.DeleteFunc(slices.Clone(p.SoftFailovers), func(s SoftFailover) bool { return s.At.After(now) || now.Sub(s.At) >= within })
 }

@@ -11,10 +11,12 @@ import (
 	"strconv"
 )
 
-// Bounds of what a peer can make us hold. go-redis makes room for as many bytes and elements as a reply announces, before they have come: a
-// few bytes are enough to ask for more memory than there is. So each byte is looked at before go-redis gets it.
+// Bounds of what a peer can make us hold. go-redis makes room for as many bytes and elements as a reply announces,
+// before they have come: a few bytes are enough to ask for more memory than there is. So each byte is looked at before
+// go-redis gets it.
 const (
-	// maxReply is how much may come in answer to what was sent at once. INFO is some 10 KiB, and 60 bytes more for each database in use.
+	// maxReply is how much may come in answer to what was sent at once. INFO is some 10 KiB, and 60 bytes more for each
+	// database in use.
 	maxReply = 128 << 10
 	// maxList is the same for CLIENT LIST: 400 bytes a client, and 10,000 clients by default.
 	maxList = 8 << 20
@@ -32,8 +34,8 @@ var (
 	errPanicked  = errors.New("the client library gave up")
 )
 
-// bounds follows the replies of a connection and says when they break a bound. RESP needs no memory of how values are nested for that: every
-// element begins with its type.
+// bounds follows the replies of a connection and says when they break a bound. RESP needs no memory of how values are
+// nested for that: every element begins with its type.
 type bounds struct {
 	long     bool // the answer may grow to maxList
 	grown    bool // it has, and holds a token of lists
@@ -51,8 +53,8 @@ func (b *bounds) asked(long bool) {
 	b.long, b.grown, b.bytes, b.elements = long, false, 0, 0
 }
 
-// fits reports whether an answer may have so many bytes. A long one that finds too many others on their way is refused and not waited with:
-// who announces much and sends nothing must not hold others up.
+// fits reports whether an answer may have so many bytes. A long one that finds too many others on their way is refused
+// and not waited with: who announces much and sends nothing must not hold others up.
 func (b *bounds) fits(n int) bool {
 	switch {
 	case n <= maxReply:
@@ -136,7 +138,8 @@ func (b *bounds) header(line []byte) error {
 	return nil
 }
 
-// guarded runs an exchange, and turns a panic of the client library into an error: what one Redis sends must not end the operator of all.
+// guarded runs an exchange, and turns a panic of the client library into an error: what one Redis sends must not end
+// the operator of all.
 func guarded(run func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -106,7 +106,8 @@ func TestAnAnswerThatNoRedisGivesCostsNothingButItself(t *testing.T) {
 	}
 }
 
-// Four lists at a time may be long. Those who announce one and do not send it, or send nothing at all, hold no other up.
+// Four lists at a time may be long. Those who announce one and do not send it, or send nothing at all, hold no other
+// up.
 func TestWhoSendsNoListHoldsNoOthersUp(t *testing.T) {
 	healthy := client(t, startFake(t, redistest.Config{}))
 	must(t, healthy.Ping(t.Context()))

@@ -29,9 +29,9 @@ func (c *Client) KillClients(ctx context.Context) (int, error) {
 	return int(killed), err
 }
 
-// KillWriters closes the connections of the clients whose last command writes, or may have written (scripts, functions and
-// transactions), and returns how many. On a replica those are clients that take it for a master: whoever reads stays connected. A
-// connection that has read since its write was refused is found another time.
+// KillWriters closes the connections of the clients whose last command writes, or may have written (scripts, functions
+// and transactions), and returns how many. On a replica those are clients that take it for a master: whoever reads
+// stays connected. A connection that has read since its write was refused is found another time.
 func (c *Client) KillWriters(ctx context.Context) (int, error) {
 	var killed int
 	err := c.listing(ctx, "CLIENT KILL", func(ctx context.Context, r *redis.Client) error {

@@ -124,8 +124,8 @@ func pauseArgs(d time.Duration) []any {
 	return []any{"CLIENT", "PAUSE", int64(ms), "WRITE"}
 }
 
-// SetMinReplicas sets min-replicas-to-write at run time, and before it min-replicas-max-lag, in whole seconds, if the process has just
-// answered on this connection.
+// SetMinReplicas sets min-replicas-to-write at run time, and before it min-replicas-max-lag, in whole seconds, if the
+// process has just answered on this connection.
 func (c *Client) SetMinReplicas(ctx context.Context, n int, maxLag time.Duration) error {
 	return c.do(ctx, "CONFIG SET min-replicas-to-write", func(ctx context.Context, r *redis.Client) error {
 		if err := awake(ctx, r); err != nil {

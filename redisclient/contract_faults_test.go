@@ -110,7 +110,8 @@ func testKillClients(t *testing.T, start backend) {
 	}
 }
 
-// A client that was led to a node while it was master, and one that means to read from a replica, are told apart by what they did last.
+// A client that was led to a node while it was master, and one that means to read from a replica, are told apart by
+// what they did last.
 func testKillWriters(t *testing.T, start backend) {
 	m, rs := replicated(t, start, 1)
 	must(t, user(t, m).Set(t.Context(), "k", "1", 0).Err())

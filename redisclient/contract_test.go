@@ -293,7 +293,8 @@ func testLinkDown(t *testing.T, start backend) {
 	}
 }
 
-// The age of a link that an order has ended is the order's: a successor of who gave it knows since when nothing was carried.
+// The age of a link that an order has ended is the order's: a successor of who gave it knows since when nothing was
+// carried.
 func testLinkEndedByAnOrder(t *testing.T, start backend) {
 	_, rs := replicated(t, start, 1)
 	if got := mustInfo(t, rs[0]); got.LinkDownFor != redisclient.Unknown {

@@ -13,8 +13,8 @@ const (
 	RoleReplica Role = "replica"
 )
 
-// The fence: an address where no process listens. A process told to replicate from it refuses writes, keeps its data and
-// its replication offset, and waits. It is also what redis.conf says at boot.
+// The fence: an address where no process listens. A process told to replicate from it refuses writes, keeps its data
+// and its replication offset, and waits. It is also what redis.conf says at boot.
 const (
 	FenceHost = "127.0.0.1"
 	FencePort = 1
@@ -70,7 +70,8 @@ type Info struct {
 	// RefusedWrites is how many writes the process has refused because it is a replica (READONLY), since it was started.
 	RefusedWrites int64
 
-	// OutOfMemory is how many commands the process has refused because maxmemory is reached and nothing could be evicted (OOM), since it was started.
+	// OutOfMemory is how many commands the process has refused because maxmemory is reached and nothing could be evicted
+	// (OOM), since it was started.
 	OutOfMemory int64
 	// RejectedConnections is how many connections the process has turned away because of maxclients, since it was started.
 	RejectedConnections int64

@@ -20,10 +20,10 @@ import (
 // reviveWithin bounds how long the reply to the mark is waited for that ends a late reply.
 const reviveWithin = 100 * time.Millisecond
 
-// redialAfter is how long after a question the connection on which its reply is overdue is kept as the only witness before another one
-// is opened: one slow answer must not cost the connection of a Redis that may let no other one in (maxclients).
-// A hung process completes every TCP handshake without reading a byte, so dialling at each probe would fill its
-// accept queue and shut out its clients once it wakes.
+// redialAfter is how long after a question the connection on which its reply is overdue is kept as the only witness
+// before another one is opened: one slow answer must not cost the connection of a Redis that may let no other one in
+// (maxclients). A hung process completes every TCP handshake without reading a byte, so dialling at each probe would
+// fill its accept queue and shut out its clients once it wakes.
 const redialAfter = time.Second
 
 var errSpent = errors.New("connection was given up")
@@ -169,8 +169,9 @@ func (l *link) overdue(ctx context.Context) error {
 	return nil
 }
 
-// revive makes a stale connection usable again on which something has come by now: what is asked next would be taken for answered by the
-// late reply. So a mark is echoed, and all that comes before it is dropped. It reports whether the mark came.
+// revive makes a stale connection usable again on which something has come by now: what is asked next would be taken
+// for answered by the late reply. So a mark is echoed, and all that comes before it is dropped. It reports whether the
+// mark came.
 func (l *link) revive(ctx context.Context, o Options) bool {
 	if l.conn.end() != nil || l.conn.bytesReceived() == l.heard {
 		return false

@@ -24,9 +24,10 @@ type RefusedSetting struct {
 // trialValue is a value that no Redis takes for a number.
 const trialValue = "a trial, to be refused"
 
-// TryConfig returns those of the settings that the process refuses, and changes none. Each is sent in a CONFIG SET together with one that
-// is certain to be refused: CONFIG SET sets all or nothing, and does nothing about a value before all are accepted. What cannot be tried
-// is not returned: settings that cannot be changed at run time, and all of a Redis before 7.0, which sets one at a time only.
+// TryConfig returns those of the settings that the process refuses, and changes none. Each is sent in a CONFIG SET
+// together with one that is certain to be refused: CONFIG SET sets all or nothing, and does nothing about a value
+// before all are accepted. What cannot be tried is not returned: settings that cannot be changed at run time, and all
+// of a Redis before 7.0, which sets one at a time only.
 func (c *Client) TryConfig(ctx context.Context, settings []Setting) ([]RefusedSetting, error) {
 	var replies []*redis.StatusCmd
 	err := c.do(ctx, "CONFIG SET (a trial)", func(ctx context.Context, r *redis.Client) error {

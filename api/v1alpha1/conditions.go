@@ -6,13 +6,15 @@ package v1alpha1
 const (
 	// ConditionAvailable: a published master accepts writes.
 	ConditionAvailable = "Available"
-	// ConditionReady: the spec of this generation is applied, a master serves, and every wanted pod runs, stays, and follows it.
+	// ConditionReady: the spec of this generation is applied, a master serves, and every wanted pod runs, stays, and
+	// follows it.
 	ConditionReady = "Ready"
 	// ConditionInitialized: a first master has been promoted; never unset.
 	ConditionInitialized = "Initialized"
 	// ConditionFailoverPossible: were the master's process to end now, a replica would be promoted.
 	ConditionFailoverPossible = "FailoverPossible"
-	// ConditionSurvivesMachineLoss: were the machine under the master lost now, or its zone, a replica in sync would run elsewhere.
+	// ConditionSurvivesMachineLoss: were the machine under the master lost now, or its zone, a replica in sync would run
+	// elsewhere.
 	ConditionSurvivesMachineLoss = "SurvivesMachineLoss"
 	// ConditionProgressing: pods are being created, replaced or removed.
 	ConditionProgressing = "Progressing"
@@ -22,7 +24,8 @@ const (
 	ConditionPaused = "Paused"
 	// ConditionBlocked: something is wanted and refused; the reason says why.
 	ConditionBlocked = "Blocked"
-	// ConditionCompatible: the operator, the CustomResourceDefinition and whoever wrote the status are of versions that go together.
+	// ConditionCompatible: the operator, the CustomResourceDefinition and whoever wrote the status are of versions that go
+	// together.
 	ConditionCompatible = "Compatible"
 )
 
@@ -36,20 +39,22 @@ const (
 	ReasonMasterUnreachable = "MasterUnreachable"
 	// ReasonTooFewReplicas: the master refuses writes until a replica follows it.
 	ReasonTooFewReplicas = "TooFewReplicas"
-	// ReasonMasterCannotPersist: the master refuses writes since it failed to write its append-only file or a snapshot (MISCONF).
+	// ReasonMasterCannotPersist: the master refuses writes since it failed to write its append-only file or a snapshot
+	// (MISCONF).
 	ReasonMasterCannotPersist = "MasterCannotPersist"
 	// ReasonMasterOutOfMemory: in the last ten seconds the master has refused commands because maxmemory is reached (OOM).
 	ReasonMasterOutOfMemory = "MasterOutOfMemory"
 	// ReasonMasterBusy: the master runs a script and answers BUSY to every other command.
 	ReasonMasterBusy = "MasterBusy"
-	// ReasonMasterTurnsClientsAway: in the last ten seconds the master has turned connections away because of maxclients. Clients that are
-	// connected can write.
+	// ReasonMasterTurnsClientsAway: in the last ten seconds the master has turned connections away because of maxclients.
+	// Clients that are connected can write.
 	ReasonMasterTurnsClientsAway = "MasterTurnsClientsAway"
 	// ReasonFailoverInProgress: a replica is being promoted.
 	ReasonFailoverInProgress = "FailoverInProgress"
 )
 
-// Reasons of Ready, besides those of Available, those of Reconciled, Scaling, and the causes among the reasons of Progressing.
+// Reasons of Ready, besides those of Available, those of Reconciled, Scaling, and the causes among the reasons of
+// Progressing.
 const (
 	// ReasonAllNodesReady: the master serves and every wanted replica follows it.
 	ReasonAllNodesReady = "AllNodesReady"
@@ -67,11 +72,13 @@ const (
 	ReasonNodesLeaving = "NodesLeaving"
 )
 
-// Reasons of Compatible, besides UnknownState: status.failover.state is one that this version of the operator does not know.
+// Reasons of Compatible, besides UnknownState: status.failover.state is one that this version of the operator does not
+// know.
 const (
 	// ReasonVersionsMatch: nothing is known that would not go together.
 	ReasonVersionsMatch = "VersionsMatch"
-	// ReasonDefinitionOutdated: the CustomResourceDefinition does not know fields that the operator writes. Failovers go on without them.
+	// ReasonDefinitionOutdated: the CustomResourceDefinition does not know fields that the operator writes. Failovers go
+	// on without them.
 	ReasonDefinitionOutdated = "DefinitionOutdated"
 	// ReasonProgressRefused: the API server refuses each write of the progress, so that no failover can be carried out.
 	ReasonProgressRefused = "ProgressRefused"
@@ -103,7 +110,8 @@ const (
 
 // Reasons of SurvivesMachineLoss, besides SingleNode and NoReplica. A machine is a Kubernetes node.
 const (
-	// ReasonNodesSpread: a replica in sync runs on another machine than the master, and in another zone where the pods run in several.
+	// ReasonNodesSpread: a replica in sync runs on another machine than the master, and in another zone where the pods run
+	// in several.
 	ReasonNodesSpread = "NodesSpread"
 	// ReasonNodesStacked: the same, and other pods share a machine although another machine is free.
 	ReasonNodesStacked = "NodesStacked"
@@ -124,10 +132,11 @@ const (
 	// ReasonWaitingForSwitchover: the outdated or leaving pod is master; it is
 	// replaced after the failover controller has switched over.
 	ReasonWaitingForSwitchover = "WaitingForSwitchover"
-	// ReasonWaitingForNodes: the next pod is replaced when every other Redis serves, and those that were replaced have stayed ready.
+	// ReasonWaitingForNodes: the next pod is replaced when every other Redis serves, and those that were replaced have
+	// stayed ready.
 	ReasonWaitingForNodes = "WaitingForNodes"
-	// ReasonRolloutStopped: the pod that was replaced last is not well; the message says what is wrong with it. No other is replaced
-	// until it is, or until the spec is another.
+	// ReasonRolloutStopped: the pod that was replaced last is not well; the message says what is wrong with it. No other
+	// is replaced until it is, or until the spec is another.
 	ReasonRolloutStopped = "RolloutStopped"
 	// ReasonScaling: pods are being added or removed.
 	ReasonScaling = "Scaling"
@@ -136,15 +145,18 @@ const (
 	ReasonRolloutPaused = "RolloutPaused"
 )
 
-// Reasons of Progressing that are causes: the message says in words why a pod does not come up or stay up. Each is an Event as well.
+// Reasons of Progressing that are causes: the message says in words why a pod does not come up or stay up. Each is an
+// Event as well.
 const (
-	// ReasonFailedCreate: a pod cannot be created (a quota, an admission, a PriorityClass or ServiceAccount that does not exist).
+	// ReasonFailedCreate: a pod cannot be created (a quota, an admission, a PriorityClass or ServiceAccount that does not
+	// exist).
 	ReasonFailedCreate = "FailedCreate"
 	// ReasonUnschedulable: no machine can take a pod.
 	ReasonUnschedulable = "Unschedulable"
 	// ReasonImageNotPulled: the image of a container cannot be pulled.
 	ReasonImageNotPulled = "ImageNotPulled"
-	// ReasonContainerNotStarted: a container cannot be started (a Secret or volume that is missing, a program that its image lacks).
+	// ReasonContainerNotStarted: a container cannot be started (a Secret or volume that is missing, a program that its
+	// image lacks).
 	ReasonContainerNotStarted = "ContainerNotStarted"
 	// ReasonContainerFailing: a container ends; the message has the last words of what ran in it.
 	ReasonContainerFailing = "ContainerFailing"
@@ -171,7 +183,8 @@ const (
 	ReasonBeingDeleted = "BeingDeleted"
 	// ReasonExpansionRefused: a claim could not be enlarged; the message says why.
 	ReasonExpansionRefused = "ExpansionRefused"
-	// ReasonConfigRefused: a Redis that runs refuses a setting of spec.config; the message has its words. No pod is changed until the spec is mended.
+	// ReasonConfigRefused: a Redis that runs refuses a setting of spec.config; the message has its words. No pod is
+	// changed until the spec is mended.
 	ReasonConfigRefused = "ConfigRefused"
 	// ReasonApplyFailed: the API server refused an owned object; the message says which.
 	ReasonApplyFailed = "ApplyFailed"

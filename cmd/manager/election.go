@@ -40,8 +40,8 @@ type election struct {
 	records    resourcelock.Interface
 }
 
-// elect sets leader election up, with a lock that knows for how long the lease is certainly ours, and that knows when to wait for a
-// leader and when not.
+// elect sets leader election up, with a lock that knows for how long the lease is certainly ours, and that knows when
+// to wait for a leader and when not.
 func elect(config *rest.Config, o options, kept string, mgr *ctrl.Options) (*election, error) {
 	if !o.leaderElect {
 		return &election{lease: controllers.NoLease{}}, nil
@@ -105,8 +105,8 @@ func newLock(config *rest.Config, o options, e *election) (resourcelock.Interfac
 	return lock, nil
 }
 
-// light opens the port at which standbys watch this process, and tells the address at which they find it. Without one this process is
-// waited for as a silent one, if it ever leads and dies.
+// light opens the port at which standbys watch this process, and tells the address at which they find it. Without one
+// this process is waited for as a silent one, if it ever leads and dies.
 func light(config *rest.Config, o options) (*lease.Beacon, string) {
 	if o.beaconAddress == "0" {
 		return nil, ""

@@ -44,8 +44,8 @@ func main() {
 	}
 }
 
-// run is the operator until it ends. It returns the name by which it stood for election; kept is the one that it had before it began
-// anew, if it did.
+// run is the operator until it ends. It returns the name by which it stood for election; kept is the one that it had
+// before it began anew, if it did.
 func run(ctx context.Context, kept string) (candidate string, err error) {
 	o, err := parseOptions(flag.CommandLine, os.Args[1:])
 	if err != nil {

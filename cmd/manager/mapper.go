@@ -25,8 +25,9 @@ func owned() []client.Object {
 	}
 }
 
-// newMapper knows what the kinds that the operator works with are called in URLs. The mapper that a manager has otherwise asks
-// the API server for it: an operator that is started while that does not answer would end, and the kubelet let it wait.
+// newMapper knows what the kinds that the operator works with are called in URLs. The mapper that a manager has
+// otherwise asks the API server for it: an operator that is started while that does not answer would end, and the
+// kubelet let it wait.
 func newMapper(scheme *runtime.Scheme) (meta.RESTMapper, error) {
 	mapper := meta.NewDefaultRESTMapper(nil)
 	add := func(scope meta.RESTScope, kinds ...client.Object) error {

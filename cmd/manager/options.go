@@ -87,9 +87,9 @@ func (o options) watched() []string {
 	return strings.FieldsFunc(o.namespaces, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
-// identity is a name that nothing else has: the host's, the address at which the process is found if there is one, and something new,
-// with an underscore between each two, which no host name has. It tells a process in Redis's CLIENT LIST from the one that it was before
-// it began anew, whose connections are to be cut.
+// identity is a name that nothing else has: the host's, the address at which the process is found if there is one, and
+// something new, with an underscore between each two, which no host name has. It tells a process in Redis's CLIENT LIST
+// from the one that it was before it began anew, whose connections are to be cut.
 func identity(address string) (string, error) {
 	host, err := os.Hostname()
 	if err != nil {

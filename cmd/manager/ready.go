@@ -17,8 +17,8 @@ import (
 // errCachesFilling means that this process does not know yet what there is.
 var errCachesFilling = errors.New("the caches are being filled")
 
-// cachesFull reports a process that could lead at once. A rollout ends the leader when its successor is ready; one that had to list everything
-// first would leave every failover waiting for that.
+// cachesFull reports a process that could lead at once. A rollout ends the leader when its successor is ready; one that
+// had to list everything first would leave every failover waiting for that.
 func cachesFull(informers cache.Informers) healthz.Checker {
 	kinds := append(owned(), &v1alpha1.RedisHA{}, &corev1.Node{})
 	return func(req *http.Request) error {

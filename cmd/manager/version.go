@@ -8,8 +8,8 @@ import (
 	"runtime/debug"
 )
 
-// What the operator was built from: go build -ldflags "-X main.version=… -X main.commit=… -X main.date=…" sets it, as make build and the
-// Dockerfile do. date is that of the commit, so that the same sources make the same binary.
+// What the operator was built from: go build -ldflags "-X main.version=… -X main.commit=… -X main.date=…" sets it, as
+// make build and the Dockerfile do. date is that of the commit, so that the same sources make the same binary.
 var (
 	version = "dev"
 	commit  string

@@ -17,9 +17,9 @@ const dialAgain = 250 * time.Millisecond
 
 // untilReached has requests that read wait for an API server that cannot be reached, instead of failing.
 //
-// It is for the caches. Their reflectors double their pauses with every failure, up to a minute (client-go, tools/cache.NewReflector:
-// 30 s, and as much again at random), so that an operator would go on waiting when an API server is back that was away for as long. No
-// failover happens meanwhile.
+// It is for the caches. Their reflectors double their pauses with every failure, up to a minute (client-go,
+// tools/cache.NewReflector: 30 s, and as much again at random), so that an operator would go on waiting when an API
+// server is back that was away for as long. No failover happens meanwhile.
 type untilReached struct {
 	http.RoundTripper
 }

@@ -74,8 +74,8 @@ func defaultSettings(persistent bool) map[string]string {
 	return settings
 }
 
-// RefusesWritesUnsaved reports whether its Redis refuses writes while its last snapshot has failed: where it takes snapshots, unless
-// stop-writes-on-bgsave-error is off.
+// RefusesWritesUnsaved reports whether its Redis refuses writes while its last snapshot has failed: where it takes
+// snapshots, unless stop-writes-on-bgsave-error is off.
 func RefusesWritesUnsaved(rha *v1alpha1.RedisHA) bool {
 	settings := effectiveSettings(rha)
 	return strings.Trim(settings["save"], `"' `) != "" && settings["stop-writes-on-bgsave-error"] != "no"
@@ -92,8 +92,9 @@ func effectiveSettings(rha *v1alpha1.RedisHA) map[string]string {
 	return settings
 }
 
-// busyReplyThreshold is after how many milliseconds of a script Redis answers BUSY. Before that it is silent; a script that takes longer than
-// down-after would be taken for a hung process, and the master replaced. Redis's own default is longer than ours of down-after.
+// busyReplyThreshold is after how many milliseconds of a script Redis answers BUSY. Before that it is silent; a script
+// that takes longer than down-after would be taken for a hung process, and the master replaced. Redis's own default is
+// longer than ours of down-after.
 func busyReplyThreshold(rha *v1alpha1.RedisHA) int {
 	const ofRedis = 5000
 	down := rha.Spec.Failover.DownAfterMilliseconds
@@ -140,8 +141,8 @@ func splitSetting(name, value string) []string {
 	return lines
 }
 
-// ChangedSettings are the settings of spec.config that are not so in a redis.conf that was written before, with their values as CONFIG SET
-// takes them. Left out are values with quotes, which redis.conf and CONFIG SET read differently.
+// ChangedSettings are the settings of spec.config that are not so in a redis.conf that was written before, with their
+// values as CONFIG SET takes them. Left out are values with quotes, which redis.conf and CONFIG SET read differently.
 func ChangedSettings(rha *v1alpha1.RedisHA, before string) map[string]string {
 	had := map[string]bool{}
 	for line := range strings.Lines(before) {

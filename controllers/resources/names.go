@@ -68,14 +68,14 @@ func ReplicasServiceName(name string) string { return name + "-replicas" }
 // ConfigMapName holds redis.conf and the scripts.
 func ConfigMapName(name string) string { return name + "-config" }
 
-// Of two suffixes that name objects of one kind, neither ends with the other. So what one RedisHA owns is never named like what another
-// one owns, whatever they are called.
+// Of two suffixes that name objects of one kind, neither ends with the other. So what one RedisHA owns is never named
+// like what another one owns, whatever they are called.
 
 // GeneratedSecretName is the Secret with the generated password, key PasswordKey.
 func GeneratedSecretName(name string) string { return name + "-generated-auth" }
 
-// FormerSecretName is what GeneratedSecretName was in earlier versions. That of a RedisHA called a-conf is what MountSecretName is
-// for one called a.
+// FormerSecretName is what GeneratedSecretName was in earlier versions. That of a RedisHA called a-conf is what
+// MountSecretName is for one called a.
 func FormerSecretName(name string) string { return name + "-auth" }
 
 // FormerSecretIsInTheWay reports whether another RedisHA may need the name for a Secret of its own.
@@ -94,8 +94,9 @@ func ClaimName(name string, ordinal int) string {
 	return fmt.Sprintf("%s-%s", dataVolume, PodName(name, ordinal))
 }
 
-// instanceLabel names the application that an object is part of. Tools that deploy an application and know what is its own by this label
-// (Argo CD does by default) delete what carries it and is not in the application's sources, unless another object owns it.
+// instanceLabel names the application that an object is part of. Tools that deploy an application and know what is its
+// own by this label (Argo CD does by default) delete what carries it and is not in the application's sources, unless
+// another object owns it.
 const instanceLabel = "app.kubernetes.io/instance"
 
 // Labels are on everything that belongs to the RedisHA called name.
@@ -108,16 +109,16 @@ func Labels(name string) map[string]string {
 	}
 }
 
-// claimLabels are on the claims. Nothing owns a claim that is retained, so it does not carry instanceLabel: an application that is called
-// like the RedisHA must not take it for its own and delete the data with it.
+// claimLabels are on the claims. Nothing owns a claim that is retained, so it does not carry instanceLabel: an
+// application that is called like the RedisHA must not take it for its own and delete the data with it.
 func claimLabels(name string) map[string]string {
 	labels := Labels(name)
 	delete(labels, instanceLabel)
 	return labels
 }
 
-// LooksLikeAnApps reports a claim that carries the label of an application called like the RedisHA, as those carry that were made by an
-// earlier version of the operator; and names that label.
+// LooksLikeAnApps reports a claim that carries the label of an application called like the RedisHA, as those carry that
+// were made by an earlier version of the operator; and names that label.
 func LooksLikeAnApps(claim *corev1.PersistentVolumeClaim, name string) (label string, is bool) {
 	return instanceLabel, claim.Labels[instanceLabel] == name
 }

@@ -24,8 +24,8 @@ func all(name string) []client.Object {
 	}
 }
 
-// If x+s = y+t with s shorter than t, then t ends with s. So it is enough to compare suffixes: for all names x and y and suffixes s and t
-// of one kind, x+s = y+t implies x = y and s = t, if no suffix ends with another one.
+// If x+s = y+t with s shorter than t, then t ends with s. So it is enough to compare suffixes: for all names x and y
+// and suffixes s and t of one kind, x+s = y+t implies x = y and s = t, if no suffix ends with another one.
 func TestNoTwoRedisHAWantAnObjectOfTheSameName(t *testing.T) {
 	suffixes := map[reflect.Type]map[string]bool{}
 	for _, object := range all("shop") {

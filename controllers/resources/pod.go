@@ -79,8 +79,8 @@ var startScript string
 //go:embed scripts/volume.sh
 var volumeScript string
 
-// startCommand has the scripts in itself: the ConfigMap may be of another version of the operator than the pod, during an upgrade and
-// after a rollback.
+// startCommand has the scripts in itself: the ConfigMap may be of another version of the operator than the pod, during
+// an upgrade and after a rollback.
 func startCommand() []string {
 	return []string{"sh", "-c", withoutComments(volumeScript) + withoutComments(startScript), "redisha", configDir + "/redis.conf"}
 }
@@ -115,9 +115,9 @@ func redisContainer(rha *v1alpha1.RedisHA, extra v1alpha1.PodTemplateSpec) corev
 			{Name: authVolume, MountPath: authDir, ReadOnly: true},
 			{Name: tmpVolume, MountPath: "/tmp"},
 		}, extra.ExtraVolumeMounts...),
-		// No startup probe: one that asks often until a pod is ready asks the more the worse a machine is off. A pod that is not
-		// ready is asked again each time that the kubelet looks at it, when it is labelled for instance. It is never killed for
-		// not being ready; who waits for a master may wait for long.
+		// No startup probe: one that asks often until a pod is ready asks the more the worse a machine is off. A pod that is
+		// not ready is asked again each time that the kubelet looks at it, when it is labelled for instance. It is never
+		// killed for not being ready; who waits for a master may wait for long.
 		ReadinessProbe: probe("ready", 20, 2, 20),
 		// A hung Redis is the failover controller's business at once, and the kubelet's only if it stays hung.
 		LivenessProbe: probe("live", 60, 2, 60),
@@ -127,9 +127,9 @@ func redisContainer(rha *v1alpha1.RedisHA, extra v1alpha1.PodTemplateSpec) corev
 	}
 }
 
-// probe runs health.sh in the container. Each exec costs a node 50 to 200 ms of processor (containerd, runc, a shell and a client), so
-// none is asked for often. The timeout is long: a node that has too much to do is not helped by processes that are begun, given up, and
-// begun again, and to be late is no failure.
+// probe runs health.sh in the container. Each exec costs a node 50 to 200 ms of processor (containerd, runc, a shell
+// and a client), so none is asked for often. The timeout is long: a node that has too much to do is not helped by
+// processes that are begun, given up, and begun again, and to be late is no failure.
 func probe(kind string, period, failures, timeout int32) *corev1.Probe {
 	return &corev1.Probe{
 		ProbeHandler: corev1.ProbeHandler{

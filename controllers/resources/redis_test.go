@@ -25,8 +25,8 @@ import (
 
 const password = `pass"word\ with everything $HOME`
 
-// server is a real redis-server running the redis.conf of a RedisHA by the command of its container, with the paths and the port of a
-// pod replaced by the test's.
+// server is a real redis-server running the redis.conf of a RedisHA by the command of its container, with the paths and
+// the port of a pod replaced by the test's.
 type server struct {
 	t       *testing.T
 	dir     string
@@ -274,7 +274,8 @@ func TestHealthIsAliveWhenFencedAndReadyOnlyAsMasterOrAttached(t *testing.T) {
 	expect(master, "live", false)
 }
 
-// alive asks health.sh whether the redis-server of that id lives, with a client that takes forever, as on a machine that has too much to do.
+// alive asks health.sh whether the redis-server of that id lives, with a client that takes forever, as on a machine
+// that has too much to do.
 func (s *server) alive(redis int) bool {
 	s.t.Helper()
 	bin, proc := s.t.TempDir(), s.t.TempDir()

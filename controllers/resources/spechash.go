@@ -12,8 +12,9 @@ import (
 	"github.com/redisha/redisha/api/v1alpha1"
 )
 
-// personal is what a person controls and a running pod has to be replaced for. It is the spec's word, without the defaults that a
-// version of the operator puts in the place of what is absent: those change with the version, and must not replace anything.
+// personal is what a person controls and a running pod has to be replaced for. It is the spec's word, without the
+// defaults that a version of the operator puts in the place of what is absent: those change with the version, and must
+// not replace anything.
 type personal struct {
 	Image            string                          `json:"image,omitempty"`
 	ImagePullPolicy  corev1.PullPolicy               `json:"imagePullPolicy,omitempty"`
@@ -24,8 +25,9 @@ type personal struct {
 	PodTemplate      *v1alpha1.PodTemplateSpec       `json:"podTemplate,omitempty"`
 }
 
-// SpecHash changes when a person changes the spec in a way that running pods have to be replaced for. It is the same in every version
-// of the operator: where it changes, every pod of everybody who upgrades is replaced. The golden files hold it.
+// SpecHash changes when a person changes the spec in a way that running pods have to be replaced for. It is the same in
+// every version of the operator: where it changes, every pod of everybody who upgrades is replaced. The golden files
+// hold it.
 func SpecHash(rha *v1alpha1.RedisHA) string {
 	spec := rha.Spec
 	text, err := json.Marshal(personal{
@@ -47,8 +49,9 @@ func SpecHash(rha *v1alpha1.RedisHA) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// dropUnsaid removes what Go's types of the Kubernetes API write though the spec does not say it: nulls and empty resources. Another
-// version of these types may not. Other empty objects are meant: an empty affinity replaces the default one.
+// dropUnsaid removes what Go's types of the Kubernetes API write though the spec does not say it: nulls and empty
+// resources. Another version of these types may not. Other empty objects are meant: an empty affinity replaces the
+// default one.
 func dropUnsaid(content map[string]any) {
 	for key, value := range content {
 		switch value := value.(type) {

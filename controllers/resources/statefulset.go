@@ -46,10 +46,10 @@ func retention(policy v1alpha1.RetentionPolicy) appsv1.PersistentVolumeClaimRete
 	return appsv1.RetainPersistentVolumeClaimRetentionPolicyType
 }
 
-// claimTemplate says for which RedisHA a claim is made, so that one which a person or a backup tool has made is told from it, by
-// whatever labels and at whatever time. The annotation is as immutable as the template.
-// It does not say what kind it is, though the API server shows it (v1, PersistentVolumeClaim): protobuf, by which the
-// operator reads, has no place for the kind of an object within another, and so it would be missing at every look.
+// claimTemplate says for which RedisHA a claim is made, so that one which a person or a backup tool has made is told
+// from it, by whatever labels and at whatever time. The annotation is as immutable as the template. It does not say
+// what kind it is, though the API server shows it (v1, PersistentVolumeClaim): protobuf, by which the operator reads,
+// has no place for the kind of an object within another, and so it would be missing at every look.
 func claimTemplate(rha *v1alpha1.RedisHA, storage *v1alpha1.StorageSpec) corev1.PersistentVolumeClaim {
 	modes := storage.AccessModes
 	if len(modes) == 0 {

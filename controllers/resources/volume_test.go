@@ -334,7 +334,8 @@ func TestAFirstStartThatWasInterruptedIsNotRefused(t *testing.T) {
 	onVolume(t, volume, both, launch{}).holds()
 }
 
-// A container may be killed while the files of an AOF are removed that is off. Half of them would be taken for an AOF that is broken.
+// A container may be killed while the files of an AOF are removed that is off. Half of them would be taken for an AOF
+// that is broken.
 func TestAnAppendOnlyFileThatWasHalfRemovedIsNotMissed(t *testing.T) {
 	t.Parallel()
 	volume := t.TempDir()

@@ -19,8 +19,8 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// FindService is what an application in a pod does: it connects to the ClusterIP of a Service, which does not change, and
-// leaves the rest to the service proxy. The port is the first of the Service.
+// FindService is what an application in a pod does: it connects to the ClusterIP of a Service, which does not change,
+// and leaves the rest to the service proxy. The port is the first of the Service.
 func FindService(ctx context.Context, client kubernetes.Interface, namespace, name string) (Finder, error) {
 	service, err := client.CoreV1().Services(namespace).Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
@@ -44,8 +44,8 @@ type Endpoints struct {
 
 var errNoEndpoint = errors.New("the master's Service has no ready endpoint")
 
-// WatchEndpoints begins to watch the EndpointSlices of the Service and returns when they have been listed. The context bounds the
-// list only; Close ends the watch.
+// WatchEndpoints begins to watch the EndpointSlices of the Service and returns when they have been listed. The context
+// bounds the list only; Close ends the watch.
 func WatchEndpoints(ctx context.Context, client kubernetes.Interface, namespace, service string) (*Endpoints, error) {
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	e := &Endpoints{stop: cancel}

@@ -15,10 +15,10 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Sentinel finds the master as the clients of Redis Sentinel do, go-redis's FailoverClient for one: it asks a Sentinel before
-// every dial, the next one where that fails, and it listens to what Sentinels announce. It is a little better than most, for it
-// listens to all Sentinels and asks first the one that has spoken last: the one that makes a failover speaks before the others
-// know.
+// Sentinel finds the master as the clients of Redis Sentinel do, go-redis's FailoverClient for one: it asks a Sentinel
+// before every dial, the next one where that fails, and it listens to what Sentinels announce. It is a little better
+// than most, for it listens to all Sentinels and asks first the one that has spoken last: the one that makes a failover
+// speaks before the others know.
 type Sentinel struct {
 	master    string
 	sentinels []*redis.SentinelClient
@@ -46,7 +46,8 @@ func NewSentinel(master string, addrs []string, dial Dialer) *Sentinel {
 	return s
 }
 
-// listen obeys the announcements of a Sentinel until its subscription is closed. One that is lost is made anew by go-redis.
+// listen obeys the announcements of a Sentinel until its subscription is closed. One that is lost is made anew by
+// go-redis.
 func (s *Sentinel) listen(index int64, announced <-chan *redis.Message) {
 	for message := range announced {
 		if words := strings.Fields(message.Payload); len(words) == 5 && words[0] == s.master { // name, old host, port, new host, port

@@ -157,8 +157,8 @@ func TestSentinelIsAskedForTheMaster(t *testing.T) {
 	}
 }
 
-// TestAnAnnouncedMasterIsFoundAndTheOldOneLeft: of two Sentinels the one that has announced it is asked, the other one does not
-// know yet.
+// TestAnAnnouncedMasterIsFoundAndTheOldOneLeft: of two Sentinels the one that has announced it is asked, the other one
+// does not know yet.
 func TestAnAnnouncedMasterIsFoundAndTheOldOneLeft(t *testing.T) {
 	var announced atomic.Bool
 	names := func(master func() string) *miniredis.Miniredis {

@@ -29,8 +29,8 @@ func (g Gap) Length() time.Duration { return g.To.Sub(g.From) }
 // span is a range of sequence numbers, both ends included, that were all acknowledged.
 type span struct{ first, last int64 }
 
-// ledger is what all writers of a run have seen. Its instants are durations since its beginning, so that a clock that is set
-// does not make a gap.
+// ledger is what all writers of a run have seen. Its instants are durations since its beginning, so that a clock that
+// is set does not make a gap.
 type ledger struct {
 	begin    time.Time
 	longAt   time.Duration // a gap from here on is remembered by itself
@@ -84,8 +84,8 @@ func (l *ledger) ack(writer int, number int64) {
 	l.acked++
 }
 
-// remember keeps the longest: a long run on a busy machine has more short ones than there is room for, and the outage that
-// everybody asks about comes last.
+// remember keeps the longest: a long run on a busy machine has more short ones than there is room for, and the outage
+// that everybody asks about comes last.
 func (l *ledger) remember(g Gap) {
 	l.idle += g.Length()
 	if len(l.gaps) < maxGaps {
@@ -168,7 +168,8 @@ func (l *ledger) firstAfter(t time.Duration) int {
 	return low
 }
 
-// gap returns the longest gap that reaches into the time between from and to, or the zero Gap when nothing had been acknowledged.
+// gap returns the longest gap that reaches into the time between from and to, or the zero Gap when nothing had been
+// acknowledged.
 func (l *ledger) gap(from, to time.Time) Gap {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -21,7 +21,8 @@ type Progress struct {
 	Streams []StreamProgress `json:"streams"`
 }
 
-// StreamProgress is how far one stream is: how many of its writes were acknowledged, when the latest was, and what went wrong.
+// StreamProgress is how far one stream is: how many of its writes were acknowledged, when the latest was, and what went
+// wrong.
 type StreamProgress struct {
 	Name    string    `json:"name"`
 	Acked   int64     `json:"acked"`
@@ -44,7 +45,8 @@ type Report struct {
 	Lost     int64    `json:"lost"`
 	Foreign  int64    `json:"foreign"`
 	Examples []string `json:"examples,omitempty"`
-	// LargestGap is the longest time without an acknowledged write, in milliseconds; zero when it is shorter than those listed.
+	// LargestGap is the longest time without an acknowledged write, in milliseconds; zero when it is shorter than those
+	// listed.
 	LargestGap float64 `json:"largestGapMs"`
 	// Gaps are those of at least Options.LongGap, in their order; MoreGaps is how many shorter ones of them are left out.
 	Gaps     []ReportedGap `json:"gaps"`

@@ -12,8 +12,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Stayer is a client that stays connected to one master whatever becomes of it, and sends writes without waiting for answers.
-// What a hung master has in its socket when it wakes, it may still acknowledge, though another one has long been promoted.
+// Stayer is a client that stays connected to one master whatever becomes of it, and sends writes without waiting for
+// answers. What a hung master has in its socket when it wakes, it may still acknowledge, though another one has long
+// been promoted.
 type Stayer struct {
 	client *redis.Client
 	run    string
@@ -27,8 +28,8 @@ type Stayer struct {
 type Stayed struct {
 	// Addr is the master that it stayed with.
 	Addr string `json:"addr"`
-	// Sent is how many writes it sent, Acked how many of them were acknowledged by whoever it stayed with, and Lost how many
-	// of those the present master does not have.
+	// Sent is how many writes it sent, Acked how many of them were acknowledged by whoever it stayed with, and Lost how
+	// many of those the present master does not have.
 	Sent  int `json:"sent"`
 	Acked int `json:"acked"`
 	Lost  int `json:"lost"`
@@ -87,8 +88,8 @@ func (s *Stayer) Send(writes int) {
 	})
 }
 
-// Outcome waits until every write has been answered or the context ends, and then looks up, at the master that the finder of the
-// options finds, those that were acknowledged.
+// Outcome waits until every write has been answered or the context ends, and then looks up, at the master that the
+// finder of the options finds, those that were acknowledged.
 func (s *Stayer) Outcome(ctx context.Context, options Options) (Stayed, error) {
 	answered := make(chan struct{})
 	go func() {

@@ -13,8 +13,8 @@ import (
 // batch is how many keys are asked for at once.
 const batch = 500
 
-// Verify looks up, at the present master, every write that had been acknowledged when it was called. The error is that of a
-// master that could not be asked.
+// Verify looks up, at the present master, every write that had been acknowledged when it was called. The error is that
+// of a master that could not be asked.
 func (w *Writers) Verify(ctx context.Context) (Loss, error) {
 	spans := w.ledger.copySpans()
 	place, err := w.options.Finder.Find(ctx)

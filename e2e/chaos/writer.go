@@ -94,9 +94,9 @@ func (w *writer) write(ctx context.Context, client *redis.Client) error {
 	return nil
 }
 
-// set returns nil when the write is acknowledged: by the master, and by as many replicas as Options.Wait asks for. Both commands
-// go out together: WAIT speaks of the writes of its own connection, so one that was sent by itself might find a new
-// connection, on which nothing was written, and be told at once that all is well.
+// set returns nil when the write is acknowledged: by the master, and by as many replicas as Options.Wait asks for. Both
+// commands go out together: WAIT speaks of the writes of its own connection, so one that was sent by itself might find
+// a new connection, on which nothing was written, and be told at once that all is well.
 func (w *writer) set(ctx context.Context, client *redis.Client, key string) error {
 	if w.options.Wait == 0 {
 		return client.Set(ctx, key, w.run, 0).Err()

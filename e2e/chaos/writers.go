@@ -111,14 +111,16 @@ func (w *Writers) Acked() int64 {
 	return w.ledger.acked
 }
 
-// Gap returns the longest time without any acknowledged write that reaches into the time between from and to, from the last
-// acknowledgement before it to the first after it. Only the latest hundred thousand acknowledgements are remembered.
+// Gap returns the longest time without any acknowledged write that reaches into the time between from and to, from the
+// last acknowledgement before it to the first after it. Only the latest hundred thousand acknowledgements are
+// remembered.
 func (w *Writers) Gap(from, to time.Time) Gap { return w.ledger.gap(from, to) }
 
 // FirstAck returns when the first write after that instant was acknowledged; false if none was.
 func (w *Writers) FirstAck(after time.Time) (time.Time, bool) { return w.ledger.firstAck(after) }
 
-// WaitAck returns when the first write after that instant was acknowledged, waiting for it as long as the context allows.
+// WaitAck returns when the first write after that instant was acknowledged, waiting for it as long as the context
+// allows.
 func (w *Writers) WaitAck(ctx context.Context, after time.Time) (time.Time, error) {
 	for {
 		if at, ok := w.FirstAck(after); ok {
@@ -139,8 +141,8 @@ func (w *Writers) LastAck() (time.Time, bool) {
 	return w.ledger.begin.Add(w.ledger.last), w.ledger.acked > 0
 }
 
-// Gaps returns the gaps of at least Options.LongGap since the beginning in their order, the longest 256, and how many more
-// there were. After Stop the time from the last acknowledgement to the end is one of them, if it is long enough.
+// Gaps returns the gaps of at least Options.LongGap since the beginning in their order, the longest 256, and how many
+// more there were. After Stop the time from the last acknowledgement to the end is one of them, if it is long enough.
 func (w *Writers) Gaps() ([]Gap, int) {
 	w.ledger.mu.Lock()
 	defer w.ledger.mu.Unlock()
@@ -156,8 +158,8 @@ func (w *Writers) LongestByWriter() []time.Duration {
 	return slices.Clone(w.ledger.longest)
 }
 
-// Failed returns how many writes and dials failed, by the class of the error: what redisclient says that it is evidence of, or
-// one of the classes of this package.
+// Failed returns how many writes and dials failed, by the class of the error: what redisclient says that it is evidence
+// of, or one of the classes of this package.
 func (w *Writers) Failed() map[string]int64 {
 	w.ledger.mu.Lock()
 	defer w.ledger.mu.Unlock()

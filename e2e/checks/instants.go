@@ -29,9 +29,9 @@ type instants struct {
 	wrong    []string
 }
 
-// WatchInstants begins to watch what is published about a RedisHA, until the context ends or it is stopped; stop waits for
-// the end. At every instant the master's Service has to lead to one pod at most, by an epoch that never goes back, and one pod at
-// most may be labelled as master. Wrong says what was wrong so far.
+// WatchInstants begins to watch what is published about a RedisHA, until the context ends or it is stopped; stop waits
+// for the end. At every instant the master's Service has to lead to one pod at most, by an epoch that never goes back,
+// and one pod at most may be labelled as master. Wrong says what was wrong so far.
 func WatchInstants(ctx context.Context, c client.WithWatch, key client.ObjectKey) (wrong func() []string, stop func()) {
 	w := &instants{
 		client: c, namespace: key.Namespace, service: resources.MasterServiceName(key.Name), labelled: map[types.UID]string{},
@@ -51,7 +51,8 @@ func WatchInstants(ctx context.Context, c client.WithWatch, key client.ObjectKey
 	}
 }
 
-// follow hands every change to see, from the present state on. A watch that ends, as with its API server, is begun anew.
+// follow hands every change to see, from the present state on. A watch that ends, as with its API server, is begun
+// anew.
 func (w *instants) follow(ctx context.Context, list client.ObjectList, forget func(), see func(watch.Event)) {
 	for ctx.Err() == nil {
 		forget()

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// LackingInSentinel returns what a Sentinel of three does not believe to be well with a master and two replicas, by its answers to
-// SENTINEL MASTER and SENTINEL REPLICAS; empty when all is.
+// LackingInSentinel returns what a Sentinel of three does not believe to be well with a master and two replicas, by its
+// answers to SENTINEL MASTER and SENTINEL REPLICAS; empty when all is.
 func LackingInSentinel(master map[string]string, replicas []map[string]string) string {
 	if master["flags"] != "master" || master["num-slaves"] != "2" || master["num-other-sentinels"] != "2" {
 		return fmt.Sprintf("master is %s, %s replicas, %s other Sentinels", master["flags"], master["num-slaves"], master["num-other-sentinels"])

@@ -36,8 +36,8 @@ func state(status *v1alpha1.RedisHAStatus) string {
 	return string(status.Failover.State)
 }
 
-// LackingInRedis returns what is not well with the pods of a settled RedisHA, for a status may be late or wrong; empty when all
-// is. Info asks a pod's Redis.
+// LackingInRedis returns what is not well with the pods of a settled RedisHA, for a status may be late or wrong; empty
+// when all is. Info asks a pod's Redis.
 func LackingInRedis(rha *v1alpha1.RedisHA, pods []corev1.Pod, info func(*corev1.Pod) (redisclient.Info, error)) string {
 	if len(pods) != int(resources.Replicas(rha)) {
 		return fmt.Sprintf("%d pods", len(pods))

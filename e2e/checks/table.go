@@ -78,7 +78,8 @@ func Counted[R any](runs []R, failed func(R) bool) string {
 	return fmt.Sprint(len(runs))
 }
 
-// MedianAndWorst are the median, of an even number the greater of the two in the middle, and the greatest; false without values.
+// MedianAndWorst are the median, of an even number the greater of the two in the middle, and the greatest; false
+// without values.
 func MedianAndWorst[N cmp.Ordered](values []N) (median, worst N, known bool) {
 	if len(values) == 0 {
 		return median, worst, false

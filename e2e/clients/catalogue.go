@@ -147,8 +147,8 @@ func yardstick() []Library {
 	return []Library{{Name: "anew", Title: "a connection for each write", runtime: "go", module: redigo}}
 }
 
-// Select returns the applications with these names, comma-separated and in the catalogue's order. "default" stands for those with
-// the settings that the libraries have by themselves, "tuned" for the others, "all" for both.
+// Select returns the applications with these names, comma-separated and in the catalogue's order. "default" stands for
+// those with the settings that the libraries have by themselves, "tuned" for the others, "all" for both.
 func Select(names string) ([]Library, error) {
 	wanted := map[string]bool{}
 	for name := range strings.SplitSeq(names, ",") {

@@ -20,9 +20,9 @@ type Store interface {
 	Delete(ctx context.Context, keys []string) error
 }
 
-// LookUp looks for every write that a writer was acknowledged and that was not looked up before, and returns how many are absent
-// or have another value than was written. What it has found it deletes, so that a run of any length leaves little to replicate. It is
-// for a settled master: what it finds there all replicas have.
+// LookUp looks for every write that a writer was acknowledged and that was not looked up before, and returns how many
+// are absent or have another value than was written. What it has found it deletes, so that a run of any length leaves
+// little to replicate. It is for a settled master: what it finds there all replicas have.
 func (a *Application) LookUp(ctx context.Context, master Store) (lost int64, err error) {
 	if a.Role != Writer {
 		return 0, nil
@@ -53,8 +53,8 @@ func (a *Application) LookUp(ctx context.Context, master Store) (lost int64, err
 	return lost, nil
 }
 
-// Outstanding returns how many of the numbers that a queue accepted have not arrived, of those accepted from one instant to
-// another, in milliseconds since 1970.
+// Outstanding returns how many of the numbers that a queue accepted have not arrived, of those accepted from one
+// instant to another, in milliseconds since 1970.
 func (a *Application) Outstanding(from, to int64) (n int64) {
 	if a.Role != Queue {
 		return 0

@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// Markdown is the report as a page has it: a line for each application, a column for each fault, and what each saw of errors.
+// Markdown is the report as a page has it: a line for each application, a column for each fault, and what each saw of
+// errors.
 func (r *Report) Markdown() string {
 	faults := r.faults()
 	var names []string
@@ -116,7 +117,8 @@ func ParseBounds(given []string) (map[string]Bound, error) {
 	return bounds, nil
 }
 
-// Wrong returns what must not be: an application left behind, something acknowledged and lost by a planned change, a bound missed.
+// Wrong returns what must not be: an application left behind, something acknowledged and lost by a planned change, a
+// bound missed.
 func (r *Report) Wrong(bounds map[string]Bound) []string {
 	var wrong []string
 	for _, row := range r.Rows() {

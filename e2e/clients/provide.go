@@ -24,8 +24,8 @@ type Provided struct {
 // envProvided hands what was provided outside of the sandbox, where there is a network, to the inside.
 const envProvided = "REDISHA_CLIENTS"
 
-// Prepare is for sandbox.Enter: it provides what the applications need, installing and building what is missing, and says so. An
-// application whose runtime cannot be had is no error; Read tells why.
+// Prepare is for sandbox.Enter: it provides what the applications need, installing and building what is missing, and
+// says so. An application whose runtime cannot be had is no error; Read tells why.
 func Prepare(libraries []Library) func(context.Context) error {
 	return func(ctx context.Context) error {
 		provided, err := provide(ctx, os.Stderr, libraries)

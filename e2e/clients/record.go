@@ -32,7 +32,8 @@ func NewRecord(l Library) *Record {
 	return r
 }
 
-// lanes is how many things have to go on for the application to be well: each of its goroutines, or both producing and consuming.
+// lanes is how many things have to go on for the application to be well: each of its goroutines, or both producing and
+// consuming.
 func (r *Record) lanes() int64 {
 	if r.consumes() {
 		return 2
@@ -92,7 +93,8 @@ func (r *Record) arrive(at, number int64) {
 	delete(r.accepted, number)
 }
 
-// class is an error without what differs from one to the next: its first words but for those with a digit, an address for one.
+// class is an error without what differs from one to the next: its first words but for those with a digit, an address
+// for one.
 func class(line string) string {
 	var words []string
 	for _, word := range strings.Fields(line)[3:] {
@@ -106,7 +108,8 @@ func class(line string) string {
 	return strings.Join(words, " ")
 }
 
-// Gap is the longest time without an answer that reaches into the time between two instants: of the lane that was without for longest.
+// Gap is the longest time without an answer that reaches into the time between two instants: of the lane that was
+// without for longest.
 func (r *Record) Gap(from, to time.Time) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -35,8 +35,8 @@ type Result struct {
 type Round struct {
 	Fault  string `json:"fault"`
 	Number int    `json:"round"`
-	// Published is how long after the fault the Service was told to lead to the new master, in milliseconds: of what applications
-	// notice, that is the operator's part. Cause is why.
+	// Published is how long after the fault the Service was told to lead to the new master, in milliseconds: of what
+	// applications notice, that is the operator's part. Cause is why.
 	Published int64  `json:"publishedMs"`
 	Cause     string `json:"cause"`
 	// Steps are those of the failover, in their order.
@@ -49,7 +49,8 @@ type Step struct {
 	At   int64  `json:"atMs"` // after the fault
 }
 
-// NewRound is the last failover after that epoch, if the history has one that published a master. At is when the fault happened.
+// NewRound is the last failover after that epoch, if the history has one that published a master. At is when the fault
+// happened.
 func NewRound(fault string, number int, at time.Time, epoch int64, history []v1alpha1.HistoryEntry) (Round, bool) {
 	var last *v1alpha1.HistoryEntry
 	for i := range history {

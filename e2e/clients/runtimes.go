@@ -119,7 +119,8 @@ func script(folder, interpreter, extension string, version ...string) func(conte
 	}
 }
 
-// GoPrograms builds all applications in Go as one static command and returns its path. Its first argument is one of them.
+// GoPrograms builds all applications in Go as one static command and returns its path. Its first argument is one of
+// them.
 func GoPrograms(ctx context.Context, progress io.Writer) (string, error) {
 	const name, folder = "goclients", "e2e/clients/programs/goclients"
 	module := gobuild.Module{Dir: folder, Key: name, Title: "the applications in Go"}

@@ -48,7 +48,8 @@ func hasAuditLog(ctx context.Context) error {
 	return nil
 }
 
-// AuditEvent is the part of an audit.k8s.io/v1 Event that tells what the operator asked for, and whether it was allowed to.
+// AuditEvent is the part of an audit.k8s.io/v1 Event that tells what the operator asked for, and whether it was allowed
+// to.
 type AuditEvent struct {
 	Verb string    `json:"verb"`
 	URI  string    `json:"requestURI"`
@@ -73,7 +74,8 @@ func (e AuditEvent) PodUID() string {
 	return strings.Join(e.User.Extra["authentication.kubernetes.io/pod-uid"], ",")
 }
 
-// AuditEvents are the operator's requests since that instant, as far as the log reaches back: to the last 32 MB of them.
+// AuditEvents are the operator's requests since that instant, as far as the log reaches back: to the last 32 MB of
+// them.
 func (c *Cluster) AuditEvents(ctx context.Context, since time.Time) ([]AuditEvent, error) {
 	text, err := run(ctx, "docker", "exec", ControlPlane, "sh", "-c", "cat "+auditLogs)
 	if err != nil {

@@ -109,8 +109,8 @@ func (b *builder) operator(ctx context.Context) (string, error) {
 	return b.static(ctx, operatorImage, "./cmd/manager", "/manager", "65532:65532")
 }
 
-// static builds a command of this repository and returns the archive of an image that holds nothing else. Values are set as by
-// [gobuild.Static].
+// static builds a command of this repository and returns the archive of an image that holds nothing else. Values are
+// set as by [gobuild.Static].
 func (b *builder) static(ctx context.Context, name, pkg, path, user string, values ...string) (string, error) {
 	binaries := filepath.Join(b.dir, "bin")
 	if err := os.MkdirAll(binaries, 0o755); err != nil {
@@ -148,7 +148,8 @@ func (b *builder) binary(name, file, path, user string, below ...debian) (string
 	})
 }
 
-// archive returns the file of an image. It is written if there is none yet for this key, which stands for what goes into it.
+// archive returns the file of an image. It is written if there is none yet for this key, which stands for what goes
+// into it.
 func (b *builder) archive(name string, config image.Config, key string, fill func(*layers) error) (string, error) {
 	described, err := json.Marshal(config)
 	if err != nil {

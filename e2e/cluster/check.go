@@ -78,8 +78,9 @@ func eventually(ctx context.Context, within time.Duration, what string, try func
 	return err
 }
 
-// check looks whether the cluster is one that tests can rely on. Two Redis run on two nodes, each on a volume. A value is written
-// by name and through a Service from one to the other; it has to be there when the other's pod has been made anew.
+// check looks whether the cluster is one that tests can rely on. Two Redis run on two nodes, each on a volume. A value
+// is written by name and through a Service from one to the other; it has to be there when the other's pod has been made
+// anew.
 func (c *Cluster) check(ctx context.Context) error {
 	if err := c.ready(ctx, 2*time.Minute); err != nil {
 		return err

@@ -17,14 +17,15 @@ import (
 	"github.com/redisha/redisha/e2e/gobuild"
 )
 
-// Name is the name of the cluster. Its containers are called redisha-control-plane, redisha-worker, redisha-worker2 and so on.
+// Name is the name of the cluster. Its containers are called redisha-control-plane, redisha-worker, redisha-worker2 and
+// so on.
 const Name = "redisha"
 
 // ControlPlane is the name of the node with the API server, and of its container.
 const ControlPlane = Name + "-control-plane"
 
-// EnvImages names the environment variable that says where images come from: pull or build. Without it they are pulled where that
-// is possible, and built where it is not.
+// EnvImages names the environment variable that says where images come from: pull or build. Without it they are pulled
+// where that is possible, and built where it is not.
 const EnvImages = "KIND_IMAGES"
 
 // Options are what Up can be told.

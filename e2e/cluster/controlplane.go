@@ -41,7 +41,8 @@ func kubeCommands() []gobuild.Command {
 	return commands
 }
 
-// controlPlane returns the archives of the images that Kubernetes itself runs on, for the control plane and for workers.
+// controlPlane returns the archives of the images that Kubernetes itself runs on, for the control plane and for
+// workers.
 func (b *builder) controlPlane(ctx context.Context) (map[bool][]string, error) {
 	var everywhere, control []string
 	for _, name := range b.names {

@@ -69,8 +69,8 @@ func create(ctx context.Context, out *steps, dir string, p *plan, keep bool) (*C
 	return c, c.writeState()
 }
 
-// abandon ends a creation that is not waited for any more. kind cannot be told to stop, so the nodes are removed under its hands
-// until it gives up.
+// abandon ends a creation that is not waited for any more. kind cannot be told to stop, so the nodes are removed under
+// its hands until it gives up.
 func abandon(ended <-chan struct{}) error {
 	for {
 		if err := deleteNodes(); err != nil {
@@ -107,8 +107,8 @@ func (p *plan) config(control ...v1alpha4.Mount) *v1alpha4.Cluster {
 	return config
 }
 
-// running returns the cluster that runs, or nothing where there is none. One that is not as planned, or not well, is an error: it may be
-// in use, by a test that has just frozen a node, and only a person knows.
+// running returns the cluster that runs, or nothing where there is none. One that is not as planned, or not well, is an
+// error: it may be in use, by a test that has just frozen a node, and only a person knows.
 func running(ctx context.Context, dir string, p *plan) (*Cluster, error) {
 	c, _ := readState(dir)
 	if c == nil {

@@ -58,8 +58,8 @@ type debian struct {
 	name     string
 	suite    string
 	packages []string
-	// system is set for one that is booted: essential packages too, and all of them configured. Otherwise packages are only
-	// unpacked, with those they depend on.
+	// system is set for one that is booted: essential packages too, and all of them configured. Otherwise packages are
+	// only unpacked, with those they depend on.
 	system bool
 }
 

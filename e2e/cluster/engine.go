@@ -37,7 +37,8 @@ func engineAnswers(ctx context.Context) bool {
 	return err == nil
 }
 
-// startEngine sees to it that a Docker engine answers. Where none does, on a Debian and as root, it installs and starts one.
+// startEngine sees to it that a Docker engine answers. Where none does, on a Debian and as root, it installs and starts
+// one.
 func startEngine(ctx context.Context, log *steps, dir string) error {
 	if engineAnswers(ctx) || ctx.Err() != nil {
 		return ctx.Err()
@@ -57,8 +58,8 @@ func startEngine(ctx context.Context, log *steps, dir string) error {
 	return log.step("starting a Docker engine", func() error { return launch(ctx, log, dir) })
 }
 
-// launch starts an engine that touches nothing of the machine but its own folders: it sets no rules of iptables, forwards nothing, and
-// has no network but the one that is made for the nodes.
+// launch starts an engine that touches nothing of the machine but its own folders: it sets no rules of iptables,
+// forwards nothing, and has no network but the one that is made for the nodes.
 func launch(ctx context.Context, progress io.Writer, dir string) error {
 	runtime := filepath.Join(dir, "ociruntime")
 	if err := gobuild.Static(ctx, progress, runtime, "./e2e/cluster/cmd/ociruntime"); err != nil {
@@ -101,9 +102,9 @@ func launch(ctx context.Context, progress io.Writer, dir string) error {
 	return nil
 }
 
-// keepFilesToOurselves lets no process that is started from now on have the files that whoever called us has left open: an engine
-// would have them open for as long as it runs, and hold the lock of a flock(1) that the call was made under. Kernels before 5.11
-// cannot do it.
+// keepFilesToOurselves lets no process that is started from now on have the files that whoever called us has left open:
+// an engine would have them open for as long as it runs, and hold the lock of a flock(1) that the call was made under.
+// Kernels before 5.11 cannot do it.
 func keepFilesToOurselves() {
 	_ = unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
 }
@@ -141,7 +142,8 @@ func startOf(pid int) string {
 	return fields[19]
 }
 
-// reviveEngine starts an engine of ours that has ended, as after a reboot, because only an engine can remove its containers.
+// reviveEngine starts an engine of ours that has ended, as after a reboot, because only an engine can remove its
+// containers.
 func reviveEngine(ctx context.Context, log *steps, dir string) error {
 	if _, ours, alive := ourEngine(dir); !ours || alive {
 		return nil
@@ -181,8 +183,8 @@ func stop(ctx context.Context, e engine) error {
 	return nil
 }
 
-// removeEmpty removes folders that an engine leaves, those that are empty: groups of processes in which containers have been, and
-// places for sockets.
+// removeEmpty removes folders that an engine leaves, those that are empty: groups of processes in which containers have
+// been, and places for sockets.
 func removeEmpty() {
 	for _, pattern := range []string{"/sys/fs/cgroup/docker", "/sys/fs/cgroup/*/docker",
 		"/run/containerd/s", "/run/containerd", "/run/docker/plugins", "/run/docker"} {

@@ -16,8 +16,9 @@ const (
 	chain       = "REDISHA-KIND"
 )
 
-// raiseFence sees to it that nothing in a container reaches beyond the machine: what comes from the nodes' bridge is forwarded to
-// nodes only. Where the machine forwards at all, the rest is refused, not dropped, so that whoever tries need not wait to learn it.
+// raiseFence sees to it that nothing in a container reaches beyond the machine: what comes from the nodes' bridge is
+// forwarded to nodes only. Where the machine forwards at all, the rest is refused, not dropped, so that whoever tries
+// need not wait to learn it.
 func raiseFence(ctx context.Context) error {
 	if err := lowerFence(ctx); err != nil {
 		return err

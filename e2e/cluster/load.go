@@ -60,9 +60,9 @@ func importInto(ctx context.Context, node, archive string) error {
 	return nil
 }
 
-// LoadBinary builds a command of this repository into an image that holds nothing but that binary, as its entrypoint, and has it on
-// all nodes. A pod that uses it needs imagePullPolicy IfNotPresent or Never. Its user is not root. Values are set as by
-// [gobuild.Static].
+// LoadBinary builds a command of this repository into an image that holds nothing but that binary, as its entrypoint,
+// and has it on all nodes. A pod that uses it needs imagePullPolicy IfNotPresent or Never. Its user is not root. Values
+// are set as by [gobuild.Static].
 func (c *Cluster) LoadBinary(ctx context.Context, progress io.Writer, image, pkg string, values ...string) error {
 	b := newBuilder(newSteps(progress), c.dir)
 	return b.log.step("image "+image, func() error {
@@ -74,7 +74,8 @@ func (c *Cluster) LoadBinary(ctx context.Context, progress io.Writer, image, pkg
 	})
 }
 
-// LoadProgram has a static binary of this machine on all nodes, as an image that holds nothing else, in the same way as LoadBinary.
+// LoadProgram has a static binary of this machine on all nodes, as an image that holds nothing else, in the same way as
+// LoadBinary.
 func (c *Cluster) LoadProgram(ctx context.Context, progress io.Writer, image, binary string) error {
 	b := newBuilder(newSteps(progress), c.dir)
 	return b.log.step("image "+image, func() error {

@@ -23,8 +23,8 @@ const builtNode = "kindest/node:" + gobuild.KubernetesVersion + "-redisha"
 // recipeLabel is where an image in the engine says what it was made from.
 const recipeLabel = "io.redisha.recipe"
 
-// nodeSystem is what a node boots. Debian 12, because its systemd is the last one in a Debian that boots on a machine with
-// version 1 of cgroups; on version 2 it boots as well.
+// nodeSystem is what a node boots. Debian 12, because its systemd is the last one in a Debian that boots on a machine
+// with version 1 of cgroups; on version 2 it boots as well.
 var nodeSystem = debian{name: "node", suite: "bookworm", system: true, packages: []string{
 	"systemd", "systemd-sysv", "containerd", "runc", "containernetworking-plugins", "iptables", "nftables", "conntrack", "ipset",
 	"iproute2", "procps", "kmod", "ethtool", "socat", "mount", "util-linux", "ca-certificates", "curl"}}
@@ -32,7 +32,8 @@ var nodeSystem = debian{name: "node", suite: "bookworm", system: true, packages:
 //go:embed node manifests
 var files embed.FS
 
-// notInNode are units that a node does without: they wait for devices, write where nothing can be written, or belong to no package.
+// notInNode are units that a node does without: they wait for devices, write where nothing can be written, or belong to
+// no package.
 var notInNode = regexp.MustCompile(`^(usr/)?(lib|etc)/systemd/system/(multi-user|local-fs|basic|timers|getty|remote-fs)\.target\.wants/.|` +
 	`systemd/system/sockets\.target\.wants/.*(udev|initctl)|` +
 	`systemd/system/sysinit\.target\.wants/(systemd-tmpfiles-setup\.service|systemd-udev|systemd-journal-flush)|` +
@@ -44,8 +45,9 @@ func nodeImageLoaded(ctx context.Context) bool {
 	return err == nil
 }
 
-// node sees to it that the engine has the node image: Debian, the files of kind's own node image, the commands of Kubernetes, and
-// our manifests for network and storage. The images of the control plane are not part of it; they are mounted.
+// node sees to it that the engine has the node image: Debian, the files of kind's own node image, the commands of
+// Kubernetes, and our manifests for network and storage. The images of the control plane are not part of it; they are
+// mounted.
 func (b *builder) node(ctx context.Context) error {
 	kindFiles, err := kindSource(ctx)
 	if err != nil {

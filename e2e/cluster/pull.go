@@ -46,8 +46,8 @@ func pulled(ctx context.Context, log *steps, dir string) (*plan, error) {
 	})
 }
 
-// operatorArchive has Docker build the operator's image as a user would. In an engine of ours it cannot: nothing that runs there reaches
-// the Go modules.
+// operatorArchive has Docker build the operator's image as a user would. In an engine of ours it cannot: nothing that
+// runs there reaches the Go modules.
 func operatorArchive(ctx context.Context, log *steps, dir string) (string, error) {
 	if _, ours, _ := ourEngine(dir); ours {
 		return newBuilder(log, dir).operator(ctx)

@@ -9,8 +9,8 @@ import (
 	"github.com/redisha/redisha/e2e/image"
 )
 
-// builtServer is an image of a Redis or Valkey from Debian's packages. It is named like those that are published: redis-server and
-// redis-cli are there, in Valkey's as links.
+// builtServer is an image of a Redis or Valkey from Debian's packages. It is named like those that are published:
+// redis-server and redis-cli are there, in Valkey's as links.
 type builtServer struct {
 	Server
 	system debian

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Up makes the cluster and looks whether volumes, names and Services work; of one that runs, it brings the images up to date. When
-// it fails or ctx ends, what it has made is removed.
+// Up makes the cluster and looks whether volumes, names and Services work; of one that runs, it brings the images up to
+// date. When it fails or ctx ends, what it has made is removed.
 func Up(ctx context.Context, progress io.Writer, options Options) (c *Cluster, err error) {
 	log := newSteps(progress)
 	if options.Images, err = choice(options); err != nil {

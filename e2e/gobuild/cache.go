@@ -14,7 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// EnvCache names the environment variable with the folder below which built things are kept; the user's cache folder by default.
+// EnvCache names the environment variable with the folder below which built things are kept; the user's cache folder by
+// default.
 const EnvCache = "REDISHA_CACHE"
 
 // rootModule is the first line of the go.mod that marks the repository's root.
@@ -36,8 +37,8 @@ func CacheDir(elements ...string) (string, error) {
 	return dir, os.MkdirAll(dir, 0o755)
 }
 
-// Root returns the folder of the repository that the working folder is in. Nested modules cannot be embedded, so whoever builds
-// from them has to be inside.
+// Root returns the folder of the repository that the working folder is in. Nested modules cannot be embedded, so
+// whoever builds from them has to be inside.
 func Root() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -55,8 +56,8 @@ func Root() (string, error) {
 	}
 }
 
-// Lock takes the lock that the file at path stands for and returns what releases it. It waits for whoever holds it, and calls
-// waiting once when it has to.
+// Lock takes the lock that the file at path stands for and returns what releases it. It waits for whoever holds it, and
+// calls waiting once when it has to.
 func Lock(ctx context.Context, path string, waiting func()) (func(), error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {

@@ -27,8 +27,8 @@ type Module struct {
 // Command is a command of a module, under the name its file gets.
 type Command struct{ Name, Package string }
 
-// Provide returns the folder that holds the commands, building those that are missing. A cold build takes minutes, so a line of
-// progress is written every few seconds. Two processes asking at the same time build once.
+// Provide returns the folder that holds the commands, building those that are missing. A cold build takes minutes, so a
+// line of progress is written every few seconds. Two processes asking at the same time build once.
 func (m Module) Provide(ctx context.Context, progress io.Writer, commands ...Command) (string, error) {
 	root, err := Root()
 	if err != nil {
@@ -93,8 +93,8 @@ func digest(source string) (string, error) {
 	return fmt.Sprintf("%x", h.Sum(nil)[:6]), err
 }
 
-// build compiles all commands in one run of go build, which shares the work among the processors, into a temporary folder, and
-// renames, so that an interrupted build is never taken for a binary.
+// build compiles all commands in one run of go build, which shares the work among the processors, into a temporary
+// folder, and renames, so that an interrupted build is never taken for a binary.
 func (m Module) build(ctx context.Context, progress io.Writer, source, dir string, commands []Command) error {
 	folder, err := os.MkdirTemp(dir, ".build-")
 	if err != nil {

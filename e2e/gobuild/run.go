@@ -57,8 +57,8 @@ func Ticker(tell func(elapsed time.Duration)) (stop func()) {
 	return func() { close(done); <-ended }
 }
 
-// Static builds a command of this repository into the file at path, without cgo, and with values for string variables of its, as in
-// main.version=2. It leaves it to go build whether there is anything to do.
+// Static builds a command of this repository into the file at path, without cgo, and with values for string variables
+// of its, as in main.version=2. It leaves it to go build whether there is anything to do.
 func Static(ctx context.Context, progress io.Writer, path, pkg string, values ...string) error {
 	root, err := Root()
 	if err != nil {
@@ -71,8 +71,8 @@ func Static(ctx context.Context, progress io.Writer, path, pkg string, values ..
 	return goBuild(ctx, progress, filepath.Base(pkg), root, "-ldflags", flags, "-o", path, pkg)
 }
 
-// buildOutput counts what go build -v prints, a line for each module it downloads and each package it compiles, and keeps the text
-// for an error.
+// buildOutput counts what go build -v prints, a line for each module it downloads and each package it compiles, and
+// keeps the text for an error.
 type buildOutput struct {
 	mu               sync.Mutex
 	lines, downloads int
@@ -97,7 +97,8 @@ func (o *buildOutput) String() string {
 	return compiled
 }
 
-// tail returns what says why a build failed. The names of packages are left out: with several at work, the last are not the reason.
+// tail returns what says why a build failed. The names of packages are left out: with several at work, the last are not
+// the reason.
 func (o *buildOutput) tail() string {
 	var lines []string
 	for _, line := range strings.Split(strings.TrimSpace(o.text.String()), "\n") {

@@ -45,7 +45,8 @@ type imageFile struct {
 	RootFS       rootfs `json:"rootfs"`
 }
 
-// Write writes an image of these layers, the lowest first, as an archive at path. The archive appears there when it is whole.
+// Write writes an image of these layers, the lowest first, as an archive at path. The archive appears there when it is
+// whole.
 func Write(path, name string, config Config, layers ...*Layer) error {
 	file, err := os.CreateTemp(filepath.Dir(path), ".image-*")
 	if err != nil {

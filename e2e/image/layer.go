@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package image writes container images as archives that docker load and ctr images import read. No container engine takes part,
-// and the same input gives the same bytes.
+// Package image writes container images as archives that docker load and ctr images import read. No container engine
+// takes part, and the same input gives the same bytes.
 package image
 
 import (
@@ -84,7 +84,8 @@ func (l *Layer) File(name string, mode fs.FileMode, source string) error {
 	return err
 }
 
-// Tree adds the files below a folder of this machine. Mode tells each file's, by its name in the image; without one it is left out.
+// Tree adds the files below a folder of this machine. Mode tells each file's, by its name in the image; without one it
+// is left out.
 func (l *Layer) Tree(name, source string, mode func(name string) fs.FileMode) error {
 	return filepath.WalkDir(source, func(file string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
@@ -128,8 +129,8 @@ func (l *Layer) Tar(r io.Reader, leave func(name string) bool) error {
 	}
 }
 
-// header writes a header under a clean name, after those of the folders above it that have not been written. Docker refuses a
-// layer that has a name twice, so a folder that is there is not added again, and a file is an error.
+// header writes a header under a clean name, after those of the folders above it that have not been written. Docker
+// refuses a layer that has a name twice, so a folder that is there is not added again, and a file is an error.
 func (l *Layer) header(h *tar.Header) error {
 	name := clean(h.Name)
 	if _, there := l.dirs[name]; there {

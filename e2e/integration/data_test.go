@@ -52,8 +52,8 @@ func TestPersistenceThatIsChangedKeepsTheDataOfAnOnlyPod(t *testing.T) {
 	}
 }
 
-// A person restores a claim by its name, with labels of their own, and its pod is long in coming: the place of ordinal 0 is taken by
-// a pod that finds no node.
+// A person restores a claim by its name, with labels of their own, and its pod is long in coming: the place of ordinal
+// 0 is taken by a pod that finds no node.
 func TestARestoredClaimIsWaitedForAndItsDataIsServed(t *testing.T) {
 	ns := namespace(t)
 	key := create(t, ns, v1alpha1.RedisHASpec{Replicas: ptr.To[int32](1), Storage: &v1alpha1.StorageSpec{}})

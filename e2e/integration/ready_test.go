@@ -19,8 +19,8 @@ import (
 	"github.com/redisha/redisha/controllers/resources"
 )
 
-// kstatus reads a RedisHA again and again and returns when it is called as wanted. At each instant at which it is called finished, all of
-// its pods have to be ready, its own, of the present spec, and none may be leaving.
+// kstatus reads a RedisHA again and again and returns when it is called as wanted. At each instant at which it is
+// called finished, all of its pods have to be ready, its own, of the present spec, and none may be leaving.
 func kstatus(t *testing.T, u *unstructured.Unstructured, want status.Status, within time.Duration) {
 	t.Helper()
 	last := ""

@@ -12,8 +12,8 @@ import (
 	"github.com/redisha/redisha/e2e/sandbox"
 )
 
-// A request is the value of an annotation. Another ID behind it makes it another one; without, it was carried out before, and was put back by
-// a tool that applies what is kept in Git.
+// A request is the value of an annotation. Another ID behind it makes it another one; without, it was carried out
+// before, and was put back by a tool that applies what is kept in Git.
 func TestARequestRunsOnceThoughGitPutsItBack(t *testing.T) {
 	const rounds = 4
 	key := create(t, namespace(t), v1alpha1.RedisHASpec{})

@@ -20,7 +20,8 @@ import (
 	"github.com/redisha/redisha/controllers/resources"
 )
 
-// runsOn is a script that runs until it is told to end. A shell that is a container's first process is told nothing otherwise.
+// runsOn is a script that runs until it is told to end. A shell that is a container's first process is told nothing
+// otherwise.
 const runsOn = "trap 'exit 0' TERM; while :; do sleep 1; done"
 
 // sidecar is a container beside Redis that runs a shell.

@@ -24,8 +24,9 @@ import (
 	"github.com/redisha/redisha/e2e/testbed"
 )
 
-// A rollout of the operator is two versions and one definition, and a rollback leaves what the newer version wrote. Each test plays
-// the other version by changing the schema of the definition, which the API server follows within moments.
+// A rollout of the operator is two versions and one definition, and a rollback leaves what the newer version wrote.
+// Each test plays the other version by changing the schema of the definition, which the API server follows within
+// moments.
 
 // redefine changes what the definition knows of the status until the test ends.
 func redefine(t *testing.T, edit func(failover, node testbed.Properties)) (undo func()) {
@@ -56,7 +57,8 @@ func asStored(ctx context.Context, t *testing.T, key client.ObjectKey) *unstruct
 	return o
 }
 
-// writeStatus merges fields into the status until the API server has stored them: it follows a changed definition after a moment.
+// writeStatus merges fields into the status until the API server has stored them: it follows a changed definition after
+// a moment.
 func writeStatus(t *testing.T, key client.ObjectKey, fields map[string]any, stored func(*unstructured.Unstructured) bool) {
 	t.Helper()
 	patch, err := json.Marshal(map[string]any{"status": fields})

@@ -36,7 +36,8 @@ func TestASettledRedisHACostsTheAPIServerNoWriteAndTheLogNoLine(t *testing.T) {
 	r.settle(ctx) // and it was well all the time
 }
 
-// operatorWrites returns every write of the operator so far but those of its leader election, which is not about a RedisHA.
+// operatorWrites returns every write of the operator so far but those of its leader election, which is not about a
+// RedisHA.
 func operatorWrites(t *testing.T) []sandbox.AuditWrite {
 	t.Helper()
 	all, err := theStage.Sandbox.AuditWrites(sandbox.OperatorUser)

@@ -21,7 +21,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// ApplyYAML applies files, and the .yaml files of folders in the order of their names, on the server's side as AdminUser.
+// ApplyYAML applies files, and the .yaml files of folders in the order of their names, on the server's side as
+// AdminUser.
 func (s *Sandbox) ApplyYAML(ctx context.Context, paths ...string) error {
 	for _, path := range paths {
 		files := []string{path}
@@ -49,9 +50,9 @@ func (s *Sandbox) ApplyYAML(ctx context.Context, paths ...string) error {
 	return nil
 }
 
-// Apply applies the documents one after the other. What the cluster is not ready for yet is tried again for some seconds: a
-// document of a kind that the API server is still being told of (a custom resource after its definition), and a pod in a
-// namespace so new that it has no ServiceAccount.
+// Apply applies the documents one after the other. What the cluster is not ready for yet is tried again for some
+// seconds: a document of a kind that the API server is still being told of (a custom resource after its definition),
+// and a pod in a namespace so new that it has no ServiceAccount.
 func (s *Sandbox) Apply(ctx context.Context, manifests []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -95,8 +96,9 @@ func applyObject(ctx context.Context, c client.Client, object *unstructured.Unst
 	}
 }
 
-// notYet tells whether what was refused may be taken in a moment. A pod whose ServiceAccount does not exist is refused by the
-// admission plugin of that name, by its message alone; a namespace's default one is made by the controller manager.
+// notYet tells whether what was refused may be taken in a moment. A pod whose ServiceAccount does not exist is refused
+// by the admission plugin of that name, by its message alone; a namespace's default one is made by the controller
+// manager.
 func notYet(err error) bool {
 	return meta.IsNoMatchError(err) || apierrors.IsNotFound(err) ||
 		apierrors.IsForbidden(err) && strings.Contains(err.Error(), "error looking up service account")

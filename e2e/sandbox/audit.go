@@ -46,8 +46,8 @@ type auditEvent struct {
 	Timestamp time.Time `json:"stageTimestamp"`
 }
 
-// AuditWrites returns every write of the user so far, oldest first; of everybody when user is empty. The log is written before
-// the response is, so a write that a client has seen succeed is in it.
+// AuditWrites returns every write of the user so far, oldest first; of everybody when user is empty. The log is written
+// before the response is, so a write that a client has seen succeed is in it.
 func (s *Sandbox) AuditWrites(user string) ([]AuditWrite, error) {
 	f, err := os.Open(s.control.auditLog())
 	if os.IsNotExist(err) {

@@ -16,8 +16,8 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// StorageClass is the name of the sandbox's storage class, which is the default one. Its volumes are folders in memory that live
-// until their claim is deleted.
+// StorageClass is the name of the sandbox's storage class, which is the default one. Its volumes are folders in memory
+// that live until their claim is deleted.
 const StorageClass = "sandbox"
 
 const provisionerName = "redisha.io/sandbox"

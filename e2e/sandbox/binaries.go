@@ -23,15 +23,15 @@ var (
 	kubectlBinary = gobuild.Kube("kubectl")
 )
 
-// KubeBinaries returns the folder that holds etcd, kube-apiserver and kube-controller-manager, building from Go modules those
-// that are missing. A cold build takes minutes, so a line of progress is written every few seconds. Two processes asking at
-// the same time build once.
+// KubeBinaries returns the folder that holds etcd, kube-apiserver and kube-controller-manager, building from Go modules
+// those that are missing. A cold build takes minutes, so a line of progress is written every few seconds. Two processes
+// asking at the same time build once.
 func KubeBinaries(ctx context.Context, progress io.Writer) (string, error) {
 	return provideBinaries(ctx, progress, kubeBinaries)
 }
 
-// Kubectl returns the path of a kubectl of the sandbox's Kubernetes version, building it when it is missing. Nothing in the
-// sandbox needs it.
+// Kubectl returns the path of a kubectl of the sandbox's Kubernetes version, building it when it is missing. Nothing in
+// the sandbox needs it.
 func Kubectl(ctx context.Context, progress io.Writer) (string, error) {
 	dir, err := provideBinaries(ctx, progress, []gobuild.Command{kubectlBinary})
 	return filepath.Join(dir, kubectlBinary.Name), err

@@ -18,7 +18,8 @@ var outside = sync.OnceValues(func() (net.Listener, error) {
 	return net.FileListener(f)
 })
 
-// openBridge leads connections from the machine's 127.0.0.1 to the API server and writes the kubeconfig that points there.
+// openBridge leads connections from the machine's 127.0.0.1 to the API server and writes the kubeconfig that points
+// there.
 func (s *Sandbox) openBridge() error {
 	listener, err := outside()
 	if err != nil {

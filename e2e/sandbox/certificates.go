@@ -16,7 +16,8 @@ import (
 	"time"
 )
 
-// writeServingCertificate writes tls.crt (self-signed, so it is its own authority), tls.key and the key of service account tokens.
+// writeServingCertificate writes tls.crt (self-signed, so it is its own authority), tls.key and the key of service
+// account tokens.
 func writeServingCertificate(dir string, addresses ...net.IP) ([]byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

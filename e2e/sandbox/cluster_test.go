@@ -65,7 +65,8 @@ func TestNoPodGoesToACordonedNode(t *testing.T) {
 	ready(t, namespace, "bound")
 }
 
-// As it is for a pod in a new namespace: the default ServiceAccount, without which no pod is admitted, comes a moment later.
+// As it is for a pod in a new namespace: the default ServiceAccount, without which no pod is admitted, comes a moment
+// later.
 func TestAPodCanBeAppliedBeforeItsServiceAccountIsThere(t *testing.T) {
 	namespace := newNamespace(t)
 	late := time.AfterFunc(time.Second, func() {

@@ -164,8 +164,8 @@ func (c *container) logPath(incarnation int) string {
 	return filepath.Join(c.w.r.sandbox.logs, "pods", folder, fmt.Sprintf("%s-%d.log", c.name, incarnation))
 }
 
-// supervise returns when the process has ended and the state says so. What ends it may be the process itself, a probe, or the
-// end of the pod.
+// supervise returns when the process has ended and the state says so. What ends it may be the process itself, a probe,
+// or the end of the pod.
 func (c *container) supervise(ctx context.Context, p *process) {
 	probing, stopProbes := context.WithCancel(context.WithoutCancel(ctx))
 	probes := c.startProbes(probing, p)
@@ -226,8 +226,8 @@ func terminated(p *process) *corev1.ContainerStateTerminated {
 	}
 }
 
-// backOff waits as a kubelet does before the next incarnation: not at all the first time, then 10 s and twice as long each time.
-// It returns false when the context ended first.
+// backOff waits as a kubelet does before the next incarnation: not at all the first time, then 10 s and twice as long
+// each time. It returns false when the context ended first.
 func (c *container) backOff(ctx context.Context, finished time.Time, cause error) bool {
 	key := string(c.w.uid) + "/" + c.name
 	backOff := c.w.r.backOff

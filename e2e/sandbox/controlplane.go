@@ -92,8 +92,8 @@ func (c *controlPlane) apiServerArgs() []string {
 	}
 }
 
-// controllers are those that something in a RedisHA's life depends on. The node lifecycle controller is not among them: the
-// sandbox's nodes have no kubelet that would renew a lease.
+// controllers are those that something in a RedisHA's life depends on. The node lifecycle controller is not among them:
+// the sandbox's nodes have no kubelet that would renew a lease.
 var controllers = []string{
 	"statefulset", "deployment", "replicaset", "daemonset", "job", "endpointslice", "disruption", "namespace", "serviceaccount", "serviceaccount-token",
 	"garbage-collector", "pod-garbage-collector", "persistentvolume-binder", "persistentvolumeclaim-protection", "persistentvolume-protection",

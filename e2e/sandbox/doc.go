@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package sandbox is a Kubernetes cluster in one process tree, without a container engine and without root: a real etcd,
-// kube-apiserver and kube-controller-manager, and a small pod runner in the place of kubelet, scheduler, kube-proxy and
-// storage provisioner. Pods are real processes (redis-server of the machine) with a network address of their own, volumes
-// mounted where the pod says, probes, restarts with back-off, grace periods and preStop hooks. SIGKILL, SIGSTOP and network
-// partitions are real too.
+// Package sandbox is a Kubernetes cluster in one process tree, without a container engine and without root: a real
+// etcd, kube-apiserver and kube-controller-manager, and a small pod runner in the place of kubelet, scheduler,
+// kube-proxy and storage provisioner. Pods are real processes (redis-server of the machine) with a network address of
+// their own, volumes mounted where the pod says, probes, restarts with back-off, grace periods and preStop hooks.
+// SIGKILL, SIGSTOP and network partitions are real too.
 //
-// All of it lives in one user, network, pid and mount namespace that [Enter] makes by running the program again. When the
-// program ends, however it ends, the kernel ends everything in the namespace with it.
+// All of it lives in one user, network, pid and mount namespace that [Enter] makes by running the program again. When
+// the program ends, however it ends, the kernel ends everything in the namespace with it.
 //
 //	func TestMain(m *testing.M) {
 //		sandbox.Enter() // builds what is missing, runs the program again inside; returns only there
@@ -73,15 +73,16 @@
 //
 // # Addresses
 //
-// Pods and Hosts have addresses from 198.18.1.1 on, which come back only when all have been used. The API server is 198.18.0.1, the
-// nodes, from where probes come, are in 198.18.0.128/25, Services in 198.19.0.0/16. What goes through a Service comes from
+// Pods and Hosts have addresses from 198.18.1.1 on, which come back only when all have been used. The API server is
+// 198.18.0.1, the nodes, from where probes come, are in 198.18.0.128/25, Services in 198.19.0.0/16. What goes through a
+// Service comes from
 // 198.18.0.2, in user space; a partition between client and endpoint holds there too.
 //
 // # What it does not do
 //
 // A user namespace made without root has a single user, so runAsUser and fsGroup are accepted and not honoured: every
-// process is "root" of the namespace, which is the caller outside. Resource requests and limits are not enforced, hostNetwork
-// is ignored, a changed image of a running pod is not followed, and there is no DNS. Volumes live in memory, with the size that
-// was asked for, so fsync is cheaper than on a disk. Images are the machine's own file system, read-only. A container that ends is
-// restarted without the second or so that a kubelet takes to notice.
+// process is "root" of the namespace, which is the caller outside. Resource requests and limits are not enforced,
+// hostNetwork is ignored, a changed image of a running pod is not followed, and there is no DNS. Volumes live in
+// memory, with the size that was asked for, so fsync is cheaper than on a disk. Images are the machine's own file
+// system, read-only. A container that ends is restarted without the second or so that a kubelet takes to notice.
 package sandbox

@@ -33,10 +33,11 @@ const (
 	bridgeFD = 3 // the listener made outside, see listenOutside
 )
 
-// Enter makes sure that the program runs inside a user, network, pid and mount namespace of its own. It must be the first thing
-// in main or TestMain: what comes before it runs twice. Outside, it first runs prepare (where there still is a network; use
-// it for builds and downloads) and provides the Kubernetes binaries and redis-server, then runs the program again inside,
-// passing on arguments, environment, standard streams, signals and the exit status, and never returns. Inside it returns at once.
+// Enter makes sure that the program runs inside a user, network, pid and mount namespace of its own. It must be the
+// first thing in main or TestMain: what comes before it runs twice. Outside, it first runs prepare (where there still
+// is a network; use it for builds and downloads) and provides the Kubernetes binaries and redis-server, then runs the
+// program again inside, passing on arguments, environment, standard streams, signals and the exit status, and never
+// returns. Inside it returns at once.
 func Enter(prepare ...func(context.Context) error) {
 	runHelper() // container and host processes start as this executable too
 	switch os.Getenv(envStage) {
@@ -118,8 +119,9 @@ func newStateDir() (string, func(), error) {
 	}, err
 }
 
-// listenOutside opens the port through which kubectl on the machine reaches the API server. A socket belongs to the network
-// namespace it was made in, so a listener made here and inherited accepts the machine's connections inside the sandbox.
+// listenOutside opens the port through which kubectl on the machine reaches the API server. A socket belongs to the
+// network namespace it was made in, so a listener made here and inherited accepts the machine's connections inside the
+// sandbox.
 func listenOutside() (*os.File, string, error) {
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -132,7 +134,8 @@ func listenOutside() (*os.File, string, error) {
 }
 
 func runInside(bridge *os.File, environment []string) (int, error) {
-	// The kernel sends the parent-death signal when the thread that forked ends, so that thread must not end before the process.
+	// The kernel sends the parent-death signal when the thread that forked ends, so that thread must not end before the
+	// process.
 	runtime.LockOSThread()
 	self, err := os.Executable()
 	if err != nil {
@@ -201,8 +204,8 @@ func explainNamespaces(err error) error {
 	return fmt.Errorf("cannot make a user, network, pid and mount namespace: %w (inside a container, run it with --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined)", err)
 }
 
-// runInit is PID 1 of the namespace: it prepares what only needs doing once, starts the program, reaps orphans, and by ending
-// ends everything.
+// runInit is PID 1 of the namespace: it prepares what only needs doing once, starts the program, reaps orphans, and by
+// ending ends everything.
 func runInit() int {
 	_ = unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0)
 	if err := prepareNamespace(); err != nil {

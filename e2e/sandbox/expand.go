@@ -4,8 +4,8 @@ package sandbox
 
 import "strings"
 
-// expand replaces $(NAME) by its value and $$ by $, and leaves references to unknown names alone: the rules of command, args and
-// env of a container.
+// expand replaces $(NAME) by its value and $$ by $, and leaves references to unknown names alone: the rules of command,
+// args and env of a container.
 func expand(text string, value func(string) (string, bool)) string {
 	var out strings.Builder
 	for i := 0; i < len(text); i++ {

@@ -16,8 +16,8 @@ import (
 // route is a direction between two addresses; the zero address is any.
 type route struct{ from, to netip.Addr }
 
-// faults are the partitions in force: rules of the root namespace, through which everything is routed. Changing a rule flushes
-// the kernel's cached routes, so established connections are cut like new ones, and neither side is told.
+// faults are the partitions in force: rules of the root namespace, through which everything is routed. Changing a rule
+// flushes the kernel's cached routes, so established connections are cut like new ones, and neither side is told.
 type faults struct {
 	mu      sync.RWMutex
 	cut     map[route]bool
@@ -63,8 +63,8 @@ func (f *faults) set(r route, cut bool) error {
 	return nil
 }
 
-// passes reports whether packets get from one address to the other; when they don't, the channel closes at the next change.
-// The service proxy asks: what goes through it has its own address on the packets.
+// passes reports whether packets get from one address to the other; when they don't, the channel closes at the next
+// change. The service proxy asks: what goes through it has its own address on the packets.
 func (f *faults) passes(from, to netip.Addr) (bool, <-chan struct{}) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
@@ -82,14 +82,14 @@ func (f *faults) routes() []route {
 	return all
 }
 
-// Partition drops every packet between the two addresses, silently, in both directions, of established connections too. It is for
-// addresses of pods, Hosts and the API server; a pod that comes back under a new address is not concerned.
+// Partition drops every packet between the two addresses, silently, in both directions, of established connections too.
+// It is for addresses of pods, Hosts and the API server; a pod that comes back under a new address is not concerned.
 func (s *Sandbox) Partition(a, b netip.Addr) error {
 	return errors.Join(s.PartitionOneWay(a, b), s.PartitionOneWay(b, a))
 }
 
-// PartitionOneWay drops every packet from one address to the other. TCP gets nothing through then in either direction, but
-// what from sends is lost and what to sends arrives.
+// PartitionOneWay drops every packet from one address to the other. TCP gets nothing through then in either direction,
+// but what from sends is lost and what to sends arrives.
 func (s *Sandbox) PartitionOneWay(from, to netip.Addr) error {
 	return s.faults.set(route{from, to}, true)
 }
@@ -99,7 +99,8 @@ func (s *Sandbox) Heal(a, b netip.Addr) error {
 	return errors.Join(s.faults.set(route{a, b}, false), s.faults.set(route{b, a}, false))
 }
 
-// Isolate parts an address from every other, those to come included. A pod's probes go on, as on a node that has lost its network.
+// Isolate parts an address from every other, those to come included. A pod's probes go on, as on a node that has lost
+// its network.
 func (s *Sandbox) Isolate(addr netip.Addr) error { return s.Partition(addr, netip.Addr{}) }
 
 // Rejoin ends the isolation of an address.
@@ -114,8 +115,8 @@ func (s *Sandbox) HealAll() error {
 	return errors.Join(errs...)
 }
 
-// Signal sends a signal to the program that a container is there for, as kill would on its node: its first process, or what that
-// one supervises if it is a shell that does. SIGKILL ends the process, SIGSTOP hangs it until SIGCONT.
+// Signal sends a signal to the program that a container is there for, as kill would on its node: its first process, or
+// what that one supervises if it is a shell that does. SIGKILL ends the process, SIGSTOP hangs it until SIGCONT.
 func (s *Sandbox) Signal(namespace, pod, container string, signal syscall.Signal) error {
 	p, err := s.runner.process(namespace, pod, container)
 	if err != nil {

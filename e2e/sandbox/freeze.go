@@ -9,9 +9,9 @@ import (
 	"syscall"
 )
 
-// FreezeNode lets a node stand still as a machine does that is paused: no process of its pods runs, nothing there is probed, started,
-// ended or reported, while connections to it are still taken by the kernel. Kubernetes is told nothing, as in the first
-// half minute of such an outage. ThawNode ends it.
+// FreezeNode lets a node stand still as a machine does that is paused: no process of its pods runs, nothing there is
+// probed, started, ended or reported, while connections to it are still taken by the kernel. Kubernetes is told
+// nothing, as in the first half minute of such an outage. ThawNode ends it.
 func (s *Sandbox) FreezeNode(ctx context.Context, name string) error {
 	workers, err := s.runner.freeze(name)
 	if err != nil {
@@ -88,8 +88,8 @@ func (w *worker) thawed(ctx context.Context) {
 	}
 }
 
-// signalAll sends a signal to every process of the pod. The first process of a container is spared by a signal to all processes of
-// its namespace, and comes first when it is stopped, so that it does not see what happens to the others.
+// signalAll sends a signal to every process of the pod. The first process of a container is spared by a signal to all
+// processes of its namespace, and comes first when it is stopped, so that it does not see what happens to the others.
 func (w *worker) signalAll(ctx context.Context, signal syscall.Signal) error {
 	name := map[syscall.Signal]string{syscall.SIGSTOP: "STOP", syscall.SIGCONT: "CONT"}[signal]
 	var errs []error

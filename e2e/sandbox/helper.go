@@ -12,7 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A process that has to begin in another namespace begins as this executable, under one of these names, and replaces itself.
+// A process that has to begin in another namespace begins as this executable, under one of these names, and replaces
+// itself.
 const (
 	helperHost      = "redisha-sandbox-host"
 	helperContainer = "redisha-sandbox-container"
@@ -33,16 +34,16 @@ var selfExecutable = func() string {
 	return path
 }()
 
-// Threads that visit other namespaces are thrown away afterwards, but the first thread of a process can't be: keep other
-// goroutines off it. Only in init does a locked main goroutine get that thread for certain.
+// Threads that visit other namespaces are thrown away afterwards, but the first thread of a process can't be: keep
+// other goroutines off it. Only in init does a locked main goroutine get that thread for certain.
 func init() {
 	if Inside() {
 		runtime.LockOSThread()
 	}
 }
 
-// IsHelper reports whether this process is about to become a pod's or a Host's in Enter. A main that does anything before Enter asks
-// first, because the arguments are not its own then.
+// IsHelper reports whether this process is about to become a pod's or a Host's in Enter. A main that does anything
+// before Enter asks first, because the arguments are not its own then.
 func IsHelper() bool { return os.Args[0] == helperHost || os.Args[0] == helperContainer }
 
 // runHelper does not return when this process is a helper.

@@ -11,8 +11,8 @@ import (
 	"os/exec"
 )
 
-// Host is a place in the sandbox's network that is no pod: a network namespace with an address of its own, where the operator
-// or a client runs, and which faults can part from pods and API server like any pod.
+// Host is a place in the sandbox's network that is no pod: a network namespace with an address of its own, where the
+// operator or a client runs, and which faults can part from pods and API server like any pod.
 type Host struct {
 	name     string
 	endpoint *endpoint
@@ -33,8 +33,8 @@ func (h *Host) Addr() netip.Addr { return h.endpoint.addr }
 // Name returns the name given to NewHost.
 func (h *Host) Name() string { return h.name }
 
-// Command is exec.CommandContext for a process in the Host's network. ExtraFiles is taken: append to it, and the process
-// finds the appended files from descriptor 4 on.
+// Command is exec.CommandContext for a process in the Host's network. ExtraFiles is taken: append to it, and the
+// process finds the appended files from descriptor 4 on.
 func (h *Host) Command(ctx context.Context, path string, args ...string) *exec.Cmd {
 	if resolved, err := exec.LookPath(path); err == nil {
 		path = resolved

@@ -17,7 +17,8 @@ type Image struct {
 	Entrypoint, Cmd []string
 }
 
-// serverImages are the images that the machine can stand in for: the program that proves it, by the last element of the repository.
+// serverImages are the images that the machine can stand in for: the program that proves it, by the last element of the
+// repository.
 var serverImages = map[string]string{"redis": "redis-server", "valkey": "valkey-server"}
 
 // resolveImage finds what an image name stands for. The error is the message of ErrImagePull.

@@ -8,8 +8,8 @@ import (
 	"net/netip"
 )
 
-// Exec runs a command in a running container, in its namespaces and with its environment, as kubectl exec would, and returns what it
-// printed on both streams. An exit code other than 0 is an error.
+// Exec runs a command in a running container, in its namespaces and with its environment, as kubectl exec would, and
+// returns what it printed on both streams. An exit code other than 0 is an error.
 func (s *Sandbox) Exec(ctx context.Context, namespace, pod, container string, command ...string) (string, error) {
 	p, err := s.runner.process(namespace, pod, container)
 	if err != nil {
@@ -31,7 +31,8 @@ func (s *Sandbox) PodAddr(namespace, pod string) (netip.Addr, error) {
 	return netip.ParseAddr(w.addr())
 }
 
-// PodLogPath returns the file with what the present incarnation of a container printed, or the last one if it is not running.
+// PodLogPath returns the file with what the present incarnation of a container printed, or the last one if it is not
+// running.
 func (s *Sandbox) PodLogPath(namespace, pod, container string) (string, error) {
 	w, err := s.runner.find(namespace, pod)
 	if err != nil {

@@ -15,9 +15,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Every pod and every Host has a network namespace with one veth into the root namespace of the sandbox, which routes between
-// them, so that everything two of them say to each other passes the root's policy rules. Addresses are from 198.18.0.0/15,
-// set aside for benchmarks of networks (RFC 2544): the API server refuses loopback addresses in EndpointSlices.
+// Every pod and every Host has a network namespace with one veth into the root namespace of the sandbox, which routes
+// between them, so that everything two of them say to each other passes the root's policy rules. Addresses are from
+// 198.18.0.0/15, set aside for benchmarks of networks (RFC 2544): the API server refuses loopback addresses in
+// EndpointSlices.
 var (
 	apiServerAddr = netip.MustParseAddr("198.18.0.1")
 	proxyAddr     = netip.MustParseAddr("198.18.0.2")        // what the service proxy's connections come from
@@ -29,8 +30,8 @@ var (
 	gatewayMAC    = net.HardwareAddr{0xee, 0xee, 0xee, 0xee, 0xee, 0xee}
 )
 
-// Priorities of the root namespace's policy rules. A node's kubelet reaches the node's pods whatever the network does; then come
-// the partitions, and only then the lookup of local addresses, which the kernel has at 0.
+// Priorities of the root namespace's policy rules. A node's kubelet reaches the node's pods whatever the network does;
+// then come the partitions, and only then the lookup of local addresses, which the kernel has at 0.
 const (
 	nodeRulePriority  = 5
 	faultRulePriority = 10

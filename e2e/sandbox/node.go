@@ -15,9 +15,9 @@ import (
 	"k8s.io/client-go/util/retry"
 )
 
-// FailNode takes a node away as a power cut does: the processes of its pods end at once, their peers are told nothing, and nothing
-// reports. The Node is marked as a cluster marks it some time later: Ready is Unknown, and it is tainted as unreachable, so that
-// pods leave it in as far as they may. RecoverNode undoes it.
+// FailNode takes a node away as a power cut does: the processes of its pods end at once, their peers are told nothing,
+// and nothing reports. The Node is marked as a cluster marks it some time later: Ready is Unknown, and it is tainted as
+// unreachable, so that pods leave it in as far as they may. RecoverNode undoes it.
 func (s *Sandbox) FailNode(ctx context.Context, name string) error {
 	workers, addresses, err := s.runner.failNode(name)
 	if err != nil {
@@ -33,8 +33,8 @@ func (s *Sandbox) FailNode(ctx context.Context, name string) error {
 	return errors.Join(append(errs, s.markNode(ctx, name, false))...)
 }
 
-// RecoverNode brings a failed node back, as after a reboot: its pods that still exist start again, as new containers, with a new
-// address and with the volumes they had.
+// RecoverNode brings a failed node back, as after a reboot: its pods that still exist start again, as new containers,
+// with a new address and with the volumes they had.
 func (s *Sandbox) RecoverNode(ctx context.Context, name string) error {
 	// The dead must be buried before their pods begin anew.
 	err := WaitFor(ctx, "the processes of "+name+" to end", func(context.Context) (bool, error) { return s.runner.isEmpty(name), nil })

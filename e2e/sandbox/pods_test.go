@@ -108,7 +108,8 @@ func TestKilledProcessRestartsAtOnceAsANewContainerAndThenBacksOff(t *testing.T)
 	waitPod(t, namespace, "single", "back", func(pod *corev1.Pod) bool { return isReady(pod) && pod.Status.ContainerStatuses[0].RestartCount == 2 })
 }
 
-// supervisor is a shell that starts its redis-server anew, as in the pods of a RedisHA: the first process is not the one that answers.
+// supervisor is a shell that starts its redis-server anew, as in the pods of a RedisHA: the first process is not the
+// one that answers.
 const supervisor = `[sh, -c, 'trap "kill -TERM $child; exit 0" TERM; while :; do redis-server --save "" --protected-mode no --dir /scratch & child=$!; wait; done']`
 
 func TestASignalReachesTheProgramThatAShellSupervisesAndItsContainerStays(t *testing.T) {

@@ -20,8 +20,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// startProbes runs the probes of one incarnation until the context ends. Liveness and readiness begin when the startup probe has
-// succeeded.
+// startProbes runs the probes of one incarnation until the context ends. Liveness and readiness begin when the startup
+// probe has succeeded.
 func (c *container) startProbes(ctx context.Context, p *process) *sync.WaitGroup {
 	var probes sync.WaitGroup
 	spec := c.spec()
@@ -46,8 +46,8 @@ func (c *container) startProbes(ctx context.Context, p *process) *sync.WaitGroup
 	return &probes
 }
 
-// guard runs a liveness or startup probe: enough failures in a row ask for the end of the incarnation. A startup probe returns
-// true at its first success.
+// guard runs a liveness or startup probe: enough failures in a row ask for the end of the incarnation. A startup probe
+// returns true at its first success.
 func (c *container) guard(ctx context.Context, p *process, probe *corev1.Probe, kind string) bool {
 	failures := int32(0)
 	passed := false

@@ -134,8 +134,8 @@ func (p *process) exec(ctx context.Context, c command) (int, error) {
 	return exitStatus(cmd.ProcessState.Sys().(syscall.WaitStatus)), nil
 }
 
-// startExec needs no helper: a thread enters the container's namespaces, forks, and is thrown away. That makes a probe cost
-// no more than its command.
+// startExec needs no helper: a thread enters the container's namespaces, forks, and is thrown away. That makes a probe
+// cost no more than its command.
 func (p *process) startExec(ctx context.Context, c command) (*exec.Cmd, error) {
 	type result struct {
 		cmd *exec.Cmd

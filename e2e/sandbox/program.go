@@ -44,7 +44,8 @@ func (p *process) procID() int {
 	return pid
 }
 
-// signalChild holds on to the process by its folder in /proc, so that the signal reaches a child of that parent or nothing.
+// signalChild holds on to the process by its folder in /proc, so that the signal reaches a child of that parent or
+// nothing.
 func signalChild(parent, child int, s syscall.Signal) error {
 	folder, err := os.Open(fmt.Sprintf("/proc/%d", child))
 	if err != nil {
@@ -67,7 +68,8 @@ func supervises(pid int) bool {
 	return err == nil && caught&(1<<(syscall.SIGTERM-1)) != 0
 }
 
-// onlyChild returns the child that is not waiting to be reaped; of several, which come from probes that were cut short, the first.
+// onlyChild returns the child that is not waiting to be reaped; of several, which come from probes that were cut short,
+// the first.
 func onlyChild(parent int) (int, bool) {
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
 	first, found := 0, false

@@ -27,9 +27,9 @@ import (
 
 const provisionedBy = "pv.kubernetes.io/provisioned-by"
 
-// provisioner makes a file system and a PersistentVolume for every claim of a class of its own, grows them when the claim grows, and
-// removes both when the claim is gone and the volume's policy says Delete. Binding is the controller manager's. Each volume is a
-// tmpfs of the size that was asked for, so that it can be full.
+// provisioner makes a file system and a PersistentVolume for every claim of a class of its own, grows them when the
+// claim grows, and removes both when the claim is gone and the volume's policy says Delete. Binding is the controller
+// manager's. Each volume is a tmpfs of the size that was asked for, so that it can be full.
 type provisioner struct {
 	client  kubernetes.Interface
 	log     *slog.Logger

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// RedisServer returns the path of the machine's redis-server. Where it is missing and can be had without asking anybody (root
-// on Debian or a descendant) it is installed, and says so; elsewhere the error names the remedy.
+// RedisServer returns the path of the machine's redis-server. Where it is missing and can be had without asking anybody
+// (root on Debian or a descendant) it is installed, and says so; elsewhere the error names the remedy.
 func RedisServer(ctx context.Context, progress io.Writer) (string, error) {
 	if path, err := exec.LookPath("redis-server"); err == nil {
 		return path, nil

@@ -15,14 +15,14 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// requestContext bounds one request to the API server. It does not end with the part that makes it: a request given up half way
-// makes client-go complain, and when the sandbox ends the API server is gone at once anyway.
+// requestContext bounds one request to the API server. It does not end with the part that makes it: a request given up
+// half way makes client-go complain, and when the sandbox ends the API server is gone at once anyway.
 func requestContext(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 }
 
-// newRecorder returns a recorder of Events, and what ends it. Events tell people what the API's states don't: which probe failed
-// with what, why a container was killed.
+// newRecorder returns a recorder of Events, and what ends it. Events tell people what the API's states don't: which
+// probe failed with what, why a container was killed.
 func newRecorder(client kubernetes.Interface) (record.EventRecorder, func()) {
 	// Losing Events while the API server is stopped on purpose is nothing to log.
 	broadcaster := record.NewBroadcaster(record.WithContext(klog.NewContext(context.Background(), logr.Discard())))

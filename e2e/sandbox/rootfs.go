@@ -32,8 +32,8 @@ type bindMount struct {
 // hostFolders is the part of the machine that every image consists of.
 var hostFolders = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix", "/etc/alternatives", "/etc/ssl", "/etc/pki"}
 
-// enterRoot builds the container's root file system in the mount namespace made for it and makes it the root. A tmpfs is the
-// writable layer; it goes when the container's processes do, as the layer of a container would.
+// enterRoot builds the container's root file system in the mount namespace made for it and makes it the root. A tmpfs
+// is the writable layer; it goes when the container's processes do, as the layer of a container would.
 func (s *containerSpec) enterRoot() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)

@@ -25,17 +25,17 @@ type Options struct {
 	Nodes int
 	// Users are known to the API server besides AdminUser and OperatorUser.
 	Users []User
-	// Images says what images consist of besides the machine's files, by full name. Names whose last path element is redis or
-	// valkey need no entry.
+	// Images says what images consist of besides the machine's files, by full name. Names whose last path element is redis
+	// or valkey need no entry.
 	Images map[string]Image
 	// LogDir receives the logs of control plane and containers and outlives the sandbox. Otherwise logs go with it.
 	LogDir string
-	// RestartBackOff is how long a container that ended twice in a row waits, doubling up to RestartBackOffMax; the kubelet's
-	// 10 s and 5 min when zero. As in a kubelet the first restart is immediate.
+	// RestartBackOff is how long a container that ended twice in a row waits, doubling up to RestartBackOffMax; the
+	// kubelet's 10 s and 5 min when zero. As in a kubelet the first restart is immediate.
 	RestartBackOff, RestartBackOffMax time.Duration
-	// ServiceLag is how long at most Services lead where they led before an EndpointSlice changed, each time another part of it at
-	// random. A kube-proxy applies a change at once if it did nothing for a second, and waits up to a second and more where
-	// endpoints change all the time. Nothing when zero.
+	// ServiceLag is how long at most Services lead where they led before an EndpointSlice changed, each time another part
+	// of it at random. A kube-proxy applies a change at once if it did nothing for a second, and waits up to a second and
+	// more where endpoints change all the time. Nothing when zero.
 	ServiceLag time.Duration
 	// Progress receives a line for each step of the start; nothing is said when nil.
 	Progress io.Writer
@@ -75,8 +75,9 @@ type Sandbox struct {
 // running guards the fixed ports and addresses.
 var running sync.Mutex
 
-// Start brings up a cluster: control plane first, then nodes, pod runner, scheduler, provisioner and service proxy. It returns when
-// the API server is ready and pods can run. There is one sandbox at a time in a process; the context bounds the start only.
+// Start brings up a cluster: control plane first, then nodes, pod runner, scheduler, provisioner and service proxy. It
+// returns when the API server is ready and pods can run. There is one sandbox at a time in a process; the context
+// bounds the start only.
 func Start(ctx context.Context, options Options) (*Sandbox, error) {
 	if !Inside() {
 		return nil, errors.New("sandbox.Start needs the namespaces made by sandbox.Enter: call it first thing in main or TestMain")
@@ -201,7 +202,8 @@ func (s *Sandbox) Stop() {
 	running.Unlock()
 }
 
-// APIServerAddr returns the address that clients inside the sandbox reach the API server at, for parting it from others.
+// APIServerAddr returns the address that clients inside the sandbox reach the API server at, for parting it from
+// others.
 func (s *Sandbox) APIServerAddr() netip.Addr { return apiServerAddr }
 
 // StopAPIServer kills kube-apiserver without notice. Pods and Services go on as they are, as on real nodes.

@@ -24,8 +24,8 @@ import (
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 )
 
-// scheduler binds pods to nodes: never to one that is cordoned, tainted or excluded by selector, affinity or required anti-affinity,
-// else to the one with the fewest pods of the same owner, then the fewest pods.
+// scheduler binds pods to nodes: never to one that is cordoned, tainted or excluded by selector, affinity or required
+// anti-affinity, else to the one with the fewest pods of the same owner, then the fewest pods.
 type scheduler struct {
 	client kubernetes.Interface
 	events record.EventRecorder

@@ -22,9 +22,10 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// serviceProxy does what kube-proxy does, in user space: it listens on the cluster IP and node port of every Service and leads each connection to
-// one of the endpoints that EndpointSlices name at that moment. Changes apply at once, or with a lag. Without endpoints no socket listens, so a
-// client is refused. A connection stays where it was led for as long as it lives.
+// serviceProxy does what kube-proxy does, in user space: it listens on the cluster IP and node port of every Service
+// and leads each connection to one of the endpoints that EndpointSlices name at that moment. Changes apply at once, or
+// with a lag. Without endpoints no socket listens, so a client is refused. A connection stays where it was led for as
+// long as it lives.
 type serviceProxy struct {
 	services corelisters.ServiceLister
 	slices   discoverylisters.EndpointSliceLister

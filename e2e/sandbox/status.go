@@ -19,8 +19,8 @@ import (
 
 func isGone(err error) bool { return apierrors.IsNotFound(err) || apierrors.IsConflict(err) }
 
-// statusLoop writes the status whenever it has changed, until end is closed. An API server that is away is tried again and
-// holds nothing else up.
+// statusLoop writes the status whenever it has changed, until end is closed. An API server that is away is tried again
+// and holds nothing else up.
 func (w *worker) statusLoop(ctx context.Context, end <-chan struct{}) {
 	var written []byte
 	pause := minPause
@@ -73,8 +73,8 @@ func (w *worker) sendStatus(ctx context.Context, patch []byte) error {
 	return err
 }
 
-// patch is the status as a strategic merge patch, which leaves the conditions of others alone. The UID in it makes the API server
-// refuse it for a later pod of the same name.
+// patch is the status as a strategic merge patch, which leaves the conditions of others alone. The UID in it makes the
+// API server refuse it for a later pod of the same name.
 func (w *worker) patch() []byte {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -88,8 +88,8 @@ func (w *worker) patch() []byte {
 	return patch
 }
 
-// conditionsPatch is a status whose conditions say explicitly that there is no reason and no message: conditions are merged, and
-// what is left out would stay.
+// conditionsPatch is a status whose conditions say explicitly that there is no reason and no message: conditions are
+// merged, and what is left out would stay.
 type conditionsPatch struct {
 	corev1.PodStatus
 	conditions []corev1.PodCondition

@@ -12,7 +12,8 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// afterHook is what a container gets at least between its preStop hook and SIGKILL, even when the hook used up the grace period.
+// afterHook is what a container gets at least between its preStop hook and SIGKILL, even when the hook used up the
+// grace period.
 const afterHook = 2 * time.Second
 
 // ownDeadline is that of a container which is stopped while its pod goes on.
@@ -24,8 +25,8 @@ func (c *container) ownDeadline() time.Time {
 	return time.Now().Add(time.Duration(grace) * time.Second)
 }
 
-// stop ends the process: preStop hook, SIGTERM, and SIGKILL when time is up. A zero deadline stands for the pod's, which may
-// change while this runs. A pod that is gone from the API, or a sandbox that ends, gets no grace.
+// stop ends the process: preStop hook, SIGTERM, and SIGKILL when time is up. A zero deadline stands for the pod's,
+// which may change while this runs. A pod that is gone from the API, or a sandbox that ends, gets no grace.
 func (c *container) stop(p *process, deadline time.Time) {
 	c.w.thawed(c.w.ctx)
 	expired, cancel := c.w.expiry(deadline)
@@ -101,7 +102,8 @@ func (w *worker) earliest(own time.Time) (time.Time, <-chan struct{}) {
 	return own, w.graceChanged
 }
 
-// runHook runs a preStop hook and returns when it has ended or time is up. What a hook says is not kept, as in a kubelet.
+// runHook runs a preStop hook and returns when it has ended or time is up. What a hook says is not kept, as in a
+// kubelet.
 func (c *container) runHook(ctx context.Context, p *process, hook *corev1.LifecycleHandler) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -20,8 +20,8 @@ type User struct {
 	Groups []string
 }
 
-// Users that every sandbox has. The operator's is the identity its ServiceAccount has in a cluster, so that the RBAC rules of
-// config/rbac apply to it as they are.
+// Users that every sandbox has. The operator's is the identity its ServiceAccount has in a cluster, so that the RBAC
+// rules of config/rbac apply to it as they are.
 const (
 	AdminUser    = "sandbox:admin"
 	OperatorUser = "system:serviceaccount:redisha-system:redisha-controller-manager"

@@ -49,8 +49,8 @@ func (f volumeFiles) add(data map[string][]byte, err error, items []corev1.KeyTo
 	return nil
 }
 
-// write brings the content into the folder so that a reader sees all of the old or all of the new: ..data is a link to a folder
-// with the files, and exchanged in one step, as in a kubelet.
+// write brings the content into the folder so that a reader sees all of the old or all of the new: ..data is a link to
+// a folder with the files, and exchanged in one step, as in a kubelet.
 func (f volumeFiles) write(dir string) error {
 	data := filepath.Join(dir, "..data")
 	old, _ := os.Readlink(data)

@@ -164,8 +164,8 @@ func (w *worker) process(container string) (*process, error) {
 
 func (w *worker) dir() string { return filepath.Join(w.r.dir, string(w.uid)) }
 
-// run is the pod's life. It returns when every process has ended, what the pod held is released, and the API knows, or does
-// not want to.
+// run is the pod's life. It returns when every process has ended, what the pod held is released, and the API knows, or
+// does not want to.
 func (w *worker) run() {
 	ctx := w.ctx
 	defer w.cut()
@@ -305,8 +305,8 @@ func (w *worker) release() {
 	}
 }
 
-// finish tells the API server the last status and then that the pod may go, as a kubelet does; it tries until the server
-// answers, because no other part will.
+// finish tells the API server the last status and then that the pod may go, as a kubelet does; it tries until the
+// server answers, because no other part will.
 func (w *worker) finish(ctx context.Context) {
 	zero := int64(0)
 	pause := minPause

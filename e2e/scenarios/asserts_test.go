@@ -18,8 +18,8 @@ import (
 	"github.com/redisha/redisha/e2e/sandbox"
 )
 
-// promotion waits for a promotion after what was before, and checks what the history says of it. Causes are those that are
-// right; which of them it is depends on whose word comes first.
+// promotion waits for a promotion after what was before, and checks what the history says of it. Causes are those that
+// are right; which of them it is depends on whose word comes first.
 func (s *scene) promotion(kind v1alpha1.HistoryKind, causes ...string) v1alpha1.HistoryEntry {
 	s.t.Helper()
 	entry := s.promoted()

@@ -62,7 +62,8 @@ func TestAMasterThatHangsAgainAndAgainIsReplacedAFewTimesAMinute(t *testing.T) {
 	}
 }
 
-// watchRefusals notes every reason that the condition Blocked shows from now on. The function that it returns lists them.
+// watchRefusals notes every reason that the condition Blocked shows from now on. The function that it returns lists
+// them.
 func (s *scene) watchRefusals() func() []string {
 	var mu sync.Mutex
 	seen := map[string]bool{}

@@ -16,7 +16,8 @@ import (
 	"github.com/redisha/redisha/failover"
 )
 
-// promoteAndWrite is what a person with redis-cli does who knows no better. It goes out in one piece, before anybody can step in.
+// promoteAndWrite is what a person with redis-cli does who knows no better. It goes out in one piece, before anybody
+// can step in.
 func (s *scene) promoteAndWrite(pod, key string) {
 	s.t.Helper()
 	s.fault()

@@ -33,8 +33,9 @@ const (
 
 var hostilePrograms = map[string]func(command []string) string{deafProgram: deafTo, garbageProgram: garbageTo}
 
-// startHostile starts a program of hostile pods, and returns where it listens. It is a process of its own that comes last on the processors:
-// pods of other tenants run on machines of their own, and what they take there is not what a victim waits for.
+// startHostile starts a program of hostile pods, and returns where it listens. It is a process of its own that comes
+// last on the processors: pods of other tenants run on machines of their own, and what they take there is not what a
+// victim waits for.
 func startHostile(ctx context.Context, t *testing.T, program string) netip.Addr {
 	t.Helper()
 	self, err := os.Executable()

@@ -62,7 +62,8 @@ func TestStrictPromotesNoReplicaThatMayLackAWriteThatWaitAcknowledged(t *testing
 	}
 }
 
-// waiting begins to write to the master, with WAIT 1 behind every write; what counts as acknowledged is what a replica has.
+// waiting begins to write to the master, with WAIT 1 behind every write; what counts as acknowledged is what a replica
+// has.
 func (s *scene) waiting() *few {
 	s.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())

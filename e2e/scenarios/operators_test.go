@@ -25,8 +25,8 @@ const (
 	tomorrows version = true
 )
 
-// operators does what the Deployment does in a cluster: it starts a process of the operator for each that has ended. One
-// that ended without having been expected to is remembered.
+// operators does what the Deployment does in a cluster: it starts a process of the operator for each that has ended.
+// One that ended without having been expected to is remembered.
 type operators struct {
 	bed  *testbed.Testbed
 	end  context.CancelFunc

@@ -81,7 +81,8 @@ func TestAnOlderDiskIsNotPreferredAfterAnOutage(t *testing.T) {
 func TestTheNewestDiskIsWaitedForAfterAnOutage(t *testing.T) {
 	s := begin(t, "all restarted, the newest disk away at first", v1alpha1.RedisHASpec{Storage: &v1alpha1.StorageSpec{}})
 	uncordon := s.cordon(sandbox.NodeName(0), sandbox.NodeName(1), sandbox.NodeName(2))
-	// The master's pod is replaced by one that finds no node; the replicas have loaded their disks and would be candidates.
+	// The master's pod is replaced by one that finds no node; the replicas have loaded their disks and would be
+	// candidates.
 	for _, pod := range s.replicas() {
 		s.signal(pod, syscall.SIGKILL)
 	}

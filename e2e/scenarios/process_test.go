@@ -11,14 +11,14 @@ import (
 	"github.com/redisha/redisha/failover"
 )
 
-// The causes that a master's dead process may have, depending on whose word comes first: its connection's, that of the process
-// that took its place, or the kubelet's.
+// The causes that a master's dead process may have, depending on whose word comes first: its connection's, that of the
+// process that took its place, or the kubelet's.
 var deadProcess = []string{
 	string(failover.DiagnosisMasterProcessDead), string(failover.DiagnosisMasterRestarted), string(failover.DiagnosisMasterExited),
 }
 
-// unreplicated bounds what a master that is killed takes with it: writes that were acknowledged and not yet handed to the kernel
-// for the replicas. Redis writes both in the same turn of its loop, so it is next to nothing.
+// unreplicated bounds what a master that is killed takes with it: writes that were acknowledged and not yet handed to
+// the kernel for the replicas. Redis writes both in the same turn of its loop, so it is next to nothing.
 const unreplicated = 20
 
 // killed is what has to come of a master's process that is killed.

@@ -123,8 +123,9 @@ func (s *scene) writeTo(options chaos.Options) {
 	s.acknowledged(time.Now().Add(500 * time.Millisecond))
 }
 
-// asking finds the master as a client does that asks the API before every dial. It learns what was published at once; a Service
-// leads there when the nodes' proxies have learnt it, and theirs are watches that are begun anew with growing pauses.
+// asking finds the master as a client does that asks the API before every dial. It learns what was published at once; a
+// Service leads there when the nodes' proxies have learnt it, and theirs are watches that are begun anew with growing
+// pauses.
 type asking struct{ key client.ObjectKey }
 
 var errNowhere = errors.New("the master's Service leads nowhere")

@@ -27,7 +27,8 @@ func (s *scene) cordon(nodes ...string) (uncordon func()) {
 	return cordon(s.t, nodes...)
 }
 
-// cordon makes nodes unschedulable, as kubectl cordon does, and returns what makes them schedulable again; that happens in any case.
+// cordon makes nodes unschedulable, as kubectl cordon does, and returns what makes them schedulable again; that happens
+// in any case.
 func cordon(t *testing.T, nodes ...string) (uncordon func()) {
 	t.Helper()
 	set := func(on bool) {
@@ -68,7 +69,8 @@ func TestAMasterWhosePodIsDeletedByForceIsReplaced(t *testing.T) {
 	if err := bed.Client.Delete(s.ctx, s.pod(s.master()), client.GracePeriodSeconds(0)); err != nil {
 		t.Fatal(err)
 	}
-	// For a moment the pod was seen on its way out: a switchover may have been begun, and become a failover, or even have ended.
+	// For a moment the pod was seen on its way out: a switchover may have been begun, and become a failover, or even have
+	// ended.
 	if entry := s.promoted(); entry.Kind == v1alpha1.HistorySwitchover {
 		if entry.Cause != string(failover.DiagnosisMasterTerminating) {
 			t.Errorf("switched over because of %s: %s", entry.Cause, entry.Message)

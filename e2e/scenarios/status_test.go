@@ -42,7 +42,8 @@ func (s *scene) moveTo(pod string) {
 	s.settle()
 }
 
-// The status is lost or comes from a backup, and the world is further: docs/failure-modes.md, "A status that is older than the world".
+// The status is lost or comes from a backup, and the world is further: docs/failure-modes.md, "A status that is older
+// than the world".
 func TestAStatusThatWasLostOrRestoredCostsNothing(t *testing.T) {
 	lost := func(first v1alpha1.RedisHAStatus) func(*v1alpha1.RedisHAStatus) {
 		return func(is *v1alpha1.RedisHAStatus) { *is = v1alpha1.RedisHAStatus{} }

@@ -32,8 +32,8 @@ const (
 	oldEnough    = 6 * time.Second // a Redis that dies in its first five seconds takes its container along, and that is another fault
 )
 
-// The other tenants' pods are never scheduled: their status says that they run, at an address where a program of the test listens. A tenant
-// cannot write that, but can have an image that answers the same.
+// The other tenants' pods are never scheduled: their status says that they run, at an address where a program of the
+// test listens. A tenant cannot write that, but can have an image that answers the same.
 func TestATenantIsReplacedAsFastBesideOthersThatNeverObeyAndAnswerGarbage(t *testing.T) {
 	s := begin(t, "victim beside hostile tenants", v1alpha1.RedisHASpec{})
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)

@@ -14,8 +14,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// keepTraces writes what a person wants to see of a scenario that failed: the object, its Events, its pods, and what each Redis
-// says of itself. The logs are there already.
+// keepTraces writes what a person wants to see of a scenario that failed: the object, its Events, its pods, and what
+// each Redis says of itself. The logs are there already.
 func (s *scene) keepTraces() {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()

@@ -19,18 +19,20 @@ import (
 	"github.com/redisha/redisha/e2e/testbed"
 )
 
-// A rollout of the operator passes through two versions at once, and a rollback leaves what the newer one wrote. Here the other
-// version is a build of its own, with a state and fields that this one does not know (testbed.PrepareTomorrow).
+// A rollout of the operator passes through two versions at once, and a rollback leaves what the newer one wrote. Here
+// the other version is a build of its own, with a state and fields that this one does not know
+// (testbed.PrepareTomorrow).
 
 const (
 	// mostWrites is how many writes to the Kubernetes API a failover may take, of both operators, until all is well again.
 	mostWrites = 30
-	// usual is how long a failover may leave the application without a master in which the leader dies, too. Two processes are
-	// started meanwhile, on a machine that also runs the whole cluster.
+	// usual is how long a failover may leave the application without a master in which the leader dies, too. Two processes
+	// are started meanwhile, on a machine that also runs the whole cluster.
 	usual = 5 * time.Second
 )
 
-// knowTomorrow applies the definition of tomorrow's version until the test ends, and leaves operators of this version only.
+// knowTomorrow applies the definition of tomorrow's version until the test ends, and leaves operators of this version
+// only.
 func knowTomorrow(t *testing.T) {
 	t.Helper()
 	undo, err := bed.Redefine(t.Context(), func(failover, node testbed.Properties) {

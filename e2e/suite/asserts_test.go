@@ -20,14 +20,15 @@ import (
 	"github.com/redisha/redisha/failover"
 )
 
-// The causes that a master's dead process may have, depending on whose word comes first: its connection's, that of the process
-// that took its place, or the kubelet's.
+// The causes that a master's dead process may have, depending on whose word comes first: its connection's, that of the
+// process that took its place, or the kubelet's.
 var deadProcess = []string{
 	string(failover.DiagnosisMasterProcessDead), string(failover.DiagnosisMasterRestarted), string(failover.DiagnosisMasterExited),
 }
 
-// unreplicated bounds what a master that dies takes with it: writes that were acknowledged, and not yet handed to the kernel
-// for the replicas. Redis writes both in the same turn of its loop, so it is next to nothing; the four streams write 800 a second.
+// unreplicated bounds what a master that dies takes with it: writes that were acknowledged, and not yet handed to the
+// kernel for the replicas. Redis writes both in the same turn of its loop, so it is next to nothing; the four streams
+// write 800 a second.
 const unreplicated = 100
 
 // promotion waits for a promotion after what was before, and checks what the history says of it.
@@ -67,8 +68,8 @@ func (s *scene) history(ctx context.Context) string {
 	return strings.Join(parts, "; ")
 }
 
-// end waits until all is well again and everybody writes, ends the client, and judges what became of its writes: those that
-// WAIT had confirmed are all there, and of the plain ones at most so many are lost.
+// end waits until all is well again and everybody writes, ends the client, and judges what became of its writes: those
+// that WAIT had confirmed are all there, and of the plain ones at most so many are lost.
 func (s *scene) end(ctx context.Context, mayLose int64) chaos.Result {
 	GinkgoHelper()
 	rha := s.settle(ctx)

@@ -35,9 +35,9 @@ const (
 // clients is a pod of the chaos client.
 type clients struct{ namespace, pod string }
 
-// write starts the chaos client on another worker than the master's, and returns when it has had writes acknowledged in all its
-// streams. Args are added to its arguments. Clients are on workers, as they are elsewhere: the kube-proxy of the control plane waits
-// for the processor behind the API server, most of all during a failover.
+// write starts the chaos client on another worker than the master's, and returns when it has had writes acknowledged in
+// all its streams. Args are added to its arguments. Clients are on workers, as they are elsewhere: the kube-proxy of
+// the control plane waits for the processor behind the API server, most of all during a failover.
 func (s *site) write(ctx context.Context, master *corev1.Pod, args ...string) {
 	GinkgoHelper()
 	s.clients = s.writeFrom(ctx, chaosPod, env.otherWorker(ctx, master.Spec.NodeName), args...)

@@ -30,11 +30,11 @@ const (
 	librariesImage = "localhost/redisha/clients:e2e"
 	// libraries are those in Go: a static binary needs no image but one that holds it.
 	libraries = "go-redis,go-redis-16,go-redis-pool1-bare,rueidis,redigo,go-redis-multi,go-redis-subscriber,anew"
-	// onControlPlane is there, too: its kube-proxy waits for the processor behind the API server, and the library waits a second before
-	// it dials again when its first dial was refused.
+	// onControlPlane is there, too: its kube-proxy waits for the processor behind the API server, and the library waits a
+	// second before it dials again when its first dial was refused.
 	onControlPlane = "go-redis-pool1-bare"
-	// librariesInterval is between two writes of each. Two cores carry the nodes as well: with every library on every worker they had no
-	// time left, and a new master was published after 1 to 1.5 s.
+	// librariesInterval is between two writes of each. Two cores carry the nodes as well: with every library on every
+	// worker they had no time left, and a new master was published after 1 to 1.5 s.
 	librariesInterval = 20
 	// leftBehind is how long after a fault was over an application may be without an answer.
 	leftBehind = 10 * time.Second
@@ -196,8 +196,8 @@ func (c *crowd) answered(ctx context.Context) {
 	}).WithContext(ctx).WithPolling(2 * time.Second).Should(Succeed())
 }
 
-// readLogs takes in what the applications have told since it was last called. They are not followed: what is measured has the
-// processor for itself.
+// readLogs takes in what the applications have told since it was last called. They are not followed: what is measured
+// has the processor for itself.
 func (c *crowd) readLogs(ctx context.Context) {
 	for _, a := range c.applications {
 		log, err := env.kube.CoreV1().Pods(c.key.Namespace).GetLogs(a.pod, &corev1.PodLogOptions{Container: a.container}).DoRaw(ctx)
@@ -281,8 +281,8 @@ func (s podStore) Delete(ctx context.Context, keys []string) error {
 	return err
 }
 
-// changeEndpoints changes those of a Service that has nothing to do with the RedisHA, as in a cluster where pods come and go, until
-// the scenario ends.
+// changeEndpoints changes those of a Service that has nothing to do with the RedisHA, as in a cluster where pods come
+// and go, until the scenario ends.
 func (c *crowd) changeEndpoints(ctx context.Context) {
 	GinkgoHelper()
 	other := &corev1.Service{

@@ -49,7 +49,8 @@ func guardedBy(name string, faults []fault, how guarding) contestant {
 	}}
 }
 
-// In turn, so that what else the machine does meets them all alike; Ordered, for Ginkgo would put those of a kind together.
+// In turn, so that what else the machine does meets them all alike; Ordered, for Ginkgo would put those of a kind
+// together.
 var _ = Describe("Side by side", Label("compare"), Ordered, ContinueOnFailure, func() {
 	rounds := count()
 	for i := range rounds {
@@ -63,7 +64,8 @@ var _ = Describe("Side by side", Label("compare"), Ordered, ContinueOnFailure, f
 	}
 })
 
-// takesPart says whether a contestant is in a round. Sentinels take longer than RedisHA, and may be in fewer, evenly spread.
+// takesPart says whether a contestant is in a round. Sentinels take longer than RedisHA, and may be in fewer, evenly
+// spread.
 func (c contestant) takesPart(round, rounds int) bool {
 	if c.route != "sentinel" {
 		return true
@@ -72,8 +74,8 @@ func (c contestant) takesPart(round, rounds int) bool {
 	return round*n%rounds < n
 }
 
-// compete is one run, with a Redis of its own: nothing that happened before slows it down or holds it back, neither the kubelet's
-// pause before a container's next start nor a Sentinel's before its next failover.
+// compete is one run, with a Redis of its own: nothing that happened before slows it down or holds it back, neither the
+// kubelet's pause before a container's next start nor a Sentinel's before its next failover.
 func (c contestant) compete(f fault, run int) {
 	for _, mine := range c.faults {
 		if mine.name != f.name {

@@ -27,7 +27,8 @@ func (m measured) String() string {
 // comparison collects what several contestants made of the same faults.
 type comparison struct{ checks.Table[measured] }
 
-// String has a line for each contestant and fault. The first contestant that had a fault is what the others are compared to.
+// String has a line for each contestant and fault. The first contestant that had a fault is what the others are
+// compared to.
 func (c *comparison) String() string {
 	lines := [][]string{{
 		"fault", "system", "client", "runs", "no write for, p50", "max", "WAIT 1: p50", "max", "acknowledged", "lost", "lost, WAIT 1", "p50 ÷ RedisHA's",

@@ -59,8 +59,8 @@ func signalled(name string) func(context.Context, *corev1.Pod) func() error {
 	}
 }
 
-// calm is how long a fault is waited with when all is well: kubelets, controllers and the API server go on for a while about the
-// pods that were made for it, and what is measured is a failover, not that.
+// calm is how long a fault is waited with when all is well: kubelets, controllers and the API server go on for a while
+// about the pods that were made for it, and what is measured is a failover, not that.
 const calm = 3 * time.Second
 
 // befall lets it happen to the victim.
@@ -72,8 +72,8 @@ func (f fault) befall(ctx context.Context, s *site, victim *corev1.Pod) {
 	Expect(happen()).To(Succeed(), "%s: %s", f.name, victim.Name)
 }
 
-// suffer lets it happen to the master, and checks that the RedisHA came out of it well, with another master. It returns the pod that
-// was master.
+// suffer lets it happen to the master, and checks that the RedisHA came out of it well, with another master. It returns
+// the pod that was master.
 func (s *scene) suffer(ctx context.Context, f fault) *corev1.Pod {
 	GinkgoHelper()
 	victim := s.master(ctx)

@@ -67,8 +67,8 @@ func (s *scene) writable(ctx context.Context, pod *corev1.Pod) bool {
 	return err == nil && len(role) >= len("master") && role[:len("master")] == "master"
 }
 
-// beginWith is begin with a master that shares a node with the operator's leader, or does not. It is where it shall be before the
-// client is put on another node: a client on the master's node would be frozen or parted with it.
+// beginWith is begin with a master that shares a node with the operator's leader, or does not. It is where it shall be
+// before the client is put on another node: a client on the master's node would be frozen or parted with it.
 func beginWith(ctx context.Context, title string, withLeader bool) *scene {
 	GinkgoHelper()
 	s := create(ctx, title, v1alpha1.RedisHASpec{})

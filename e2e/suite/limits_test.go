@@ -18,7 +18,8 @@ import (
 )
 
 var _ = Describe("When the master needs more memory than it may have", Label("chaos", "memory"), func() {
-	// What a script holds is its server's alone until it ends: a dataset that is too large would be so on the replicas as well.
+	// What a script holds is its server's alone until it ends: a dataset that is too large would be so on the replicas as
+	// well.
 	const glutton = `local held = {} for i = 1, 1e8 do held[i] = i end return #held`
 	repeated("the kernel kills it, a replica takes over and nothing that a replica confirmed is lost", func(ctx SpecContext) {
 		s := begin(ctx, "master killed for its memory (OOM)", v1alpha1.RedisHASpec{Resources: corev1.ResourceRequirements{
@@ -115,8 +116,8 @@ func (s *scene) replica(ctx context.Context) *corev1.Pod {
 // smallDisk is the volume of a pod that a small file system was mounted over, on its node.
 type smallDisk struct{ pod, node, path string }
 
-// smallDisk gives the pod a small disk, and returns when it is back on it: a container that runs has its volume already. Its
-// volume is a folder on the node.
+// smallDisk gives the pod a small disk, and returns when it is back on it: a container that runs has its volume
+// already. Its volume is a folder on the node.
 func (s *scene) smallDisk(ctx context.Context, pod *corev1.Pod) smallDisk {
 	GinkgoHelper()
 	ordinal, _ := resources.Ordinal(s.key.Name, pod.Name)

@@ -21,11 +21,13 @@ import (
 )
 
 var _ = Describe("When many masters", Label("chaos", "many"), func() {
-	// So many of them are prepared, and looked at together, and one in so many has clients that write all the while. More pods
-	// than these do not come to rest on two cores, where an exec takes 0.2 s of one. The others hold a write that is on the replica as well.
+	// So many of them are prepared, and looked at together, and one in so many has clients that write all the while. More
+	// pods than these do not come to rest on two cores, where an exec takes 0.2 s of one. The others hold a write that is
+	// on the replica as well.
 	const many, atOnce, writing = 12, 3, 3
-	// A machine that starts a dozen processes anew at once lets a Redis wait for longer than it may be silent for: a candidate is given up,
-	// or a new master replaced, and who is master in the end may run in the pod of the one that was killed. The cause is reported.
+	// A machine that starts a dozen processes anew at once lets a Redis wait for longer than it may be silent for: a
+	// candidate is given up, or a new master replaced, and who is master in the end may run in the pod of the one that was
+	// killed. The cause is reported.
 	const starved = 4 * 25 * 8 // what four writers, a write every 40 ms each, have acknowledged in 8 s
 	repeated("die in the same second, each of them has a successor that holds what was confirmed", func(ctx SpecContext) {
 		var scenes []*scene
@@ -81,7 +83,8 @@ var _ = Describe("When many masters", Label("chaos", "many"), func() {
 // confirmed writes what must not be lost: it is on the replica too.
 func (s *scene) confirmed(ctx context.Context) {
 	GinkgoHelper()
-	// With so many Redis on two cores a replica may fall silent for longer than min-replicas-max-lag; a client writes again then.
+	// With so many Redis on two cores a replica may fall silent for longer than min-replicas-max-lag; a client writes
+	// again then.
 	Eventually(func() (string, error) { return env.redis(ctx, s.master(ctx), "set", "confirmed", s.key.Namespace) }).WithContext(ctx).
 		WithPolling(2 * time.Second).Should(HavePrefix("OK"))
 	Eventually(func() (string, error) { return env.redis(ctx, s.replica(ctx), "get", "confirmed") }).WithContext(ctx).
@@ -111,8 +114,8 @@ func strike(ctx context.Context, onNodes map[string][]string, scenes []*scene) t
 	return at
 }
 
-// watchNewMasters notes when, after now, a new master is published for each of them. It returns what waits for all of them and
-// tells these times.
+// watchNewMasters notes when, after now, a new master is published for each of them. It returns what waits for all of
+// them and tells these times.
 func watchNewMasters(ctx context.Context, scenes []*scene) (times func(ctx context.Context) []time.Time) {
 	GinkgoHelper()
 	epochs := map[string]int64{} // by namespace

@@ -44,8 +44,8 @@ func (p *environment) kubectl(ctx context.Context, input io.Reader, args ...stri
 	return output
 }
 
-// pidScript prints the pids, on the node, of the processes of a pod that have one of the names. A process belongs to a pod if its
-// control group has the pod's UID in its path, written with - or _ as the kubelet's driver will have it.
+// pidScript prints the pids, on the node, of the processes of a pod that have one of the names. A process belongs to a
+// pod if its control group has the pod's UID in its path, written with - or _ as the kubelet's driver will have it.
 const pidScript = `
 found=
 for p in /proc/[0-9]*; do
@@ -79,7 +79,8 @@ func signal(ctx context.Context, pod *corev1.Pod, process, name string) {
 	Expect(send()).To(Succeed(), "SIG%s for %s in pod %s", name, process, pod.Name)
 }
 
-// armedScript sends a signal to processes when it reads a line, says so or why not, and lingers until it can read no more.
+// armedScript sends a signal to processes when it reads a line, says so or why not, and lingers until it can read no
+// more.
 const armedScript = `signal=$1
 shift
 echo armed
@@ -88,8 +89,9 @@ kill "-$signal" $* 2>&1 && echo sent
 read -r end
 exit 0`
 
-// armed prepares a signal for processes on a node, and returns what sends it. To look for a process, and to begin and end a command
-// in a node, takes longer than a failover and processor time that the failover needs, so none of it is done meanwhile.
+// armed prepares a signal for processes on a node, and returns what sends it. To look for a process, and to begin and
+// end a command in a node, takes longer than a failover and processor time that the failover needs, so none of it is
+// done meanwhile.
 func armed(ctx context.Context, node, name string, pids ...string) (send func() error) {
 	GinkgoHelper()
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), "docker", append([]string{"exec", "-i", node, "sh", "-c", armedScript, "sh", name}, pids...)...)

@@ -24,8 +24,8 @@ var _ = Describe("When all Redis pods", Label("chaos", "outage"), func() {
 		s.end(ctx, 0)
 	})
 
-	// What is in memory only goes with the last process that holds it. A new pod may be there to take it over before the master's
-	// patience ends, or not: then all is lost that was acknowledged before, and an empty master serves.
+	// What is in memory only goes with the last process that holds it. A new pod may be there to take it over before the
+	// master's patience ends, or not: then all is lost that was acknowledged before, and an empty master serves.
 	repeated("without disks are deleted at once, one of them serves again", func(ctx SpecContext) {
 		s := begin(ctx, "all pods deleted at once, no disks", v1alpha1.RedisHASpec{})
 		s.deleteAll(ctx)

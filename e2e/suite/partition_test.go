@@ -18,8 +18,8 @@ import (
 )
 
 var _ = Describe("When the master is partitioned away together with a client", Label("chaos", "partition"), func() {
-	// The master stops by itself when it has heard of no replica for min-replicas-max-lag, 3 s and the second that it takes to
-	// notice, so what its client can lose is bounded; what it had a replica confirm it cannot lose at all.
+	// The master stops by itself when it has heard of no replica for min-replicas-max-lag, 3 s and the second that it
+	// takes to notice, so what its client can lose is bounded; what it had a replica confirm it cannot lose at all.
 	const cutFor = 20 * time.Second
 	const mayLose = 8 * 2 * 100 // what two writers with a write every 10 ms each have acknowledged in 8 s
 	repeated("a replica takes over for all others, and the master stops by itself", func(ctx SpecContext) {
@@ -48,7 +48,8 @@ var _ = Describe("When the master is partitioned away together with a client", L
 	})
 })
 
-// partition parts the pods of a node from everybody who is not on it, but for the node itself, and returns what heals it.
+// partition parts the pods of a node from everybody who is not on it, but for the node itself, and returns what heals
+// it.
 func partition(ctx context.Context, name string) (heal func()) {
 	GinkgoHelper()
 	node := &corev1.Node{}

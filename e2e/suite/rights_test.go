@@ -35,7 +35,8 @@ func (r right) String() string {
 	return text
 }
 
-// rare are the rights for what does not happen in every run of the core scenarios, and why they are granted all the same.
+// rare are the rights for what does not happen in every run of the core scenarios, and why they are granted all the
+// same.
 var rare = map[right]string{
 	{"", "redisha.io", "redishas/finalizers", "update"}:           "asked for by the admission plugin OwnerReferencesPermissionEnforcement, where it is on",
 	{"", "", "persistentvolumeclaims", "patch"}:                   "spec.storage.size has grown; the StorageClass here does not allow it",
@@ -67,7 +68,8 @@ func rememberFormer(ctx context.Context) {
 	}
 }
 
-// Every run is looked at for requests that were refused. Rights that were never used tell something only after all core scenarios.
+// Every run is looked at for requests that were refused. Rights that were never used tell something only after all core
+// scenarios.
 var _ = ReportAfterSuite("The operator has the rights that it uses, and no others", func(report Report) {
 	if installed.at.IsZero() {
 		return // nothing was run
@@ -173,7 +175,8 @@ func unused(granted []right, events []cluster.AuditEvent) []right {
 	return slices.DeleteFunc(slices.Clone(granted), func(r right) bool { return used[r] })
 }
 
-// needs are the rights that a request needs. One that applies an object which was not there needs another one: to create it.
+// needs are the rights that a request needs. One that applies an object which was not there needs another one: to
+// create it.
 func needs(e cluster.AuditEvent) []right {
 	r := right{e.ObjectRef.Namespace, e.ObjectRef.APIGroup, e.ObjectRef.Resource, e.Verb}
 	if r.resource == "" {
@@ -190,8 +193,8 @@ func needs(e cluster.AuditEvent) []right {
 	return []right{r, create}
 }
 
-// refused are the requests that the operator had no right to. That a namespace which is being deleted takes nothing new is
-// answered by the same status, and no operator's fault.
+// refused are the requests that the operator had no right to. That a namespace which is being deleted takes nothing new
+// is answered by the same status, and no operator's fault.
 func refused(events []cluster.AuditEvent) []string {
 	var all []string
 	for _, e := range events {

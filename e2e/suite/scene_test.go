@@ -48,8 +48,8 @@ type scene struct {
 	fine   bool              // all that was to be seen of it was as it should be, whatever may be wrong elsewhere
 }
 
-// begin creates a RedisHA, waits until all is well with it, and lets the chaos client write to it. Title names its row in the
-// table.
+// begin creates a RedisHA, waits until all is well with it, and lets the chaos client write to it. Title names its row
+// in the table.
 func begin(ctx context.Context, title string, spec v1alpha1.RedisHASpec) *scene {
 	GinkgoHelper()
 	s := create(ctx, title, spec)
@@ -90,8 +90,8 @@ func createIn(ctx context.Context, namespace, title string, spec v1alpha1.RedisH
 	return s
 }
 
-// newNamespaces makes namespaces that admit nothing but what the Restricted Pod Security standard allows. They go with all that
-// is in them when the scenario ends, and that is waited for, so that the next one has the machine to itself.
+// newNamespaces makes namespaces that admit nothing but what the Restricted Pod Security standard allows. They go with
+// all that is in them when the scenario ends, and that is waited for, so that the next one has the machine to itself.
 func newNamespaces(ctx context.Context, n int) []string {
 	GinkgoHelper()
 	var names []string

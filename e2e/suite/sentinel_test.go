@@ -189,8 +189,8 @@ func asked(ctx context.Context, pod *corev1.Pod) (master, problem string) {
 	return answers[0][0]["ip"], checks.LackingInSentinel(answers[0][0], answers[1])
 }
 
-// parseSentinel reads what redis-cli prints of a Sentinel's answer about instances: names and values in turn, a line each. Every
-// instance begins with its name.
+// parseSentinel reads what redis-cli prints of a Sentinel's answer about instances: names and values in turn, a line
+// each. Every instance begins with its name.
 func parseSentinel(text string) []map[string]string {
 	var instances []map[string]string
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")

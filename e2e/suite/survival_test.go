@@ -124,7 +124,8 @@ func (s *scene) noWriteFor(result chaos.Result, most time.Duration) {
 	}
 }
 
-// stacked is a RedisHA whose master shares a worker with a replica, without the leading operator, as one worker takes no pods.
+// stacked is a RedisHA whose master shares a worker with a replica, without the leading operator, as one worker takes
+// no pods.
 func stacked(ctx context.Context, title string) *scene {
 	GinkgoHelper()
 	unused := env.Workers[len(env.Workers)-1]
@@ -207,7 +208,8 @@ func freeze(ctx context.Context, node string) (thaw func(context.Context)) {
 	}
 }
 
-// watchBackOffs notes which of the Redis containers ever wait to be started again. It returns what ends that and says which.
+// watchBackOffs notes which of the Redis containers ever wait to be started again. It returns what ends that and says
+// which.
 func (s *scene) watchBackOffs(ctx context.Context) (waited func() []string) {
 	GinkgoHelper()
 	watching, err := env.client.Watch(ctx, &corev1.PodList{}, client.InNamespace(s.key.Namespace), client.MatchingLabels(resources.SelectorLabels(s.key.Name)))

@@ -15,7 +15,8 @@ import (
 // row is what came of one run of a scenario.
 type row struct {
 	Scenario string `json:"scenario,omitempty"`
-	// Gaps is the longest time without an acknowledged write after the fault, in milliseconds, by stream; zero when under 50.
+	// Gaps is the longest time without an acknowledged write after the fault, in milliseconds, by stream; zero when under
+	// 50.
 	Gaps         map[string]float64          `json:"gapsMs"`
 	Availability float64                     `json:"availability"` // of the stream that had the least
 	Acked        int64                       `json:"acked"`

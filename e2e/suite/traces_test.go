@@ -31,8 +31,8 @@ func (s *site) keepTracesOfFailure() {
 
 var unfit = regexp.MustCompile(`[^a-zA-Z0-9]+`)
 
-// keepTraces writes what a person wants to see of a scenario that failed: the objects, the Events, the logs of the operator, and
-// of each Redis its log and what it says of itself.
+// keepTraces writes what a person wants to see of a scenario that failed: the objects, the Events, the logs of the
+// operator, and of each Redis its log and what it says of itself.
 func (s *site) keepTraces() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()

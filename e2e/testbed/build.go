@@ -20,7 +20,8 @@ import (
 // envManager hands the path of the operator's binary from outside the sandbox, where it is built, to the inside.
 const envManager = "REDISHA_MANAGER"
 
-// Prepare is for sandbox.Enter: it builds the operator, with the crash points that the release does not have, and says so.
+// Prepare is for sandbox.Enter: it builds the operator, with the crash points that the release does not have, and says
+// so.
 func Prepare(ctx context.Context) error { return prepare(ctx, os.Stderr) }
 
 func prepare(ctx context.Context, progress io.Writer) error {
@@ -55,7 +56,8 @@ func managerBinary() (string, error) {
 // Root returns the folder of the repository that the working folder is in.
 func Root() (string, error) { return gobuild.Root() }
 
-// build leaves it to go build whether there is anything to do, and renames, so that a running operator keeps its binary.
+// build leaves it to go build whether there is anything to do, and renames, so that a running operator keeps its
+// binary.
 func build(ctx context.Context, progress io.Writer, root, binary string, flags ...string) error {
 	temporary := fmt.Sprintf("%s.%d", binary, os.Getpid())
 	defer os.Remove(temporary)

@@ -16,8 +16,9 @@ import (
 // Properties are the fields of an object in a schema.
 type Properties = map[string]any
 
-// Redefine changes what the CustomResourceDefinition of RedisHA knows of status.failover and of an element of status.nodes, as that
-// of another version does. The API server follows within moments. undo puts the definition of before back.
+// Redefine changes what the CustomResourceDefinition of RedisHA knows of status.failover and of an element of
+// status.nodes, as that of another version does. The API server follows within moments. undo puts the definition of
+// before back.
 func (g *Testbed) Redefine(ctx context.Context, edit func(failover, node Properties)) (undo func(context.Context) error, err error) {
 	before, err := g.definition(ctx)
 	if err != nil {

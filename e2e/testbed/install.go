@@ -18,8 +18,8 @@ import (
 // Namespace is where config/default puts the operator.
 const Namespace = "redisha-system"
 
-// install applies what config/default applies to a cluster, except the Deployment: the operator runs in hosts of the sandbox,
-// where it can be killed.
+// install applies what config/default applies to a cluster, except the Deployment: the operator runs in hosts of the
+// sandbox, where it can be killed.
 func (g *Testbed) install(ctx context.Context) error {
 	if err := g.ApplyConfig(ctx, "default", "Deployment"); err != nil {
 		return err

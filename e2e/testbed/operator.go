@@ -26,8 +26,8 @@ const (
 	healthPort  = "8081"
 )
 
-// linger is for how long the address of a process that has ended stays, as that of a pod stays whose container has ended: what dials it
-// is refused.
+// linger is for how long the address of a process that has ended stays, as that of a pod stays whose container has
+// ended: what dials it is refused.
 const linger = 10 * time.Second
 
 // Operator is one process of the operator, in a host of its own.
@@ -215,8 +215,8 @@ func (o *Operator) ready(ctx context.Context) bool {
 	return response.StatusCode == http.StatusOK
 }
 
-// waitOperators returns when all processes are ready and one leads. A process that ends instead is an error with the end of
-// its log.
+// waitOperators returns when all processes are ready and one leads. A process that ends instead is an error with the
+// end of its log.
 func (g *Testbed) waitOperators(ctx context.Context) error {
 	g.mu.Lock()
 	all := slices.Clone(g.operators)

@@ -35,8 +35,8 @@ func (g *Testbed) Password(ctx context.Context, key client.ObjectKey) (string, e
 	return string(secret.Data[resources.PasswordKey]), nil
 }
 
-// WaitSettled returns the RedisHA when all is well with it: by its status, and by what each Redis itself says. Meanwhile it
-// tells say what is missing, as often as that changes; say may be nil.
+// WaitSettled returns the RedisHA when all is well with it: by its status, and by what each Redis itself says.
+// Meanwhile it tells say what is missing, as often as that changes; say may be nil.
 func (g *Testbed) WaitSettled(ctx context.Context, key client.ObjectKey, say func(string)) (*v1alpha1.RedisHA, error) {
 	var rha *v1alpha1.RedisHA
 	lacking := "it does not exist"

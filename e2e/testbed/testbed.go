@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package testbed is what the demo, the benchmark, the integration tests and the scenarios run on: in a sandbox, the shipped
-// manifests installed and the shipped operator running as the ServiceAccount that they name, one process leading and one
-// standing by.
+// Package testbed is what the demo, the benchmark, the integration tests and the scenarios run on: in a sandbox, the
+// shipped manifests installed and the shipped operator running as the ServiceAccount that they name, one process
+// leading and one standing by.
 package testbed
 
 import (
@@ -53,8 +53,8 @@ type Testbed struct {
 	started   int
 }
 
-// Up installs the manifests of config/ and starts the operator. It returns when one of the operator processes leads and all
-// are ready.
+// Up installs the manifests of config/ and starts the operator. It returns when one of the operator processes leads and
+// all are ready.
 func Up(ctx context.Context, s *sandbox.Sandbox, options Options) (*Testbed, error) {
 	if options.Operators == 0 {
 		options.Operators = 2

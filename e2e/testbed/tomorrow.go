@@ -68,8 +68,8 @@ var tomorrow = []edit{
 	{"controllers/convert.go", "\tn := v1alpha1.NodeStatus{\n", "\tn := v1alpha1.NodeStatus{\n\t\tAudited: \"" + TomorrowsValue + "\",\n"},
 }
 
-// PrepareTomorrow is for sandbox.Enter: it builds an operator of another version, with a state and fields that this one does not
-// know, from the sources of this one.
+// PrepareTomorrow is for sandbox.Enter: it builds an operator of another version, with a state and fields that this one
+// does not know, from the sources of this one.
 func PrepareTomorrow(ctx context.Context) error {
 	if os.Getenv(envTomorrow) != "" {
 		return nil

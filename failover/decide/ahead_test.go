@@ -58,8 +58,9 @@ func TestASilentReplicaIsNotWaitedForWhenTheMasterWasLostAMomentAgo(t *testing.T
 	}
 }
 
-// The guard counts the two that share a machine, and has stopped the master when both were cut off: what r-1 holds is no more than the others
-// have. The failover on silence is at its limit, so that it is the end of the container that is acted upon.
+// The guard counts the two that share a machine, and has stopped the master when both were cut off: what r-1 holds is
+// no more than the others have. The failover on silence is at its limit, so that it is the end of the container that is
+// acted upon.
 func TestAReplicaWithWhichTheMasterCouldNotWriteIsNotWaitedFor(t *testing.T) {
 	w := settled(t, 3)
 	w.on("a", "a", "b")

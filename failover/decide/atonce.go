@@ -10,9 +10,9 @@ import (
 	"github.com/redisha/redisha/failover/election"
 )
 
-// chooseAtOnce goes from the intent to the choice without a step between them, where nothing is left to be fenced: what a step writes to
-// the Kubernetes API is waited for by every writer. That is so when the process of the master is dead for certain, and everybody else
-// answers, with its link to it down.
+// chooseAtOnce goes from the intent to the choice without a step between them, where nothing is left to be fenced: what
+// a step writes to the Kubernetes API is waited for by every writer. That is so when the process of the master is dead
+// for certain, and everybody else answers, with its link to it down.
 func (d *decider) chooseAtOnce(f diagnosis.Finding) (failover.Decision, bool) {
 	if !provesDeath(f.Diagnosis) || d.next.Old == nil {
 		return failover.Decision{}, false
@@ -31,15 +31,16 @@ func (d *decider) chooseAtOnce(f diagnosis.Finding) (failover.Decision, bool) {
 	return decision, true
 }
 
-// provesDeath reports a diagnosis by which the process that was master does not run any more, whatever else is unreachable. That
-// of a pod or a Kubernetes node which is gone may run on, and so does a master that was made a replica by hand.
+// provesDeath reports a diagnosis by which the process that was master does not run any more, whatever else is
+// unreachable. That of a pod or a Kubernetes node which is gone may run on, and so does a master that was made a
+// replica by hand.
 func provesDeath(d failover.Diagnosis) bool {
 	return d == failover.DiagnosisMasterProcessDead || d == failover.DiagnosisMasterExited || d == failover.DiagnosisMasterRestarted
 }
 
-// frozen returns the observation with those as fenced whose data stands still as it is: they follow the dead master, and have noticed.
-// The process that is started in its place gives no data before it is told whom to follow. all tells whether that is everybody
-// but the old master.
+// frozen returns the observation with those as fenced whose data stands still as it is: they follow the dead master,
+// and have noticed. The process that is started in its place gives no data before it is told whom to follow. all tells
+// whether that is everybody but the old master.
 func (d *decider) frozen() (obs failover.Observation, all bool) {
 	old, _ := d.obs.Node(*d.next.Old)
 	obs = d.obs

@@ -90,7 +90,8 @@ func TestWhoMayStillGetDataIsFencedBeforeAnybodyIsChosen(t *testing.T) {
 }
 
 func TestACandidateThatReplicatesAgainIsNotPromoted(t *testing.T) {
-	// What looked dead was not: a filter had reset the connections to it, and was taken away before the choice could be acted on.
+	// What looked dead was not: a filter had reset the connections to it, and was taken away before the choice could be
+	// acted on.
 	w := settled(t, 3)
 	w.write(1000, nil)
 	w.die("r-0")

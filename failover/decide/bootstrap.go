@@ -68,6 +68,6 @@ func mayHoldTheFirstData(n failover.Node) bool {
 	return n.Ordinal == 0 && !n.Answers() || notYetSampled(n) || n.IP != "" && (n.Contact == failover.ContactSilent || n.Contact.ErrorsOnly())
 }
 
-// bootstrapPatience is how long the first master is kept for ordinal 0 when others are there already, and how long one that may be there with
-// data is waited for: a status that was lost looks like a set that never had a master.
+// bootstrapPatience is how long the first master is kept for ordinal 0 when others are there already, and how long one
+// that may be there with data is waited for: a status that was lost looks like a set that never had a master.
 const bootstrapPatience = 10 * time.Second

@@ -249,8 +249,8 @@ func TestTheRequestedNodeIsWaitedForWhenAnotherIsCompleteBefore(t *testing.T) {
 	}
 }
 
-// A new master with no replica yet is lost, and is back with a snapshot from before its promotion. Its predecessor has all that was written
-// until then, and a tail that the failover gave up.
+// A new master with no replica yet is lost, and is back with a snapshot from before its promotion. Its predecessor has
+// all that was written until then, and a tail that the failover gave up.
 func TestAFormerMasterIsPreferredToItsSuccessorsOldSnapshot(t *testing.T) {
 	for consistency, want := range map[failover.Consistency]string{failover.ConsistencyBounded: "r-0", failover.ConsistencyStrict: ""} {
 		t.Run(string(consistency), func(t *testing.T) {

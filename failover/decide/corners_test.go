@@ -39,7 +39,8 @@ func (w *world) unknown(name string) {
 	n.Replication.RunID, n.Replication.Lineage = "run-unseen", failover.Lineage{ReplID: "unseen", ReplID2: failover.NoReplID, SecondOffset: -1, Offset: 900}
 }
 
-// twoDisksLeft leaves the master, with keys of a history without a name, and a replica that has come back with an old disk.
+// twoDisksLeft leaves the master, with keys of a history without a name, and a replica that has come back with an old
+// disk.
 func (w *world) twoDisksLeft(masters, replicas int64) {
 	w.policy.Persistent = true
 	w.withKeys()
@@ -50,7 +51,8 @@ func (w *world) twoDisksLeft(masters, replicas int64) {
 	w.node("r-0").Replication.Keys, w.node("r-1").Replication.Keys = masters, replicas
 }
 
-// disksNamed leaves three processes that have each found data on a disk, by these names of its history, and each more than the one before.
+// disksNamed leaves three processes that have each found data on a disk, by these names of its history, and each more
+// than the one before.
 func (w *world) disksNamed(names ...string) {
 	w.policy.Persistent = true
 	w.progress.Retire("older")
@@ -251,8 +253,8 @@ func TestNoCandidateIsChosenBeforeEveryReplicaWasToldToDetach(t *testing.T) {
 }
 
 func TestAFollowerThatASuccessorHearsLateHoldsNoLeftover(t *testing.T) {
-	// The master had been promoted empty, and gave its history another name when its first replica came: that was not seen before
-	// the operator died. Its pod is gone when the next one comes, which has not heard the replica yet.
+	// The master had been promoted empty, and gave its history another name when its first replica came: that was not seen
+	// before the operator died. Its pod is gone when the next one comes, which has not heard the replica yet.
 	w := settled(t, 2)
 	r1 := w.node("r-1")
 	r1.Replication.RunID, r1.Replication.Keys = "run-later", 5
@@ -398,8 +400,9 @@ func TestTheVolumeOfAPublishedCandidateIsComparedWithItsFollowerThoughItsPodIsAn
 }
 
 func TestAFollowerThatWasBehindTheForkTellsNothingAboutWhereItWas(t *testing.T) {
-	// The candidate was promoted, and dies with its pod right after. Its follower was restarted with an old snapshot, and took the new
-	// name over far behind the fork: all that it has by now is what the candidate wrote. The candidate's own snapshot is older.
+	// The candidate was promoted, and dies with its pod right after. Its follower was restarted with an old snapshot, and
+	// took the new name over far behind the fork: all that it has by now is what the candidate wrote. The candidate's own
+	// snapshot is older.
 	w, candidate, follower := promoting(t)
 	w.policy.Persistent = true
 	fork := candidate.Replication.Lineage
@@ -421,8 +424,8 @@ func TestAFollowerThatWasBehindTheForkTellsNothingAboutWhereItWas(t *testing.T) 
 }
 
 func TestACandidateThatHasWrittenIsFollowedThoughItIsNotKnownToBePublished(t *testing.T) {
-	// The answer to the publication was lost. The candidate was killed after it had written, and has restarted; who followed it has
-	// what it wrote by a name that only they and the last sample of it know.
+	// The answer to the publication was lost. The candidate was killed after it had written, and has restarted; who
+	// followed it has what it wrote by a name that only they and the last sample of it know.
 	for _, wrote := range []int64{200, 0} {
 		w, candidate, other := promoting(t)
 		w.once() // promoted
@@ -450,7 +453,8 @@ func TestWhatACandidateHadFromTheMasterIsNotTakenForItsOwnWriting(t *testing.T) 
 	w.onAction = func(a failover.Action) bool { _, promotes := a.(failover.Promote); return !promotes }
 	w.until(failover.StatePromoting)
 	w.onAction = nil
-	// Promoted and never published; its follower has got all of it anew, by its new name. The old master wakes, and has served.
+	// Promoted and never published; its follower has got all of it anew, by its new name. The old master wakes, and has
+	// served.
 	w.takeOver(time.Second)
 	candidate.Contact = failover.ContactSilent
 	held := candidate.Replication.Lineage
@@ -543,7 +547,8 @@ func TestASwitchoverWhoseCandidateIsLostIsAFailover(t *testing.T) {
 }
 
 func TestAReplicaThatNeverReachedTheMasterIsNoWitness(t *testing.T) {
-	// Not the master may be cut off, but the replica; and the master, whose only attached replica is gone, goes on writing.
+	// Not the master may be cut off, but the replica; and the master, whose only attached replica is gone, goes on
+	// writing.
 	w := settled(t, 2)
 	n := w.node("r-1")
 	n.Replication.Linked, n.Replication.LinkUp, n.Replication.LastIO = false, false, -1
@@ -592,7 +597,8 @@ func TestTwoThatWentOnWithTheSameHistoryShareItUpToTheFirstFork(t *testing.T) {
 	}
 }
 
-// Seed 713021273: a candidate was given up, its promotion came late, and it has followed its successor's master only by halves since.
+// Seed 713021273: a candidate was given up, its promotion came late, and it has followed its successor's master only by
+// halves since.
 func TestWhoWasPromotedLateIsPreferredToAnOlderDiskOfTheSameHistory(t *testing.T) {
 	w := settled(t, 3)
 	w.policy.Persistent = true

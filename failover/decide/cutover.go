@@ -9,28 +9,34 @@ import (
 	"github.com/redisha/redisha/failover/diagnosis"
 )
 
-// Clients are led to the master by its Service. Who is connected elsewhere is cut over, that is disconnected, so that it connects anew
-// to where the Service leads. A library with default settings that is answered READONLY stays where it is, for a reply is no reason to
-// reconnect; and connections go on arriving at the old address for as long as any kube-proxy leads there, which is a second and more.
+// Clients are led to the master by its Service. Who is connected elsewhere is cut over, that is disconnected, so that
+// it connects anew to where the Service leads. A library with default settings that is answered READONLY stays where it
+// is, for a reply is no reason to reconnect; and connections go on arriving at the old address for as long as any
+// kube-proxy leads there, which is a second and more.
 //
-// The role label is the durable record of it. A pod is labelled replica, so that NAME-replicas leads readers to it, only once no client
-// that was led there as to a master is left. Until then everybody who is connected is cut; afterwards only who writes.
+// The role label is the durable record of it. A pod is labelled replica, so that NAME-replicas leads readers to it,
+// only once no client that was led there as to a master is left. Until then everybody who is connected is cut;
+// afterwards only who writes.
 
 // Bounds of cutting clients over.
 const (
-	// cutPauseLeast and cutPauseMost are the times between two disconnections of all clients; the pause grows with the time passed.
+	// cutPauseLeast and cutPauseMost are the times between two disconnections of all clients; the pause grows with the
+	// time passed.
 	cutPauseLeast = 10 * time.Millisecond
 	cutPauseMost  = 250 * time.Millisecond
-	// cutQuiet is how long no client must have arrived before a node counts as left: kube-proxy waits a second between two syncs.
+	// cutQuiet is how long no client must have arrived before a node counts as left: kube-proxy waits a second between two
+	// syncs.
 	cutQuiet = 1100 * time.Millisecond
 	// cutWithin bounds the time in which readers are disconnected, too.
 	cutWithin = 10 * time.Second
-	// writersPauseLeast and writersPauseMost are the times between two looks for clients that write to a replica. The pause doubles
-	// with each look: a client that is meant to read, writes all the same, and comes back each time, must not keep the node busy.
+	// writersPauseLeast and writersPauseMost are the times between two looks for clients that write to a replica. The
+	// pause doubles with each look: a client that is meant to read, writes all the same, and comes back each time, must
+	// not keep the node busy.
 	writersPauseLeast = 50 * time.Millisecond
 	writersPauseMost  = time.Second
-	// writersMissed is how many looks may find no client that writes, though writes are refused, before all are disconnected, which
-	// happens once in missedPause at most. A connection that reads after each write may be missed by every look.
+	// writersMissed is how many looks may find no client that writes, though writes are refused, before all are
+	// disconnected, which happens once in missedPause at most. A connection that reads after each write may be missed by
+	// every look.
 	writersMissed = 8
 	missedPause   = time.Minute
 )
@@ -77,8 +83,8 @@ func (d *decider) dueIn(last time.Time, pause time.Duration) bool {
 	return false
 }
 
-// left reports that no client is on n that was led there as to a master: all were disconnected, and none has come for a while. It is
-// said of a process that answers only.
+// left reports that no client is on n that was led there as to a master: all were disconnected, and none has come for a
+// while. It is said of a process that answers only.
 func (d *decider) left(n failover.Node) bool {
 	if n.Cut.First.IsZero() || n.Contact != failover.ContactAnswering {
 		return false

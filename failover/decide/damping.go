@@ -11,9 +11,9 @@ import (
 	"github.com/redisha/redisha/failover/diagnosis"
 )
 
-// Bounds of damping. A new master has the same protection as the first: its silence is acted upon at once. What is limited is how
-// often that may happen, for a process that cannot keep up is not helped by a new master every few seconds, and each failover on a
-// guess may lose the unreplicated tail.
+// Bounds of damping. A new master has the same protection as the first: its silence is acted upon at once. What is
+// limited is how often that may happen, for a process that cannot keep up is not helped by a new master every few
+// seconds, and each failover on a guess may lose the unreplicated tail.
 const (
 	// SoftWindow is in which time failovers on soft evidence are counted. No hold of damping lasts longer.
 	SoftWindow = time.Minute
@@ -43,8 +43,8 @@ func (d *decider) cool(pod string) {
 	d.next.SoftFailovers = d.next.SoftFailovers[:min(len(d.next.SoftFailovers), maxSoftFailovers)]
 }
 
-// givenUp names the pods that were given up on soft evidence within the cooldown. They are passed over for as long as another
-// candidate has as much data: what made one hang may make it hang again.
+// givenUp names the pods that were given up on soft evidence within the cooldown. They are passed over for as long as
+// another candidate has as much data: what made one hang may make it hang again.
 func (d *decider) givenUp() []string {
 	var pods []string
 	for _, s := range d.next.RecentSoftFailovers(d.now, d.policy.Cooldown) {
@@ -53,8 +53,8 @@ func (d *decider) givenUp() []string {
 	return pods
 }
 
-// resting reports that the last attempt at a planned switchover was given up a moment ago. A wait that is longer than it can be was
-// written by an operator with another clock.
+// resting reports that the last attempt at a planned switchover was given up a moment ago. A wait that is longer than
+// it can be was written by an operator with another clock.
 func (d *decider) resting() bool {
 	left := d.next.CooldownUntil.Sub(d.now)
 	return left > 0 && left <= failover.SwitchoverRetry

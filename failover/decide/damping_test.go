@@ -10,8 +10,8 @@ import (
 	"github.com/redisha/redisha/failover"
 )
 
-// hangMaster stops the master's process for good and returns who is master down-after later. The one that hung comes back as
-// another process, in a new pod, and is attached.
+// hangMaster stops the master's process for good and returns who is master down-after later. The one that hung comes
+// back as another process, in a new pod, and is attached.
 func (w *world) hangMaster() string {
 	lost, ordinal := w.master(), w.node(w.master()).Ordinal
 	w.hang(lost)

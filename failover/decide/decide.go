@@ -36,8 +36,8 @@ func Decide(now time.Time, policy failover.Policy, obs failover.Observation, pro
 // clockSkew is by how much the clocks of two operators may differ without a word.
 const clockSkew = time.Second
 
-// settleClock dates what lies in the future from now: an operator with another clock wrote it, and what is counted from it would be waited for
-// until this clock gets there.
+// settleClock dates what lies in the future from now: an operator with another clock wrote it, and what is counted from
+// it would be waited for until this clock gets there.
 func (d *decider) settleClock() {
 	limit := d.now.Add(clockSkew)
 	for _, at := range []*time.Time{&d.next.Since, &d.next.StartedAt} {
@@ -98,7 +98,8 @@ func (d *decider) unknownState() failover.Decision {
 	return d.hold(failover.ReasonUnknownState, fmt.Sprintf("state %q is unknown to this version of the operator; nothing is done", d.next.State), 0)
 }
 
-// paused changes nothing, but that the clients which the last failover has left elsewhere are cut over: that was begun before.
+// paused changes nothing, but that the clients which the last failover has left elsewhere are cut over: that was begun
+// before.
 func (d *decider) paused() failover.Decision {
 	decision := d.hold(failover.ReasonPaused, "paused: observing only", 0)
 	if d.next.State == failover.StateStable && d.next.Master != nil && d.obs.Published.Is(d.next.Master.NodeRef, d.next.Master.Epoch) {
@@ -210,8 +211,8 @@ func (d *decider) evidenceAt(v diagnosis.View, f diagnosis.Finding) time.Time {
 	return d.now
 }
 
-// acknowledge removes a request that was taken up; the intent that names it is persisted by then. It waits until what was asked for is
-// done: the actions of a step are waited for together, and the writes of applications wait with them.
+// acknowledge removes a request that was taken up; the intent that names it is persisted by then. It waits until what
+// was asked for is done: the actions of a step are waited for together, and the writes of applications wait with them.
 func (d *decider) acknowledge(decision *failover.Decision) {
 	if d.request == nil || d.request.ID != decision.Next.Request || decision.Next.Running() {
 		return

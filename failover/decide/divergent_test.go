@@ -118,8 +118,8 @@ func TestAReplicaThatFollowsWhereAFormerMasterWasHoldsOurData(t *testing.T) {
 }
 
 func TestASwitchoverDoesNotPromoteTheDataOfAnotherRedisHA(t *testing.T) {
-	// The operator dies in the middle of a switchover; meanwhile a person points the demoted master elsewhere, and it drags its
-	// replicas along.
+	// The operator dies in the middle of a switchover; meanwhile a person points the demoted master elsewhere, and it
+	// drags its replicas along.
 	for _, state := range []failover.State{failover.StateSwitchingOver, failover.StatePromoting} {
 		t.Run(string(state), func(t *testing.T) {
 			w := settled(t, 3)

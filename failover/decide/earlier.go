@@ -10,11 +10,11 @@ import (
 	"github.com/redisha/redisha/failover/diagnosis"
 )
 
-// This file is about data that is older than the set's first master: a volume that a person has restored, in a pod that came too late
-// to be heard when the first master was chosen.
+// This file is about data that is older than the set's first master: a volume that a person has restored, in a pod that
+// came too late to be heard when the first master was chosen.
 
-// notHeard names the pods whose volume has not been looked into: what they hold cannot have been weighed in the choice of the first
-// master. One that is being deleted comes again with its volume.
+// notHeard names the pods whose volume has not been looked into: what they hold cannot have been weighed in the choice
+// of the first master. One that is being deleted comes again with its volume.
 func notHeard(obs failover.Observation) []string {
 	var pods []string
 	for _, n := range obs.Nodes {

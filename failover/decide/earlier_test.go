@@ -25,8 +25,8 @@ func (w *world) arrive(n *failover.Node, keys int64) {
 	*w.node(n.Name) = *n
 }
 
-// late is a set with disks whose first master is the empty r-1, since r-0 was not scheduled for longer than it is waited for. Then r-0
-// comes, with keys on its volume.
+// late is a set with disks whose first master is the empty r-1, since r-0 was not scheduled for longer than it is
+// waited for. Then r-0 comes, with keys on its volume.
 func late(t *testing.T, keys int64) *world {
 	t.Helper()
 	w := newWorld(t, 3)
@@ -220,7 +220,8 @@ func TestADiscardIsDoneThoughAnotherPodIsStrange(t *testing.T) {
 	}
 }
 
-// Seed 966020743: the status was set back to the first seconds of the set, and an empty node was preferred to the living replicas.
+// Seed 966020743: the status was set back to the first seconds of the set, and an empty node was preferred to the
+// living replicas.
 func TestAReplicaThatHasHadALinkHoldsNoEarlierDataWhateverAStatusSetBackSays(t *testing.T) {
 	p := failover.Progress{Initialized: true, Unmet: []string{"r-1"}}
 	n := failover.Node{Name: "r-1", Replication: failover.Replication{RunID: "run", Keys: 49, Lineage: failover.Lineage{ReplID: "a"}}}

@@ -38,7 +38,8 @@ func TestAReplicaThatTurnsUsAwayIsNoWitnessByWhatItSaidBefore(t *testing.T) {
 	if took := w.replacedWithin(10*time.Second, func() { w.node("r-0").ConnectedAt = w.now }); took > 8*time.Second && w.progress.Reason != failover.ReasonMasterUnreachableWithReplicas {
 		t.Errorf("state %s (%s)\n%s", w.progress.State, w.progress.Reason, w.story())
 	}
-	// It may be with the master, as any other that is out of reach may. When it has lost its link, and says so, it does not.
+	// It may be with the master, as any other that is out of reach may. When it has lost its link, and says so, it does
+	// not.
 	n := w.node("r-1")
 	n.Contact, n.ContactSince = failover.ContactAnswering, w.now
 	w.pass(5 * time.Second)

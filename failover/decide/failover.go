@@ -40,8 +40,9 @@ func (d *decider) fencing() failover.Decision {
 	return d.choose(*chosen.Candidate, chosen.Sentence)
 }
 
-// noteReplIDChange notes an old master whose history goes by a new name, while it can be seen that it is still a master: one without
-// replicas gives it another in time (repl-backlog-ttl). One that went on beside its successor goes by the old name.
+// noteReplIDChange notes an old master whose history goes by a new name, while it can be seen that it is still a
+// master: one without replicas gives it another in time (repl-backlog-ttl). One that went on beside its successor goes
+// by the old name.
 func (d *decider) noteReplIDChange() {
 	old, lives := d.oldStillMaster()
 	if !lives || !old.Answers() || old.Replication.RunID != d.next.Old.RunID {
@@ -80,8 +81,8 @@ func (d *decider) detachable(n failover.Node) bool {
 	return !detached && !d.next.IsDivergent(n) && (n.Contact == failover.ContactAnswering || notYetSampled(n))
 }
 
-// notYetSampled reports a node that we watch but know nothing of yet. After a takeover that is everybody, for a moment; to choose
-// among those who happened to answer first could be to choose the one with less.
+// notYetSampled reports a node that we watch but know nothing of yet. After a takeover that is everybody, for a moment;
+// to choose among those who happened to answer first could be to choose the one with less.
 func notYetSampled(n failover.Node) bool {
 	return n.IP != "" && (n.Contact == failover.ContactNone || n.Contact == failover.ContactAnswering && !n.Sampled)
 }
@@ -105,7 +106,8 @@ func (d *decider) oldStillMaster() (failover.Node, bool) {
 	return n, ok && n.Contact == failover.ContactAnswering && n.Sampled && n.Replication.Role == failover.RoleMaster
 }
 
-// obstacle says why no candidate may be promoted yet, however good a candidate there is: the old master serves, or may accept writes unseen.
+// obstacle says why no candidate may be promoted yet, however good a candidate there is: the old master serves, or may
+// accept writes unseen.
 func (d *decider) obstacle() (failover.Reason, string) {
 	if old, lives := d.oldStillMaster(); lives {
 		return failover.ReasonOldMasterNotFenced, old.Name + " answers as master and does not let itself be demoted"
@@ -125,12 +127,14 @@ func (d *decider) obstacle() (failover.Reason, string) {
 	return failover.ReasonNone, ""
 }
 
-// aheadPatience is how long the replicas are waited for that may hold what a master took that has died, and that went on beside us before.
+// aheadPatience is how long the replicas are waited for that may hold what a master took that has died, and that went
+// on beside us before.
 const aheadPatience = 30 * time.Second
 
-// ahead names the unreachable replicas that went on with the old master, for all that is known, when all that can be reached had lost it:
-// the network was split, and then the master died. They may hold more than the tail that a death costs, so that they are waited for, within
-// bounds. Where the failover was begun on a guess, no master went on: rejoined and the guard see to that.
+// ahead names the unreachable replicas that went on with the old master, for all that is known, when all that can be
+// reached had lost it: the network was split, and then the master died. They may hold more than the tail that a death
+// costs, so that they are waited for, within bounds. Where the failover was begun on a guess, no master went on:
+// rejoined and the guard see to that.
 func (d *decider) ahead() []string {
 	if d.next.Old == nil || d.next.Forced != "" || d.next.Cause == failover.Cause(failover.DiagnosisMasterDown) || d.now.Sub(d.next.StartedAt) >= aheadPatience {
 		return nil
@@ -146,8 +150,9 @@ func (d *decider) ahead() []string {
 	return nil
 }
 
-// mayWriteOn names the old master, or another one of this failover, that may accept writes for some seconds more though all that can be
-// reached are detached: it may be isolated, and have heard one of them a moment before. A process that has ended does not.
+// mayWriteOn names the old master, or another one of this failover, that may accept writes for some seconds more though
+// all that can be reached are detached: it may be isolated, and have heard one of them a moment before. A process that
+// has ended does not.
 func (d *decider) mayWriteOn() (pod string, may bool) {
 	if d.next.Forced != "" {
 		return "", false
@@ -161,8 +166,8 @@ func (d *decider) mayWriteOn() (pod string, may bool) {
 	return "", false
 }
 
-// rejoined names the replicas that may follow the old master, for all that is known, though it was given up on the word of all that
-// could be reached then: some of those are unreachable by now, and may have reached it since.
+// rejoined names the replicas that may follow the old master, for all that is known, though it was given up on the word
+// of all that could be reached then: some of those are unreachable by now, and may have reached it since.
 func (d *decider) rejoined() []string {
 	guessed := d.next.Cause == failover.Cause(failover.DiagnosisMasterDown) && d.next.Old != nil && d.next.Forced == "" && len(d.next.Led) == 0
 	if !guessed {

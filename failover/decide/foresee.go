@@ -21,9 +21,9 @@ type Foresight struct {
 	Why string
 }
 
-// Foresee asks the election what would come of it if the process of the master ended now. It is the election that a failover makes, on
-// the observation as it would be then: every other node that can be reached is fenced where it stands. Where a failover runs already it
-// is the one that is under way. It decides nothing and changes nothing.
+// Foresee asks the election what would come of it if the process of the master ended now. It is the election that a
+// failover makes, on the observation as it would be then: every other node that can be reached is fenced where it
+// stands. Where a failover runs already it is the one that is under way. It decides nothing and changes nothing.
 func Foresee(now time.Time, policy failover.Policy, obs failover.Observation, progress failover.Progress) Foresight {
 	d := decider{now: now, policy: policy, obs: obs, prev: progress, next: progress.Clone()}
 	if d.next.Master == nil {

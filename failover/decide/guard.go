@@ -7,8 +7,8 @@ import (
 	"github.com/redisha/redisha/failover/diagnosis"
 )
 
-// recordGuard writes down that the guard of the master is about to become lower: should the master be cut off then, a successor that
-// never hears it has to know.
+// recordGuard writes down that the guard of the master is about to become lower: should the master be cut off then, a
+// successor that never hears it has to know.
 func (d *decider) recordGuard(master failover.NodeRef, value int) {
 	for i, k := range d.next.Known {
 		if k.UID == master.UID && k.RunID == master.RunID {

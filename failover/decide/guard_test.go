@@ -164,7 +164,8 @@ func TestTheLossOfTheReplicaElsewhereLowersTheGuardAtOnce(t *testing.T) {
 	}
 }
 
-// One writer: a master that may be isolated is waited for until its guard has stopped it, one whose machine answers is not.
+// One writer: a master that may be isolated is waited for until its guard has stopped it, one whose machine answers is
+// not.
 func TestAMasterThatMayBeIsolatedIsReplacedWhenItsGuardHasStoppedIt(t *testing.T) {
 	tests := map[string]struct {
 		downAfter time.Duration

@@ -8,9 +8,9 @@ import (
 	"github.com/redisha/redisha/failover"
 )
 
-// adoptHistory continues the lost history with what the candidate, now lost as well, has written under a name of its own: who follows it
-// already goes by that name. A candidate that was not published, as far as we know, and shows nothing beyond the fork has written
-// nothing; its name matters only if no node goes by the old one any more.
+// adoptHistory continues the lost history with what the candidate, now lost as well, has written under a name of its
+// own: who follows it already goes by that name. A candidate that was not published, as far as we know, and shows
+// nothing beyond the fork has written nothing; its name matters only if no node goes by the old one any more.
 func (d *decider) adoptHistory() {
 	ref, lost := *d.next.Candidate, d.next.Lineage
 	if n, found := d.obs.Node(ref); found && d.exchanged(n) {
@@ -36,8 +36,8 @@ func (d *decider) heldBesides(ref failover.NodeRef, l failover.Lineage) bool {
 	return slices.ContainsFunc(d.obs.Others(ref), func(n failover.Node) bool { return n.Answers() && l.Shared(n.Replication.Lineage) >= 0 })
 }
 
-// continued is the history that the candidate went on with, as seen at itself, before its process ended too, or at one of its
-// followers.
+// continued is the history that the candidate went on with, as seen at itself, before its process ended too, or at one
+// of its followers.
 func (d *decider) continued(ref failover.NodeRef) (failover.Lineage, bool) {
 	if n, found := d.obs.Node(ref); found {
 		switch r := n.Replication; {
@@ -60,9 +60,9 @@ func (d *decider) continuedByFollower(ref failover.NodeRef) (failover.Lineage, b
 	return failover.Lineage{}, false
 }
 
-// continuation is the history that continues lost, as a follower that goes by another name shows it. Where it forked is where the
-// candidate stood when it was chosen. A follower tells where it took the name over itself, which is earlier if it was behind then:
-// a process that was restarted with an old snapshot, say.
+// continuation is the history that continues lost, as a follower that goes by another name shows it. Where it forked is
+// where the candidate stood when it was chosen. A follower tells where it took the name over itself, which is earlier
+// if it was behind then: a process that was restarted with an old snapshot, say.
 func continuation(lost, shown failover.Lineage) failover.Lineage {
 	if lost.Shared(shown) >= 0 {
 		if shown.ReplID2 == lost.ReplID {
@@ -73,7 +73,8 @@ func continuation(lost, shown failover.Lineage) failover.Lineage {
 	return failover.Lineage{ReplID: shown.ReplID, ReplID2: lost.ReplID, SecondOffset: lost.Offset + 1, Offset: max(lost.Offset, shown.Offset)}
 }
 
-// recordNode remembers a process, in place of what was known of the pod of that name; but for data from elsewhere, which stays.
+// recordNode remembers a process, in place of what was known of the pod of that name; but for data from elsewhere,
+// which stays.
 func (d *decider) recordNode(k failover.KnownNode) {
 	if before := d.foreignDataOf(k.Pod); before.Pod != "" && k.Limitation != failover.LimitForeign {
 		k.Limitation = failover.LimitForeign
@@ -87,8 +88,8 @@ func (d *decider) recordNode(k failover.KnownNode) {
 	d.next.Known = append(slices.DeleteFunc(d.next.Known, func(o failover.KnownNode) bool { return o.Pod == k.Pod }), k)
 }
 
-// recordForeign remembers who is linked to a Redis that is none of our nodes, now or before: what it holds is that one's data, and once it
-// is detached nothing tells any more.
+// recordForeign remembers who is linked to a Redis that is none of our nodes, now or before: what it holds is that
+// one's data, and once it is detached nothing tells any more.
 func (d *decider) recordForeign() {
 	for _, isElsewhere := range []func(failover.Node) bool{d.elsewhere, d.draggedAlong} {
 		for _, n := range d.obs.Nodes {
@@ -99,7 +100,8 @@ func (d *decider) recordForeign() {
 	}
 }
 
-// draggedAlong reports a replica that got the data of another Redis by way of one of our nodes, whose history it goes by.
+// draggedAlong reports a replica that got the data of another Redis by way of one of our nodes, whose history it goes
+// by.
 func (d *decider) draggedAlong(n failover.Node) bool {
 	r := n.Replication
 	if !n.Answers() || r.Role != failover.RoleReplica || r.Syncing || d.next.Descends(r.Lineage) {
@@ -110,8 +112,8 @@ func (d *decider) draggedAlong(n failover.Node) bool {
 	})
 }
 
-// elsewhere reports a replica that is in sync with an address that is none of our nodes', now or before, and got a history from there
-// that is not ours.
+// elsewhere reports a replica that is in sync with an address that is none of our nodes', now or before, and got a
+// history from there that is not ours.
 func (d *decider) elsewhere(n failover.Node) bool {
 	r := n.Replication
 	return n.Answers() && r.Role == failover.RoleReplica && r.LinkUp && !r.Syncing && !d.ours(r.MasterHost) && !d.next.Descends(r.Lineage)
@@ -131,8 +133,8 @@ func (d *decider) ours(host string) bool {
 	return p.Master != nil && p.Master.IP == host || slices.ContainsFunc(p.Known, func(k failover.KnownNode) bool { return k.IP == host })
 }
 
-// recordFollowers remembers who follows a master and holds data, and was not in the snapshot yet: once it is detached, nothing
-// tells any more that it got its data in this life and did not find it on its volume.
+// recordFollowers remembers who follows a master and holds data, and was not in the snapshot yet: once it is detached,
+// nothing tells any more that it got its data in this life and did not find it on its volume.
 func (d *decider) recordFollowers() {
 	for _, n := range d.obs.Nodes {
 		r := n.Replication

@@ -182,7 +182,8 @@ func TestWhatAPublishedMasterGotElsewhereIsNotAdopted(t *testing.T) {
 	}
 }
 
-// The first master was restarted and pointed at another Redis. Its own promotion, which the status tells of again, is not repeated.
+// The first master was restarted and pointed at another Redis. Its own promotion, which the status tells of again, is
+// not repeated.
 func TestAFirstMasterThatWasPublishedIsJudgedAsOneThoughTheStatusCallsItACandidate(t *testing.T) {
 	for name, happen := range map[string]func(w *world){
 		"restarted":                      func(w *world) { w.reboot("r-0", 0) },
@@ -252,7 +253,8 @@ func TestASilentMasterThatNoStatusTellsOfIsReplacedWhereItsGuardIsKnown(t *testi
 	}
 }
 
-// A set without a status and without a publication looks like a new one. Who may hold data is heard before an empty one is promoted.
+// A set without a status and without a publication looks like a new one. Who may hold data is heard before an empty one
+// is promoted.
 func TestAFirstMasterIsNotChosenBeforeEverybodyWasHeard(t *testing.T) {
 	w, _ := moved(t)
 	w.setBack(failover.Progress{})
@@ -275,8 +277,8 @@ func TestAFirstMasterIsNotChosenBeforeEverybodyWasHeard(t *testing.T) {
 	}
 }
 
-// A failover was blocked until the Service led nowhere, and then the status was lost. Whoever holds the most begins; under Strict a person
-// chooses, as no status tells who had every write.
+// A failover was blocked until the Service led nowhere, and then the status was lost. Whoever holds the most begins;
+// under Strict a person chooses, as no status tells who had every write.
 func TestASetWithoutAMasterAndWithoutAStatusBeginsWithTheMostDataUnlessStrict(t *testing.T) {
 	for consistency, want := range map[failover.Consistency]failover.State{failover.ConsistencyBounded: failover.StateStable, failover.ConsistencyStrict: failover.StateBlocked} {
 		t.Run(string(consistency), func(t *testing.T) {

@@ -15,7 +15,8 @@ import (
 func (d *decider) choose(candidate failover.Node, sentence string) failover.Decision {
 	ref := candidate.Ref()
 	d.next.Candidate = &ref
-	// The lost history reaches as far as the candidate holds it, though the master was not seen there: what lies beyond is the candidate's own.
+	// The lost history reaches as far as the candidate holds it, though the master was not seen there: what lies beyond is
+	// the candidate's own.
 	d.next.Lineage.Offset = max(d.next.Lineage.Offset, d.next.Lineage.Shared(candidate.Replication.Lineage))
 	d.move(EventChoose, sentence)
 	decision := d.promoting()
@@ -64,8 +65,9 @@ func (d *decider) candidacy(ref failover.NodeRef, n failover.Node, found bool) f
 	return d.published(n)
 }
 
-// serving judges a candidate that clients are led to and that does not answer. It may be master, though the status does not name it
-// yet, and take writes without a replica: it is given up for what a master is given up for, and for nothing less.
+// serving judges a candidate that clients are led to and that does not answer. It may be master, though the status does
+// not name it yet, and take writes without a replica: it is given up for what a master is given up for, and for nothing
+// less.
 func (d *decider) serving(ref failover.NodeRef) failover.Decision {
 	f := diagnosis.Diagnose(d.viewFrom(ref))
 	if d.forced() {
@@ -108,16 +110,16 @@ func (d *decider) candidateLost(n failover.Node, found bool) (string, bool) {
 	return "", false
 }
 
-// exchanged reports that the data of the candidate is not what it was chosen for: it, or the node that it followed, was pointed elsewhere,
-// elsewhere while no operator was there to go on.
+// exchanged reports that the data of the candidate is not what it was chosen for: it, or the node that it followed, was
+// pointed elsewhere, elsewhere while no operator was there to go on.
 func (d *decider) exchanged(n failover.Node) bool {
 	chosenForHistory := d.next.Old != nil && d.next.Forced == "" && d.next.Lineage.ReplID != "" && !d.next.HasLed(n)
 	unpromoted := n.Answers() && n.Replication.Role == failover.RoleReplica && n.Replication.RunID == d.next.Candidate.RunID
 	return chosenForHistory && unpromoted && d.next.Lineage.Shared(n.Replication.Lineage) < 0
 }
 
-// overtaken says who has come, for as long as no operator was there to go on, and is to be preferred to a candidate that is not promoted
-// yet. Where that is data of what was lost, the failover is about that history again.
+// overtaken says who has come, for as long as no operator was there to go on, and is to be preferred to a candidate
+// that is not promoted yet. Where that is data of what was lost, the failover is about that history again.
 func (d *decider) overtaken(candidate failover.Node) (string, bool) {
 	if old, lives := d.oldStillMaster(); lives && old.Answers() && old.UID != candidate.UID {
 		return old.Name + " answers as master again, and has served since", true
@@ -133,8 +135,8 @@ func (d *decider) overtaken(candidate failover.Node) (string, bool) {
 	return fmt.Sprintf("%s has come with %d key(s) of what was lost", survivor.Name, survivor.Replication.Keys), true
 }
 
-// survivor returns who answers by now with data of the history that was lost, when it was decided to begin a new one with an empty
-// candidate, as no node had any: its pod, or its place in the spec, has come since.
+// survivor returns who answers by now with data of the history that was lost, when it was decided to begin a new one
+// with an empty candidate, as no node had any: its pod, or its place in the spec, has come since.
 func (d *decider) survivor(candidate failover.Node) (failover.Node, bool) {
 	if len(d.next.Retired) == 0 || d.next.Forced != "" || candidate.Replication.Keys > 0 {
 		return failover.Node{}, false
@@ -149,7 +151,8 @@ func (d *decider) survivor(candidate failover.Node) (failover.Node, bool) {
 	return failover.Node{}, false
 }
 
-// giveUp starts over without the candidate, once everybody was heard: after a takeover, only its follower may know what it has written.
+// giveUp starts over without the candidate, once everybody was heard: after a takeover, only its follower may know what
+// it has written.
 func (d *decider) giveUp(sentence string) failover.Decision {
 	if slices.ContainsFunc(d.obs.Nodes, func(n failover.Node) bool { return notYetSampled(n) && d.waitedFor(n) < failover.DetachWithin }) {
 		return d.hold(failover.ReasonNone, sentence+"; hearing the others first", lookAgainSoon)

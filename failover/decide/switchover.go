@@ -15,7 +15,8 @@ import (
 // drainWithin bounds one attempt to drain the master; SwitchoverWithin bounds them all.
 const drainWithin = time.Second
 
-// settleChosen is how long the candidate, whom a person may have asked for, is waited for when another is complete already.
+// settleChosen is how long the candidate, whom a person may have asked for, is waited for when another is complete
+// already.
 const settleChosen = 100 * time.Millisecond
 
 // settleBehind is how long a demoted master's last bytes may take to show at a replica.

@@ -125,8 +125,8 @@ func TestASuccessorDoesNotWaitForeverForTheCandidate(t *testing.T) {
 	}
 }
 
-// publishedUnnamed is a set of which a candidate was published by an operator that died before the status named it, and then fell
-// silent; and its sibling.
+// publishedUnnamed is a set of which a candidate was published by an operator that died before the status named it, and
+// then fell silent; and its sibling.
 func publishedUnnamed(t *testing.T) (w *world, candidate, sibling *failover.Node) {
 	t.Helper()
 	w = settled(t, 3)

@@ -77,10 +77,11 @@ func (d *decider) reattaching() failover.Decision {
 // clientsFirstFor is how long after publication nothing is written to the Kubernetes API that can wait.
 const clientsFirstFor = 300 * time.Millisecond
 
-// clientsFirst reports that the Service has only just been told of a new master, in the place of another. What a step writes to the
-// Kubernetes API is waited for, 20 to 300 ms each time; clients are to be cut over as soon as the Service leads there, and kube-proxies
-// have their share of it, too. That the candidate is master is on record: it is written down as such, and published under its epoch.
-// Where another node was master for a moment since, that is written down at once.
+// clientsFirst reports that the Service has only just been told of a new master, in the place of another. What a step
+// writes to the Kubernetes API is waited for, 20 to 300 ms each time; clients are to be cut over as soon as the Service
+// leads there, and kube-proxies have their share of it, too. That the candidate is master is on record: it is written
+// down as such, and published under its epoch. Where another node was master for a moment since, that is written down
+// at once.
 func (d *decider) clientsFirst() bool {
 	since := d.now.Sub(d.obs.PublishedSince)
 	return d.next.Old != nil && len(d.next.Led) == 0 && since >= 0 && since < clientsFirstFor
@@ -105,14 +106,14 @@ func soonest(waits ...time.Duration) time.Duration {
 	return least
 }
 
-// unseen reports that it is too early to say that all are attached: the master's state is not known, or a node has not been
-// heard who may be any moment. After a takeover that is everybody.
+// unseen reports that it is too early to say that all are attached: the master's state is not known, or a node has not
+// been heard who may be any moment. After a takeover that is everybody.
 func (d *decider) unseen(v diagnosis.View) bool {
 	return !v.Master.Answers() || slices.ContainsFunc(v.Others, func(n failover.Node) bool { return notYetSampled(n) && d.waitedFor(n) < failover.DetachWithin })
 }
 
-// retireOldMaster sees to an old master that hangs without being proven dead: its pod is deleted, for nothing else stops it from
-// acknowledging what lies in its sockets when it wakes.
+// retireOldMaster sees to an old master that hangs without being proven dead: its pod is deleted, for nothing else
+// stops it from acknowledging what lies in its sockets when it wakes.
 func (d *decider) retireOldMaster(v diagnosis.View) []failover.Action {
 	if d.next.Old == nil || (v.Ref.UID == d.next.Old.UID && v.Ref.RunID == d.next.Old.RunID) {
 		return nil
@@ -123,7 +124,8 @@ func (d *decider) retireOldMaster(v diagnosis.View) []failover.Action {
 	return nil
 }
 
-// mayWake reports a process that hangs, as far as we know, or answers with errors only, and that is not being ended yet.
+// mayWake reports a process that hangs, as far as we know, or answers with errors only, and that is not being ended
+// yet.
 func mayWake(n failover.Node) bool {
 	hung := n.Contact == failover.ContactSilent || n.Contact == failover.ContactNone || n.Contact.ErrorsOnly()
 	return hung && !n.Terminating && !n.Exited
@@ -152,8 +154,8 @@ func (d *decider) upkeep(v diagnosis.View) failover.Decision {
 	return failover.Decision{Next: d.next, Actions: actions, Reason: reason, Message: message, RequeueAfter: soonest(again, d.pending(), d.wait)}
 }
 
-// remember keeps the master's lineage; it changes when its backlog was freed for want of replicas. Of one that was adopted before it
-// answered the process is not known either.
+// remember keeps the master's lineage; it changes when its backlog was freed for want of replicas. Of one that was
+// adopted before it answered the process is not known either.
 func (d *decider) remember(r failover.Replication) {
 	m, l := d.next.Master, r.Lineage
 	if m.RunID == "" && r.Role == failover.RoleMaster {
@@ -240,9 +242,9 @@ func (d *decider) isLeftAlone(v diagnosis.View, n failover.Node) bool {
 	return n.Answers() && (d.next.IsDivergentFrom(v.Master.Replication.Lineage, n) || d.next.FoundEarlier(n))
 }
 
-// labels writes role labels, for people and for the replicas' Service. A former master loses its label first, so that no two
-// pods carry it at any instant; that the new one has none for a moment does no harm: the master Service does not follow labels.
-// A pod is labelled replica once the clients that were led there as to a master have left (cutover.go).
+// labels writes role labels, for people and for the replicas' Service. A former master loses its label first, so that
+// no two pods carry it at any instant; that the new one has none for a moment does no harm: the master Service does not
+// follow labels. A pod is labelled replica once the clients that were led there as to a master have left (cutover.go).
 func (d *decider) labels(v diagnosis.View) []failover.Action {
 	var actions []failover.Action
 	taken := false

@@ -74,7 +74,8 @@ func nodeStatus(v diagnosis.View, n failover.Node, before failover.KnownNode) fa
 	return now
 }
 
-// restarts counts the processes that were met in a pod in the place of another. A pod that was made anew begins at none.
+// restarts counts the processes that were met in a pod in the place of another. A pod that was made anew begins at
+// none.
 func restarts(before, now failover.KnownNode) int {
 	switch {
 	case before.UID != now.UID:
@@ -85,7 +86,8 @@ func restarts(before, now failover.KnownNode) int {
 	return min(before.Restarts, math.MaxInt32-1) + 1
 }
 
-// caughtUp reports whether a replica whose link is up has what was acknowledged before it came; if not, up to where it has to get.
+// caughtUp reports whether a replica whose link is up has what was acknowledged before it came; if not, up to where it
+// has to get.
 func caughtUp(v diagnosis.View, n failover.Node, before failover.KnownNode) (bool, int64) {
 	goal := v.Master.Replication.Lineage.Offset
 	if before.RunID == n.Replication.RunID && before.Goal > 0 {
@@ -97,7 +99,8 @@ func caughtUp(v diagnosis.View, n failover.Node, before failover.KnownNode) (boo
 	return false, goal
 }
 
-// recordedLimitation is why n may not be promoted. What it got elsewhere it keeps, on its volume too, until it is attached to ours.
+// recordedLimitation is why n may not be promoted. What it got elsewhere it keeps, on its volume too, until it is
+// attached to ours.
 func recordedLimitation(v diagnosis.View, n failover.Node, before failover.KnownNode) failover.Limitation {
 	switch {
 	case n.UID == v.Ref.UID:
@@ -108,7 +111,8 @@ func recordedLimitation(v diagnosis.View, n failover.Node, before failover.Known
 	return plannedLimitation(v, n)
 }
 
-// recordedForeign is the name of what a process got elsewhere. Another process in its pod may have found that by any name.
+// recordedForeign is the name of what a process got elsewhere. Another process in its pod may have found that by any
+// name.
 func recordedForeign(now, before failover.KnownNode) string {
 	if now.Limitation != failover.LimitForeign || now.UID != before.UID || now.RunID != before.RunID {
 		return ""

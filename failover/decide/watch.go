@@ -42,7 +42,8 @@ func (d *decider) watching() failover.Decision {
 	return decision
 }
 
-// settling reports a master that fell out of contact a moment ago, while those who could testify have not been heard since.
+// settling reports a master that fell out of contact a moment ago, while those who could testify have not been heard
+// since.
 func (d *decider) settling(v diagnosis.View, f diagnosis.Finding) bool {
 	lost := v.Master.Contact == failover.ContactRefused || v.Master.Contact == failover.ContactSilent
 	nothingFollows := f.Class == diagnosis.ClassNone || f.Class == diagnosis.ClassPlanned

@@ -10,11 +10,12 @@ import (
 	"github.com/redisha/redisha/failover/diagnosis"
 )
 
-// This file is about a status that the world contradicts: it was lost, restored from a backup, or written by hand. What was published
-// outlives it, in the EndpointSlice, with its epoch; and so do the processes, with their roles and histories.
+// This file is about a status that the world contradicts: it was lost, restored from a backup, or written by hand. What
+// was published outlives it, in the EndpointSlice, with its epoch; and so do the processes, with their roles and
+// histories.
 
-// outdated reports a status that is older than what is published. The status names an epoch, and whom it chose, before anything
-// is published by it; so what the status does not know is later than the status.
+// outdated reports a status that is older than what is published. The status names an epoch, and whom it chose, before
+// anything is published by it; so what the status does not know is later than the status.
 func (d *decider) outdated() bool {
 	p, published := d.next, d.obs.Published
 	switch {
@@ -33,8 +34,8 @@ func (d *decider) outdated() bool {
 	return false
 }
 
-// overrule takes the world's word in the place of the status. It writes the status only: what is to be done about the master is decided
-// on that, from the next decision on.
+// overrule takes the world's word in the place of the status. It writes the status only: what is to be done about the
+// master is decided on that, from the next decision on.
 func (d *decider) overrule() failover.Decision {
 	published := d.obs.Published
 	ref := failover.NodeRef{Pod: published.Pod, UID: published.UID, IP: published.IP}
@@ -67,8 +68,8 @@ func (d *decider) overrule() failover.Decision {
 	return d.overruled(EventAdopt, fmt.Sprintf("%s, and leads to %s, which is master; adopting it", sentence, ref.Pod))
 }
 
-// overruleWithoutMaster begins anew where a failover was blocked for so long that the Service leads nowhere, or to what is no master of ours: with
-// the master that there is by now, or with whoever holds the data.
+// overruleWithoutMaster begins anew where a failover was blocked for so long that the Service leads nowhere, or to what
+// is no master of ours: with the master that there is by now, or with whoever holds the data.
 func (d *decider) overruleWithoutMaster(sentence string) failover.Decision {
 	if len(d.obs.Masters()) > 0 {
 		return d.overruled(EventRestart, sentence)
@@ -83,8 +84,8 @@ func (d *decider) overruled(event Event, sentence string) failover.Decision {
 	return failover.Decision{Next: d.next, Message: sentence, Overruled: true, RequeueAfter: lookAgainSoon}
 }
 
-// forgetPlans drops what an outdated status wanted to do. The histories that it names are old ones: who goes by them is none of
-// another set's.
+// forgetPlans drops what an outdated status wanted to do. The histories that it names are old ones: who goes by them is
+// none of another set's.
 func (d *decider) forgetPlans() {
 	for _, replID := range []string{d.next.Lineage.ReplID, d.next.MasterLineage().ReplID} {
 		if replID != "" {
@@ -95,8 +96,8 @@ func (d *decider) forgetPlans() {
 	d.next.Lineage, d.next.Forced, d.next.Cause = failover.Lineage{}, "", failover.CauseAdopted
 }
 
-// lineageOf is the history of a master that is published: as it was seen itself, or as that one of its followers shows it which has got
-// furthest.
+// lineageOf is the history of a master that is published: as it was seen itself, or as that one of its followers shows
+// it which has got furthest.
 func (d *decider) lineageOf(ref failover.NodeRef, n failover.Node, seen bool) failover.Lineage {
 	var furthest failover.Lineage
 	if seen {
@@ -110,8 +111,8 @@ func (d *decider) lineageOf(ref failover.NodeRef, n failover.Node, seen bool) fa
 	return furthest
 }
 
-// followed reports a process that holds what it got from ref: it follows ref, or did until it was fenced in a failover that the status
-// does not tell of any more. Whom it followed then only an operator knows that watched it.
+// followed reports a process that holds what it got from ref: it follows ref, or did until it was fenced in a failover
+// that the status does not tell of any more. Whom it followed then only an operator knows that watched it.
 func (d *decider) followed(ref failover.NodeRef, n failover.Node) bool {
 	r := n.Replication
 	until := r.Fenced() && n.Heard.RunID == r.RunID && !n.Heard.At.IsZero() && (n.Heard.Master == ref.IP || n.Heard.Master == failover.FenceHost)

@@ -159,7 +159,8 @@ func matchUnreachableWithReplicas(v View) (string, bool) {
 		v.Ref.Pod, strings.Join(beside, ", ")), true
 }
 
-// matchUnreachableWithoutGuard: between the moment a replica has attached and the one its master's min-replicas-to-write is raised.
+// matchUnreachableWithoutGuard: between the moment a replica has attached and the one its master's
+// min-replicas-to-write is raised.
 func matchUnreachableWithoutGuard(v View) (string, bool) {
 	return fmt.Sprintf("master %s is unreachable, and accepts writes without a replica (min-replicas-to-write is 0); failover withheld",
 		v.Ref.Pod), v.Unreachable() && len(v.witnesses) > 0 && v.unguarded()

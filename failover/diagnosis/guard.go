@@ -9,24 +9,25 @@ import (
 	"github.com/redisha/redisha/failover"
 )
 
-// The write guard is min-replicas-to-write of the master. It exists to stop a master that is isolated from the operator: the operator
-// promotes another node beside one that it cannot reach only where the guard stops that one by itself. While the operator reaches the
-// master, the guard has no reason to refuse writes.
+// The write guard is min-replicas-to-write of the master. It exists to stop a master that is isolated from the
+// operator: the operator promotes another node beside one that it cannot reach only where the guard stops that one by
+// itself. While the operator reaches the master, the guard has no reason to refuse writes.
 //
-// So it counts failure domains, not pods: one more than the replicas that share the master's domain, as long as a replica runs in
-// another one. A machine that is lost with the master and a replica on it is then known to stop. And it counts only replicas that the
-// master hears: before it stops on account of one that it does not hear any more, the guard is lowered, after it was written down that
-// this master can write alone.
+// So it counts failure domains, not pods: one more than the replicas that share the master's domain, as long as a
+// replica runs in another one. A machine that is lost with the master and a replica on it is then known to stop. And it
+// counts only replicas that the master hears: before it stops on account of one that it does not hear any more, the
+// guard is lowered, after it was written down that this master can write alone.
 
 // Bounds of the write guard.
 const (
-	// GuardSettles is how long fewer replicas must have been heard before the guard is lowered on account of it. Redis dates what it
-	// hears in whole seconds, so that a sample may show a second too much for some milliseconds.
+	// GuardSettles is how long fewer replicas must have been heard before the guard is lowered on account of it. Redis
+	// dates what it hears in whole seconds, so that a sample may show a second too much for some milliseconds.
 	GuardSettles = 300 * time.Millisecond
-	// IsolationMargin is by how much longer than down-after a silent master is waited for that may be isolated, and so may still
-	// accept writes. With the default down-after of 3 s that is GuardMaxLag+2 s: it has stopped by then.
+	// IsolationMargin is by how much longer than down-after a silent master is waited for that may be isolated, and so may
+	// still accept writes. With the default down-after of 3 s that is GuardMaxLag+2 s: it has stopped by then.
 	IsolationMargin = time.Second
-	// connectFresh is how old a connection to a silent master may be that proves it not to be isolated: its machine answers, its process hangs.
+	// connectFresh is how old a connection to a silent master may be that proves it not to be isolated: its machine
+	// answers, its process hangs.
 	connectFresh = 1500 * time.Millisecond
 )
 
@@ -39,8 +40,8 @@ func (v View) sharesDomain(n failover.Node) bool {
 	return home != "" && v.domain(n) == home
 }
 
-// counted reports a replica that the master may have, for all that is known: it is attached, or unreachable and was attached when
-// it was last heard. Whether the master hears it, the master says.
+// counted reports a replica that the master may have, for all that is known: it is attached, or unreachable and was
+// attached when it was last heard. Whether the master hears it, the master says.
 func (v View) counted(n failover.Node) bool {
 	switch {
 	case n.IP == "" || n.Exited || n.NodeGone || n.Contact == failover.ContactRefused || !n.Sampled:
@@ -60,7 +61,8 @@ func (v View) heard() int {
 	return r.Fresh
 }
 
-// WriteGuard is the value that the master's min-replicas-to-write should have; what it has, where nothing is known of it.
+// WriteGuard is the value that the master's min-replicas-to-write should have; what it has, where nothing is known of
+// it.
 func (v View) WriteGuard() int {
 	if v.Master.Replication.MinReplicas < 0 {
 		return v.Master.Replication.MinReplicas
@@ -82,8 +84,8 @@ func (v View) WriteGuard() int {
 	return min(want, v.heard())
 }
 
-// Guarded is how many replicas the master needs to accept writes, as far as it is certain: what it was told since it was heard may have
-// reached it or not.
+// Guarded is how many replicas the master needs to accept writes, as far as it is certain: what it was told since it
+// was heard may have reached it or not.
 func (v View) Guarded() int {
 	recorded := max(1, v.Record.Guard)
 	if !v.heardAsMaster() {
@@ -92,8 +94,8 @@ func (v View) Guarded() int {
 	return max(1, min(v.Master.Replication.MinReplicas, recorded))
 }
 
-// unguarded reports that the master may accept writes without a replica. What it was told since it was heard may have reached it; of one
-// that was never heard, the status tells.
+// unguarded reports that the master may accept writes without a replica. What it was told since it was heard may have
+// reached it; of one that was never heard, the status tells.
 func (v View) unguarded() bool {
 	if !v.heardAsMaster() {
 		return v.WriteGuardOff
@@ -107,15 +109,16 @@ func (v View) heardAsMaster() bool {
 	return v.Master.Sampled && r.RunID == v.Ref.RunID && r.Role == failover.RoleMaster
 }
 
-// mayBeIsolated reports a silent master that may accept writes for all that is known: its machine does not answer either, so that it may
-// be cut off together with clients. That a connection to it was made a moment ago shows that its process hangs.
+// mayBeIsolated reports a silent master that may accept writes for all that is known: its machine does not answer
+// either, so that it may be cut off together with clients. That a connection to it was made a moment ago shows that its
+// process hangs.
 func (v View) mayBeIsolated() bool {
 	since := v.now.Sub(v.Master.ConnectedAt)
 	return v.Master.ConnectedAt.IsZero() || since > connectFresh || !v.Master.ConnectedAt.After(v.Master.LastAnswer)
 }
 
-// MayWrite is for how long a silent master may go on accepting writes: it may be isolated, and its write guard stops it some time after
-// it has heard a replica.
+// MayWrite is for how long a silent master may go on accepting writes: it may be isolated, and its write guard stops it
+// some time after it has heard a replica.
 func (v View) MayWrite() time.Duration {
 	if !v.mayBeIsolated() {
 		return 0

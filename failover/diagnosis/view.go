@@ -34,7 +34,8 @@ type witness struct {
 // second (repl-ping-replica-period 1) and the value is in whole seconds.
 const pingSlack = 2 * time.Second
 
-// NewView looks at an observation from ref, who is master or may be. Record and WriteGuardOff are the caller's to fill in.
+// NewView looks at an observation from ref, who is master or may be. Record and WriteGuardOff are the caller's to fill
+// in.
 func NewView(now time.Time, policy failover.Policy, obs failover.Observation, ref failover.NodeRef) View {
 	v := View{now: now, Policy: policy, obs: obs, Ref: ref}
 	v.Master, v.Found = obs.Node(ref)
@@ -83,8 +84,9 @@ func (v View) Unreachable() bool {
 // suspicion: a replica notices the broken link a few milliseconds after us.
 const RefusedSettles = 500 * time.Millisecond
 
-// UnreachableReplicas names the replicas that are unreachable as the master is, and were attached when last heard of, or on their way
-// there. With as many as min-replicas-to-write asks for, a master that is cut off from us goes on taking writes.
+// UnreachableReplicas names the replicas that are unreachable as the master is, and were attached when last heard of,
+// or on their way there. With as many as min-replicas-to-write asks for, a master that is cut off from us goes on
+// taking writes.
 func (v View) UnreachableReplicas() []string {
 	var names []string
 	for _, n := range v.Others {
@@ -100,16 +102,16 @@ func MayRunUnseen(n failover.Node) bool {
 	return !n.Exited && !n.NodeGone && n.Contact != failover.ContactAnswering && n.Contact != failover.ContactRefused
 }
 
-// wasAttached reports that n had its link to the master up when it was last heard, or was about to. Of one that was never heard it has
-// to be supposed, for a predecessor of ours may have attached it after the last snapshot was written down; and of one that was told to
-// do something, and not heard since.
+// wasAttached reports that n had its link to the master up when it was last heard, or was about to. Of one that was
+// never heard it has to be supposed, for a predecessor of ours may have attached it after the last snapshot was written
+// down; and of one that was told to do something, and not heard since.
 func (v View) wasAttached(n failover.Node) bool {
 	r := n.Replication
 	return !n.Sampled || n.Stale || n.Follows(v.Ref.IP) && (r.LinkUp || r.Syncing)
 }
 
-// onItsWay reports a replica that follows the master, and had no link to it yet when it was last heard: it tries again every second. One
-// that had a link and has lost it is cut off from the master as well.
+// onItsWay reports a replica that follows the master, and had no link to it yet when it was last heard: it tries again
+// every second. One that had a link and has lost it is cut off from the master as well.
 func (v View) onItsWay(n failover.Node) bool { return n.Follows(v.Ref.IP) && !n.Replication.Linked }
 
 // Attached reports whether n replicates from the master, with its link up and no sync running.
@@ -118,8 +120,8 @@ func (v View) Attached(n failover.Node) bool {
 	return n.Answers() && n.Follows(v.Ref.IP) && r.LinkUp && !r.Syncing && !r.Loading
 }
 
-// LastSeen returns how far the master's history, known as written down, had got when that process was last seen. A master gives
-// it another name by itself, in time; one that was made a replica by hand may show that of another.
+// LastSeen returns how far the master's history, known as written down, had got when that process was last seen. A
+// master gives it another name by itself, in time; one that was made a replica by hand may show that of another.
 func (v View) LastSeen(runID string, known failover.Lineage) (failover.Lineage, bool) {
 	seen, own := v.Master.Former.Lineage, false
 	switch {

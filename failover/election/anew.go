@@ -30,8 +30,8 @@ func electWithoutHistory(p failover.Progress, policy failover.Policy, obs failov
 		"every process was restarted and no lineage survived; %s starts a new one with %d key(s)", fit[0].Name, fit[0].Replication.Keys)}
 }
 
-// seeds returns the nodes that a new lineage may begin with, and those that may not be promoted. If one holds the lost history, its
-// data is not ours to overrule by an empty or an older one.
+// seeds returns the nodes that a new lineage may begin with, and those that may not be promoted. If one holds the lost
+// history, its data is not ours to overrule by an empty or an older one.
 func seeds(p failover.Progress, obs failover.Observation) (fit, unfit []failover.Node, inMemory bool) {
 	for _, n := range obs.Nodes {
 		switch {
@@ -47,8 +47,8 @@ func seeds(p failover.Progress, obs failover.Observation) (fit, unfit []failover
 	return fit, unfit, inMemory
 }
 
-// ineligibleHoldsMore reports that one who may not be promoted holds more than best, and that it is not for us to prefer best all the same:
-// because best is empty, or because it would be a guess under Strict.
+// ineligibleHoldsMore reports that one who may not be promoted holds more than best, and that it is not for us to
+// prefer best all the same: because best is empty, or because it would be a guess under Strict.
 //
 // Example: cache-1 is empty, and cache-2, whose priority is 0, has 1000 keys. None is chosen.
 func ineligibleHoldsMore(policy failover.Policy, best failover.Node, unfit []failover.Node) bool {
@@ -57,8 +57,8 @@ func ineligibleHoldsMore(policy failover.Policy, best failover.Node, unfit []fai
 	})
 }
 
-// wouldBeGuess reports that to choose the first means to prefer it to one with more data, or that no status tells who had all, which Strict
-// leaves to a person.
+// wouldBeGuess reports that to choose the first means to prefer it to one with more data, or that no status tells who
+// had all, which Strict leaves to a person.
 //
 // Example: under Strict the status was lost, and cache-1 and cache-2 have loaded 1000 and 990 keys.
 func wouldBeGuess(p failover.Progress, policy failover.Policy, fit []failover.Node) bool {
@@ -90,18 +90,20 @@ func BySeed(a, b failover.Node, p failover.Progress, policy failover.Policy) int
 	)
 }
 
-// holdsLost reports a node with data of a former master's history. Without disks it has been running, whatever it calls itself.
+// holdsLost reports a node with data of a former master's history. Without disks it has been running, whatever it calls
+// itself.
 //
 // Example: without disks cache-2 has 1000 keys under the replid of the master before the last.
 func holdsLost(p failover.Progress, n failover.Node) bool {
 	return n.Replication.Keys > 0 && p.Descends(n.Replication.Lineage)
 }
 
-// age orders what disks held after a full outage, newest first: what the last master has found, unless it goes by an older name; what
-// goes by the name of a former master's history, the last retired first; what goes by no name that we know; and nothing at all.
+// age orders what disks held after a full outage, newest first: what the last master has found, unless it goes by an
+// older name; what goes by the name of a former master's history, the last retired first; what goes by no name that we
+// know; and nothing at all.
 //
-// Example: cache-0, the last master, comes before cache-1, which goes by the name of the master before; then comes one with a name of its own, then
-// an empty one.
+// Example: cache-0, the last master, comes before cache-1, which goes by the name of the master before; then comes one
+// with a name of its own, then an empty one.
 func age(p failover.Progress, n failover.Node) int {
 	retired := slices.Index(p.Retired, n.Replication.Lineage.ReplID)
 	switch {
@@ -115,8 +117,8 @@ func age(p failover.Progress, n failover.Node) int {
 	return failover.MaxRetired
 }
 
-// kept is how many keys a process has kept in its memory; what it may have found on a volume that is not meant to persist is none. Where no
-// status tells, one that has followed a master in its life has its data from there.
+// kept is how many keys a process has kept in its memory; what it may have found on a volume that is not meant to
+// persist is none. Where no status tells, one that has followed a master in its life has its data from there.
 func kept(p failover.Progress, n failover.Node) int64 {
 	if p.InMemorySinceBeforeLoss(n) || p.FollowedUntold(n) {
 		return n.Replication.Keys

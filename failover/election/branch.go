@@ -9,10 +9,11 @@ import (
 	"github.com/redisha/redisha/failover"
 )
 
-// before is how much n holds of the lost history from before its fork, where n has gone on with the history that it forked from: a former
-// master, with the tail that its replacement gave up. -1 where it has not.
+// before is how much n holds of the lost history from before its fork, where n has gone on with the history that it
+// forked from: a former master, with the tail that its replacement gave up. -1 where it has not.
 //
-// Example: cache-0 was cut off and went on alone from 4900 on; its successor forked there. It holds 4900 of the lost history.
+// Example: cache-0 was cut off and went on alone from 4900 on; its successor forked there. It holds 4900 of the lost
+// history.
 func before(l failover.Lineage, n failover.Lineage) int64 {
 	if l.ReplID2 == "" || l.ReplID2 == failover.NoReplID || n.ReplID != l.ReplID2 || n.Offset < l.SecondOffset {
 		return -1
@@ -20,8 +21,9 @@ func before(l failover.Lineage, n failover.Lineage) int64 {
 	return l.SecondOffset - 1
 }
 
-// formerMaster prefers a former master, which holds the lost history up to the fork, to a restarted process that has less of it. What it
-// has beyond the fork was given up when it was replaced, and comes back: its successor, which would hold it against that, has lost its memory.
+// formerMaster prefers a former master, which holds the lost history up to the fork, to a restarted process that has
+// less of it. What it has beyond the fork was given up when it was replaced, and comes back: its successor, which would
+// hold it against that, has lost its memory.
 //
 // Example: that cache-0 answers again, and its successor was restarted with the 4000 that its disk held.
 func formerMaster(p failover.Progress, policy failover.Policy, obs failover.Observation, best failover.Node) (Result, bool) {

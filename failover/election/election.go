@@ -15,7 +15,8 @@ import (
 // ByData orders candidates: most data first, then higher priority (a lower number, as in
 // Redis), readiness, and the lowest ordinal.
 //
-// Example: cache-1 at offset 5000 comes before cache-2 at 4000; at the same offset the one with the lower replica-priority comes first.
+// Example: cache-1 at offset 5000 comes before cache-2 at 4000; at the same offset the one with the lower
+// replica-priority comes first.
 func ByData(a, b failover.Node) int {
 	return cmp.Or(
 		cmp.Compare(b.Replication.Lineage.Offset, a.Replication.Lineage.Offset),
@@ -74,8 +75,9 @@ func Elect(p failover.Progress, policy failover.Policy, obs failover.Observation
 		best.Name, best.Replication.Lineage.Offset, len(fit))}
 }
 
-// byHistory orders candidates: first who has what was written by one that led unseen since the history was lost, by a name that tells at
-// one of them at least; then who holds most of the lost history; then who was not given up a moment ago.
+// byHistory orders candidates: first who has what was written by one that led unseen since the history was lost, by a
+// name that tells at one of them at least; then who holds most of the lost history; then who was not given up a moment
+// ago.
 func byHistory(p failover.Progress, fit []failover.Node, givenUp []string) func(a, b failover.Node) int {
 	var names []string
 	for _, n := range fit {
@@ -139,7 +141,8 @@ func electForced(p failover.Progress, obs failover.Observation) Result {
 // all R are, and have been running since: a disk may have forgotten what its process acknowledged.
 // The old master itself, once frozen, holds every write, unless another may have led after it.
 //
-// Example: of three pods the master is lost and cache-2 hangs. A write that WAIT 1 acknowledged may be on cache-2 alone: one is missing.
+// Example: of three pods the master is lost and cache-2 hangs. A write that WAIT 1 acknowledged may be on cache-2
+// alone: one is missing.
 func strictlyMissing(p failover.Progress, policy failover.Policy, best failover.Node, detached int) int {
 	if policy.Consistency != failover.ConsistencyStrict || policy.Replicas < 2 {
 		return 0
@@ -150,8 +153,8 @@ func strictlyMissing(p failover.Progress, policy failover.Policy, best failover.
 	return max(0, policy.Replicas-1-detached, attachedBeside(p)-detached)
 }
 
-// attachedBeside counts the replicas that were attached when all was well: a write may be on any one of them alone, whatever
-// the spec says by now about how many there shall be.
+// attachedBeside counts the replicas that were attached when all was well: a write may be on any one of them alone,
+// whatever the spec says by now about how many there shall be.
 //
 // Example: the spec was lowered from three pods to two a moment ago. Two replicas were attached all the same.
 func attachedBeside(p failover.Progress) int {
@@ -167,7 +170,8 @@ func attachedBeside(p failover.Progress) int {
 // Awaited names a node that may come back with newer data than anybody present. It matters only
 // after a full outage, when every process has been restarted.
 //
-// Example: all machines were restarted. cache-1 has loaded an old disk, and the pod of cache-0 is Pending, with a volume: cache-0 is waited for.
+// Example: all machines were restarted. cache-1 has loaded an old disk, and the pod of cache-0 is Pending, with a
+// volume: cache-0 is waited for.
 func Awaited(p failover.Progress, obs failover.Observation) (string, bool) {
 	for _, n := range obs.Nodes {
 		switch {
@@ -206,8 +210,8 @@ func mayComeWithMore(p failover.Progress, policy failover.Policy, obs failover.O
 
 // besideRestarted looks at who holds more than best, which was restarted, and is no candidate by the rules.
 //
-// Example: cache-1 was restarted and has loaded its disk up to 4000; cache-2 has run on, holds 5000, and has priority 0. None is chosen, and a
-// person is told.
+// Example: cache-1 was restarted and has loaded its disk up to 4000; cache-2 has run on, holds 5000, and has priority
+// 0. None is chosen, and a person is told.
 func besideRestarted(p failover.Progress, policy failover.Policy, obs failover.Observation, best failover.Node) (Result, bool) {
 	if former, ok := formerMaster(p, policy, obs, best); ok {
 		return former, true
@@ -227,18 +231,19 @@ func heldBackByPriority(p failover.Progress, n, best failover.Node) bool {
 	return n.Answers() && n.Replication.Priority == 0 && p.Lineage.Shared(n.Replication.Lineage) > p.Lineage.Shared(best.Replication.Lineage)
 }
 
-// emptyBeside reports that best holds nothing although the master had written, and n holds something, whose history its volume did
-// not keep: an append-only file knows none.
+// emptyBeside reports that best holds nothing although the master had written, and n holds something, whose history its
+// volume did not keep: an append-only file knows none.
 //
-// Example: the master had 1000 keys. cache-1 was restarted and is empty; cache-2 has loaded 900 keys from an append-only file, under a replid that
-// no status names.
+// Example: the master had 1000 keys. cache-1 was restarted and is empty; cache-2 has loaded 900 keys from an
+// append-only file, under a replid that no status names.
 func emptyBeside(p failover.Progress, best, n failover.Node) bool {
 	ours := n.Answers() && !p.IsDivergent(n) && !p.IsForeign(n)
 	behind := best.Replication.Keys == 0 && p.Lineage.Shared(best.Replication.Lineage) < p.Lineage.Offset
 	return behind && ours && n.Replication.Keys > 0 && p.Lineage.Shared(n.Replication.Lineage) < 0
 }
 
-// besideDisks looks at what others have found on their volumes, of a history that their volumes did not keep the name of.
+// besideDisks looks at what others have found on their volumes, of a history that their volumes did not keep the name
+// of.
 func besideDisks(p failover.Progress, policy failover.Policy, obs failover.Observation, best failover.Node, inMemory bool) (Result, bool) {
 	if !policy.Persistent {
 		return Result{}, false
@@ -254,10 +259,12 @@ func besideDisks(p failover.Progress, policy failover.Policy, obs failover.Obser
 		"its volume that cannot be compared with that; a person has to choose", best.Name, obs.Nodes[i].Name, obs.Nodes[i].Replication.Keys)}, true
 }
 
-// lastMastersDisk prefers what the last master has found on its volume to a restarted process that has less and is known to be
-// behind. A master that never had a replica saves no name of its history with its data (RDB's repl-id needs a backlog).
+// lastMastersDisk prefers what the last master has found on its volume to a restarted process that has less and is
+// known to be behind. A master that never had a replica saves no name of its history with its data (RDB's repl-id needs
+// a backlog).
 //
-// Example: cache-0 was master and has loaded 1000 keys; cache-1 was restarted and has loaded the 900 of an hour ago. cache-0 is chosen.
+// Example: cache-0 was master and has loaded 1000 keys; cache-1 was restarted and has loaded the 900 of an hour ago.
+// cache-0 is chosen.
 func lastMastersDisk(p failover.Progress, policy failover.Policy, obs failover.Observation, best failover.Node) (Result, bool) {
 	behind := p.Lineage.Shared(best.Replication.Lineage) < p.Lineage.Offset
 	i := slices.IndexFunc(obs.Nodes, func(n failover.Node) bool {
@@ -275,7 +282,8 @@ func lastMastersDisk(p failover.Progress, policy failover.Policy, obs failover.O
 		"restarted, is behind, and has %d", n.Name, n.Replication.Keys, best.Name, best.Replication.Keys)}, true
 }
 
-// diskWithUnknownHistory reports the last master's pod, whose process has found data of a history without a name that we know.
+// diskWithUnknownHistory reports the last master's pod, whose process has found data of a history without a name that
+// we know.
 //
 // Example: that cache-0, whose replid no status names.
 func diskWithUnknownHistory(p failover.Progress, n failover.Node) bool {
@@ -286,8 +294,8 @@ func diskWithUnknownHistory(p failover.Progress, n failover.Node) bool {
 
 // leavingWithMore names a node whose pod is being deleted and whose volume will come back with more than best holds.
 //
-// Example: all were restarted; cache-2 holds 5000 and is being drained, cache-1 holds 4000. The next pod of cache-2 will find 5000 on its volume,
-// and is waited for.
+// Example: all were restarted; cache-2 holds 5000 and is being drained, cache-1 holds 4000. The next pod of cache-2
+// will find 5000 on its volume, and is waited for.
 func leavingWithMore(p failover.Progress, obs failover.Observation, best failover.Node) (string, bool) {
 	for _, n := range obs.Nodes {
 		if n.Answers() && n.Terminating && p.Lineage.Shared(n.Replication.Lineage) > p.Lineage.Shared(best.Replication.Lineage) {

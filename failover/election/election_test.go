@@ -8,7 +8,8 @@ import (
 	"github.com/redisha/redisha/failover"
 )
 
-// Seed 964011186: it called itself another process each time, so that it was taken for restarted, and an empty node was preferred to it.
+// Seed 964011186: it called itself another process each time, so that it was taken for restarted, and an empty node was
+// preferred to it.
 func TestWithoutDisksWhoHoldsDataOfTheSetHasBeenRunning(t *testing.T) {
 	p := failover.Progress{Retired: []string{"lost"}}
 	empty := failover.Node{Name: "r-0", Replication: failover.Replication{Priority: 100, Lineage: failover.Lineage{ReplID: "new"}}}

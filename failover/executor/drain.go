@@ -46,8 +46,8 @@ func (e *Executor) drain(ctx context.Context, s scope, a failover.Drain) error {
 	defer cancel()
 	err = drainTo(bounded, master, candidate, within+pauseMargin)
 	if err != nil {
-		// Even if the caller is gone, and even if the pause seems to have failed: its reply may have been lost. A master that does not
-		// answer is not waited for twice: a failover may be what is needed now, and the pause ends by itself.
+		// Even if the caller is gone, and even if the pause seems to have failed: its reply may have been lost. A master that
+		// does not answer is not waited for twice: a failover may be what is needed now, and the pause ends by itself.
 		unpause, cancel := e.opts.Runtime.WithTimeout(context.WithoutCancel(ctx), unpauseWithin)
 		defer cancel()
 		err = errors.Join(err, master.unpauseWrites(unpause))

@@ -28,8 +28,8 @@ func (e *Executor) target(s scope, ref failover.NodeRef) (target, error) {
 	return target{executor: e, scope: s, ref: ref, link: l}, nil
 }
 
-// send sends one command that may change what the process does, but nothing of what its sample shows: under a lease that outlasts it, and
-// to the process that is meant.
+// send sends one command that may change what the process does, but nothing of what its sample shows: under a lease
+// that outlasts it, and to the process that is meant.
 func (t target) send(ctx context.Context, command func(context.Context, link.Redis) error) error {
 	e := t.executor
 	ctx, cancel := e.opts.Runtime.WithTimeout(ctx, e.opts.Timeout)

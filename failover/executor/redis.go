@@ -75,8 +75,9 @@ func (e *Executor) follow(ctx context.Context, s scope, a failover.Follow) error
 	return t.change(ctx, func(ctx context.Context, r link.Redis) error { return r.ReplicaOf(ctx, a.Master.IP, s.port) })
 }
 
-// cutClients disconnects everybody, while their writes are still held back if they are, so that the writes go with them; or those who
-// write. Whoever comes back while the Service's rules lag behind the EndpointSlice is met by the next one.
+// cutClients disconnects everybody, while their writes are still held back if they are, so that the writes go with
+// them; or those who write. Whoever comes back while the Service's rules lag behind the EndpointSlice is met by the
+// next one.
 func (e *Executor) cutClients(ctx context.Context, s scope, a failover.CutClients) error {
 	t, err := e.target(s, a.Node)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/redisha/redisha/redisclient"
 )
 
-// TryConfig returns those of the settings that a node's Redis refuses; see [redisclient.Client.TryConfig]. It changes nothing, and is sent
-// under the lease all the same, as all that could.
+// TryConfig returns those of the settings that a node's Redis refuses; see [redisclient.Client.TryConfig]. It changes
+// nothing, and is sent under the lease all the same, as all that could.
 func (e *Executor) TryConfig(
 	ctx context.Context, key string, node failover.NodeRef, settings []redisclient.Setting,
 ) (refused []redisclient.RefusedSetting, err error) {

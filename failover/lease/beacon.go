@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// The conversation: the standby says whom it asks for, which it knows from the Lease only, and is told yes or no. After a yes the
-// connection is kept. Its end is the end of one of the two processes.
+// The conversation: the standby says whom it asks for, which it knows from the Lease only, and is told yes or no. After
+// a yes the connection is kept. Its end is the end of one of the two processes.
 const (
 	question = "redisha lease: are you "
 	yes      = "redisha lease: yes"
@@ -52,8 +52,8 @@ func (b *Beacon) Port() string {
 	return port
 }
 
-// Serve answers for identity until ctx ends. It calls lost whenever the connection of a standby ends: that standby may take this
-// process for dead from then on. It returns an error only when the port fails.
+// Serve answers for identity until ctx ends. It calls lost whenever the connection of a standby ends: that standby may
+// take this process for dead from then on. It returns an error only when the port fails.
 func (b *Beacon) Serve(ctx context.Context, identity string, lost func()) error {
 	defer context.AfterFunc(ctx, func() { _ = b.listener.Close() })()
 	for {
@@ -117,8 +117,8 @@ type Peer struct {
 	Within time.Duration
 }
 
-// Ask asks at the address in the identity for the process of that name. The Connection is there if the answer is Alive; it is the
-// caller's to close.
+// Ask asks at the address in the identity for the process of that name. The Connection is there if the answer is Alive;
+// it is the caller's to close.
 func (p Peer) Ask(ctx context.Context, identity string) (Answer, Connection) {
 	ctx, cancel := context.WithTimeout(ctx, p.Within)
 	defer cancel()

@@ -13,12 +13,12 @@ const (
 	Other                 // another process answers at the address
 )
 
-// Census is how many Redis nodes were asked for connections of operators, how many answered, and how many of those list one that
-// is not the asker's own.
+// Census is how many Redis nodes were asked for connections of operators, how many answered, and how many of those list
+// one that is not the asker's own.
 type Census struct{ Asked, Answered, Listing int }
 
-// clear reports that a leader, if it lived, could not be connected to any node that was reached. Where there are nodes, one has to
-// answer: an asker that reaches none is more likely to be cut off itself.
+// clear reports that a leader, if it lived, could not be connected to any node that was reached. Where there are nodes,
+// one has to answer: an asker that reaches none is more likely to be cut off itself.
 func (c Census) clear() bool { return c.Listing == 0 && (c.Answered > 0 || c.Asked == 0) }
 
 // Evidence is what a standby knows about the process of a leader.
@@ -29,7 +29,8 @@ type Evidence struct {
 	Census  Census // of the Redis nodes, since
 }
 
-// Suspect reports that the process seems to be gone, as far as its own address and pod tell: the Redis nodes are to be asked.
+// Suspect reports that the process seems to be gone, as far as its own address and pod tell: the Redis nodes are to be
+// asked.
 func (e Evidence) Suspect() bool {
 	switch e.Answer {
 	case Alive:

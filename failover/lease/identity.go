@@ -4,8 +4,8 @@ package lease
 
 import "strings"
 
-// An identity names a process in the Lease: its host's name, which holds no underscore, then the address at which its Beacon is
-// found, if it has one, then something that no other process has, with an underscore between each two.
+// An identity names a process in the Lease: its host's name, which holds no underscore, then the address at which its
+// Beacon is found, if it has one, then something that no other process has, with an underscore between each two.
 
 // Prefix is what the identities of all processes that this host runs have in common.
 func Prefix(host, address string) string {

@@ -24,8 +24,8 @@ type Witnesses interface {
 
 // Pods knows the pods of operators.
 type Pods interface {
-	// Watch looks the pod of that name up and returns a function that reports that this very pod is gone or has ended, by the API
-	// server's word of now. It returns nil if there is no such pod.
+	// Watch looks the pod of that name up and returns a function that reports that this very pod is gone or has ended, by
+	// the API server's word of now. It returns nil if there is no such pod.
 	Watch(ctx context.Context, name string) func(context.Context) bool
 }
 
@@ -35,8 +35,8 @@ type Records interface {
 	Read(ctx context.Context) (holder, renewal string, err error)
 }
 
-// How often a standby asks again that has no answer, or no proof: the first gaps are short, since the kernels of the Redis nodes take
-// a moment to tell that a process has ended.
+// How often a standby asks again that has no answer, or no proof: the first gaps are short, since the kernels of the
+// Redis nodes take a moment to tell that a process has ended.
 const (
 	firstPause = 25 * time.Millisecond
 	mostPause  = 2 * time.Second
@@ -54,11 +54,11 @@ type Succession struct {
 	Pods      Pods
 	Records   Records
 	Clock     clock.Clock
-	// Hurry is called when the Lease is worth a look at once: the leader's connection ended, so it may have let the lease go; or it
-	// is proven dead.
+	// Hurry is called when the Lease is worth a look at once: the leader's connection ended, so it may have let the lease
+	// go; or it is proven dead.
 	Hurry func()
-	// Told, if set, is called for a log with what was found out about a leader that seems to be gone, how long after the end of its
-	// connection, and why it is not more.
+	// Told, if set, is called for a log with what was found out about a leader that seems to be gone, how long after the
+	// end of its connection, and why it is not more.
 	Told func(holder string, e Evidence, after time.Duration, err error)
 
 	mu      sync.Mutex
@@ -81,8 +81,8 @@ func (s *Succession) Saw(holder string) {
 	}
 }
 
-// Dead reports that this renewal of the lease was the last one when its holder was found dead. A holder that has renewed it since is
-// not.
+// Dead reports that this renewal of the lease was the last one when its holder was found dead. A holder that has
+// renewed it since is not.
 func (s *Succession) Dead(renewal string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -180,8 +180,8 @@ func (s *Succession) outlives(ctx context.Context, conn Connection) bool {
 	}
 }
 
-// judge asks the Redis nodes about a process that seems to be gone. The Lease is read before they are: a leader that renews it later
-// than that is alive, whatever they say.
+// judge asks the Redis nodes about a process that seems to be gone. The Lease is read before they are: a leader that
+// renews it later than that is alive, whatever they say.
 func (s *Succession) judge(ctx context.Context, holder string, e Evidence, since time.Time) {
 	if !e.Suspect() {
 		s.conclude(holder, "")

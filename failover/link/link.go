@@ -158,8 +158,8 @@ func (l *Link) client() Redis {
 	return l.redis
 }
 
-// renewOnPanic is deferred by whoever has the turn. What made the client panic has left it in an unknown state, and its connection with
-// half an answer: the next call gets another one. The panic goes on.
+// renewOnPanic is deferred by whoever has the turn. What made the client panic has left it in an unknown state, and its
+// connection with half an answer: the next call gets another one. The panic goes on.
 func (l *Link) renewOnPanic() {
 	why := recover()
 	if why == nil {

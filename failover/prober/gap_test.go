@@ -24,7 +24,8 @@ func (w *world) stuckIn(t *testing.T, target Target) {
 	eventually(t, "its probe is under way", func() bool { return redis.timesAsked() > asked })
 }
 
-// One loop that is late (its turn on the connection came late, say) says nothing about the others: they were asked in time.
+// One loop that is late (its turn on the connection came late, say) says nothing about the others: they were asked in
+// time.
 func TestALoopThatIsLateVoidsNoOtherSilence(t *testing.T) {
 	w := settled(t, true)
 	w.at("10.0.0.2:6379").says(failing(context.DeadlineExceeded))
@@ -112,7 +113,8 @@ func TestAStandstillIsNotedOnceAndNotTakenForALoopThatIsLate(t *testing.T) {
 	}
 }
 
-// A process that says it is another one with each answer makes its siblings be asked at once, each time. That has a bound.
+// A process that says it is another one with each answer makes its siblings be asked at once, each time. That has a
+// bound.
 func TestPodsThatFlapAreAskedOnceAPeriodInTheEnd(t *testing.T) {
 	w := &watch{opts: Options{}.withDefaults()}
 	now, fast := start, time.Duration(0)

@@ -8,8 +8,8 @@ import (
 	"github.com/redisha/redisha/redisclient"
 )
 
-// nonsense is since when a pod has answered with what no Redis says, or as another process each time. Each such answer costs a new
-// connection or a decision, and is of no use. So it is asked seldom, until it has made sense for a while.
+// nonsense is since when a pod has answered with what no Redis says, or as another process each time. Each such answer
+// costs a new connection or a decision, and is of no use. So it is asked seldom, until it has made sense for a while.
 type nonsense struct {
 	since, last time.Time
 	runID       string    // of the process that answered last
@@ -17,10 +17,12 @@ type nonsense struct {
 }
 
 const (
-	// nonsenseAfter is how long it must have gone on. A trouble of our own that looks the same is over by then, or asking fast is no help.
+	// nonsenseAfter is how long it must have gone on. A trouble of our own that looks the same is over by then, or asking
+	// fast is no help.
 	nonsenseAfter = 10 * time.Second
 	nonsenseOver  = 5 * time.Second // since the last of it, and a pause
-	// A pause is a tenth of the time that it has gone on for, within these bounds: what has made sense again for a moment is heard 5 s later at most.
+	// A pause is a tenth of the time that it has gone on for, within these bounds: what has made sense again for a moment
+	// is heard 5 s later at most.
 	nonsensePause   = time.Second
 	nonsenseSlowest = 5 * time.Second
 	nonsensePart    = 10
@@ -37,8 +39,8 @@ func (n *nonsense) note(o outcome) {
 	n.last = o.ended
 }
 
-// rename reports that another process answers than before, which had itself just come. A Redis that dies young ends its container, and
-// the kubelet waits longer and longer until it starts the next.
+// rename reports that another process answers than before, which had itself just come. A Redis that dies young ends its
+// container, and the kubelet waits longer and longer until it starts the next.
 func (n *nonsense) rename(o outcome) bool {
 	if o.class != redisclient.ClassNone || o.info.RunID == n.runID {
 		return false

@@ -17,7 +17,8 @@ type conversation struct {
 	now time.Time
 }
 
-// goesOn lets the pod be asked for so long, as often as it is. answer is told how often it was asked before. It returns how often it was.
+// goesOn lets the pod be asked for so long, as often as it is. answer is told how often it was asked before. It returns
+// how often it was.
 func (c *conversation) goesOn(d time.Duration, answer func(i int) outcome) (asked int) {
 	for end := c.now.Add(d); c.now.Before(end); asked++ {
 		o := answer(asked)

@@ -38,7 +38,8 @@ type Options struct {
 	// Wake is told the key of a RedisHA of which a sample differs in kind from the one before: contact, incarnation,
 	// role, link, lineage and so on, but not offsets, ages or numbers of keys. It must return at once.
 	Wake func(key string)
-	// Panicked is told that the probe of a pod ended in a panic. The pod counts as silent, and is asked again after a pause.
+	// Panicked is told that the probe of a pod ended in a panic. The pod counts as silent, and is asked again after a
+	// pause.
 	Panicked func(key, pod string, why any, stack []byte)
 	// Name is the name of our connections, as CLIENT LIST shows it.
 	Name string

@@ -58,7 +58,8 @@ func (q *pod) nonsensePause() time.Duration {
 // panicPause is how long a pod is left alone whose answer made us panic.
 const panicPause = 5 * time.Second
 
-// turn is one probe. What an answer makes panic is the end of that probe, and of no other: false, and the pod counts as silent.
+// turn is one probe. What an answer makes panic is the end of that probe, and of no other: false, and the pod counts as
+// silent.
 func (q *pod) turn() (sound bool) {
 	waiters := q.begin()
 	defer func() {
@@ -162,20 +163,20 @@ func (q *pod) rest(interval time.Duration, asked <-chan struct{}) {
 	}
 }
 
-// expect says when the loop is to be heard of next, and notices when it is late by now: in one step, so that there is no
-// instant at which a pause would go unnoticed.
+// expect says when the loop is to be heard of next, and notices when it is late by now: in one step, so that there is
+// no instant at which a pause would go unnoticed.
 func (q *pod) expect(within time.Duration) {
 	now := q.opts.Clock.Now()
 	q.appointed(now, now.Add(within))
 }
 
-// noteGap notices that the loop is much later than due, or the whole process. Whoever runs first after a gap has to ask,
-// before believing that it was the others who were silent.
+// noteGap notices that the loop is much later than due, or the whole process. Whoever runs first after a gap has to
+// ask, before believing that it was the others who were silent.
 func (q *pod) noteGap() { q.appointed(q.opts.Clock.Now(), time.Time{}) }
 
 // appointed compares now with when the loop was due, and sets when it is due next; zero leaves that alone, except that
-// an absence is noted once only, should the loop itself be what is late. A loop that is late asked its own pod too late,
-// and no other; that the process stood still is the watchdog's to say.
+// an absence is noted once only, should the loop itself be what is late. A loop that is late asked its own pod too
+// late, and no other; that the process stood still is the watchdog's to say.
 func (q *pod) appointed(now, next time.Time) {
 	q.dog.look(now)
 	q.update(func(s *state) {

@@ -131,7 +131,8 @@ func (p *Prober) MarkStale(key, uid string) {
 	}
 }
 
-// MarkClientsCut says that the clients of a pod, or those of them that write, were disconnected, and how many there were.
+// MarkClientsCut says that the clients of a pod, or those of them that write, were disconnected, and how many there
+// were.
 func (p *Prober) MarkClientsCut(key, uid string, writersOnly bool, killed int) {
 	if q := p.pod(key, uid); q != nil {
 		q.update(func(s *state) { s.markClientsCut(q.opts.Clock.Now(), writersOnly, killed) })

@@ -14,7 +14,8 @@ type state struct {
 	node  failover.Node
 	marks uint64    // how often the sample was marked stale
 	eofAt time.Time // when the connection ended; zero when the pod has answered since
-	// awaited says that the sample was stale when a decision was made on it: that it is fresh again is news then, and else it is not.
+	// awaited says that the sample was stale when a decision was made on it: that it is fresh again is news then, and else
+	// it is not.
 	awaited bool
 
 	refused   int64     // writes that the process had refused as a replica, as of the last sample
@@ -51,8 +52,8 @@ func (s *state) record(o outcome) {
 	}
 }
 
-// signOfLife reports an outcome by which the process that is known counts as alive. An error in the place of its state may be another
-// process's, and a script that never ends is no life.
+// signOfLife reports an outcome by which the process that is known counts as alive. An error in the place of its state
+// may be another process's, and a script that never ends is no life.
 func (s *state) signOfLife(o outcome) bool {
 	switch contactOf(o.class) {
 	case failover.ContactAnswering, failover.ContactDenied:
@@ -87,8 +88,8 @@ func (s *state) contact(c failover.Contact, o outcome) {
 	s.node.Contact, s.node.ContactSince = c, since
 }
 
-// noteEnd dates what the link of a process that has ended may have carried: all until then, if the link was up when it was last seen. It may have
-// been unreachable, and in touch with a master that was, too.
+// noteEnd dates what the link of a process that has ended may have carried: all until then, if the link was up when it
+// was last seen. It may have been unreachable, and in touch with a master that was, too.
 func (s *state) noteEnd(at time.Time) {
 	if last := s.node.Replication; s.node.Sampled && last.LinkUp && at.After(s.node.Heard.At) {
 		s.node.Heard = failover.Heard{Master: last.MasterHost, At: at, RunID: last.RunID}
@@ -137,7 +138,8 @@ func (s *state) date(first bool, last, now failover.Replication, at time.Time) {
 	}
 }
 
-// noteLink dates what the link to a master has last carried. When it was ended by an order of ours, the sample from before has told.
+// noteLink dates what the link to a master has last carried. When it was ended by an order of ours, the sample from
+// before has told.
 func (s *state) noteLink(first bool, last, now failover.Replication, o outcome) {
 	ordered := s.node.OrderedAt.After(s.node.SampledAt)
 	heard := func(master string, ago time.Duration) failover.Heard {
@@ -190,8 +192,8 @@ func (s *state) markClientsCut(now time.Time, writersOnly bool, killed int) {
 	}
 }
 
-// noteRefusals dates the writes that a replica has refused. A process that is met for the first time may have refused its before:
-// where they came from, more will come.
+// noteRefusals dates the writes that a replica has refused. A process that is met for the first time may have refused
+// its before: where they came from, more will come.
 func (s *state) noteRefusals(first bool, r failover.Replication, refused int64, at time.Time) {
 	switch {
 	case first:
@@ -212,7 +214,8 @@ type rising struct {
 	at    time.Time // when it was last seen to have grown
 }
 
-// lately reports a counter that has grown within the last troubleLasts. What a process had counted when it was met is past.
+// lately reports a counter that has grown within the last troubleLasts. What a process had counted when it was met is
+// past.
 func (r *rising) lately(first bool, count int64, at time.Time) bool {
 	switch {
 	case first:
@@ -224,13 +227,14 @@ func (r *rising) lately(first bool, count int64, at time.Time) bool {
 	return !r.at.IsZero() && at.Sub(r.at) < troubleLasts
 }
 
-// troubleLasts is how long after the last refusal a process is said to refuse, so that what people are told does not change with each command.
+// troubleLasts is how long after the last refusal a process is said to refuse, so that what people are told does not
+// change with each command.
 const troubleLasts = 10 * time.Second
 
 func (s *state) connected(now time.Time) { s.node.ConnectedAt = now }
 
-// voidSilence makes silence be counted from now on, and what was learnt before be looked at again before anybody acts on it: we
-// were away, and the world was not.
+// voidSilence makes silence be counted from now on, and what was learnt before be looked at again before anybody acts
+// on it: we were away, and the world was not.
 func (s *state) voidSilence(now time.Time) {
 	s.node.WatchedSince = now
 	s.node.Stale = true
@@ -309,8 +313,8 @@ type kind struct {
 	misled                   bool
 }
 
-// changed compares what a pod was with what it is. That a sample is fresh again, and that commands or clients were refused, is no reason to ask the
-// other pods: an overloaded prober would ask more, the later it is.
+// changed compares what a pod was with what it is. That a sample is fresh again, and that commands or clients were
+// refused, is no reason to ask the other pods: an overloaded prober would ask more, the later it is.
 func changed(before, after kind) Change {
 	c := Change{Wakes: before != after, Urgent: before.contact != after.contact || before.runID != after.runID}
 	before.misled, before.awaited, before.outOfMemory, before.turnsAway = after.misled, after.awaited, after.outOfMemory, after.turnsAway

@@ -151,7 +151,8 @@ func TestAScriptThatNeverEndsIsNoSignOfLife(t *testing.T) {
 	}
 }
 
-// What a process refuses is told for some seconds, so that it does not change with each command; what it had refused before it was met is past.
+// What a process refuses is told for some seconds, so that it does not change with each command; what it had refused
+// before it was met is past.
 func TestRefusalsForWantOfMemoryOrClientsAreToldForSomeSeconds(t *testing.T) {
 	s := &state{}
 	sample := func(since time.Duration, runID string, refused, rejected int64) failover.Replication {
@@ -353,7 +354,8 @@ func TestAfterAGapOfOurOwnNothingIsActedOnBeforeItWasLookedAtAgain(t *testing.T)
 	}
 }
 
-// What a link has last carried is known while it is up; of one that has ended, when it did. An order of ours ends it without a word.
+// What a link has last carried is known while it is up; of one that has ended, when it did. An order of ours ends it
+// without a word.
 func TestWhatALinkHasLastCarriedIsKeptWhenItIsEndedByAnOrder(t *testing.T) {
 	down := func(host string, since time.Duration) redisclient.Info {
 		i := replica()

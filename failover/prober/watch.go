@@ -20,8 +20,8 @@ type watch struct {
 	poked               time.Time // when all pods were asked at once
 }
 
-// haste is for how long the pods of a RedisHA may be probed fast. A failover takes a fraction of a second of it. Pods that flap, or answer
-// something else each time, use it up, and are asked once a period then, as those at rest are.
+// haste is for how long the pods of a RedisHA may be probed fast. A failover takes a fraction of a second of it. Pods
+// that flap, or answer something else each time, use it up, and are asked once a period then, as those at rest are.
 type haste struct {
 	left time.Duration
 	at   time.Time // when left was counted; zero: nothing was spent yet
@@ -92,7 +92,8 @@ func (w *watch) currentPassword() string {
 	return password()
 }
 
-// hurry probes all pods at once, and fast for a while. Where there was too much haste it probes them once a period at most.
+// hurry probes all pods at once, and fast for a while. Where there was too much haste it probes them once a period at
+// most.
 func (w *watch) hurry(now time.Time) {
 	w.mu.Lock()
 	fast := w.extend(now)

@@ -11,8 +11,9 @@ import (
 // beat is the time between two signs of life of the process.
 const beat = 200 * time.Millisecond
 
-// watchdog notices that the process itself stood still: it was paused, throttled, starved. Then no pod was asked, and no silence counts.
-// A single loop that is late does not show that: its goroutine waited for a turn on a connection, say.
+// watchdog notices that the process itself stood still: it was paused, throttled, starved. Then no pod was asked, and
+// no silence counts. A single loop that is late does not show that: its goroutine waited for a turn on a connection,
+// say.
 type watchdog struct {
 	opts Options
 	void func(now time.Time)

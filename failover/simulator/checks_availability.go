@@ -30,12 +30,14 @@ func (c *checks) onNoReplicas(s *server) {
 	}
 }
 
-// operatorActs reports that what is not done can be held against the operator: it may act, no person has meddled, and the API server serves.
+// operatorActs reports that what is not done can be held against the operator: it may act, no person has meddled, and
+// the API server serves.
 func (c *checks) operatorActs() bool {
 	return c.w.api.now.policy.Mode != failover.ModePaused && !c.byHand && c.apiServes()
 }
 
-// apiServes reports that the API server has answered everything for long enough that the leader waits for no answer, and knows the mode.
+// apiServes reports that the API server has answered everything for long enough that the leader waits for no answer,
+// and knows the mode.
 func (c *checks) apiServes() bool {
 	api := c.w.api
 	well := max(api.mute, api.failing, api.slow, api.modeSince, api.newerTill)
@@ -55,7 +57,8 @@ func (c *checks) leaderServes(o *operator) bool {
 // takesOneMachine are the faults that one machine's loss looks like.
 var takesOneMachine = []string{"freeze machine", "machine dies", "isolate machine", "hang", "kill"}
 
-// beforeFault: one machine's loss, in a set that was whole, leaves it without a master for down-after and a second at most (S10).
+// beforeFault: one machine's loss, in a set that was whole, leaves it without a master for down-after and a second at
+// most (S10).
 func (c *checks) beforeFault(f fault) {
 	c.strikes++
 	w := c.w
@@ -84,7 +87,8 @@ func (c *checks) hasMaster(f fault) bool {
 	return !c.w.cut(clients, m.slot) || f.b%2 == 0
 }
 
-// survivable reports a set that is whole, and of which a replica in sync runs on another machine than the fault is about.
+// survivable reports a set that is whole, and of which a replica in sync runs on another machine than the fault is
+// about.
 func (c *checks) survivable(f fault) bool {
 	w := c.w
 	if w.now <= w.busyTill+3*time.Second || w.settled() != "" || !c.plain() || w.master() == nil {

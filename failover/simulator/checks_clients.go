@@ -8,8 +8,8 @@ import (
 	"github.com/redisha/redisha/failover"
 )
 
-// cutOverWithin is how long a client that is led to the master may be answered by another node that it is no master, when everything is
-// as it should be.
+// cutOverWithin is how long a client that is led to the master may be answered by another node that it is no master,
+// when everything is as it should be.
 const cutOverWithin = 2500 * time.Millisecond
 
 // onRefusal: no client is left on a node that is not master.

@@ -46,8 +46,8 @@ func (c *checks) onPublishSent(next failover.Published) {
 	}
 }
 
-// onLabel: at most one pod carries the master's label (S1). What a former leader had under way when the network was cut may still
-// arrive; no client is led by it, and it is mended when it is seen.
+// onLabel: at most one pod carries the master's label (S1). What a former leader had under way when the network was cut
+// may still arrive; no client is led by it, and it is mended when it is seen.
 func (c *checks) onLabel(labelled *pod) {
 	for _, p := range c.w.pods {
 		if p != labelled && !p.labelLate && !labelled.labelLate && p.label == failover.RoleMaster && labelled.label == failover.RoleMaster {
@@ -66,8 +66,8 @@ func (c *checks) onMinReplicasSent(o *operator, s *server, n int) {
 	}
 }
 
-// onKillClientsSent: clients are cut only once they are led elsewhere (design section 4, step 6). An order that the network holds up
-// may arrive at a process that was promoted again since; its clients come back to where they are led.
+// onKillClientsSent: clients are cut only once they are led elsewhere (design section 4, step 6). An order that the
+// network holds up may arrive at a process that was promoted again since; its clients come back to where they are led.
 func (c *checks) onKillClientsSent(o *operator, uid string) {
 	if p := c.w.api.now.published; p.UID == uid && p.Epoch < o.last.Next.Epoch {
 		c.fail("S1", "the clients of %s are cut while they are still led there", p.Pod)
@@ -98,14 +98,15 @@ func (c *checks) onLateWrite(s *server) {
 	}
 }
 
-// heardUnseen reports a master that has heard a replica since it was cut off from it for the first time, and was not heard by it: the
-// network let acknowledgements through for less than a second, in which no ping came. Nothing tells of that but the master.
+// heardUnseen reports a master that has heard a replica since it was cut off from it for the first time, and was not
+// heard by it: the network let acknowledgements through for less than a second, in which no ping came. Nothing tells of
+// that but the master.
 func (s *server) heardUnseen() bool {
 	return slices.ContainsFunc(s.followers, func(l *upstream) bool { return l.counted && l.heardAgain > l.pinged })
 }
 
-// heardLonger is for how long a master may have heard a replica that did not hear it any more: the network lost what it sent, and let
-// through what came. Nothing tells of that but the master.
+// heardLonger is for how long a master may have heard a replica that did not hear it any more: the network lost what it
+// sent, and let through what came. Nothing tells of that but the master.
 func (s *server) heardLonger() time.Duration {
 	if slices.ContainsFunc(s.followers, func(l *upstream) bool { return l.counted && l.unconfirmed >= 0 && l.unconfirmed == l.stalledAt }) {
 		return cronPeriod

@@ -26,7 +26,8 @@ func (c *checks) onLoss(s *server, intent failover.Progress) {
 	}
 }
 
-// leftBehind lists the writes that a promotion gives up, for the first time. What a replaced master took is none of them.
+// leftBehind lists the writes that a promotion gives up, for the first time. What a replaced master took is none of
+// them.
 func (c *checks) leftBehind(s *server) (lost []*write) {
 	kept := s.numbers()
 	for _, wr := range c.w.writes {
@@ -38,8 +39,8 @@ func (c *checks) leftBehind(s *server) (lost []*write) {
 	return lost
 }
 
-// onLost: a switchover loses nothing that was acknowledged (S6), Strict nothing that WAIT counted (S9). It returns the acknowledged
-// writes that a failover may lose.
+// onLost: a switchover loses nothing that was acknowledged (S6), Strict nothing that WAIT counted (S9). It returns the
+// acknowledged writes that a failover may lose.
 func (c *checks) onLost(s *server, lost []*write, planned bool) (tail []*write) {
 	for _, wr := range lost {
 		switch {
@@ -77,13 +78,15 @@ func (s *server) numbers() []bool {
 // late reports a write that was taken by a master after it had been replaced.
 func (wr *write) late() bool { return wr.by.deposedAt > 0 && wr.entry.at >= wr.by.deposedAt }
 
-// onWaking reports a write that lay in the sockets of a stopped process and was taken when that woke, however long that was.
+// onWaking reports a write that lay in the sockets of a stopped process and was taken when that woke, however long that
+// was.
 func (wr *write) onWaking() bool {
 	woken := wr.entry.at - wr.by.wokeAt
 	return woken >= 0 && woken <= 200*time.Millisecond
 }
 
-// onTail: a failover loses what an isolated master took until it stopped by itself, and beyond that no more than maxLagBytes.
+// onTail: a failover loses what an isolated master took until it stopped by itself, and beyond that no more than
+// maxLagBytes.
 func (c *checks) onTail(s *server, lost []*write, end instant) {
 	older, first := int64(0), instant(0)
 	for _, wr := range lost {
@@ -105,8 +108,8 @@ func (c *checks) onTail(s *server, lost []*write, end instant) {
 	}
 }
 
-// diedBeside reports a write that a master took where the operator reaches neither it nor the replica which had it too, and that replica has
-// died since. The master cannot be waited for: nothing says that it comes back.
+// diedBeside reports a write that a master took where the operator reaches neither it nor the replica which had it too,
+// and that replica has died since. The master cannot be waited for: nothing says that it comes back.
 func (c *checks) diedBeside(wr *write, end instant) bool {
 	return slices.ContainsFunc(c.died, func(s *server) bool {
 		return s != wr.by && s.diedAt >= end-isolatedFor && s.diedAt > wr.entry.at && s.head.contains(wr.entry)

@@ -4,8 +4,8 @@ package simulator
 
 import "github.com/redisha/redisha/failover"
 
-// onPromoteSent: the intent is persisted before (S5). That it has been replaced since, by what a former leader had under way, who
-// decided before a watch brought it cannot know.
+// onPromoteSent: the intent is persisted before (S5). That it has been replaced since, by what a former leader had
+// under way, who decided before a watch brought it cannot know.
 func (c *checks) onPromoteSent(o *operator, m *monitor, intent failover.Progress) {
 	if decided := o.last.Next; decided.State == failover.StatePromoting && c.chosen[decided.Epoch].UID == m.target.UID {
 		return

@@ -207,8 +207,8 @@ func (c *client) acknowledged(wr *write, waited bool) {
 	c.again()
 }
 
-// routeClients is kube-proxy, one on each client's machine: the Service leads new connections elsewhere, some time after the slice was
-// written.
+// routeClients is kube-proxy, one on each client's machine: the Service leads new connections elsewhere, some time
+// after the slice was written.
 func (w *world) routeClients() {
 	for _, c := range w.clients {
 		w.after(w.between(5*time.Millisecond, w.cfg.proxyDelay), func() {

@@ -72,8 +72,8 @@ var faultKinds = []struct {
 	{"follow a foreign master", 2, (*world).followForeignMaster},
 }
 
-// randomFaults draws the faults of a schedule, of the given kinds, or of all where none is given. They come in bursts: a corner is where
-// two of them meet.
+// randomFaults draws the faults of a schedule, of the given kinds, or of all where none is given. They come in bursts:
+// a corner is where two of them meet.
 func randomFaults(r *rand.Rand, pods int, kinds []string) []fault {
 	weight := func(kind string, usual int) int {
 		if len(kinds) > 0 && !slices.Contains(kinds, kind) {
@@ -224,7 +224,8 @@ func (w *world) runScript(f fault) {
 	})
 }
 
-// exhaustClients has a process turn new connections away, and cuts those that it has half of the time, as one slow answer may.
+// exhaustClients has a process turn new connections away, and cuts those that it has half of the time, as one slow
+// answer may.
 func (w *world) exhaustClients(f fault) {
 	w.onServer(f.a, func(s *server) { s.turnAway(f.dur, f.b%2 == 0) })
 }
@@ -241,7 +242,8 @@ func (s *server) turnAway(d time.Duration, cut bool) {
 	s.conns = nil
 }
 
-// fullWitness cuts the master off, together with clients and with a replica that is in reach of the operators and turns them away.
+// fullWitness cuts the master off, together with clients and with a replica that is in reach of the operators and turns
+// them away.
 func (w *world) fullWitness(f fault) {
 	m, d := w.master(), max(f.dur, 12*time.Second)
 	if m == nil {
@@ -290,7 +292,8 @@ func (w *world) isolateParty(from party, d time.Duration, except func(party) boo
 	}
 }
 
-// isolateTwice cuts a pod off for about down-after, lets the network through for an instant, and cuts it off again, with clients beside it.
+// isolateTwice cuts a pod off for about down-after, lets the network through for an instant, and cuts it off again,
+// with clients beside it.
 func (w *world) isolateTwice(f fault) {
 	first := w.cfg.downAfter + w.between(0, 1200*time.Millisecond)
 	gap := w.between(time.Millisecond, pick(w.rng, 150*time.Millisecond, 1500*time.Millisecond))
@@ -440,7 +443,8 @@ func (w *world) followByHand(f fault) {
 	})
 }
 
-// stallWatch leaves one operator, the leader or its standby, with what it knows: its watches are open, and bring nothing.
+// stallWatch leaves one operator, the leader or its standby, with what it knows: its watches are open, and bring
+// nothing.
 func (w *world) stallWatch(f fault) {
 	o := w.operators[f.a&1]
 	o.stalled = w.now + f.dur

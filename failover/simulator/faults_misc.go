@@ -16,7 +16,8 @@ import (
 // unknownState is a state of a newer version of the operator.
 const unknownState failover.State = "of a newer version"
 
-// newerVersion has a newer version lead for a while, which leaves the progress in a state that ours does not know, and takes it up again.
+// newerVersion has a newer version lead for a while, which leaves the progress in a state that ours does not know, and
+// takes it up again.
 func (w *world) newerVersion(f fault) {
 	a := w.api
 	known := a.now.progress.State
@@ -55,7 +56,8 @@ func (w *world) relabel(f fault) {
 	})
 }
 
-// answerGarbage has a process answer with what is no INFO, or with one that is untrue; otherwise it does what it is told.
+// answerGarbage has a process answer with what is no INFO, or with one that is untrue; otherwise it does what it is
+// told.
 func (w *world) answerGarbage(f fault) {
 	w.onServer(f.a, func(s *server) {
 		s.garbageTill, s.lies = max(s.garbageTill, w.now+f.dur), f.b != theMaster
@@ -65,8 +67,9 @@ func (w *world) answerGarbage(f fault) {
 
 func (s *server) garbage() bool { return s.w.now < s.garbageTill }
 
-// untrue is an INFO that can be parsed and in which some of what a process says of itself is wrong, each time something else. What it says of
-// its data and of its fitness is true: a process that boasts of them is believed, at the cost of those whose pod it is.
+// untrue is an INFO that can be parsed and in which some of what a process says of itself is wrong, each time something
+// else. What it says of its data and of its fitness is true: a process that boasts of them is believed, at the cost of
+// those whose pod it is.
 func (s *server) untrue(i redisclient.Info) redisclient.Info {
 	r := s.w.rng
 	if r.IntN(2) == 0 {

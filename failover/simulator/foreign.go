@@ -4,11 +4,12 @@ package simulator
 
 import "github.com/redisha/redisha/failover"
 
-// foreignKeys is how many keys another RedisHA holds: more than any schedule writes, so that whoever counts keys prefers it.
+// foreignKeys is how many keys another RedisHA holds: more than any schedule writes, so that whoever counts keys
+// prefers it.
 const foreignKeys = 100_000
 
-// createForeignMaster makes the master of another RedisHA. No operator of this one watches it; a replica of ours gets there by a
-// person's mistake, or when an address that it still follows is given out again.
+// createForeignMaster makes the master of another RedisHA. No operator of this one watches it; a replica of ours gets
+// there by a person's mistake, or when an address that it still follows is given out again.
 func (w *world) createForeignMaster() {
 	p := &pod{w: w, name: "another RedisHA", ordinal: -1, slot: elsewhere, uid: w.id("uid"), ip: "10.9.9.9"}
 	s := &server{
@@ -24,9 +25,9 @@ func (s *server) isForeign() bool {
 	return s.head != nil && s.head.contains(s.w.foreignMaster.server.head)
 }
 
-// followForeignMaster points a replica at the master of another RedisHA. Who does that to one that others follow, a master that is being
-// switched over, takes the data away from all of them by hand; who does it to a candidate, between the look at it and its promotion,
-// from that one.
+// followForeignMaster points a replica at the master of another RedisHA. Who does that to one that others follow, a
+// master that is being switched over, takes the data away from all of them by hand; who does it to a candidate, between
+// the look at it and its promotion, from that one.
 func (w *world) followForeignMaster(f fault) {
 	w.onServer(f.a, func(s *server) {
 		if s.hung || s.loading() || s.role == failover.RoleMaster {

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// machineOf is the name of the machine that a pod runs on. A pod that is made anew comes back to the machine of the one before.
+// machineOf is the name of the machine that a pod runs on. A pod that is made anew comes back to the machine of the one
+// before.
 func (w *world) machineOf(p *pod) string {
 	return fmt.Sprintf("m-%d", w.cfg.machines[p.ordinal%maxPods])
 }
@@ -53,7 +54,8 @@ func (w *world) isolateMachine(f fault) {
 	}
 }
 
-// vanishSilently takes a process away without a word, neither to the kubelet nor on its connections, and starts another one later.
+// vanishSilently takes a process away without a word, neither to the kubelet nor on its connections, and starts another
+// one later.
 func (p *pod) vanishSilently(d time.Duration) {
 	w := p.w
 	for to := range parties {

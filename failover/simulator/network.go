@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// party is an end of the network: a pod's slot (its ordinal), an operator, the API server, the clients, or the pod of another
-// RedisHA.
+// party is an end of the network: a pod's slot (its ordinal), an operator, the API server, the clients, or the pod of
+// another RedisHA.
 type party int
 
 const (
@@ -127,8 +127,8 @@ func (l *upstream) flowData(flows bool) {
 	}
 }
 
-// flowBack follows what comes from the replica. Where nothing confirms it, one more acknowledgement gets through, the one that is due within
-// a second: TCP sends that again, and nothing after it.
+// flowBack follows what comes from the replica. Where nothing confirms it, one more acknowledgement gets through, the
+// one that is due within a second: TCP sends that again, and nothing after it.
 func (l *upstream) flowBack(flows, confirmed bool) {
 	switch {
 	case !flows || confirmed:

@@ -146,7 +146,8 @@ const (
 	preStopWithin = 20 * time.Second
 )
 
-// terminate is a deletion: the preStop hook holds the process while it is a master, then it ends, and another pod comes.
+// terminate is a deletion: the preStop hook holds the process while it is a master, then it ends, and another pod
+// comes.
 func (p *pod) terminate(grace time.Duration) {
 	if p.terminating || p.gone {
 		return

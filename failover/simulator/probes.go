@@ -16,7 +16,8 @@ import (
 	"github.com/redisha/redisha/redisclient"
 )
 
-// monitor is the prober's watch over one pod: its loop is modelled after failover/prober, what it learns is the real thing.
+// monitor is the prober's watch over one pod: its loop is modelled after failover/prober, what it learns is the real
+// thing.
 type monitor struct {
 	o       *operator
 	target  prober.Target
@@ -331,7 +332,8 @@ func (o *operator) learned(v podView) failover.Node {
 	return n
 }
 
-// pods are those of the cache, and those that the progress names, as they are: who is not in the cache is looked up (controllers/failover_pods.go).
+// pods are those of the cache, and those that the progress names, as they are: who is not in the cache is looked up
+// (controllers/failover_pods.go).
 func (o *operator) pods(p *failover.Progress) []podView {
 	pods := slices.Clone(o.cache.pods)
 	for _, live := range o.world.api.now.pods {

@@ -161,7 +161,8 @@ func (s *server) attach(source *server) {
 	l.replica.w.note("%s replicates from %s", s.pod.name, source.pod.name)
 }
 
-// fullSync copies the source's data: first across the network, while the old data stays, then into memory, in its place.
+// fullSync copies the source's data: first across the network, while the old data stays, then into memory, in its
+// place.
 func (s *server) fullSync(source *server) bool {
 	if !source.backlog {
 		source.backlog, source.backlogFrom = true, source.offset

@@ -25,7 +25,8 @@ func (f Finding) Write(out io.Writer) {
 }
 
 // Run plays schedules with the seeds from seed on, on as many cores as workers, until one breaks a promise or all are
-// played. The result depends on the seeds only. If played is not nil, it is called after each schedule, by any of the workers.
+// played. The result depends on the seeds only. If played is not nil, it is called after each schedule, by any of the
+// workers.
 func Run(seed uint64, schedules, workers int, played func()) (Stats, *Finding) {
 	stats, bad := search(seed, schedules, workers, noDefect, played)
 	if bad == nil {
@@ -43,8 +44,8 @@ func hunt(seed uint64, schedules, workers int, d *defect) (Stats, *Violation) {
 	return stats, scheduleOf(*bad, d).play(d, false).violation
 }
 
-// Tell writes what happens in the schedules with the seeds from seed on, one after the other. The text depends on the seeds and on the
-// core only, so two versions of the core that decide the same write the same.
+// Tell writes what happens in the schedules with the seeds from seed on, one after the other. The text depends on the
+// seeds and on the core only, so two versions of the core that decide the same write the same.
 func Tell(seed uint64, schedules int, out io.Writer) error {
 	for i := range uint64(max(schedules, 0)) {
 		s := scheduleOf(seed+i, noDefect)

@@ -21,8 +21,8 @@ const firstSeed = 20261128
 // defectSchedules is how many schedules a defect may survive.
 const defectSchedules = 20000
 
-// foundSomething are the seeds whose schedules broke a promise once. What a seed plays changes whenever the world learns something
-// new, so that most of them are ordinary schedules by now.
+// foundSomething are the seeds whose schedules broke a promise once. What a seed plays changes whenever the world
+// learns something new, so that most of them are ordinary schedules by now.
 var foundSomething = []uint64{
 	500083346, 501017122, 501131001, 503034229, 504072124, 505155581, 600001029, 600267308, 685221063, 700036942, 701333723,
 	701421891, 702198153, 703024895, 704004486, 705018755, 706214051, 707690752, 708283595, 709112564, 710257530, 713021273,

@@ -61,8 +61,8 @@ func (o *operator) attend(t *task) {
 	o.watching = nil
 }
 
-// tellOfEnd is what the kernel of a process that has died does: the other operator's connection to it ends, and its connection to the
-// other. A leader that hears of that has to renew its lease before it acts again.
+// tellOfEnd is what the kernel of a process that has died does: the other operator's connection to it ends, and its
+// connection to the other. A leader that hears of that has to renew its lease before it acts again.
 func (o *operator) tellOfEnd() {
 	w, p := o.world, o.peer()
 	if c := p.watching; c != nil && c.up {
@@ -114,8 +114,8 @@ func (o *operator) judge(t *task, e succession.Evidence) {
 	o.hurryElection()
 }
 
-// watchedHolds reports a lease of the process that was watched; not of one that was started in its place and has renewed it since. A
-// defect that goes by silence alone has watched none.
+// watchedHolds reports a lease of the process that was watched; not of one that was started in its place and has
+// renewed it since. A defect that goes by silence alone has watched none.
 func (o *operator) watchedHolds(l lease, anyLife bool) bool {
 	return l.held && l.holder != o.party && (anyLife || l.life == o.watched)
 }

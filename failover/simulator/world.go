@@ -209,7 +209,8 @@ func (w *world) settled() string {
 	return ""
 }
 
-// missingWhileAPersonDecides says what a set lacks that waits for a person: it has to have a published master all the same.
+// missingWhileAPersonDecides says what a set lacks that waits for a person: it has to have a published master all the
+// same.
 func (w *world) missingWhileAPersonDecides() string {
 	if m := w.master(); m == nil || m.server == nil || m.server.role != failover.RoleMaster {
 		return "the Service leads to " + orNone(w.api.now.published.Pod) + ", which is no master"
@@ -268,8 +269,9 @@ func (p *pod) missing() string {
 	return ""
 }
 
-// leftToAPerson reports a pod that found data on its volume, in a set whose status was set back to a time before that pod was first seen.
-// Only the status knew that the data are the set's own, where the disk knows no lineage, or the master has lost its own.
+// leftToAPerson reports a pod that found data on its volume, in a set whose status was set back to a time before that
+// pod was first seen. Only the status knew that the data are the set's own, where the disk knows no lineage, or the
+// master has lost its own.
 func (p *pod) leftToAPerson() bool {
 	w := p.w
 	return w.checks.setBack && slices.Contains(w.api.now.progress.Unmet, p.name)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command bench measures for how long no write is acknowledged when the process of a Redis master is killed: with RedisHA, and in the
-// same run on the same machine, with the same client, with three real Redis Sentinels. The result is Markdown on standard
-// output; progress goes to standard error. It exits with 1 if a target is missed.
+// Command bench measures for how long no write is acknowledged when the process of a Redis master is killed: with
+// RedisHA, and in the same run on the same machine, with the same client, with three real Redis Sentinels. The result
+// is Markdown on standard output; progress goes to standard error. It exits with 1 if a target is missed.
 package main
 
 import (

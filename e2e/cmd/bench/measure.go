@@ -48,8 +48,8 @@ func (b *bench) countingPromotions(ctx context.Context, name string, s subject, 
 	return err
 }
 
-// measure kills the master that many times. Each time the writers start anew, with an empty Redis, so that every kill finds
-// the same.
+// measure kills the master that many times. Each time the writers start anew, with an empty Redis, so that every kill
+// finds the same.
 func (b *bench) measure(ctx context.Context, r *row, s subject, writers chaos.Options, kills int) error {
 	writers.Dial = b.clients.DialContext
 	for i := range kills {

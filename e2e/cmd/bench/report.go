@@ -15,7 +15,8 @@ import (
 	"github.com/redisha/redisha/e2e/sandbox"
 )
 
-// Targets of the product: the median gap, and how many times shorter it is than Sentinel's at its quickest sensible setting.
+// Targets of the product: the median gap, and how many times shorter it is than Sentinel's at its quickest sensible
+// setting.
 const (
 	targetGap   = 150 * time.Millisecond
 	targetRatio = 10
@@ -52,7 +53,8 @@ func inMS(d time.Duration) string {
 	return fmt.Sprintf("%d ms", d.Round(time.Millisecond).Milliseconds())
 }
 
-// judge compares RedisHA with the Sentinels, by the first row of each: the client that knows the API, and the quickest Sentinels.
+// judge compares RedisHA with the Sentinels, by the first row of each: the client that knows the API, and the quickest
+// Sentinels.
 func (b *bench) judge(out io.Writer) bool {
 	ours, ok := b.first("RedisHA")
 	if !ok {

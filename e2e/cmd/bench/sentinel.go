@@ -41,8 +41,8 @@ repl-timeout 15
 tcp-keepalive 30
 `
 
-// sentinelConfig has Sentinel's defaults but for down-after and failover-timeout, which by default would hold back the next
-// failover for minutes.
+// sentinelConfig has Sentinel's defaults but for down-after and failover-timeout, which by default would hold back the
+// next failover for minutes.
 const sentinelConfig = `port 26379
 protected-mode no
 sentinel monitor %[1]s %[2]s 6379 2
@@ -159,9 +159,9 @@ func (s *sentinels) kill(context.Context) error {
 	return nil
 }
 
-// recovered waits until all Sentinels name another master, and only then starts the killed process again, as a replica of that
-// one. That is the best that can happen to Sentinel: a restart before it has noticed would bring the master back empty, and
-// have its replicas emptied too.
+// recovered waits until all Sentinels name another master, and only then starts the killed process again, as a replica
+// of that one. That is the best that can happen to Sentinel: a restart before it has noticed would bring the master
+// back empty, and have its replicas emptied too.
 func (s *sentinels) recovered(ctx context.Context) error {
 	old := s.victim.host.Addr().String()
 	var master string
@@ -238,7 +238,8 @@ func (s *sentinels) outOfPlace(ctx context.Context, master string) string {
 	return ""
 }
 
-// sick asks every Sentinel whether it believes all to be well: a master, two replicas, two other Sentinels, none of them down.
+// sick asks every Sentinel whether it believes all to be well: a master, two replicas, two other Sentinels, none of
+// them down.
 func (s *sentinels) sick(ctx context.Context) string {
 	for i := range s.guards {
 		client := s.guard(i)

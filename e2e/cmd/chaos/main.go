@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command chaos is the chaos client as a pod: it writes to a RedisHA from inside the cluster, the ways that applications do,
-// until it is told to stop; then it looks up every write that was acknowledged, prints one JSON document, and ends.
+// Command chaos is the chaos client as a pod: it writes to a RedisHA from inside the cluster, the ways that
+// applications do, until it is told to stop; then it looks up every write that was acknowledged, prints one JSON
+// document, and ends.
 //
-// It writes in four streams at once: through the master's Service and to the address in its EndpointSlice, plain and with
-// WAIT 1. Streams that ask Redis Sentinel for the master are for a Redis that has no RedisHA. It is told to stop by SIGTERM or by a request of /stop. /readyz answers 200 once every stream has had a write
-// acknowledged, /progress tells how far each of them is.
+// It writes in four streams at once: through the master's Service and to the address in its EndpointSlice, plain and
+// with WAIT 1. Streams that ask Redis Sentinel for the master are for a Redis that has no RedisHA. It is told to stop
+// by SIGTERM or by a request of /stop. /readyz answers 200 once every stream has had a write acknowledged, /progress
+// tells how far each of them is.
 //
-// A request of /stay makes one more client connect to the present master and stay with it whatever happens; /stay/write?writes=50
-// makes it send so many writes at once. What became of them is in the result.
+// A request of /stay makes one more client connect to the present master and stay with it whatever happens;
+// /stay/write?writes=50 makes it send so many writes at once. What became of them is in the result.
 package main
 
 import (

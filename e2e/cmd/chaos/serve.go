@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// serve listens, and returns a channel that is closed when the client is told to stop: by a request of /stop, or by the end of
-// the context. The server itself lives as long as the program.
+// serve listens, and returns a channel that is closed when the client is told to stop: by a request of /stop, or by the
+// end of the context. The server itself lives as long as the program.
 func serve(ctx context.Context, addr string, s streams, who *stayer) (<-chan struct{}, error) {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {

@@ -23,8 +23,8 @@ type stream struct {
 
 type streams []stream
 
-// open begins to write. A Service that does not exist yet is waited for, so that the client may be applied together with
-// the RedisHA.
+// open begins to write. A Service that does not exist yet is waited for, so that the client may be applied together
+// with the RedisHA.
 func open(ctx context.Context, kube kubernetes.Interface, o options, password string) (streams, error) {
 	var all streams
 	for name := range strings.SplitSeq(o.streams, ",") {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command clients shows what applications notice when a Redis master is lost: one for each client library, with the settings that
-// the library has by itself, all writing through the master's Service in a sandbox. It exits with 1 if one of them was left behind,
-// if something acknowledged was lost by a planned change, or if a bound on the times was missed.
+// Command clients shows what applications notice when a Redis master is lost: one for each client library, with the
+// settings that the library has by itself, all writing through the master's Service in a sandbox. It exits with 1 if
+// one of them was left behind, if something acknowledged was lost by a planned change, or if a bound on the times was
+// missed.
 package main
 
 import (

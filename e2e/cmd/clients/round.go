@@ -17,7 +17,8 @@ import (
 const (
 	// calm comes before each fault.
 	calm = 3 * time.Second
-	// patience is how long after the end of a fault an application may be without an answer before it counts as left behind.
+	// patience is how long after the end of a fault an application may be without an answer before it counts as left
+	// behind.
 	patience = 10 * time.Second
 	// silence is how long before the end of a round one that is left behind has had no answer.
 	silence = 3 * time.Second
@@ -162,7 +163,8 @@ func (r *round) tell() {
 	fmt.Fprintln(r.progress, text)
 }
 
-// drain waits until all that queues have accepted has arrived, and counts what has not for the round in which it was accepted.
+// drain waits until all that queues have accepted has arrived, and counts what has not for the round in which it was
+// accepted.
 func (s *suite) drain(ctx context.Context) error {
 	for _, p := range s.programs {
 		p.StopProducing()

@@ -166,8 +166,8 @@ func (p *demo) conclude(ctx context.Context) error {
 	return nil
 }
 
-// falsePromotions counts the promotions from one fault to the next beyond the one that the fault calls for, published or
-// only begun.
+// falsePromotions counts the promotions from one fault to the next beyond the one that the fault calls for, published
+// or only begun.
 func falsePromotions(r, next result) int64 {
 	return max(int64(next.published-r.published)-1, next.epoch-r.epoch-1, 0)
 }

@@ -88,8 +88,8 @@ func deletePod(ctx context.Context, a *act) error {
 	return a.bed.Client.Delete(ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: a.key.Namespace, Name: a.master.Pod}})
 }
 
-// killOperator lets the leader kill itself right after it has written down whom it will promote, the worst moment: every
-// replica is detached, none is master.
+// killOperator lets the leader kill itself right after it has written down whom it will promote, the worst moment:
+// every replica is detached, none is master.
 func killOperator(ctx context.Context, a *act) error {
 	leader, err := a.bed.Leader(ctx)
 	if err != nil {

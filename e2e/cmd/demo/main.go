@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command demo shows in a minute and a half what RedisHA is for. In a sandbox it runs the operator and a RedisHA of three real
-// Redis processes, writes to it without pause, and does to its master what happens to masters. For each fault it tells what
-// the operator saw and did and what the clients noticed. It exits with 0 only if every fault was survived.
+// Command demo shows in a minute and a half what RedisHA is for. In a sandbox it runs the operator and a RedisHA of
+// three real Redis processes, writes to it without pause, and does to its master what happens to masters. For each
+// fault it tells what the operator saw and did and what the clients noticed. It exits with 0 only if every fault was
+// survived.
 //
 // KEEP=1 leaves everything running for kubectl afterwards.
 package main

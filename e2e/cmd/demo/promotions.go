@@ -28,8 +28,8 @@ type promotion struct {
 	epoch int64
 }
 
-// watchPromotions watches until the context ends. A watch that breaks is begun again; what happened meanwhile shows in the
-// epochs, which only grow.
+// watchPromotions watches until the context ends. A watch that breaks is begun again; what happened meanwhile shows in
+// the epochs, which only grow.
 func watchPromotions(ctx context.Context, c client.WithWatch, key client.ObjectKey) *promotions {
 	p := &promotions{}
 	go func() {

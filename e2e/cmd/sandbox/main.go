@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command sandbox runs a Kubernetes cluster without container engine and root until it is interrupted, and prints the KUBECONFIG
-// line with which kubectl on the machine talks to it.
+// Command sandbox runs a Kubernetes cluster without container engine and root until it is interrupted, and prints the
+// KUBECONFIG line with which kubectl on the machine talks to it.
 package main
 
 import (

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command goclients is an application that uses Redis through one of Go's libraries. Its first argument names the application; the
-// others are those that every program of e2e/clients takes.
+// Command goclients is an application that uses Redis through one of Go's libraries. Its first argument names the
+// application; the others are those that every program of e2e/clients takes.
 package main
 
 import (

@@ -48,8 +48,8 @@ func (p *program) redigo(options ...redis.DialOption) error {
 	})
 }
 
-// dialledAnew takes a connection for each write and waits a tenth of a second for it at most. It shows where the Service leads, which no
-// application can be faster than.
+// dialledAnew takes a connection for each write and waits a tenth of a second for it at most. It shows where the
+// Service leads, which no application can be faster than.
 func dialledAnew(p *program) error {
 	const timeout = 100 * time.Millisecond
 	return p.write(1, func(n int64) error {

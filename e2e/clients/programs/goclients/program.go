@@ -58,8 +58,8 @@ func failed(n int64, err error) {
 	fmt.Printf("E %d %d %s\n", time.Now().UnixMilli(), n, strings.Join(strings.Fields(err.Error()), " "))
 }
 
-// write calls do with growing numbers from that many goroutines and never returns. A goroutine's numbers are as many apart as there
-// are goroutines.
+// write calls do with growing numbers from that many goroutines and never returns. A goroutine's numbers are as many
+// apart as there are goroutines.
 func (p *program) write(lanes int64, do func(n int64) error) error {
 	for lane := range lanes {
 		go p.lane(p.start+lane, lanes, do, func() bool { return true })

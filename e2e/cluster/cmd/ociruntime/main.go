@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command ociruntime is runc for machines on which even root lacks capabilities, which is so inside some virtual machines and
-// containers. Docker asks for all capabilities when a container is privileged, and runc refuses what the bounding set lacks. So what
-// is lacking is taken out of the request before runc reads it.
+// Command ociruntime is runc for machines on which even root lacks capabilities, which is so inside some virtual
+// machines and containers. Docker asks for all capabilities when a container is privileged, and runc refuses what the
+// bounding set lacks. So what is lacking is taken out of the request before runc reads it.
 package main
 
 import (

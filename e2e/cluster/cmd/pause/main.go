@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command pause holds a pod's namespaces: it is the first process of each pod, sleeps, and reaps children that others have left.
+// Command pause holds a pod's namespaces: it is the first process of each pod, sleeps, and reaps children that others
+// have left.
 package main
 
 import (

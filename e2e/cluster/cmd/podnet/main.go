@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command podnet is the network of the pods on a kind node that was built here: a CNI configuration for the node's own range of
-// addresses, and a route to every other node's. All nodes share a link, so routes are all it takes.
+// Command podnet is the network of the pods on a kind node that was built here: a CNI configuration for the node's own
+// range of addresses, and a route to every other node's. All nodes share a link, so routes are all it takes.
 package main
 
 import (
@@ -72,8 +72,8 @@ func run(ctx context.Context) error {
 	return nil
 }
 
-// follow makes the network what the nodes say whenever one of them changes, and once a minute anyway. What fails is tried again
-// after a second.
+// follow makes the network what the nodes say whenever one of them changes, and once a minute anyway. What fails is
+// tried again after a second.
 func follow(ctx context.Context, self string, nodes listers.NodeLister, changed <-chan struct{}) {
 	for {
 		wait := time.Minute
