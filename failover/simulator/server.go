@@ -12,7 +12,7 @@ import (
 
 // Facts of Redis and of the configuration that the operator gives it.
 const (
-	noReplID     = "0000000000000000000000000000000000000000"
+	noReplID     = failover.NoReplID
 	cronPeriod   = time.Second          // replicationCron: retries, acknowledgements, pings
 	maxLag       = failover.GuardMaxLag // min-replicas-max-lag
 	replTimeout  = 15 * time.Second     // repl-timeout
