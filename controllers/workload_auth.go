@@ -123,7 +123,7 @@ func (w *workloadPass) ownSecret(ctx context.Context, name string) (map[string][
 	if err != nil {
 		return nil, fmt.Errorf("reading Secret %q: %w", name, err)
 	}
-	if !w.mayTake(secret) {
+	if !w.objects.Owns(secret) {
 		return nil, nil // applying it says so
 	}
 	return secret.Data, nil

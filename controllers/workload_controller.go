@@ -24,6 +24,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/apply"
 	"github.com/redisha/redisha/controllers/resources"
 )
 
@@ -148,7 +149,7 @@ func (r *WorkloadReconciler) Reconcile(ctx context.Context, req ctrl.Request) (c
 	if !rha.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil
 	}
-	pass := &workloadPass{WorkloadReconciler: r, rha: rha}
+	pass := &workloadPass{WorkloadReconciler: r, rha: rha, objects: r.objectsOf(rha)}
 	return pass.run(ctx)
 }
 
@@ -157,8 +158,8 @@ type workloadPass struct {
 	*WorkloadReconciler
 
 	rha *v1alpha1.RedisHA
-	// wanted is set once it is known that the RedisHA is not being deleted.
-	wanted bool
+	// objects makes the objects that the RedisHA owns.
+	objects *apply.Pass
 	// sts is the StatefulSet before this pass; nil when there is none.
 	sts *appsv1.StatefulSet
 	// renewed is set when this pass has changed the StatefulSet: what sts says of the pods is out of date.
@@ -184,7 +185,7 @@ func (w *workloadPass) run(ctx context.Context) (ctrl.Result, error) {
 		return ctrl.Result{}, err
 	}
 	failure := w.phases(ctx)
-	if errors.Is(failure, errNotWanted) {
+	if errors.Is(failure, apply.ErrOwnerGone) {
 		return ctrl.Result{}, nil
 	}
 	if apierrors.IsConflict(failure) {

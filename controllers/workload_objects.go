@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/apply"
 	"github.com/redisha/redisha/controllers/resources"
 )
 
@@ -49,7 +50,7 @@ func (w *workloadPass) applyAuth(ctx context.Context) error {
 // made all the same.
 func (w *workloadPass) applyMounted(ctx context.Context) error {
 	auth := w.applyAuth(ctx)
-	if errors.Is(auth, errNotWanted) {
+	if errors.Is(auth, apply.ErrOwnerGone) {
 		return auth
 	}
 	if w.refused {
@@ -60,7 +61,7 @@ func (w *workloadPass) applyMounted(ctx context.Context) error {
 
 // putOff keeps a failure for the end of the pass, unless it ends the pass.
 func (w *workloadPass) putOff(err error) error {
-	if errors.Is(err, errNotWanted) {
+	if errors.Is(err, apply.ErrOwnerGone) {
 		return err
 	}
 	w.later = errors.Join(w.later, err)
@@ -90,7 +91,7 @@ func (w *workloadPass) applyAll(ctx context.Context, objects ...client.Object) e
 	var failures []error
 	for _, object := range objects {
 		err := w.apply(ctx, object)
-		if errors.Is(err, errNotWanted) || budgetPause(err) > 0 {
+		if errors.Is(err, apply.ErrOwnerGone) || budgetPause(err) > 0 {
 			return err
 		}
 		failures = append(failures, err)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package controllers
+package apply
 
 import (
 	"crypto/sha256"
@@ -11,34 +11,20 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"github.com/redisha/redisha/api/v1alpha1"
 )
 
-// exclusiveField may hold nothing but what we applied. Server-side apply leaves
-// what others add beside our fields, and there it would do harm: a selector on
-// the master's Service would publish every pod as master.
-type exclusiveField struct {
-	path []string
-	// key tells the items of a list apart.
-	key string
+// Field is a place in an object that may hold nothing but what was applied. Server-side apply leaves what others add
+// beside the fields that it was sent, and in some places that does harm.
+type Field struct {
+	// Path leads to a map or a list of objects.
+	Path []string
+	// Key is the field that tells the items of a list apart.
+	Key string
 }
 
-var exclusiveFields = map[string][]exclusiveField{
-	"Service":             {{path: []string{"spec", "selector"}}, {path: []string{"spec", "ports"}, key: "port"}},
-	"ConfigMap":           {{path: []string{"data"}}, {path: []string{"binaryData"}}},
-	"Secret":              {{path: []string{"data"}}},
-	"PodDisruptionBudget": {{path: []string{"spec", "minAvailable"}}, {path: []string{"spec", "selector", "matchLabels"}}},
-	"StatefulSet": {
-		{path: []string{"spec", "template", "spec", "containers"}, key: "name"},
-		{path: []string{"spec", "template", "spec", "initContainers"}, key: "name"},
-		{path: []string{"spec", "template", "spec", "volumes"}, key: "name"},
-	},
-}
-
-// applyConfiguration is what is sent to the API server: the fields we own, and
-// the hash of them, by which a field that we no longer set is noticed.
-func applyConfiguration(desired client.Object) (*unstructured.Unstructured, error) {
+// configuration is what is sent to the API server: the fields we own, and the hash of them, by which a field that is no
+// longer set is noticed.
+func (p *Pass) configuration(desired client.Object) (*unstructured.Unstructured, error) {
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(desired)
 	if err != nil {
 		return nil, err
@@ -54,7 +40,7 @@ func applyConfiguration(desired client.Object) (*unstructured.Unstructured, erro
 	if annotations == nil {
 		annotations = map[string]string{}
 	}
-	annotations[v1alpha1.AnnotationAppliedHash] = hash
+	annotations[p.HashAnnotation] = hash
 	want.SetAnnotations(annotations)
 	return want, nil
 }
@@ -94,8 +80,8 @@ func dropNulls(content map[string]any) {
 }
 
 // appliedHash is the hash of what was last applied to the object.
-func appliedHash(object *unstructured.Unstructured) string {
-	return object.GetAnnotations()[v1alpha1.AnnotationAppliedHash]
+func (p *Pass) appliedHash(object *unstructured.Unstructured) string {
+	return object.GetAnnotations()[p.HashAnnotation]
 }
 
 // contains says whether live holds all of want. Lists of objects may hold more,
@@ -142,16 +128,16 @@ func containsItems(live, want []any) bool {
 	return true
 }
 
-// exclusivePatch is a JSON merge patch that removes what others added to our
-// exclusive fields; nil when there is nothing to remove.
-func exclusivePatch(want, live *unstructured.Unstructured) []byte {
+// exclusivePatch is a JSON merge patch that removes what others added to the exclusive fields; nil when there is nothing
+// to remove.
+func exclusivePatch(fields []Field, want, live *unstructured.Unstructured) []byte {
 	patch := map[string]any{}
-	for _, field := range exclusiveFields[want.GetKind()] {
-		wanted, _, _ := unstructured.NestedFieldNoCopy(want.Object, field.path...)
-		present, _, _ := unstructured.NestedFieldNoCopy(live.Object, field.path...)
-		if value, excess := withoutExcess(present, wanted, field.key); excess {
+	for _, field := range fields {
+		wanted, _, _ := unstructured.NestedFieldNoCopy(want.Object, field.Path...)
+		present, _, _ := unstructured.NestedFieldNoCopy(live.Object, field.Path...)
+		if value, excess := withoutExcess(present, wanted, field.Key); excess {
 			// Paths of one kind never run through each other, so this cannot fail.
-			_ = unstructured.SetNestedField(patch, value, field.path...)
+			_ = unstructured.SetNestedField(patch, value, field.Path...)
 		}
 	}
 	if len(patch) == 0 {
