@@ -3,10 +3,7 @@
 package controllers
 
 import (
-	"fmt"
 	"math"
-	"strconv"
-	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -55,54 +52,6 @@ func valueOr[T any](p *T, fallback T) T {
 		return fallback
 	}
 	return *p
-}
-
-// What the request annotation may carry. "switchover" lets the operator choose, "switchover:POD" names the pod that is
-// to become master. The other two lose data and must say so: "force-failover:POD" promotes a pod against a refusal,
-// "discard:POD" gives up what a divergent master holds; both want ":accept-data-loss" behind. Behind all of it "#ID"
-// may stand, which tells a request from an earlier one that is like it.
-const (
-	requestSwitchover = "switchover"
-	requestAccepted   = "accept-data-loss"
-	requestID         = "#"
-	maxRequest        = 512 // characters
-)
-
-// requestOf reads the request annotation; nil when there is none.
-func requestOf(rha *v1alpha1.RedisHA) (*failover.Request, error) {
-	value := rha.Annotations[v1alpha1.AnnotationRequest]
-	if value == "" {
-		return nil, nil
-	}
-	if len(value) > maxRequest {
-		return nil, fmt.Errorf("annotation %s: a request has at most %d characters", v1alpha1.AnnotationRequest, maxRequest)
-	}
-	asked, _, _ := strings.Cut(value, requestID)
-	verb, rest, _ := strings.Cut(asked, ":")
-	target, acceptance, _ := strings.Cut(rest, ":")
-	request := &failover.Request{ID: value, Verb: failover.Verb(verb), Target: target}
-	switch request.Verb {
-	case failover.VerbSwitchover:
-		return request, nil
-	case failover.VerbForce, failover.VerbDiscard:
-		if target != "" && acceptance == requestAccepted {
-			return request, nil
-		}
-		return nil, fmt.Errorf("annotation %s: %s may lose data; name the pod and say so: %q",
-			v1alpha1.AnnotationRequest, verb, verb+":POD:"+requestAccepted)
-	}
-	return nil, fmt.Errorf("annotation %s: %q is not a request; use %q, %q, %q or %q", v1alpha1.AnnotationRequest, value,
-		requestSwitchover, requestSwitchover+":POD", string(failover.VerbForce)+":POD:"+requestAccepted, string(failover.VerbDiscard)+":POD:"+requestAccepted)
-}
-
-// anotherID is a request like one that was made before, with another ID.
-func anotherID(request string) string {
-	asked, id, _ := strings.Cut(request, requestID)
-	n, err := strconv.Atoi(id)
-	if err != nil || n < 1 {
-		n = 1
-	}
-	return asked + requestID + strconv.Itoa(n+1)
 }
 
 // progressOf reads the persisted progress.
@@ -208,11 +157,6 @@ func lineageTo(l failover.Lineage) *v1alpha1.LineageStatus {
 	return &v1alpha1.LineageStatus{ReplID: l.ReplID, ReplID2: l.ReplID2, SecondOffset: l.SecondOffset, Offset: l.Offset}
 }
 
-const (
-	linkUp   = "up"
-	linkDown = "down"
-)
-
 func knownOf(n v1alpha1.NodeStatus) failover.KnownNode {
 	k := failover.KnownNode{
 		NodeRef:  failover.NodeRef{Pod: n.Pod, UID: n.PodUID, RunID: n.RunID, IP: n.IP},
@@ -220,7 +164,7 @@ func knownOf(n v1alpha1.NodeStatus) failover.KnownNode {
 		Guard: int(n.Guard), WriteGuardOff: n.WriteGuardOff, Restarts: int(n.ProcessRestarts),
 	}
 	if n.Role != v1alpha1.RoleUnknown && n.Role != "" {
-		k.Role, k.LinkUp = failover.Role(n.Role), n.Link == linkUp
+		k.Role, k.LinkUp = failover.Role(n.Role), n.Link == v1alpha1.LinkUp
 	}
 	return k
 }
@@ -235,9 +179,9 @@ func knownTo(k failover.KnownNode) v1alpha1.NodeStatus {
 	case k.Role == failover.RoleUnknown:
 		n.Role = v1alpha1.RoleUnknown
 	case k.LinkUp:
-		n.Link = linkUp
+		n.Link = v1alpha1.LinkUp
 	case k.Role == failover.RoleReplica:
-		n.Link = linkDown
+		n.Link = v1alpha1.LinkDown
 	}
 	return n
 }

@@ -24,7 +24,7 @@ import (
 // fenced.
 func TestANewLeaderKnowsThePasswordOfARedisHAThatIsGone(t *testing.T) {
 	labels := resources.SelectorLabels("r")
-	w := newWorld(t,
+	w := newAPI(t,
 		&corev1.Secret{
 			ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: resources.MountSecretName("r")},
 			Data:       map[string][]byte{resources.PasswordKey: []byte("s3cret")},

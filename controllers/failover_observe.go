@@ -138,20 +138,6 @@ func (g *observer) statefulSet(ctx context.Context, key client.ObjectKey) (*apps
 	return sts, nil
 }
 
-// updateRevision is the revision that pods should have; empty while the StatefulSet controller
-// has not caught up with the StatefulSet.
-func updateRevision(sts *appsv1.StatefulSet) string {
-	if sts.Status.ObservedGeneration != sts.Generation {
-		return ""
-	}
-	return sts.Status.UpdateRevision
-}
-
-// hasEnded says whether no container of the pod runs, nor ever will again.
-func hasEnded(pod *corev1.Pod) bool {
-	return pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded
-}
-
 // exits remembers when the operator was first told of the end of a container. The kubelet tells of it late, and of its
 // successor later: a process that has answered since is not the one that has ended.
 type exits struct {

@@ -3,7 +3,6 @@
 package controllers
 
 import (
-	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -21,17 +20,6 @@ import (
 	"github.com/redisha/redisha/controllers/resources"
 )
 
-// countingReader counts what is read past the cache.
-type countingReader struct {
-	client.Reader
-	reads int
-}
-
-func (r *countingReader) Get(ctx context.Context, key client.ObjectKey, obj client.Object, opts ...client.GetOption) error {
-	r.reads++
-	return r.Reader.Get(ctx, key, obj, opts...)
-}
-
 func podOwnedBy(name, uid, owner string) *corev1.Pod {
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: name, UID: types.UID(uid), Labels: resources.SelectorLabels("cache")}}
 	if owner != "" {
@@ -46,7 +34,7 @@ func TestAPodIsANodeByItsOwnerAndNotByItsNameAndLabel(t *testing.T) {
 	rha.Status.Nodes = []v1alpha1.NodeStatus{{Pod: "cache-1", PodUID: "u1"}, {Pod: "cache-2", PodUID: "u2"}, {Pod: "cache-3", PodUID: "u3"}}
 	relabelled := podOwnedBy("cache-2", "u2", "sts")
 	relabelled.Labels = map[string]string{"app": "kept"}
-	w := newWorld(t, sts, rha, podOwnedBy("cache-0", "u0", "sts"), podOwnedBy("cache-1", "u1", ""), relabelled,
+	w := newAPI(t, sts, rha, podOwnedBy("cache-0", "u0", "sts"), podOwnedBy("cache-1", "u1", ""), relabelled,
 		podOwnedBy("cache-7", "u7", ""), podOwnedBy("cache-8", "u8", "another"))
 	reader, clock := &countingReader{Reader: w.client}, clocktesting.NewFakeClock(time.Now())
 	g := &observer{client: w.client, effects: &kubeEffects{client: w.client, reader: reader}, missing: missingPods{clock: clock, recorder: w.events}}
@@ -89,7 +77,7 @@ func TestAPodIsNotGoneBecauseALateCacheShowsTheOneBefore(t *testing.T) {
 	sts := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "cache", UID: "sts"}}
 	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "cache"}}
 	rha.Status.Master = &v1alpha1.MasterStatus{NodeRef: v1alpha1.NodeRef{Pod: "cache-0", PodUID: "new"}}
-	late, live := newWorld(t, sts, rha, podOwnedBy("cache-0", "old", "sts")), newWorld(t, podOwnedBy("cache-0", "new", "sts"))
+	late, live := newAPI(t, sts, rha, podOwnedBy("cache-0", "old", "sts")), newAPI(t, podOwnedBy("cache-0", "new", "sts"))
 	reader, clock := &countingReader{Reader: live.client}, clocktesting.NewFakeClock(time.Now())
 	g := &observer{client: late.client, effects: &kubeEffects{client: late.client, reader: reader}, missing: missingPods{clock: clock, recorder: late.events}}
 	pods, err := g.podsOf(t.Context(), client.ObjectKeyFromObject(rha), rha)

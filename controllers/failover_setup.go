@@ -98,21 +98,10 @@ func retries() workqueue.TypedRateLimiter[reconcile.Request] {
 	return workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](5*time.Millisecond, time.Second)
 }
 
-type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
-
 func (r *FailoverReconciler) closeProber(ctx context.Context) error {
 	<-ctx.Done()
 	r.prober.Close()
 	return nil
-}
-
-// byName leads from an owned object to its RedisHA, by label.
-func byName(_ context.Context, obj client.Object) []reconcile.Request {
-	name := obj.GetLabels()[v1alpha1.LabelName]
-	if name == "" {
-		return nil
-	}
-	return []reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: obj.GetNamespace(), Name: name}}}
 }
 
 func enqueue(ctx context.Context, obj client.Object, q queue) {

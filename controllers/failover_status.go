@@ -46,21 +46,6 @@ func noteHandled(status *v1alpha1.RedisHAStatus, request string) {
 	status.HandledRequests = handled[:min(len(handled), maxHandled)]
 }
 
-// wasHandled reports whether the request that a RedisHA carries was carried out or refused before, and put back since.
-// One that was taken up and is not acknowledged yet was not.
-func wasHandled(rha *v1alpha1.RedisHA) bool {
-	value := rha.Annotations[v1alpha1.AnnotationRequest]
-	if f := rha.Status.Failover; f != nil && f.Request == value {
-		return false
-	}
-	return value == rha.Status.LastHandledRequest || slices.Contains(rha.Status.HandledRequests, value)
-}
-
-// isRequested reports whether a request waits to be carried out.
-func isRequested(rha *v1alpha1.RedisHA) bool {
-	return rha.Annotations[v1alpha1.AnnotationRequest] != "" && !wasHandled(rha)
-}
-
 // conditionsOf are the conditions of this controller; possible is its own word on whether a failover is, which wants
 // the time.
 func conditionsOf(rha *v1alpha1.RedisHA, d failover.Decision, seen sighting, possible metav1.Condition) []metav1.Condition {
@@ -68,14 +53,6 @@ func conditionsOf(rha *v1alpha1.RedisHA, d failover.Decision, seen sighting, pos
 		availableCondition(rha, d, seen.Observation), readyCondition(rha, d, seen), initializedCondition(d),
 		possible, pausedCondition(d), blockedCondition(d),
 	}
-}
-
-func condition(kind string, is bool, reason, message string) metav1.Condition {
-	c := metav1.Condition{Type: kind, Status: metav1.ConditionFalse, Reason: reason, Message: message}
-	if is {
-		c.Status = metav1.ConditionTrue
-	}
-	return c
 }
 
 func availableCondition(rha *v1alpha1.RedisHA, d failover.Decision, obs failover.Observation) metav1.Condition {

@@ -21,7 +21,7 @@ import (
 
 func TestAFailoverThatLastsTellsWithinTwoSecondsThatThereIsNoMaster(t *testing.T) {
 	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "r"}}
-	w := newWorld(t, rha)
+	w := newAPI(t, rha)
 	clock := clocktesting.NewFakeClock(time.Now())
 	reconciler := &FailoverReconciler{Client: w.client, Recorder: w.events, Clock: clock}
 	next := failover.Progress{Initialized: true, State: failover.StateFencing, Master: &failover.Master{NodeRef: failover.NodeRef{Pod: "r-0", UID: "u"}}}
@@ -118,7 +118,7 @@ func TestGaugesAreRightFromTheFirstLookOfANewLeaderOn(t *testing.T) {
 // over.
 func TestRefusedWritesAreToldWhenTheyBeginAndWhenTheyAreOver(t *testing.T) {
 	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "r"}}
-	w := newWorld(t, rha)
+	w := newAPI(t, rha)
 	reconciler := &FailoverReconciler{Client: w.client, Recorder: w.events, Clock: clocktesting.NewFakeClock(time.Now())}
 	next := failover.Progress{Initialized: true, State: failover.StateStable, Master: &failover.Master{NodeRef: failover.NodeRef{Pod: "r-0", UID: "u"}}}
 	writeProgress(&rha.Status, next)
@@ -148,7 +148,7 @@ func TestRefusedWritesAreToldWhenTheyBeginAndWhenTheyAreOver(t *testing.T) {
 // Beside forty that never obey, four in five writes to the Kubernetes API were these.
 func TestWordsThatChangeAllTheTimeAreToldSeldom(t *testing.T) {
 	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "r"}}
-	w := newWorld(t, rha)
+	w := newAPI(t, rha)
 	clock := clocktesting.NewFakeClock(time.Now())
 	reconciler := &FailoverReconciler{Client: w.client, Recorder: w.events, Clock: clock}
 	tell := func(sentence string) {

@@ -3,8 +3,6 @@
 package controllers
 
 import (
-	"context"
-	"errors"
 	"reflect"
 	"strings"
 	"testing"
@@ -17,7 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	clocktesting "k8s.io/utils/clock/testing"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -39,49 +36,6 @@ func emptyFields(v any) []string {
 		}
 	}
 	return names
-}
-
-// fakeLock is a resource lock whose writes take time and may fail.
-type fakeLock struct {
-	resourcelock.Interface
-	clock *clocktesting.FakeClock
-	takes time.Duration
-	err   error
-}
-
-func (l *fakeLock) Identity() string { return "me" }
-func (l *fakeLock) Update(context.Context, resourcelock.LeaderElectionRecord) error {
-	l.clock.Step(l.takes)
-	return l.err
-}
-
-func TestTheLeaseIsCountedFromBeforeItsRenewalWasSent(t *testing.T) {
-	clock := clocktesting.NewFakeClock(time.Now())
-	lock := &fakeLock{clock: clock, takes: 2 * time.Second}
-	guard := NewLeaseGuard(lock, 6*time.Second, clock)
-	mine := resourcelock.LeaderElectionRecord{HolderIdentity: "me"}
-	if guard.Left() > 0 {
-		t.Fatal("a lease that was never taken has time left")
-	}
-	if err := guard.Update(t.Context(), mine); err != nil {
-		t.Fatal(err)
-	}
-	if got := guard.Left(); got != 4*time.Second {
-		t.Errorf("%s left of 6 s after a renewal that took 2 s", got)
-	}
-	lock.err = errors.New("no answer")
-	if err := guard.Update(t.Context(), mine); err == nil {
-		t.Fatal("the error was swallowed")
-	}
-	if got := guard.Left(); got != 2*time.Second {
-		t.Errorf("%s left after a renewal without an answer", got)
-	}
-	if err := guard.Update(t.Context(), resourcelock.LeaderElectionRecord{}); err == nil {
-		t.Fatal("the error was swallowed")
-	}
-	if guard.Left() > 0 {
-		t.Error("a lease that is being released has time left")
-	}
 }
 
 func TestMastersOfManyOwnersSuspectedAtOnceMakeTheObserverSuspect(t *testing.T) {
@@ -131,26 +85,6 @@ func TestAnObserverThatLosesSightOfItsOnlyOwnersMastersIsSuspect(t *testing.T) {
 	}
 	if !s.suspect("a/1", now) {
 		t.Error("every master out of sight at once, and the observer is not suspect")
-	}
-}
-
-func TestWhatWasWrittenIsSeenBeforeTheCacheShowsIt(t *testing.T) {
-	slice := func(version string) *discoveryv1.EndpointSlice {
-		return &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Name: "s", UID: "u", ResourceVersion: version}}
-	}
-	key := client.ObjectKey{Name: "s"}
-	var e writeCache[*discoveryv1.EndpointSlice]
-	e.wrote(slice("10"))
-	for _, tc := range []struct {
-		cached string
-		found  bool
-		want   string
-	}{{"9", true, "10"}, {"", false, "10"}, {"10", true, "10"}, {"9", true, "9"}} {
-		// The last row: once the cache has caught up, it alone counts.
-		got, ok := e.newest(key, slice(tc.cached), tc.found)
-		if !ok || got.ResourceVersion != tc.want {
-			t.Errorf("cached %q (%t): got %q, %t", tc.cached, tc.found, got.ResourceVersion, ok)
-		}
 	}
 }
 
@@ -268,7 +202,7 @@ func TestConditionsSayWhatIsRefusedAndWhatIsOnlyWaitedFor(t *testing.T) {
 
 func TestAFailoverThatMayBeAboutToBeginDoesNotPayForConditions(t *testing.T) {
 	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "r"}}
-	w := newWorld(t, rha)
+	w := newAPI(t, rha)
 	reconciler := &FailoverReconciler{Client: w.client, Recorder: w.events, Clock: clocktesting.NewFakeClock(time.Now())}
 	next := failover.Progress{Initialized: true, State: failover.StateStable, Master: &failover.Master{NodeRef: failover.NodeRef{Pod: "r-0", UID: "u"}}}
 	writeProgress(&rha.Status, next)

@@ -28,8 +28,8 @@ func claimsWorld(t *testing.T, claims ...client.Object) (*observer, *v1alpha1.Re
 			cached = append(cached, c)
 		}
 	}
-	reader, clock := &countingReader{Reader: newWorld(t, claims...).client}, clocktesting.NewFakeClock(time.Now())
-	g := &observer{client: newWorld(t, cached...).client, effects: &kubeEffects{reader: reader}, claims: unlistedClaims{clock: clock}}
+	reader, clock := &countingReader{Reader: newAPI(t, claims...).client}, clocktesting.NewFakeClock(time.Now())
+	g := &observer{client: newAPI(t, cached...).client, effects: &kubeEffects{reader: reader}, claims: unlistedClaims{clock: clock}}
 	return g, rha, resources.StatefulSet(rha, 3), reader, clock
 }
 

@@ -79,102 +79,11 @@ func TestThereIsAlwaysAWorkerForAnotherNamespace(t *testing.T) {
 	}
 }
 
-// A failover and its aftermath take a few dozen turns, most of which follow a write or wait for something.
-func TestAFailoverIsNotSlowedDown(t *testing.T) {
-	var p pace
-	now := time.Now()
-	for kill := range 10 {
-		for turn := range 50 {
-			if wait := p.begin("a/1", now); wait > 0 {
-				t.Fatalf("turn %d of kill %d waits for %s", turn, kill, wait)
-			}
-			if again := p.next("a/1", turn%10 == 0, 0, now); again != 0 {
-				t.Fatalf("turn %d of kill %d is followed by one %s later", turn, kill, again)
-			}
-			now = now.Add(20 * time.Millisecond)
-		}
-		if again := p.next("a/1", false, -1, now); again >= 0 {
-			t.Fatal("a loop that rests is woken")
-		}
-		now = now.Add(time.Second)
-	}
-}
-
-func TestTurnsThatLeadNowhereComeMoreAndMoreSlowly(t *testing.T) {
-	var p pace
-	now := time.Now()
-	turnsUntil := func(end time.Time) (turns int) {
-		for ; now.Before(end); turns++ {
-			wait := p.begin("a/1", now)
-			if wait == 0 {
-				wait = p.next("a/1", false, 0, now)
-			}
-			now = now.Add(max(wait, 2*time.Millisecond)) // what a turn takes
-		}
-		return turns
-	}
-	began := now
-	if turns := turnsUntil(began.Add(10 * time.Second)); turns > 400 {
-		t.Errorf("%d turns in 10 s for a Redis that never obeys", turns)
-	}
-	turnsUntil(began.Add(time.Minute))
-	if turns := turnsUntil(now.Add(time.Minute)); turns > 31 {
-		t.Errorf("%d turns in the second minute for a Redis that never obeys", turns)
-	}
-}
-
-// A Redis that obeys in the end, after a long script say, has waited for most of it anyway.
-func TestATurnAfterManyThatLedNowhereIsLateByAFractionOfTheWait(t *testing.T) {
-	for _, stuck := range []time.Duration{time.Second, 10 * time.Second, time.Minute, time.Hour} {
-		var p pace
-		began := time.Now()
-		p.begin("a/1", began)
-		p.next("a/1", false, stepPause, began)
-		if wait := p.next("a/1", false, stepPause, began.Add(stuck)); wait > max(stepPause, min(stuck/25, 2*time.Second)) {
-			t.Errorf("after %s the next turn comes %s later", stuck, wait)
-		}
-	}
-}
-
-// What rests by itself has not been turning in vain.
-func TestALoopThatRestsIsNotSlowedDownAfterwards(t *testing.T) {
-	var p pace
-	now := time.Now()
-	for range 60 {
-		p.begin("a/1", now)
-		if wait := p.next("a/1", false, resting, now); wait != resting {
-			t.Fatalf("a loop that looks each %s waits for %s", resting, wait)
-		}
-		now = now.Add(resting)
-	}
-	p.begin("a/1", now)
-	if wait := p.next("a/1", false, stepAtOnce, now); wait != stepAtOnce {
-		t.Errorf("its next turn comes %s later", wait)
-	}
-}
-
-func TestARedisThatSaysSomethingElseEachTimeIsDecidedOnFourTimesASecond(t *testing.T) {
-	var p pace
-	now, turns := time.Now(), 0
-	for end := now.Add(60 * time.Second); now.Before(end); now = now.Add(10 * time.Millisecond) {
-		if p.begin("a/1", now) == 0 {
-			p.next("a/1", true, -1, now)
-			turns++
-		}
-	}
-	if most := turnsAtOnce + 60*turnsPerSecond; turns > most {
-		t.Errorf("%d turns in a minute, want %d at most", turns, most)
-	}
-	if p.begin("b/1", now) != 0 {
-		t.Error("another RedisHA waits for it")
-	}
-}
-
 func TestTheWritesOfOneTenantAreNotTakenFromAnother(t *testing.T) {
 	now := clocktesting.NewFakePassiveClock(time.Now())
 	sent := 0
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "p"}}
-	c := withBudget(interceptor.NewClient(newWorld(t, pod).client, interceptor.Funcs{
+	c := withBudget(interceptor.NewClient(newAPI(t, pod).client, interceptor.Funcs{
 		Patch: func(context.Context, client.WithWatch, client.Object, client.Patch, ...client.PatchOption) error {
 			return nil
 		},

@@ -88,3 +88,12 @@ func specApplied(rha *v1alpha1.RedisHA) bool {
 	early := []string{v1alpha1.ReasonApplyFailed, v1alpha1.ReasonNotOwned, v1alpha1.ReasonConfigRefused}
 	return c.Status == metav1.ConditionTrue || !slices.Contains(early, c.Reason)
 }
+
+// updateRevision is the revision that pods should have; empty while the StatefulSet controller
+// has not caught up with the StatefulSet.
+func updateRevision(sts *appsv1.StatefulSet) string {
+	if sts.Status.ObservedGeneration != sts.Generation {
+		return ""
+	}
+	return sts.Status.UpdateRevision
+}

@@ -3,11 +3,8 @@
 package controllers
 
 import (
-	"context"
-	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -15,73 +12,27 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/fake"
-	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/resources"
 )
 
-// world is a fake API server, with every write to it written down.
+// world is a fake API server, and the workload controller on it.
 type world struct {
-	t          *testing.T
-	client     client.WithWatch
-	reconciler *WorkloadReconciler
-	events     *record.FakeRecorder
+	*api
 
-	mu     sync.Mutex
-	writes []string
+	reconciler *WorkloadReconciler
 }
 
 func newWorld(t *testing.T, objects ...client.Object) *world {
 	t.Helper()
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
-		if err := add(scheme); err != nil {
-			t.Fatal(err)
-		}
-	}
-	w := &world{t: t, events: record.NewFakeRecorder(100)}
-	w.client = fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).
-		WithStatusSubresource(&v1alpha1.RedisHA{}, &appsv1.StatefulSet{}).
-		WithIndex(&corev1.Pod{}, "spec.nodeName", func(pod client.Object) []string { return []string{pod.(*corev1.Pod).Spec.NodeName} }).
-		WithIndex(&corev1.Event{}, "involvedObject.uid", func(e client.Object) []string { return []string{string(e.(*corev1.Event).InvolvedObject.UID)} }).
-		WithInterceptorFuncs(interceptor.Funcs{
-			Apply: func(ctx context.Context, c client.WithWatch, obj runtime.ApplyConfiguration, opts ...client.ApplyOption) error {
-				w.note("apply %v", obj)
-				return c.Apply(ctx, obj, opts...)
-			},
-			Patch: func(ctx context.Context, c client.WithWatch, obj client.Object, patch client.Patch, opts ...client.PatchOption) error {
-				w.note("patch %s", obj.GetName())
-				return c.Patch(ctx, obj, patch, opts...)
-			},
-			Delete: func(ctx context.Context, c client.WithWatch, obj client.Object, opts ...client.DeleteOption) error {
-				w.note("delete %T %s", obj, obj.GetName())
-				return c.Delete(ctx, obj, opts...)
-			},
-			SubResourcePatch: func(ctx context.Context, c client.Client, sub string, obj client.Object, patch client.Patch, opts ...client.SubResourcePatchOption) error {
-				w.note("patch %s of %s", sub, obj.GetName())
-				return c.SubResource(sub).Patch(ctx, obj, patch, opts...)
-			},
-		}).Build()
-	w.reconciler = &WorkloadReconciler{Client: w.client, APIReader: w.client, Recorder: w.events}
-	return w
-}
-
-func (w *world) note(format string, args ...any) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.writes = append(w.writes, fmt.Sprintf(format, args...))
+	a := newAPI(t, objects...)
+	return &world{api: a, reconciler: &WorkloadReconciler{Client: a.client, APIReader: a.client, Recorder: a.events}}
 }
 
 // reconcile makes a pass and returns the writes it made.
@@ -92,36 +43,6 @@ func (w *world) reconcile() []string {
 		w.t.Fatalf("Reconcile: %v", err)
 	}
 	return slices.Clone(w.writes)
-}
-
-func (w *world) get(name string, object client.Object) {
-	w.t.Helper()
-	if err := w.client.Get(w.t.Context(), shopKey(name), object); err != nil {
-		w.t.Fatal(err)
-	}
-}
-
-func (w *world) condition(kind string) metav1.Condition {
-	w.t.Helper()
-	rha := &v1alpha1.RedisHA{}
-	w.get("shop", rha)
-	condition := meta.FindStatusCondition(rha.Status.Conditions, kind)
-	if condition == nil {
-		w.t.Fatalf("no condition %s", kind)
-	}
-	return *condition
-}
-
-func shopKey(name string) types.NamespacedName {
-	return types.NamespacedName{Namespace: "store", Name: name}
-}
-
-func shop(change func(*v1alpha1.RedisHA)) *v1alpha1.RedisHA {
-	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Name: "shop", Namespace: "store", UID: "rha-uid", Generation: 1}}
-	if change != nil {
-		change(rha)
-	}
-	return rha
 }
 
 // owned are all objects of a RedisHA with defaults.

@@ -247,19 +247,9 @@ func (r rollout) redundantBelow(wanted int) bool {
 // not: a process that was started anew inside its container leaves it ready until the next probes.
 func (r rollout) serves(pod *corev1.Pod) bool {
 	for _, n := range r.rha.Status.Nodes {
-		if n.PodUID != "" && n.PodUID == string(pod.UID) && n.Role != v1alpha1.RoleMaster && n.Link != linkUp {
+		if n.PodUID != "" && n.PodUID == string(pod.UID) && n.Role != v1alpha1.RoleMaster && n.Link != v1alpha1.LinkUp {
 			return false
 		}
 	}
 	return redisReady(pod)
-}
-
-// podReady says whether every container of the pod is ready.
-func podReady(pod *corev1.Pod) bool {
-	for _, condition := range pod.Status.Conditions {
-		if condition.Type == corev1.PodReady {
-			return condition.Status == corev1.ConditionTrue
-		}
-	}
-	return false
 }

@@ -49,32 +49,11 @@ func aRollout(change func(*rollout)) rollout {
 	return r
 }
 
-func aPod(name, revision string) corev1.Pod {
-	return corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{
-			Name:        name,
-			Labels:      map[string]string{appsv1.ControllerRevisionHashLabelKey: revision},
-			Annotations: map[string]string{v1alpha1.AnnotationSpecHash: revision},
-		},
-		Status: corev1.PodStatus{
-			Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}},
-			ContainerStatuses: []corev1.ContainerStatus{{
-				Name: resources.RedisContainer, Ready: true, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}},
-			}},
-		},
-	}
-}
-
 // known has the status say what a pod's Redis is.
 func known(r *rollout, ordinal int, role, link string) {
 	pod := &r.pods[ordinal]
 	pod.UID = types.UID("uid-" + pod.Name)
 	r.rha.Status.Nodes = append(r.rha.Status.Nodes, v1alpha1.NodeStatus{Pod: pod.Name, PodUID: string(pod.UID), Role: role, Link: link})
-}
-
-func unready(pod *corev1.Pod) {
-	pod.Status.Conditions[0].Status = corev1.ConditionFalse
-	pod.Status.ContainerStatuses[0].Ready = false
 }
 
 // beside puts a container beside Redis; the pod is ready if it is.
@@ -124,13 +103,13 @@ func TestRolloutReplacesOnePodAtATimeAndTheMasterLast(t *testing.T) {
 			reason: v1alpha1.ReasonWaitingForNodes,
 		},
 		"the next waits while the process of the first was started anew and does not follow yet": {
-			change: func(r *rollout) { current(&r.pods[2]); known(r, 2, v1alpha1.RoleReplica, linkDown) },
+			change: func(r *rollout) { current(&r.pods[2]); known(r, 2, v1alpha1.RoleReplica, v1alpha1.LinkDown) },
 			reason: v1alpha1.ReasonWaitingForNodes,
 		},
 		"the next does not wait for what a pod of that name was before": {
 			change: func(r *rollout) {
 				current(&r.pods[2])
-				known(r, 2, v1alpha1.RoleReplica, linkDown)
+				known(r, 2, v1alpha1.RoleReplica, v1alpha1.LinkDown)
 				r.pods[2].UID = "another"
 			},
 			want: "shop-1", reason: v1alpha1.ReasonRollingOut,
@@ -139,7 +118,7 @@ func TestRolloutReplacesOnePodAtATimeAndTheMasterLast(t *testing.T) {
 			change: func(r *rollout) {
 				current(&r.pods[2])
 				known(r, 0, v1alpha1.RoleMaster, "")
-				known(r, 2, v1alpha1.RoleReplica, linkUp)
+				known(r, 2, v1alpha1.RoleReplica, v1alpha1.LinkUp)
 			},
 			want: "shop-1", reason: v1alpha1.ReasonRollingOut,
 		},
@@ -271,8 +250,8 @@ func TestRolloutReplacesOnePodAtATimeAndTheMasterLast(t *testing.T) {
 		"a replica whose link has just ended is not broken": {
 			change: func(r *rollout) {
 				known(r, 0, v1alpha1.RoleUnknown, "")
-				known(r, 1, v1alpha1.RoleReplica, linkDown)
-				known(r, 2, v1alpha1.RoleReplica, linkDown)
+				known(r, 1, v1alpha1.RoleReplica, v1alpha1.LinkDown)
+				known(r, 2, v1alpha1.RoleReplica, v1alpha1.LinkDown)
 			},
 			reason: v1alpha1.ReasonWaitingForNodes,
 		},
@@ -377,7 +356,7 @@ func TestScaleDownWaitsForTheMasterToStay(t *testing.T) {
 		"not while the master would go":                 {wanted: 2, change: func(r *rollout) { r.rha.Status.Master.Pod = "shop-2" }, want: 3},
 		"not during a failover":                         {wanted: 2, change: func(r *rollout) { r.rha.Status.Failover.State = v1alpha1.StatePromoting }, want: 3},
 		"not before one of those that stay is in sync":  {wanted: 2, change: func(r *rollout) { unready(&r.pods[1]) }, want: 3},
-		"not before its process, started anew, follows": {wanted: 2, change: func(r *rollout) { known(r, 1, v1alpha1.RoleReplica, linkDown) }, want: 3},
+		"not before its process, started anew, follows": {wanted: 2, change: func(r *rollout) { known(r, 1, v1alpha1.RoleReplica, v1alpha1.LinkDown) }, want: 3},
 		"though another one that stays never starts": {wanted: 3, change: func(r *rollout) {
 			r.sts.Spec.Replicas = ptr.To[int32](4)
 			unready(&r.pods[1])

@@ -6,7 +6,10 @@ import (
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	clocktesting "k8s.io/utils/clock/testing"
 	ctrl "sigs.k8s.io/controller-runtime"
 
@@ -68,4 +71,77 @@ func (w *world) replicas() int32 {
 	rha := &v1alpha1.RedisHA{}
 	w.get("shop", rha)
 	return rha.Status.Replicas
+}
+
+// kstatus believes Ready once status.observedGeneration is the present one: a word about the generation before must not
+// be taken for it.
+func TestTheObservedGenerationFollowsTheConditionReady(t *testing.T) {
+	w := newWorld(t, shop(nil))
+	observed := func() int64 {
+		rha := &v1alpha1.RedisHA{}
+		w.get("shop", rha)
+		return rha.Status.ObservedGeneration
+	}
+	tell := func(generation int64) {
+		rha := &v1alpha1.RedisHA{}
+		w.get("shop", rha)
+		c := condition(v1alpha1.ConditionReady, true, v1alpha1.ReasonAllNodesReady, "")
+		c.ObservedGeneration = generation
+		meta.SetStatusCondition(&rha.Status.Conditions, c)
+		if err := w.client.Status().Update(t.Context(), rha); err != nil {
+			t.Fatal(err)
+		}
+		w.reconcile()
+	}
+	w.reconcile()
+	if got := observed(); got != 0 {
+		t.Errorf("generation %d is called observed, and Ready has not been told", got)
+	}
+	if tell(1); observed() != 1 {
+		t.Errorf("generation %d is observed, want 1", observed())
+	}
+	w.changeSpec(func(spec *v1alpha1.RedisHASpec) { spec.Image = "redis:8" })
+	w.reconcile()
+	if got := observed(); got != 1 {
+		t.Errorf("generation %d is called observed, and Ready tells of generation 1", got)
+	}
+	if got := w.condition(v1alpha1.ConditionReconciled).ObservedGeneration; got != 2 {
+		t.Errorf("Reconciled is of generation %d", got)
+	}
+	if tell(2); observed() != 2 {
+		t.Errorf("generation %d is observed, want 2", observed())
+	}
+	if writes := w.reconcile(); len(writes) > 0 {
+		t.Errorf("written again: %q", writes)
+	}
+}
+
+func TestAStatefulSetThatWasJustChangedIsNotCalledUpToDate(t *testing.T) {
+	w := aRunningShop(t, nil)
+	if got := w.condition(v1alpha1.ConditionProgressing); got.Reason != v1alpha1.ReasonUpToDate {
+		t.Fatalf("Progressing because of %s: %s", got.Reason, got.Message)
+	}
+	w.changeSpec(func(spec *v1alpha1.RedisHASpec) { spec.Image = "redis:8" })
+	w.reconcile()
+	if got := w.condition(v1alpha1.ConditionProgressing); got.Status != metav1.ConditionTrue || got.ObservedGeneration != 2 {
+		t.Errorf("the pods are of the spec before, and Progressing is %s because of %s for generation %d", got.Status, got.Reason, got.ObservedGeneration)
+	}
+}
+
+func TestAnObjectThatIsBeingDeletedIsNotCalledApplied(t *testing.T) {
+	w := newWorld(t, shop(nil))
+	w.reconcile()
+	sts := &appsv1.StatefulSet{}
+	w.get("shop", sts)
+	sts.Finalizers = []string{"foregroundDeletion"}
+	if err := w.client.Update(t.Context(), sts); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.client.Delete(t.Context(), sts); err != nil {
+		t.Fatal(err)
+	}
+	w.reconcile()
+	if got := w.condition(v1alpha1.ConditionReconciled); got.Status != metav1.ConditionFalse || got.Reason != v1alpha1.ReasonBeingDeleted {
+		t.Errorf("Reconciled is %s because of %s: %s", got.Status, got.Reason, got.Message)
+	}
 }

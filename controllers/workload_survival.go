@@ -87,7 +87,7 @@ func (p placement) attached() []*corev1.Pod {
 // follows reports a pod that is known to be in sync. One that the failover controller has said nothing of is not.
 func (p placement) follows(pod *corev1.Pod) bool {
 	return redisReady(pod) && slices.ContainsFunc(p.rha.Status.Nodes, func(n v1alpha1.NodeStatus) bool {
-		return n.PodUID != "" && n.PodUID == string(pod.UID) && n.Role == v1alpha1.RoleReplica && n.Link == linkUp
+		return n.PodUID != "" && n.PodUID == string(pod.UID) && n.Role == v1alpha1.RoleReplica && n.Link == v1alpha1.LinkUp
 	})
 }
 

@@ -48,7 +48,7 @@ func placed(machinesOf ...string) spread {
 	s := spread{placement: placement{machines: machines{under: map[string]*corev1.Node{}}}, moves: map[string]move{}}
 	for ordinal, machine := range machinesOf {
 		r.pods = append(r.pods, placedPod(ordinal, machine))
-		role, link := v1alpha1.RoleReplica, linkUp
+		role, link := v1alpha1.RoleReplica, v1alpha1.LinkUp
 		if ordinal == 0 {
 			role, link = v1alpha1.RoleMaster, ""
 		}
@@ -110,7 +110,7 @@ func TestTheConditionSaysWhichMachineTheSetDoesNotSurvive(t *testing.T) {
 			says: []string{"another machine is free, and pods with spec.storage are not moved"},
 		},
 		"the replica elsewhere is not in sync": {
-			on: []string{"w1", "w1", "w2"}, change: func(s *spread) { s.link(2, linkDown) },
+			on: []string{"w1", "w1", "w2"}, change: func(s *spread) { s.link(2, v1alpha1.LinkDown) },
 			status: metav1.ConditionFalse, reason: v1alpha1.ReasonAllOnOneMachine, says: []string{"on w1"},
 		},
 		"the replica elsewhere leaves": {
@@ -127,7 +127,7 @@ func TestTheConditionSaysWhichMachineTheSetDoesNotSurvive(t *testing.T) {
 				s.zone("w1", "a")
 				s.zone("w2", "a")
 				s.zone("w3", "b")
-				s.link(2, linkDown)
+				s.link(2, v1alpha1.LinkDown)
 			},
 			status: metav1.ConditionFalse, reason: v1alpha1.ReasonAllInOneZone,
 			says: []string{"run in zone a; the loss of zone a is not survived"},
@@ -141,7 +141,7 @@ func TestTheConditionSaysWhichMachineTheSetDoesNotSurvive(t *testing.T) {
 			status: metav1.ConditionTrue, reason: v1alpha1.ReasonNodesSpread,
 		},
 		"no replica in sync": {
-			on: []string{"w1", "w2"}, change: func(s *spread) { s.link(1, linkDown) },
+			on: []string{"w1", "w2"}, change: func(s *spread) { s.link(1, v1alpha1.LinkDown) },
 			status: metav1.ConditionFalse, reason: v1alpha1.ReasonNoReplica, says: []string{"shop-0"},
 		},
 		"a single pod": {on: []string{"w1"}, status: metav1.ConditionFalse, reason: v1alpha1.ReasonSingleNode},

@@ -28,13 +28,6 @@ type ConfigTrial interface {
 	TryConfig(ctx context.Context, key string, node failover.NodeRef, settings []redisclient.Setting) ([]redisclient.RefusedSetting, error)
 }
 
-// TryConfig implements [ConfigTrial] on the connections of the prober, under the lease.
-func (r *FailoverReconciler) TryConfig(
-	ctx context.Context, key string, node failover.NodeRef, settings []redisclient.Setting,
-) ([]redisclient.RefusedSetting, error) {
-	return r.executor.TryConfig(ctx, key, node, settings)
-}
-
 // triesFor is for how long a change of spec.config waits for a Redis on which it can be tried. A trial is an advance
 // warning: where there is none, a rollout stops at the first pod that does not start.
 const triesFor = 10 * time.Second
@@ -118,7 +111,7 @@ func (w *workloadPass) triedOn() failover.NodeRef {
 		ref := failover.NodeRef{Pod: n.Pod, UID: n.PodUID, RunID: n.RunID, IP: n.IP}
 		switch {
 		case !there:
-		case n.Role == v1alpha1.RoleReplica && n.Link == linkUp:
+		case n.Role == v1alpha1.RoleReplica && n.Link == v1alpha1.LinkUp:
 			return ref
 		case n.Role == v1alpha1.RoleMaster:
 			master = ref

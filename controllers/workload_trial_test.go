@@ -50,7 +50,7 @@ func (w *world) runs(rha *v1alpha1.RedisHA) {
 		if err := w.client.Create(w.t.Context(), &pod); err != nil {
 			w.t.Fatal(err)
 		}
-		n := v1alpha1.NodeStatus{Pod: pod.Name, PodUID: string(pod.UID), RunID: "run", Role: v1alpha1.RoleReplica, Link: linkUp}
+		n := v1alpha1.NodeStatus{Pod: pod.Name, PodUID: string(pod.UID), RunID: "run", Role: v1alpha1.RoleReplica, Link: v1alpha1.LinkUp}
 		if ordinal == 0 {
 			n.Role, n.Link = v1alpha1.RoleMaster, ""
 		}

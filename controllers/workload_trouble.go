@@ -22,14 +22,6 @@ import (
 // trouble is a cause that keeps a pod from running: a reason of Progressing and a sentence. The zero value is none.
 type trouble = podProgress
 
-// isTrouble tells the reasons of Progressing that name a cause which does not go away by waiting, as a rule.
-func isTrouble(reason string) bool {
-	return slices.Contains([]string{
-		v1alpha1.ReasonFailedCreate, v1alpha1.ReasonUnschedulable, v1alpha1.ReasonImageNotPulled, v1alpha1.ReasonContainerNotStarted,
-		v1alpha1.ReasonContainerFailing, v1alpha1.ReasonOOMKilled,
-	}, reason)
-}
-
 // tellTrouble has the condition Progressing name what the pods that are waited for suffer from. The cause takes the
 // place of the reason, but where a person or the failover controller is waited for as well.
 func (w *workloadPass) tellTrouble(ctx context.Context) error {

@@ -36,6 +36,12 @@ const (
 	RoleUnknown = "unknown"
 )
 
+// Links of a replica to the master, as status.nodes[].link shows them.
+const (
+	LinkUp   = "up"   // it replicates
+	LinkDown = "down" // it is set to, and does not
+)
+
 // MaxNameLength is the longest name a RedisHA may have. The StatefulSet
 // controller labels pods controller-revision-hash=NAME-HASH, a label value holds
 // 63 characters and the hash up to 10.

@@ -55,7 +55,7 @@ type always struct{}
 func (always) Left() time.Duration { return time.Hour }
 
 // newLoop is a failover loop over the fake API, for a RedisHA shop with pods that dial connects to.
-func newLoop(t *testing.T, dial link.Dial) (*FailoverReconciler, *world) {
+func newLoop(t *testing.T, dial link.Dial) (*FailoverReconciler, *api) {
 	t.Helper()
 	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: "store", Name: "shop", UID: "shop-uid"}}
 	objects := []client.Object{rha}
@@ -74,7 +74,7 @@ func newLoop(t *testing.T, dial link.Dial) (*FailoverReconciler, *world) {
 	sts.OwnerReferences = []metav1.OwnerReference{{
 		APIVersion: v1alpha1.GroupVersion.String(), Kind: "RedisHA", Name: "shop", UID: "shop-uid", Controller: ptr.To(true),
 	}}
-	w := newWorld(t, append(objects, sts)...)
+	w := newAPI(t, append(objects, sts)...)
 	r := &FailoverReconciler{
 		Client: w.client, Reader: w.client, Recorder: w.events, Clock: clock.RealClock{}, Lease: always{}, Concurrent: 1,
 		Prober: prober.Options{Dial: dial},
