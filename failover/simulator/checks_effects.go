@@ -12,7 +12,9 @@ import (
 // onReplicaOfSent: the master that serves is not taken away without an intent (S5).
 func (c *checks) onReplicaOfSent(o *operator, s *server, host string) {
 	p := c.w.api.now.progress
-	serving := p.State == failover.StateStable && p.Master != nil && p.Master.RunID == s.runID && s.role == failover.RoleMaster
+	// A status that a person has set back may name a master that clients have been led away from since.
+	led := c.w.api.now.published.UID == s.pod.uid
+	serving := led && p.State == failover.StateStable && p.Master != nil && p.Master.RunID == s.runID && s.role == failover.RoleMaster
 	if serving && c.w.api.lease.holder == o.party && c.w.now-o.lastAt < time.Second && o.last.Next.State == failover.StateStable {
 		c.fail("S5", "%s orders the serving master %s to follow %s without a persisted intent", o.name, s.pod.name, c.w.nameOf(host))
 	}
