@@ -9,6 +9,7 @@ import (
 
 	"github.com/redisha/redisha/failover"
 	"github.com/redisha/redisha/failover/executor"
+	"github.com/redisha/redisha/failover/lease"
 )
 
 // claim cuts a former leader's connections to each process that we meet for the first time: what it may still have
@@ -23,7 +24,7 @@ func (r *FailoverReconciler) claim(ctx context.Context, key string, obs failover
 		ref := n.Ref()
 		switch {
 		case !n.Answers():
-		case before[ref] || r.executor.Claim(ctx, key, ref, OperatorNamePrefix) == nil:
+		case before[ref] || r.executor.Claim(ctx, key, ref, lease.ConnectionPrefix) == nil:
 			now[ref] = true
 		default:
 			failed = append(failed, ref)

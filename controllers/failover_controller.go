@@ -68,9 +68,6 @@ type FailoverReconciler struct {
 	confirmed  map[string]bool                           // whose progress was read past the cache, and is known by our own writes since
 }
 
-// OperatorNamePrefix begins the name of every connection of an operator to Redis (CLIENT LIST).
-const OperatorNamePrefix = "redisha-"
-
 // Bounds of one Reconcile. A running failover is carried on within one call for as long as each turn leads to the next
 // at once; after stepBudget the queue gets its turn. Where there is something to wait for, the call ends: a worker
 // never sleeps.
@@ -79,7 +76,6 @@ const (
 	stepAtOnce   = time.Millisecond
 	stepPause    = 10 * time.Millisecond
 	retryPause   = 50 * time.Millisecond
-	workerPause  = 10 * time.Millisecond // until a RedisHA that got no worker asks again
 	releaseAgain = 250 * time.Millisecond
 	orphanAfter  = time.Minute // pods that are still not deleted then are meant to stay
 )

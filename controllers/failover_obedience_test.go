@@ -98,7 +98,7 @@ func TestARedisThatNeverObeysHoldsNoWorker(t *testing.T) {
 		woken = false
 		mu.Unlock()
 		began := time.Now()
-		result, err := r.Reconcile(t.Context(), requestFor("store", "shop"))
+		result, err := r.Reconcile(t.Context(), reconcile.Request{NamespacedName: types.NamespacedName{Namespace: "store", Name: "shop"}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
 	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -23,7 +24,7 @@ func requestFor(namespace, name string) reconcile.Request {
 }
 
 func TestARedisHAWaitsForOneOfAnotherNamespaceAtMost(t *testing.T) {
-	q := newFairQueue("test-fair", retries())
+	q := newFairQueue("test-fair", workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
 	defer q.ShutDown()
 	for i := range 100 {
 		q.Add(requestFor("crowd", fmt.Sprint(i)))

@@ -2,7 +2,13 @@
 
 package controllers
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
+
+// workerPause is how long a RedisHA that got no worker waits until it asks again.
+const workerPause = 10 * time.Millisecond
 
 // workers counts which namespaces' RedisHA hold the workers. One whose Redis does not answer holds one for as long as
 // an order may take.

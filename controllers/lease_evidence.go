@@ -97,7 +97,7 @@ func (w LeaderWitnesses) ask(ctx context.Context, pod corev1.Pod) (int, error) {
 		DialTimeout: witnessesWithin, Timeout: witnessesWithin,
 	})
 	defer redis.Close()
-	return redis.CountOperatorConnections(ctx, OperatorNamePrefix)
+	return redis.CountOperatorConnections(ctx, lease.ConnectionPrefix)
 }
 
 // OperatorPods are the pods that operators run in; lease.Pods is its interface.

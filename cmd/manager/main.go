@@ -29,6 +29,7 @@ import (
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers"
 	"github.com/redisha/redisha/failover/executor"
+	"github.com/redisha/redisha/failover/lease"
 	"github.com/redisha/redisha/failover/prober"
 )
 
@@ -128,14 +129,14 @@ func managerOptions(o options) (ctrl.Options, error) {
 	}, nil
 }
 
-func addControllers(mgr ctrl.Manager, o options, lease executor.Lease, me string) error {
+func addControllers(mgr ctrl.Manager, o options, right executor.Lease, me string) error {
 	failovers := &controllers.FailoverReconciler{
 		Client:      mgr.GetClient(),
 		Reader:      mgr.GetAPIReader(),
 		Recorder:    mgr.GetEventRecorderFor("redisha"),
 		Clock:       clock.RealClock{},
-		Lease:       lease,
-		Prober:      prober.Options{Period: o.probePeriod, ProbeTimeout: o.probeTimeout, Name: controllers.OperatorNamePrefix + me},
+		Lease:       right,
+		Prober:      prober.Options{Period: o.probePeriod, ProbeTimeout: o.probeTimeout, Name: lease.ConnectionPrefix + me},
 		Concurrent:  o.concurrentFailovers,
 		OnPersisted: onPersisted(),
 		Version:     version,

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/redisha/redisha/api/v1alpha1"
-	"github.com/redisha/redisha/controllers"
+	"github.com/redisha/redisha/failover/lease"
 )
 
 // leaseDuration is the manager's default: how long a leader that is only silent is waited for.
@@ -79,7 +79,7 @@ func (s *scene) orderedBy(pod string) []string {
 	}
 	var names []string
 	for field := range strings.FieldsSeq(text) {
-		if name, found := strings.CutPrefix(field, "name="); found && strings.HasPrefix(name, controllers.OperatorNamePrefix) {
+		if name, found := strings.CutPrefix(field, "name="); found && strings.HasPrefix(name, lease.ConnectionPrefix) {
 			names = append(names, name)
 		}
 	}

@@ -4,6 +4,9 @@ package lease
 
 import "strings"
 
+// ConnectionPrefix begins the name of every connection of an operator to Redis (CLIENT LIST).
+const ConnectionPrefix = "redisha-"
+
 // An identity names a process in the Lease: its host's name, which holds no underscore, then the address at which its
 // Beacon is found, if it has one, then something that no other process has, with an underscore between each two.
 
