@@ -4,7 +4,6 @@ package decide
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/redisha/redisha/failover"
@@ -59,8 +58,8 @@ func (d *decider) seed() election.Result {
 	if len(fit) == 0 {
 		return election.Result{Reason: failover.ReasonWaitingForPods, Sentence: "waiting for the first Redis to answer"}
 	}
-	slices.SortFunc(fit, func(a, b failover.Node) int { return election.BySeed(a, b, d.next, d.policy) })
-	return election.Result{Candidate: &fit[0], Sentence: fmt.Sprintf("%s becomes the first master with %d key(s)", fit[0].Name, fit[0].Replication.Keys)}
+	seed := election.Seed(fit, d.next, d.policy)
+	return election.Result{Candidate: &seed, Sentence: fmt.Sprintf("%s becomes the first master with %d key(s)", seed.Name, seed.Replication.Keys)}
 }
 
 // mayHoldTheFirstData reports a node that may be preferred when it is heard.

@@ -18,16 +18,20 @@ func electWithoutHistory(p failover.Progress, policy failover.Policy, obs failov
 		return Result{Reason: failover.ReasonWaitingForData, Sentence: wait}
 	}
 	fit, unfit, inMemory := seeds(p, obs)
-	slices.SortFunc(fit, func(a, b failover.Node) int { return BySeed(a, b, p, policy) })
 	if i := slices.IndexFunc(obs.Nodes, p.IsDivergent); i >= 0 && !inMemory {
 		return Result{Reason: failover.ReasonSplitBrain, Sentence: fmt.Sprintf("%s is a master with data of its own, and no node holds the history that was lost; "+
 			"a person has to choose", obs.Nodes[i].Name)}
 	}
-	if inMemory || len(fit) == 0 || ineligibleHoldsMore(policy, fit[0], unfit) || wouldBeGuess(p, policy, fit) {
-		return Result{Reason: failover.ReasonNoCandidate, Sentence: "no node may be promoted: " + Told(limits)}
+	refused := Result{Reason: failover.ReasonNoCandidate, Sentence: "no node may be promoted: " + Told(limits)}
+	if inMemory || len(fit) == 0 {
+		return refused
 	}
-	return Result{Candidate: &fit[0], NewHistory: true, Sentence: fmt.Sprintf(
-		"every process was restarted and no lineage survived; %s starts a new one with %d key(s)", fit[0].Name, fit[0].Replication.Keys)}
+	seed := Seed(fit, p, policy)
+	if ineligibleHoldsMore(policy, seed, unfit) || wouldBeGuess(p, policy, seed, fit) {
+		return refused
+	}
+	return Result{Candidate: &seed, NewHistory: true, Sentence: fmt.Sprintf(
+		"every process was restarted and no lineage survived; %s starts a new one with %d key(s)", seed.Name, seed.Replication.Keys)}
 }
 
 // seeds returns the nodes that a new lineage may begin with, and those that may not be promoted. If one holds the lost
@@ -61,32 +65,85 @@ func ineligibleHoldsMore(policy failover.Policy, best failover.Node, unfit []fai
 // had all, which Strict leaves to a person.
 //
 // Example: under Strict the status was lost, and cache-1 and cache-2 have loaded 1000 and 990 keys.
-func wouldBeGuess(p failover.Progress, policy failover.Policy, fit []failover.Node) bool {
+func wouldBeGuess(p failover.Progress, policy failover.Policy, seed failover.Node, fit []failover.Node) bool {
 	untold := p.Initialized && p.Old == nil // the status was lost
 	return policy.Consistency == failover.ConsistencyStrict && (untold || slices.ContainsFunc(fit, func(n failover.Node) bool {
-		return n.Replication.Keys > fit[0].Replication.Keys
+		return n.Replication.Keys > seed.Replication.Keys
 	}))
 }
 
-// BySeed orders nodes of unrelated lineages after a full outage.
-func BySeed(a, b failover.Node, p failover.Progress, policy failover.Policy) int {
+// Seed returns the node that a new lineage begins with; fit has one at least. Without disks it is the one that has kept
+// most in its memory. With disks it is one whose data no other node holds as well; of several such nodes the newest as
+// far as names tell.
+//
+// Example: the status was lost, and the last master was cache-1. It has found an old snapshot of 109 keys on its volume,
+// cache-0 a later one of 117 keys by the same name, and cache-2 has 147 keys by a name that continues that one after
+// all of them. It is cache-2, which holds all that the others do.
+func Seed(fit []failover.Node, p failover.Progress, policy failover.Policy) failover.Node {
 	if !policy.Persistent {
-		return cmp.Or(
-			cmp.Compare(kept(p, b), kept(p, a)),
-			CompareTrue(holdsLost(p, a), holdsLost(p, b)),
-			CompareTrue(a.Replication.Priority != 0, b.Replication.Priority != 0),
-			cmp.Compare(a.Ordinal, b.Ordinal),
-		)
+		return slices.MinFunc(fit, func(a, b failover.Node) int { return byMemory(a, b, p) })
 	}
-	if a.Replication.Lineage.ReplID == b.Replication.Lineage.ReplID {
-		return ByData(a, b)
+	origins := make([]origin, len(fit))
+	for i, n := range fit {
+		origins[i] = origin{Node: n, followed: p.FollowedUntold(n), age: age(p, n)}
 	}
+	for range fit { // what is said of one is handed on to who holds its data, and from there again
+		for i := range origins {
+			for _, other := range fit {
+				if holdsAll(origins[i].Node, other) {
+					j := slices.IndexFunc(origins, func(o origin) bool { return o.UID == other.UID })
+					origins[i].followed = origins[i].followed || origins[j].followed
+					origins[i].age = min(origins[i].age, origins[j].age)
+				}
+			}
+		}
+	}
+	latest := slices.DeleteFunc(slices.Clone(origins), func(o origin) bool {
+		return slices.ContainsFunc(fit, func(n failover.Node) bool { return n.UID != o.UID && holdsAll(n, o.Node) })
+	})
+	if len(latest) == 0 { // they contradict each other
+		latest = origins
+	}
+	return slices.MinFunc(latest, byOrigin).Node
+}
+
+// origin is a node with what is known of where its data comes from.
+type origin struct {
+	failover.Node
+
+	followed bool // a process of the set got it from a master, and which one that was is not on record
+	age      int
+}
+
+// holdsAll reports that a has all data of b: of the same history as much or more, or of one that continues it. Of two
+// with equal data it is one only.
+func holdsAll(a, b failover.Node) bool {
+	of, in := b.Replication.Lineage, a.Replication.Lineage
+	if of.ReplID == in.ReplID {
+		return ByData(a, b) < 0
+	}
+	return a.Replication.Keys > 0 && in.Holds(of.ReplID, of.Offset)
+}
+
+// byOrigin orders nodes of which none holds the other's data. It compares what each is by itself, so that the order of
+// many does not depend on which two are compared first.
+func byOrigin(a, b origin) int {
 	return cmp.Or(
-		CompareTrue(p.FollowedUntold(a), p.FollowedUntold(b)),
-		cmp.Compare(age(p, a), age(p, b)),
+		CompareTrue(a.followed, b.followed),
+		cmp.Compare(a.age, b.age),
 		cmp.Compare(b.Replication.Keys, a.Replication.Keys),
 		CompareTrue(a.Replication.Priority != 0, b.Replication.Priority != 0),
-		ByData(a, b),
+		ByData(a.Node, b.Node),
+	)
+}
+
+// byMemory orders processes by what they have kept in memory.
+func byMemory(a, b failover.Node, p failover.Progress) int {
+	return cmp.Or(
+		cmp.Compare(kept(p, b), kept(p, a)),
+		CompareTrue(holdsLost(p, a), holdsLost(p, b)),
+		CompareTrue(a.Replication.Priority != 0, b.Replication.Priority != 0),
+		cmp.Compare(a.Ordinal, b.Ordinal),
 	)
 }
 
