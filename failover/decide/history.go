@@ -119,12 +119,17 @@ func (d *decider) elsewhere(n failover.Node) bool {
 	return n.Answers() && r.Role == failover.RoleReplica && r.LinkUp && !r.Syncing && !d.ours(r.MasterHost) && !d.next.Descends(r.Lineage)
 }
 
-// ours reports an address that is one of our nodes', was one, or is the fence.
+// ours reports an address that is one of our nodes', was one, or is the fence. Who was one is told by the status, and by
+// what is published where the status was lost.
 func (d *decider) ours(host string) bool {
-	if host == failover.FenceHost || slices.ContainsFunc(d.obs.Nodes, func(n failover.Node) bool { return n.IP == host }) {
+	has := func(n failover.Node) bool { return n.IP == host }
+	if host == failover.FenceHost || slices.ContainsFunc(d.obs.Nodes, has) || slices.ContainsFunc(d.obs.Departed, has) {
 		return true
 	}
 	p := d.next
+	if p.Master == nil && d.obs.Published.IP == host {
+		return true
+	}
 	for _, ref := range []*failover.NodeRef{p.Old, p.Candidate} {
 		if ref != nil && ref.IP == host {
 			return true

@@ -130,6 +130,33 @@ func TestWhoFollowedThePublishedMasterSucceedsItWhateverTheStatusSays(t *testing
 	}
 }
 
+// Seed 971196304: its replica's sample is from a moment before the end of the link, and the address that it follows is no
+// pod's any more.
+func TestWhoIsLinkedToThePublishedMasterIsOfTheSetThoughItsPodIsGone(t *testing.T) {
+	for name, away := range map[string]bool{"operator running": false, "operator away": true} {
+		t.Run(name, func(t *testing.T) {
+			w, _ := moved(t)
+			w.restart("r-1", false)
+			w.setBack(failover.Progress{})
+			linked := *w.node("r-0")
+			w.remove("r-2")
+			if away {
+				w.takeOver(time.Second)
+				w.heard("r-0", failover.ContactAnswering)
+				w.heard("r-1", failover.ContactAnswering)
+			}
+			w.node("r-0").Replication = linked.Replication
+			if d, _ := w.once(); !d.Overruled {
+				t.Fatalf("the status was not overruled: %s", d.Message)
+			}
+			w.pass(3 * time.Second)
+			if w.master() != "r-0" || w.node("r-0").Replication.Keys != 100 {
+				t.Errorf("master %q, state %s (%s)\n%s", w.master(), w.progress.State, w.progress.Reason, w.story())
+			}
+		})
+	}
+}
+
 // The status is lost in the middle of a failover: all nodes are fenced, and follow no master any more.
 func TestWhoWasFencedInAFailoverThatNoStatusTellsOfSucceeds(t *testing.T) {
 	for name, away := range map[string]bool{"operator running": false, "operator away": true} {
