@@ -188,7 +188,7 @@ FUZZTIME ?= 1m
 .PHONY: fuzz
 fuzz: ## Fuzz the parsing of INFO and of the persisted progress, FUZZTIME=1m each.
 	$(GO) test -run '^$$' -fuzz FuzzParseInfo -fuzztime $(FUZZTIME) -fuzzminimizetime 1s ./redisclient
-	$(GO) test -run '^$$' -fuzz FuzzProgressOfAnyStatus -fuzztime $(FUZZTIME) -fuzzminimizetime 1s ./controllers
+	$(GO) test -run '^$$' -fuzz FuzzProgressOfAnyStatus -fuzztime $(FUZZTIME) -fuzzminimizetime 1s ./controllers/failover
 
 .PHONY: build
 build: ## Build the manager into bin/.

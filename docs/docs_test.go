@@ -105,8 +105,8 @@ func TestEveryReasonIsExplained(t *testing.T) {
 	for path, expression := range map[string]string{
 		"api/v1alpha1/conditions.go":      `(?m)^\s*(?:Reason|Condition)\w+ += "(\w+)"`,
 		"failover/progress.go":            `(?m)^\s*Reason\w+ +Reason += "(\w+)"`,
-		"controllers/failover_events.go":  `(?m)^\s*event\w+ += "(\w+)"`,
-		"controllers/failover_metrics.go": `Name: +"(redisha_\w+)"`,
+		"api/v1alpha1/events.go":          `(?m)^\s*Event\w+ += "(\w+)"`,
+		"controllers/failover/metrics.go": `Name: +"(redisha_\w+)"`,
 		"failover/diagnoses.go":           `(?m)^\s*Diagnosis\w+ Diagnosis = "(Master\w+)"`,
 	} {
 		where := page

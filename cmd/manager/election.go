@@ -17,7 +17,7 @@ import (
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 
-	"github.com/redisha/redisha/controllers"
+	"github.com/redisha/redisha/controllers/leader"
 	"github.com/redisha/redisha/failover/executor"
 	"github.com/redisha/redisha/failover/lease"
 )
@@ -44,7 +44,7 @@ type election struct {
 // to wait for a leader and when not.
 func elect(config *rest.Config, o options, kept string, mgr *ctrl.Options) (*election, error) {
 	if !o.leaderElect {
-		return &election{lease: controllers.NoLease{}}, nil
+		return &election{lease: leader.NoLease{}}, nil
 	}
 	e := &election{}
 	var err error
@@ -63,8 +63,8 @@ func elect(config *rest.Config, o options, kept string, mgr *ctrl.Options) (*ele
 		return nil, err
 	}
 	e.succession = &lease.Succession{Self: e.candidate, Leader: lease.Peer{Within: askLeader}, Clock: clock.RealClock{}, Told: told}
-	guard := controllers.NewLeaseGuard(lock, o.leaseDuration, clock.RealClock{})
-	standing := controllers.NewCandidate(guard, o.retryPeriod, e.succession, clock.RealClock{})
+	guard := leader.NewGuard(lock, o.leaseDuration, clock.RealClock{})
+	standing := leader.NewCandidate(guard, o.retryPeriod, e.succession, clock.RealClock{})
 	e.succession.Hurry = standing.Hurry
 	if beacon != nil {
 		// It shines for as long as the process lives, whatever its manager does: what it tells is that the process is there.
@@ -81,7 +81,7 @@ func elect(config *rest.Config, o options, kept string, mgr *ctrl.Options) (*ele
 	mgr.LeaderElectionResourceLockInterface = standing
 	mgr.LeaderElectionReleaseOnCancel = true
 	mgr.LeaseDuration, mgr.RenewDeadline = &o.leaseDuration, &o.renewDeadline
-	mgr.RetryPeriod = ptr.To(controllers.ElectorTick) // the lock waits for the rest of o.retryPeriod
+	mgr.RetryPeriod = ptr.To(leader.ElectorTick) // the lock waits for the rest of o.retryPeriod
 	return e, nil
 }
 
@@ -147,9 +147,9 @@ func (e *election) watch(mgr ctrl.Manager) error {
 	if e.succession == nil {
 		return nil
 	}
-	e.succession.Witnesses = controllers.LeaderWitnesses{Client: mgr.GetClient()}
-	e.succession.Pods = controllers.OperatorPods{Reader: mgr.GetAPIReader(), Namespace: e.namespace}
-	e.succession.Records = controllers.LeaseRecords{Lock: e.records}
+	e.succession.Witnesses = leader.Witnesses{Client: mgr.GetClient()}
+	e.succession.Pods = leader.Pods{Reader: mgr.GetAPIReader(), Namespace: e.namespace}
+	e.succession.Records = leader.Records{Lock: e.records}
 	if err := mgr.Add(e.succession); err != nil {
 		return fmt.Errorf("adding the watch over the leader: %w", err)
 	}

@@ -27,7 +27,9 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/redisha/redisha/api/v1alpha1"
-	"github.com/redisha/redisha/controllers"
+	"github.com/redisha/redisha/controllers/failover"
+	"github.com/redisha/redisha/controllers/workload"
+
 	"github.com/redisha/redisha/failover/executor"
 	"github.com/redisha/redisha/failover/lease"
 	"github.com/redisha/redisha/failover/prober"
@@ -130,7 +132,7 @@ func managerOptions(o options) (ctrl.Options, error) {
 }
 
 func addControllers(mgr ctrl.Manager, o options, right executor.Lease, me string) error {
-	failovers := &controllers.FailoverReconciler{
+	failovers := &failover.Reconciler{
 		Client:      mgr.GetClient(),
 		Reader:      mgr.GetAPIReader(),
 		Recorder:    mgr.GetEventRecorderFor("redisha"),
@@ -144,7 +146,7 @@ func addControllers(mgr ctrl.Manager, o options, right executor.Lease, me string
 	if err := failovers.SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("setting the failover controller up: %w", err)
 	}
-	workloads := &controllers.WorkloadReconciler{
+	workloads := &workload.Reconciler{
 		Client:      mgr.GetClient(),
 		APIReader:   mgr.GetAPIReader(),
 		Recorder:    mgr.GetEventRecorderFor("redisha"),

@@ -42,6 +42,7 @@ type Pass struct {
 
 	owner  client.Object
 	wanted bool
+	wrote  bool // during this Apply
 }
 
 // For begins a pass.
@@ -51,6 +52,7 @@ func (a Applier) For(owner client.Object) *Pass { return &Pass{Applier: a, owner
 // that others added are left alone, but for the exclusive ones. The error is ErrOwnerGone, a *NotOwnedError, a
 // *BeingDeletedError or a *RefusedError where it is no use to try again at once.
 func (p *Pass) Apply(ctx context.Context, desired client.Object) (wrote bool, err error) {
+	p.wrote = false
 	if err := controllerutil.SetControllerReference(p.owner, desired, p.Client.Scheme()); err != nil {
 		return false, err
 	}
@@ -66,13 +68,14 @@ func (p *Pass) Apply(ctx context.Context, desired client.Object) (wrote bool, er
 	switch {
 	case live == nil:
 		_, err = p.send(ctx, want)
-		return true, err
 	case !p.Owns(live):
-		return false, &NotOwnedError{object: what, Live: live}
+		err = &NotOwnedError{object: what, Live: live}
 	case live.GetDeletionTimestamp() != nil:
-		return false, &BeingDeletedError{object: what}
+		err = &BeingDeletedError{object: what}
+	default:
+		err = p.repair(ctx, want, live)
 	}
-	return p.repair(ctx, want, live)
+	return p.wrote, err
 }
 
 // Owns says whether the live object is the owner's: controlled by it, or by none and labelled with its name.
@@ -85,26 +88,24 @@ func (p *Pass) Owns(live client.Object) bool {
 
 // repair makes up to three writes, and none when nothing differs. What is no longer wanted goes first and in one write;
 // then what others added; then what is still missing.
-func (p *Pass) repair(ctx context.Context, want, live *unstructured.Unstructured) (wrote bool, err error) {
+func (p *Pass) repair(ctx context.Context, want, live *unstructured.Unstructured) (err error) {
 	if p.appliedHash(live) != p.appliedHash(want) {
-		wrote = true
 		if live, err = p.send(ctx, want); err != nil {
-			return wrote, err
+			return err
 		}
 	}
 	if patch := exclusivePatch(p.Exclusive[want.GetKind()], want, live); patch != nil {
 		ctrl.LoggerFrom(ctx).V(1).Info("removing foreign fields", "kind", want.GetKind(), "object", want.GetName())
-		patched := live.DeepCopy()
-		if err := p.Client.Patch(ctx, patched, client.RawPatch(types.MergePatchType, patch), p.FieldOwner); err != nil {
-			return wrote, failure(want, err)
+		live = live.DeepCopy() // the answer is written into it
+		p.wrote = true
+		if err := p.Client.Patch(ctx, live, client.RawPatch(types.MergePatchType, patch), p.FieldOwner); err != nil {
+			return failure(want, err)
 		}
-		live, wrote = patched, true
 	}
 	if !contains(live.Object, want.Object) {
-		wrote = true
 		_, err = p.send(ctx, want)
 	}
-	return wrote, err
+	return err
 }
 
 // send applies want and returns the object as it is then.
@@ -114,6 +115,7 @@ func (p *Pass) send(ctx context.Context, want *unstructured.Unstructured) (*unst
 	}
 	ctrl.LoggerFrom(ctx).V(1).Info("applying", "kind", want.GetKind(), "object", want.GetName())
 	sent := want.DeepCopy() // the answer is written into it
+	p.wrote = true
 	err := p.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(sent), p.FieldOwner, client.ForceOwnership)
 	return sent, failure(want, err)
 }

@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package failover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/memory"
+	"github.com/redisha/redisha/controllers/requests"
+	"github.com/redisha/redisha/controllers/resources"
+	"github.com/redisha/redisha/controllers/tenancy"
+	"github.com/redisha/redisha/failover"
+	"github.com/redisha/redisha/failover/decide"
+	"github.com/redisha/redisha/failover/executor"
+	"github.com/redisha/redisha/failover/prober"
+)
+
+// Reconciler is the failover loop: observe, decide, persist the intent, act, observe.
+// It alone promotes, writes role labels, the master's EndpointSlice and the failover's part of
+// the status. The deciding itself is decide.Decide's.
+type Reconciler struct {
+	Client   client.Client
+	Reader   client.Reader // uncached, for when the cache is known to be behind
+	Recorder record.EventRecorder
+	Clock    clock.Clock
+	Lease    executor.Lease
+	// Prober's Options but for Wake, which is the reconciler's.
+	Prober prober.Options
+	// Concurrent is how many RedisHA may be worked on at the same time. One whose Redis hangs is worked on until its
+	// orders time out; those of one namespace never take all of it.
+	Concurrent int
+	// Version is that of this operator, as people are told it.
+	Version string
+	// OnPersisted, if set, is called after each persisted transition and before its actions.
+	OnPersisted func(failover.State)
+
+	prober   *prober.Prober
+	executor *executor.Executor
+	observer observer
+	effects  *kubeEffects
+	statuses memory.Written[*v1alpha1.RedisHA]
+	health   observerHealth
+	schema   storedFields
+	memory   memory.Store[known]
+	workers  tenancy.Workers
+	written  *tenancy.Client
+	wake     func(reconcile.Request)
+}
+
+// Bounds of one Reconcile. A running failover is carried on within one call for as long as each turn leads to the next
+// at once; after stepBudget the queue gets its turn. Where there is something to wait for, the call ends: a worker
+// never sleeps.
+const (
+	stepBudget   = time.Second
+	stepAtOnce   = time.Millisecond
+	stepPause    = 10 * time.Millisecond
+	retryPause   = 50 * time.Millisecond
+	releaseAgain = 250 * time.Millisecond
+	orphanAfter  = time.Minute // pods that are still not deleted then are meant to stay
+)
+
+// +kubebuilder:rbac:groups=redisha.io,resources=redishas,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=redisha.io,resources=redishas/status,verbs=patch
+// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;patch;delete
+// +kubebuilder:rbac:groups="",resources=nodes,verbs=list;watch
+// +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=events,verbs=create;patch
+// +kubebuilder:rbac:groups=apps,resources=statefulsets,verbs=get;list;watch
+// +kubebuilder:rbac:groups=discovery.k8s.io,resources=endpointslices,verbs=get;list;watch;create;update;delete
+// +kubebuilder:rbac:groups=redisha.io,resources=redishas/finalizers,verbs=update
+
+// Reconcile carries the failover of one RedisHA on as far as it goes now.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	if !r.workers.Enter(req.Namespace) {
+		return ctrl.Result{RequeueAfter: tenancy.WorkerPause}, nil
+	}
+	defer r.workers.Leave(req.Namespace)
+	result, err := r.carryOn(tenancy.WritingFor(ctx, req.NamespacedName), req)
+	if wait := tenancy.PauseFor(err); wait > 0 {
+		log.FromContext(ctx).V(1).Info("waiting", "because", err.Error())
+		return ctrl.Result{RequeueAfter: wait}, nil
+	}
+	return result, err
+}
+
+func (r *Reconciler) carryOn(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	known := r.memory.Of(req.NamespacedName)
+	if wait := known.turns.begin(r.Clock.Now()); wait > 0 {
+		return ctrl.Result{RequeueAfter: wait}, nil
+	}
+	rha, err := r.loadAll(ctx, req.NamespacedName)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if rha == nil || rha.DeletionTimestamp != nil {
+		return r.release(ctx, req.NamespacedName)
+	}
+	known.goneSince = time.Time{} // one of that name may have been deleted once
+	for began := r.Clock.Now(); r.Clock.Since(began) < stepBudget; {
+		next, again, err := r.stepOnLatest(ctx, rha)
+		if err != nil || next == nil {
+			return ctrl.Result{}, err
+		}
+		again = known.turns.next(next.ResourceVersion != rha.ResourceVersion, again, r.Clock.Now())
+		if again > stepAtOnce || again < 0 {
+			return ctrl.Result{RequeueAfter: max(again, 0)}, nil
+		}
+		rha = next
+		if wait := known.turns.begin(r.Clock.Now()); wait > 0 {
+			return ctrl.Result{RequeueAfter: wait}, ctx.Err()
+		}
+	}
+	return ctrl.Result{RequeueAfter: stepAtOnce}, ctx.Err()
+}
+
+// loadAll is load, and loads the password.
+func (r *Reconciler) loadAll(ctx context.Context, key client.ObjectKey) (*v1alpha1.RedisHA, error) {
+	rha, err := r.load(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return rha, r.loadPassword(ctx, key)
+}
+
+// stepOnLatest is step, but that a decision made on an old object leads to the present one; nil when it is gone. After
+// writes that were refused again and again it waits.
+func (r *Reconciler) stepOnLatest(ctx context.Context, rha *v1alpha1.RedisHA) (*v1alpha1.RedisHA, time.Duration, error) {
+	key := client.ObjectKeyFromObject(rha)
+	if pause := r.refusalPause(key); pause > 0 {
+		return rha, pause, nil
+	}
+	next, again, err := r.step(ctx, rha)
+	if !apierrors.IsConflict(err) && !errors.Is(err, errOvertaken) {
+		return next, again, err
+	}
+	r.refused(ctx, rha, err)
+	next, err = r.live(ctx, key)
+	return next, r.refusalPause(key), err
+}
+
+// step is one turn of the loop. again is when to take the next: negative for "when something
+// changes", anything up to stepAtOnce for "within this call".
+func (r *Reconciler) step(ctx context.Context, rha *v1alpha1.RedisHA) (*v1alpha1.RedisHA, time.Duration, error) {
+	key := client.ObjectKeyFromObject(rha)
+	known := r.memory.Of(key)
+	observer := r.observer.with(&known.sight)
+	pods, err := observer.podsOf(ctx, key, rha)
+	if err != nil {
+		return rha, 0, err
+	}
+	r.prober.Ensure(key.String(), targets(pods), known.currentPassword)
+	obs, err := observer.observe(ctx, rha, pods)
+	if err != nil {
+		return rha, 0, err
+	}
+	now := r.Clock.Now()
+	observer.remember(now, &obs.Observation)
+	obs.ObserverSuspect = r.health.suspect(key.String(), now)
+	decision := decide.Decide(now, policyOf(rha), obs.Observation, progressOf(&rha.Status), r.request(rha))
+	r.health.note(key.String(), decision.Diagnosis, now)
+	r.measure(rha, decision, obs.Observation)
+
+	next, wrote, err := r.persist(ctx, rha, decision, obs)
+	if err != nil {
+		return rha, 0, err
+	}
+	persisted := r.Clock.Now()
+	actions, all := known.claims.permitted(decision.ActionsAfter(persisted.Sub(now)), r.claim(ctx, key.String(), obs.Observation, &known.claims), persisted)
+	results := r.executor.Execute(ctx, key.String(), int(resources.RedisPort), actions)
+	next = r.statuses.Latest(next) // without the request, if that was acknowledged
+	if wrote || len(decision.Actions) > 0 {
+		log.FromContext(ctx).V(1).Info("decided", "state", decision.Next.State, "message", decision.Message, "actions", describe(results),
+			"persisting", persisted.Sub(now), "acting", r.Clock.Since(persisted))
+	}
+	if r.report(ctx, rha, decision, results) || !all {
+		if decision.Next.Running() {
+			return next, stepPause, nil // one node that does not obey must not hold the others up
+		}
+		return next, retryPause, nil
+	}
+	if wrote || len(decision.Actions) > 0 {
+		return next, 0, nil
+	}
+	return next, sooner(decision.RequeueAfter, known.telling.pending()), nil
+}
+
+// sooner is when to look again of two times to wait, of which zero is none; negative when both are.
+func sooner(a, b time.Duration) time.Duration {
+	switch {
+	case a == 0 && b == 0:
+		return -1
+	case a == 0 || b != 0 && b < a:
+		return b
+	}
+	return a
+}
+
+// request reads the request annotation. One that cannot be read, or was handled before, is answered by an Event, once,
+// and stays where it is: its author mends it, and a tool that puts back what Git has finds nothing to put back.
+func (r *Reconciler) request(rha *v1alpha1.RedisHA) *failover.Request {
+	request, err := requests.Of(rha)
+	reason, complaint := v1alpha1.EventInvalidRequest, ""
+	switch {
+	case err != nil:
+		complaint = err.Error()
+	case request != nil && requests.WasHandled(rha):
+		reason, complaint = v1alpha1.EventRequestRepeated, fmt.Sprintf("%q was handled before, and does not run again; to ask again, put another ID behind it: %s",
+			request.ID, requests.AnotherID(request.ID))
+		request = nil
+	}
+	known := r.memory.Of(client.ObjectKeyFromObject(rha))
+	told := known.complaint == complaint
+	known.complaint = complaint
+	if complaint != "" && !told {
+		r.Recorder.Event(rha, corev1.EventTypeWarning, reason, complaint)
+	}
+	return request
+}
+
+// describe names the actions with how long each took.
+func describe(results []executor.Result) []string {
+	names := make([]string, 0, len(results))
+	for _, res := range results {
+		names = append(names, fmt.Sprintf("%T(%s) in %s", res.Action, res.Action.Target().Pod, res.Took.Round(10*time.Microsecond)))
+	}
+	return names
+}
+
+// report logs what did not work; it tells whether anything did not.
+func (r *Reconciler) report(ctx context.Context, rha *v1alpha1.RedisHA, d failover.Decision, results []executor.Result) bool {
+	failed := false
+	for _, res := range results {
+		if res.Err == nil {
+			continue
+		}
+		failed = true
+		if errors.Is(res.Err, errPublishedLater) {
+			log.FromContext(ctx).Error(res.Err, "the Service was not led elsewhere", "redisha", client.ObjectKeyFromObject(rha))
+		}
+		// A failed action is tried again as long as it is needed; what that needs to tell is in the message.
+		log.FromContext(ctx).V(1).Info("action failed", "action", fmt.Sprintf("%T", res.Action), "target", res.Action.Target().Pod,
+			"error", res.Err.Error(), "took", res.Took, "state", d.Next.State, "redisha", client.ObjectKeyFromObject(rha))
+	}
+	return failed
+}
+
+// release lets go of a RedisHA that is being deleted. A master whose pod goes with it is fenced,
+// so that its preStop hook does not wait for a successor that will never be. Pods that stay
+// (an orphaning deletion) are left exactly as they are.
+func (r *Reconciler) release(ctx context.Context, key client.ObjectKey) (ctrl.Result, error) {
+	known := r.memory.Of(key)
+	pods, err := r.observer.with(&known.sight).podsOf(ctx, key, nil)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	leaving := map[string]bool{} // by UID
+	for i := range pods {
+		if pods[i].DeletionTimestamp != nil {
+			leaving[string(pods[i].UID)] = true
+		}
+	}
+	// The garbage collector comes to the pods a while after the RedisHA is gone.
+	if len(pods) == 0 || (len(leaving) == 0 && known.goneFor(r.Clock.Now()) > orphanAfter) {
+		r.forget(key)
+		return ctrl.Result{}, nil
+	}
+	r.prober.Ensure(key.String(), targets(pods), known.currentPassword)
+	var actions []failover.Action
+	for _, n := range r.prober.Observe(key.String()) {
+		if leaving[n.UID] && n.Answers() && n.Replication.Role == failover.RoleMaster {
+			actions = append(actions, failover.Detach{Node: n.Ref(), Within: failover.DetachWithin})
+		}
+	}
+	r.executor.Execute(ctx, key.String(), int(resources.RedisPort), actions)
+	return ctrl.Result{RequeueAfter: releaseAgain}, nil
+}
+
+func (r *Reconciler) forget(key client.ObjectKey) {
+	r.prober.Remove(key.String())
+	r.health.forget(key.String())
+	r.memory.Forget(key)
+	if r.written != nil {
+		r.written.Forget(key)
+	}
+	forgetMetrics(key)
+}
+
+// loadPassword keeps the password in force at hand for the next connection.
+func (r *Reconciler) loadPassword(ctx context.Context, key client.ObjectKey) error {
+	var secret corev1.Secret
+	err := r.Client.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: resources.MountSecretName(key.Name)}, &secret)
+	if apierrors.IsNotFound(err) {
+		return nil // not made yet, or deleted a moment ago: what is known is kept
+	}
+	if err != nil {
+		return fmt.Errorf("reading the password: %w", err)
+	}
+	if owner := secret.Labels[v1alpha1.LabelName]; owner != "" && owner != key.Name {
+		return nil // another RedisHA's password is not sent to these pods
+	}
+	r.memory.Of(key).password.Store(string(secret.Data[resources.PasswordKey]))
+	return nil
+}
+
+// currentPassword is the password in force; empty when there is none, or none is known.
+func (k *known) currentPassword() string {
+	password, _ := k.password.Load().(string)
+	return password
+}

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package failover
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/podstate"
+	"github.com/redisha/redisha/controllers/resources"
+	"github.com/redisha/redisha/failover"
+	"github.com/redisha/redisha/failover/prober"
+)
+
+// observer merges what Kubernetes shows (the cache) with what Redis says (the prober).
+type observer struct {
+	client   client.Client
+	prober   *prober.Prober
+	effects  *kubeEffects
+	clock    clock.PassiveClock
+	recorder record.EventRecorder
+
+	seen *sight // of the RedisHA that is observed
+}
+
+// with is the observer of one RedisHA, of which it remembers seen.
+func (g observer) with(seen *sight) *observer {
+	g.seen = seen
+	return &g
+}
+
+// remember fills in what only the turns before tell: since when the master Service has led where it leads, and who has
+// gone a moment ago.
+func (g *observer) remember(now time.Time, obs *failover.Observation) {
+	obs.PublishedSince = g.seen.publishing.Seen(now, obs.Published)
+	obs.Departed = g.seen.departures.Seen(now, obs.Nodes)
+}
+
+// observe gathers everything one decision is based on.
+func (g *observer) observe(ctx context.Context, rha *v1alpha1.RedisHA, pods []corev1.Pod) (sighting, error) {
+	key := client.ObjectKeyFromObject(rha)
+	probed := map[string]failover.Node{}
+	for _, n := range g.prober.Observe(key.String()) {
+		probed[n.UID] = n
+	}
+	sts, err := g.statefulSet(ctx, key)
+	if err != nil {
+		return sighting{}, err
+	}
+	obs := sighting{unfinished: unfinishedOf(rha, sts, pods)}
+	present := map[int]bool{}
+	now := g.clock.Now()
+	g.seen.exits = g.seen.exits.after(pods, now)
+	for i := range pods {
+		n := probed[string(pods[i].UID)]
+		n.Name, n.UID, n.IP = pods[i].Name, string(pods[i].UID), pods[i].Status.PodIP
+		n.Ordinal, _ = resources.Ordinal(rha.Name, pods[i].Name)
+		present[n.Ordinal] = true
+		podFacts(&n, &pods[i])
+		n.ExitedAt = g.seen.exits[pods[i].UID].told
+		n.Exited = n.Exited && (podstate.HasEnded(&pods[i]) || !n.SampledAt.After(n.ExitedAt))
+		n.Outdated, n.Unproven = podstate.IsOutdated(rha, sts, &pods[i]), !podstate.IsProven(&pods[i], now)
+		if err := g.nodeFacts(ctx, &n, &pods[i]); err != nil {
+			return obs, err
+		}
+		if n.MayHoldData, err = g.mayHoldData(ctx, rha, sts, n.Ordinal, n.UID); err != nil {
+			return obs, err
+		}
+		obs.Nodes = append(obs.Nodes, n)
+	}
+	if obs.Absent, err = g.absent(ctx, rha, sts, present); err != nil {
+		return obs, err
+	}
+	slice, found, err := g.effects.masterSlice(ctx, key)
+	if err != nil {
+		return obs, err
+	}
+	if found {
+		obs.Published = publishedIn(slice)
+	}
+	return obs, nil
+}
+
+// absent are the pods that are to come. One that is to be scaled away comes again for as long as the StatefulSet has a
+// place for it, with what is on its volume.
+func (g *observer) absent(ctx context.Context, rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, present map[int]bool) ([]failover.AbsentNode, error) {
+	var absent []failover.AbsentNode
+	for ordinal := range int(max(resources.Replicas(rha), ptr.Deref(sts.Spec.Replicas, 0))) {
+		if present[ordinal] {
+			continue
+		}
+		holds, err := g.mayHoldData(ctx, rha, sts, ordinal, "")
+		if err != nil {
+			return nil, err
+		}
+		absent = append(absent, failover.AbsentNode{Name: resources.PodName(rha.Name, ordinal), MayHoldData: holds})
+	}
+	return absent, nil
+}
+
+// statefulSet is the StatefulSet of the Redis pods; an empty one where there is none. It shares memory with the cache:
+// it is for reading.
+func (g *observer) statefulSet(ctx context.Context, key client.ObjectKey) (*appsv1.StatefulSet, error) {
+	sts := &appsv1.StatefulSet{}
+	name := client.ObjectKey{Namespace: key.Namespace, Name: resources.StatefulSetName(key.Name)}
+	err := g.client.Get(ctx, name, sts, client.UnsafeDisableDeepCopy)
+	if client.IgnoreNotFound(err) != nil {
+		return nil, fmt.Errorf("reading the StatefulSet: %w", err)
+	}
+	return sts, nil
+}
+
+// exits are when the operator was first told of the end of the containers that have ended last, by pod. The kubelet tells
+// of it late, and of its successor later: a process that has answered since is not the one that has ended.
+type exits map[types.UID]exit
+
+// exit is the end of a container, by its ID.
+type exit struct {
+	container string
+	told      time.Time
+}
+
+// after returns them as they are when the pods are these.
+func (e exits) after(pods []corev1.Pod, now time.Time) exits {
+	next := exits{}
+	for i := range pods {
+		uid, ended := pods[i].UID, endedContainer(&pods[i])
+		known := e[uid]
+		if ended != "" && known.container != ended {
+			known = exit{container: ended, told: now}
+		}
+		if known.container != "" {
+			next[uid] = known
+		}
+	}
+	return next
+}
+
+// endedContainer is the ID of the Redis container that has ended last, by the kubelet's word.
+func endedContainer(pod *corev1.Pod) string {
+	for _, c := range pod.Status.ContainerStatuses {
+		switch {
+		case c.Name != resources.RedisContainer:
+		case c.State.Terminated != nil:
+			return c.State.Terminated.ContainerID
+		case c.LastTerminationState.Terminated != nil:
+			return c.LastTerminationState.Terminated.ContainerID
+		}
+	}
+	return ""
+}
+
+// podFacts fills in what the pod object says.
+func podFacts(n *failover.Node, pod *corev1.Pod) {
+	n.Terminating = pod.DeletionTimestamp != nil
+	n.RoleLabel = failover.Role(pod.Labels[v1alpha1.LabelRole])
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			n.Ready = c.Status == corev1.ConditionTrue
+		}
+	}
+	for _, c := range pod.Status.ContainerStatuses {
+		if c.Name == resources.RedisContainer {
+			n.Exited = c.State.Terminated != nil || (c.State.Waiting != nil && c.LastTerminationState.Terminated != nil)
+			n.Crashed = failed(c.State.Terminated) || failed(c.LastTerminationState.Terminated)
+		}
+	}
+	n.Exited = n.Exited || podstate.HasEnded(pod)
+}
+
+func failed(end *corev1.ContainerStateTerminated) bool { return end != nil && end.ExitCode != 0 }
+
+// nodeFacts fills in what the Kubernetes node under the pod says.
+func (g *observer) nodeFacts(ctx context.Context, n *failover.Node, pod *corev1.Pod) error {
+	n.Machine = pod.Spec.NodeName
+	if pod.Spec.NodeName == "" {
+		return nil
+	}
+	var node corev1.Node
+	err := g.client.Get(ctx, client.ObjectKey{Name: pod.Spec.NodeName}, &node, client.UnsafeDisableDeepCopy)
+	if apierrors.IsNotFound(err) {
+		n.NodeGone = true
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading node %s: %w", pod.Spec.NodeName, err)
+	}
+	n.Cordoned, n.Zone = node.Spec.Unschedulable, node.Labels[corev1.LabelTopologyZone]
+	return nil
+}

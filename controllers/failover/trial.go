@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package failover
+
+import (
+	"context"
+
+	"github.com/redisha/redisha/failover"
+	"github.com/redisha/redisha/redisclient"
+)
+
+// TryConfig implements [ConfigTrial] on the connections of the prober, under the lease.
+func (r *Reconciler) TryConfig(
+	ctx context.Context, key string, node failover.NodeRef, settings []redisclient.Setting,
+) ([]redisclient.RefusedSetting, error) {
+	return r.executor.TryConfig(ctx, key, node, settings)
+}

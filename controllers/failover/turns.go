@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package failover
+
+import (
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// Bounds of the turns that the loop takes for one RedisHA.
+const (
+	// turnsAtOnce is more than a failover and all that follows it take. turnsPerSecond is for a RedisHA that has used them
+	// up: its Redis says something else each time, say.
+	turnsAtOnce    = 600
+	turnsPerSecond = 4
+	// livelyFor is how long turns may follow each other that change nothing on record, until they come more and more
+	// slowly. It covers the time in which clients are cut over.
+	livelyFor = 500 * time.Millisecond
+	// slowestTurn is the pause between them in the end. What they wait for wakes the loop anyway, if it is a change in
+	// kind.
+	slowestTurn = 2 * time.Second
+	// stillPart bounds such a pause: it takes a 25th of the time that has gone by without headway. What has taken a second
+	// takes 40 ms longer at most.
+	stillPart = 25
+	// resting is a pause that a turn asks for by itself. A loop that looks so seldom waits for something to change.
+	resting = 500 * time.Millisecond
+)
+
+// turns are how fast the loop turns for a RedisHA: at once while it makes headway, and slower and slower for a Redis that
+// never obeys.
+type turns struct {
+	limiter *rate.Limiter
+	still   time.Time // since when turns have changed nothing on record; zero: the loop rested, or wrote
+}
+
+// begin is how long to wait for the next turn; zero: it may begin.
+func (t *turns) begin(now time.Time) time.Duration {
+	if t.limiter == nil {
+		t.limiter = rate.NewLimiter(turnsPerSecond, turnsAtOnce)
+	}
+	if t.limiter.AllowN(now, 1) {
+		return 0
+	}
+	return time.Second / turnsPerSecond
+}
+
+// next is when the next turn is to be taken, which a turn has asked for after again. Negative is for "when something
+// changes".
+func (t *turns) next(wrote bool, again time.Duration, now time.Time) time.Duration {
+	switch {
+	case wrote, again < 0, again >= resting:
+		t.still = time.Time{}
+		return again
+	case t.still.IsZero():
+		t.still = now
+	}
+	if still := now.Sub(t.still); still > livelyFor {
+		return max(again, min(still/stillPart, slowestTurn))
+	}
+	return again
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package failover
+
+import (
+	"testing"
+	"time"
+)
+
+// A failover and its aftermath take a few dozen turns, most of which follow a write or wait for something.
+func TestAFailoverIsNotSlowedDown(t *testing.T) {
+	var p turns
+	now := time.Now()
+	for kill := range 10 {
+		for turn := range 50 {
+			if wait := p.begin(now); wait > 0 {
+				t.Fatalf("turn %d of kill %d waits for %s", turn, kill, wait)
+			}
+			if again := p.next(turn%10 == 0, 0, now); again != 0 {
+				t.Fatalf("turn %d of kill %d is followed by one %s later", turn, kill, again)
+			}
+			now = now.Add(20 * time.Millisecond)
+		}
+		if again := p.next(false, -1, now); again >= 0 {
+			t.Fatal("a loop that rests is woken")
+		}
+		now = now.Add(time.Second)
+	}
+}
+
+func TestTurnsThatLeadNowhereComeMoreAndMoreSlowly(t *testing.T) {
+	var p turns
+	now := time.Now()
+	turnsUntil := func(end time.Time) (turns int) {
+		for ; now.Before(end); turns++ {
+			wait := p.begin(now)
+			if wait == 0 {
+				wait = p.next(false, 0, now)
+			}
+			now = now.Add(max(wait, 2*time.Millisecond)) // what a turn takes
+		}
+		return turns
+	}
+	began := now
+	if turns := turnsUntil(began.Add(10 * time.Second)); turns > 400 {
+		t.Errorf("%d turns in 10 s for a Redis that never obeys", turns)
+	}
+	turnsUntil(began.Add(time.Minute))
+	if turns := turnsUntil(now.Add(time.Minute)); turns > 31 {
+		t.Errorf("%d turns in the second minute for a Redis that never obeys", turns)
+	}
+}
+
+// A Redis that obeys in the end, after a long script say, has waited for most of it anyway.
+func TestATurnAfterManyThatLedNowhereIsLateByAFractionOfTheWait(t *testing.T) {
+	for _, stuck := range []time.Duration{time.Second, 10 * time.Second, time.Minute, time.Hour} {
+		var p turns
+		began := time.Now()
+		p.begin(began)
+		p.next(false, stepPause, began)
+		if wait := p.next(false, stepPause, began.Add(stuck)); wait > max(stepPause, min(stuck/25, 2*time.Second)) {
+			t.Errorf("after %s the next turn comes %s later", stuck, wait)
+		}
+	}
+}
+
+// What rests by itself has not been turning in vain.
+func TestALoopThatRestsIsNotSlowedDownAfterwards(t *testing.T) {
+	var p turns
+	now := time.Now()
+	for range 60 {
+		p.begin(now)
+		if wait := p.next(false, resting, now); wait != resting {
+			t.Fatalf("a loop that looks each %s waits for %s", resting, wait)
+		}
+		now = now.Add(resting)
+	}
+	p.begin(now)
+	if wait := p.next(false, stepAtOnce, now); wait != stepAtOnce {
+		t.Errorf("its next turn comes %s later", wait)
+	}
+}
+
+func TestARedisThatSaysSomethingElseEachTimeIsDecidedOnFourTimesASecond(t *testing.T) {
+	var p turns
+	now, turns := time.Now(), 0
+	for end := now.Add(60 * time.Second); now.Before(end); now = now.Add(10 * time.Millisecond) {
+		if p.begin(now) == 0 {
+			p.next(true, -1, now)
+			turns++
+		}
+	}
+	if most := turnsAtOnce + 60*turnsPerSecond; turns > most {
+		t.Errorf("%d turns in a minute, want %d at most", turns, most)
+	}
+}

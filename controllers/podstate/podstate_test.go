@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package podstate
+
+import (
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+)
+
+var now = time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+
+// readySince is a pod that has been ready for a while.
+func readySince(ago time.Duration) *corev1.Pod {
+	pod := &corev1.Pod{}
+	pod.Status.Conditions = []corev1.PodCondition{{
+		Type: corev1.PodReady, Status: corev1.ConditionTrue, LastTransitionTime: metav1.NewTime(now.Add(-ago)),
+	}}
+	return pod
+}
+
+func restarted(pod *corev1.Pod, times int32) *corev1.Pod {
+	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{RestartCount: times}}
+	return pod
+}
+
+func TestAPodIsProvenOnceItHasBeenReadyForLongerTheMoreOftenItsContainersEnded(t *testing.T) {
+	unready := readySince(time.Hour)
+	unready.Status.Conditions[0].Status = corev1.ConditionFalse
+	for name, tc := range map[string]struct {
+		pod  *corev1.Pod
+		want bool
+	}{
+		"it has no condition yet":              {&corev1.Pod{}, false},
+		"it was ready and is not":              {unready, false},
+		"it is ready since a moment ago":       {readySince(ProvenAfter - time.Second), false},
+		"it has been ready for long enough":    {readySince(ProvenAfter), true},
+		"its machine's clock is ahead of ours": {readySince(-time.Hour), true},
+		"it has ended once":                    {restarted(readySince(ProvenAfter), 1), false},
+		"it has ended once, long ago":          {restarted(readySince(2*ProvenAfter), 1), true},
+		"it has ended ever so often":           {restarted(readySince(ProvenAtMost), 1000), true},
+	} {
+		if got := IsProven(tc.pod, now); got != tc.want {
+			t.Errorf("%s: proven %t", name, got)
+		}
+	}
+}
+
+func TestAPodIsOutdatedIfAPersonChangedWhatItIsMadeFrom(t *testing.T) {
+	sts := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Generation: 2}}
+	sts.Status.ObservedGeneration, sts.Status.UpdateRevision = 2, "new"
+	sts.Spec.Template.Annotations = map[string]string{v1alpha1.AnnotationSpecHash: "wanted"}
+	pod := func(revision, hash string) *corev1.Pod {
+		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
+			Labels:      map[string]string{appsv1.ControllerRevisionHashLabelKey: revision},
+			Annotations: map[string]string{v1alpha1.AnnotationSpecHash: hash},
+		}}
+	}
+	restarted := sts.DeepCopy()
+	restarted.Spec.Template.Annotations["kubectl.kubernetes.io/restartedAt"] = "now"
+	behind := sts.DeepCopy()
+	behind.Generation = 3
+	for name, tc := range map[string]struct {
+		sts  *appsv1.StatefulSet
+		pod  *corev1.Pod
+		want bool
+	}{
+		"it is made from the present template":                 {sts, pod("new", "wanted"), false},
+		"another version of the operator changed the template": {sts, pod("old", "wanted"), false},
+		"a person changed the spec":                            {sts, pod("old", "former"), true},
+		"a person restarts the rollout":                        {restarted, pod("old", "wanted"), true},
+		"the StatefulSet controller has not seen the change":   {behind, pod("old", "former"), false},
+	} {
+		if got := IsOutdated(&v1alpha1.RedisHA{}, tc.sts, tc.pod); got != tc.want {
+			t.Errorf("%s: outdated %t", name, got)
+		}
+	}
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package workload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/resources"
+	"github.com/redisha/redisha/failover"
+	"github.com/redisha/redisha/redisclient"
+)
+
+// ConfigTrial asks a Redis that runs which settings it would refuse, and changes none. The failover controller has the
+// connections.
+type ConfigTrial interface {
+	TryConfig(ctx context.Context, key string, node failover.NodeRef, settings []redisclient.Setting) ([]redisclient.RefusedSetting, error)
+}
+
+// triesFor is for how long a change of spec.config waits for a Redis on which it can be tried. A trial is an advance
+// warning: where there is none, a rollout stops at the first pod that does not start.
+const triesFor = 10 * time.Second
+
+// tryConfig has the settings that are new tried on a Redis that runs, before a pod or the file that its next process
+// reads is changed. A refused one holds back the configuration and the StatefulSet (w.refused), until the spec is
+// another; nothing else.
+func (w *pass) tryConfig(ctx context.Context) error {
+	settings, err := w.untried(ctx)
+	if err != nil {
+		return err
+	}
+	node := w.triedOn()
+	if len(settings) == 0 || node.UID == "" {
+		w.known.untried = lasting{}
+		return nil
+	}
+	refused, err := w.Trial.TryConfig(ctx, client.ObjectKeyFromObject(w.rha).String(), node, settings)
+	if err != nil && w.known.untried.lasted(w.now()) < triesFor {
+		return fmt.Errorf("trying the changed settings on %s: %w", node.Pod, err)
+	}
+	w.known.untried = lasting{}
+	if err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "the changed settings could not be tried; going on without", "pod", node.Pod)
+		return nil
+	}
+	if len(refused) > 0 {
+		w.refused = true
+		w.later = errors.Join(w.later, refuseConfig(node.Pod, refused)) // whatever else is refused: nothing of this generation has reached the StatefulSet
+	}
+	return nil
+}
+
+func refuseConfig(pod string, refused []redisclient.RefusedSetting) error {
+	parts := make([]string, 0, len(refused))
+	for _, r := range refused {
+		parts = append(parts, fmt.Sprintf("%s: %q: %s", r.Name, r.Value, r.Why))
+	}
+	return refuse(v1alpha1.ReasonConfigRefused,
+		"spec.config: tried on %s, which refuses it; no pod was changed, and none is until the spec is mended: %s", pod, strings.Join(parts, "; "))
+}
+
+// untried are the settings that were changed since redis.conf was written. With another image none is tried: what runs
+// may know less, or more, than what is to run.
+func (w *pass) untried(ctx context.Context) ([]redisclient.Setting, error) {
+	if w.Trial == nil || w.sts == nil || imageOf(w.sts.Spec.Template) != imageOf(resources.StatefulSet(w.rha, 1).Spec.Template) {
+		return nil, nil
+	}
+	cm := &corev1.ConfigMap{}
+	err := w.Client.Get(ctx, client.ObjectKey{Namespace: w.rha.Namespace, Name: resources.ConfigMapName(w.rha.Name)}, cm)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	changed := resources.ChangedSettings(w.rha, cm.Data["redis.conf"])
+	var settings []redisclient.Setting
+	for _, name := range slices.Sorted(maps.Keys(changed)) {
+		settings = append(settings, redisclient.Setting{Name: name, Value: changed[name]})
+	}
+	return settings, nil
+}
+
+func imageOf(template corev1.PodTemplateSpec) string {
+	for i := range template.Spec.Containers {
+		if c := &template.Spec.Containers[i]; c.Name == resources.RedisContainer {
+			return c.Image
+		}
+	}
+	return ""
+}
+
+// triedOn is a Redis that runs what the set runs: a replica in sync, else the master. It is none when no Redis serves.
+func (w *pass) triedOn() failover.NodeRef {
+	var master failover.NodeRef
+	for _, n := range w.rha.Status.Nodes {
+		there := slices.ContainsFunc(w.pods, func(pod corev1.Pod) bool {
+			return n.PodUID != "" && string(pod.UID) == n.PodUID && pod.DeletionTimestamp.IsZero() && redisReady(&pod)
+		})
+		ref := failover.NodeRef{Pod: n.Pod, UID: n.PodUID, RunID: n.RunID, IP: n.IP}
+		switch {
+		case !there:
+		case n.Role == v1alpha1.RoleReplica && n.Link == v1alpha1.LinkUp:
+			return ref
+		case n.Role == v1alpha1.RoleMaster:
+			master = ref
+		}
+	}
+	return master
+}
