@@ -23,8 +23,11 @@ type Decision struct {
 	Overruled bool
 	// Record is set when a failover or switchover ended with this decision.
 	Record *Record
-	// RequeueAfter is when to decide again though nothing new was observed; zero: no need.
-	RequeueAfter time.Duration
+	// Again is when to decide again.
+	Again Again
+	// Err is set when the state machine does not know the way that was to be taken: an error of the program. Next is what
+	// it was, and nothing is done.
+	Err error
 }
 
 // ActWithin is for how long after a decision its actions may be begun.

@@ -116,8 +116,8 @@ func (r *Reconciler) carryOn(ctx context.Context, req ctrl.Request) (ctrl.Result
 			return ctrl.Result{}, err
 		}
 		again = known.turns.next(next.ResourceVersion != rha.ResourceVersion, again, r.Clock.Now())
-		if again > stepAtOnce || again < 0 {
-			return ctrl.Result{RequeueAfter: max(again, 0)}, nil
+		if wait, timed := again.Wait(); !timed || wait > stepAtOnce {
+			return ctrl.Result{RequeueAfter: wait}, nil
 		}
 		rha = next
 		if wait := known.turns.begin(r.Clock.Now()); wait > 0 {
@@ -138,10 +138,10 @@ func (r *Reconciler) loadAll(ctx context.Context, key client.ObjectKey) (*v1alph
 
 // stepOnLatest is step, but that a decision made on an old object leads to the present one; nil when it is gone. After
 // writes that were refused again and again it waits.
-func (r *Reconciler) stepOnLatest(ctx context.Context, rha *v1alpha1.RedisHA) (*v1alpha1.RedisHA, time.Duration, error) {
+func (r *Reconciler) stepOnLatest(ctx context.Context, rha *v1alpha1.RedisHA) (*v1alpha1.RedisHA, failover.Again, error) {
 	key := client.ObjectKeyFromObject(rha)
 	if pause := r.refusalPause(key); pause > 0 {
-		return rha, pause, nil
+		return rha, failover.After(pause), nil
 	}
 	next, again, err := r.step(ctx, rha)
 	if !apierrors.IsConflict(err) && !errors.Is(err, errOvertaken) {
@@ -149,23 +149,22 @@ func (r *Reconciler) stepOnLatest(ctx context.Context, rha *v1alpha1.RedisHA) (*
 	}
 	r.refused(ctx, rha, err)
 	next, err = r.live(ctx, key)
-	return next, r.refusalPause(key), err
+	return next, failover.After(r.refusalPause(key)), err
 }
 
-// step is one turn of the loop. again is when to take the next: negative for "when something
-// changes", anything up to stepAtOnce for "within this call".
-func (r *Reconciler) step(ctx context.Context, rha *v1alpha1.RedisHA) (*v1alpha1.RedisHA, time.Duration, error) {
+// step is one turn of the loop. again is when to take the next: anything up to stepAtOnce means within this call.
+func (r *Reconciler) step(ctx context.Context, rha *v1alpha1.RedisHA) (next *v1alpha1.RedisHA, again failover.Again, err error) {
 	key := client.ObjectKeyFromObject(rha)
 	known := r.memory.Of(key)
 	observer := r.observer.with(&known.sight)
 	pods, err := observer.podsOf(ctx, key, rha)
 	if err != nil {
-		return rha, 0, err
+		return rha, again, err
 	}
 	r.prober.Ensure(key.String(), targets(pods), known.currentPassword)
 	obs, err := observer.observe(ctx, rha, pods)
 	if err != nil {
-		return rha, 0, err
+		return rha, again, err
 	}
 	now := r.Clock.Now()
 	observer.remember(now, &obs.Observation)
@@ -175,8 +174,8 @@ func (r *Reconciler) step(ctx context.Context, rha *v1alpha1.RedisHA) (*v1alpha1
 	r.measure(rha, decision, obs.Observation)
 
 	next, wrote, err := r.persist(ctx, rha, decision, obs)
-	if err != nil {
-		return rha, 0, err
+	if err = errors.Join(err, decision.Err); err != nil {
+		return rha, again, err
 	}
 	persisted := r.Clock.Now()
 	actions, all := known.claims.permitted(decision.ActionsAfter(persisted.Sub(now)), r.claim(ctx, key.String(), obs.Observation, &known.claims), persisted)
@@ -188,25 +187,14 @@ func (r *Reconciler) step(ctx context.Context, rha *v1alpha1.RedisHA) (*v1alpha1
 	}
 	if r.report(ctx, rha, decision, results) || !all {
 		if decision.Next.Running() {
-			return next, stepPause, nil // one node that does not obey must not hold the others up
+			return next, failover.After(stepPause), nil // one node that does not obey must not hold the others up
 		}
-		return next, retryPause, nil
+		return next, failover.After(retryPause), nil
 	}
 	if wrote || len(decision.Actions) > 0 {
-		return next, 0, nil
+		return next, failover.Now(), nil
 	}
-	return next, sooner(decision.RequeueAfter, known.telling.pending()), nil
-}
-
-// sooner is when to look again of two times to wait, of which zero is none; negative when both are.
-func sooner(a, b time.Duration) time.Duration {
-	switch {
-	case a == 0 && b == 0:
-		return -1
-	case a == 0 || b != 0 && b < a:
-		return b
-	}
-	return a
+	return next, decision.Again.Sooner(known.telling.pending()), nil
 }
 
 // request reads the request annotation. One that cannot be read, or was handled before, is answered by an Event, once,

@@ -81,15 +81,15 @@ func (t *telling) settled(rha *v1alpha1.RedisHA, is metav1.Condition, now time.T
 	return is
 }
 
-// pending is after how long to look again for the sake of what is told; zero for not at all.
-func (t *telling) pending() time.Duration {
+// pending is when to look again for the sake of what is told.
+func (t *telling) pending() failover.Again {
 	switch {
 	case !t.since.IsZero():
-		return possibleAfter
+		return failover.After(possibleAfter)
 	case t.refused, t.held:
-		return possibleAgain
+		return failover.After(possibleAgain)
 	}
-	return 0
+	return failover.OnEvent()
 }
 
 // due says whether the conditions are to be written now, and whether it is to be told for the first time that a

@@ -182,13 +182,13 @@ func TestWordsThatChangeAllTheTimeAreToldSeldom(t *testing.T) {
 	}
 	tell("waiting for r-2")
 	for waited := time.Duration(0); message() != "waiting for r-2"; waited += possibleAgain {
-		if wait := reconciler.memory.Of(client.ObjectKey{Namespace: "ns", Name: "r"}).telling.pending(); wait != possibleAgain || waited > 2*wordsPause {
+		if wait := reconciler.memory.Of(client.ObjectKey{Namespace: "ns", Name: "r"}).telling.pending(); wait != failover.After(possibleAgain) || waited > 2*wordsPause {
 			t.Fatalf("what is held back is looked at again in %s, after %s", wait, waited)
 		}
 		clock.Step(possibleAgain)
 		tell("waiting for r-2")
 	}
-	if wait := reconciler.memory.Of(client.ObjectKey{Namespace: "ns", Name: "r"}).telling.pending(); wait != 0 {
+	if wait := reconciler.memory.Of(client.ObjectKey{Namespace: "ns", Name: "r"}).telling.pending(); wait != failover.OnEvent() {
 		t.Errorf("all is told, and it is looked at again in %s", wait)
 	}
 }

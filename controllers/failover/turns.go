@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/redisha/redisha/failover"
 )
 
 // Bounds of the turns that the loop takes for one RedisHA.
@@ -45,18 +47,18 @@ func (t *turns) begin(now time.Time) time.Duration {
 	return time.Second / turnsPerSecond
 }
 
-// next is when the next turn is to be taken, which a turn has asked for after again. Negative is for "when something
-// changes".
-func (t *turns) next(wrote bool, again time.Duration, now time.Time) time.Duration {
+// next is when the next turn is to be taken, which a turn has asked for by again.
+func (t *turns) next(wrote bool, again failover.Again, now time.Time) failover.Again {
+	wait, timed := again.Wait()
 	switch {
-	case wrote, again < 0, again >= resting:
+	case wrote, !timed, wait >= resting:
 		t.still = time.Time{}
 		return again
 	case t.still.IsZero():
 		t.still = now
 	}
 	if still := now.Sub(t.still); still > livelyFor {
-		return max(again, min(still/stillPart, slowestTurn))
+		return failover.After(max(wait, min(still/stillPart, slowestTurn)))
 	}
 	return again
 }

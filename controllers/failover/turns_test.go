@@ -5,6 +5,8 @@ package failover
 import (
 	"testing"
 	"time"
+
+	"github.com/redisha/redisha/failover"
 )
 
 // A failover and its aftermath take a few dozen turns, most of which follow a write or wait for something.
@@ -16,12 +18,12 @@ func TestAFailoverIsNotSlowedDown(t *testing.T) {
 			if wait := p.begin(now); wait > 0 {
 				t.Fatalf("turn %d of kill %d waits for %s", turn, kill, wait)
 			}
-			if again := p.next(turn%10 == 0, 0, now); again != 0 {
+			if again := p.next(turn%10 == 0, failover.Now(), now); again != failover.Now() {
 				t.Fatalf("turn %d of kill %d is followed by one %s later", turn, kill, again)
 			}
 			now = now.Add(20 * time.Millisecond)
 		}
-		if again := p.next(false, -1, now); again >= 0 {
+		if again := p.next(false, failover.OnEvent(), now); again != failover.OnEvent() {
 			t.Fatal("a loop that rests is woken")
 		}
 		now = now.Add(time.Second)
@@ -35,7 +37,7 @@ func TestTurnsThatLeadNowhereComeMoreAndMoreSlowly(t *testing.T) {
 		for ; now.Before(end); turns++ {
 			wait := p.begin(now)
 			if wait == 0 {
-				wait = p.next(false, 0, now)
+				wait, _ = p.next(false, failover.Now(), now).Wait()
 			}
 			now = now.Add(max(wait, 2*time.Millisecond)) // what a turn takes
 		}
@@ -57,8 +59,8 @@ func TestATurnAfterManyThatLedNowhereIsLateByAFractionOfTheWait(t *testing.T) {
 		var p turns
 		began := time.Now()
 		p.begin(began)
-		p.next(false, stepPause, began)
-		if wait := p.next(false, stepPause, began.Add(stuck)); wait > max(stepPause, min(stuck/25, 2*time.Second)) {
+		p.next(false, failover.After(stepPause), began)
+		if wait, _ := p.next(false, failover.After(stepPause), began.Add(stuck)).Wait(); wait > max(stepPause, min(stuck/25, 2*time.Second)) {
 			t.Errorf("after %s the next turn comes %s later", stuck, wait)
 		}
 	}
@@ -70,13 +72,13 @@ func TestALoopThatRestsIsNotSlowedDownAfterwards(t *testing.T) {
 	now := time.Now()
 	for range 60 {
 		p.begin(now)
-		if wait := p.next(false, resting, now); wait != resting {
+		if wait, _ := p.next(false, failover.After(resting), now).Wait(); wait != resting {
 			t.Fatalf("a loop that looks each %s waits for %s", resting, wait)
 		}
 		now = now.Add(resting)
 	}
 	p.begin(now)
-	if wait := p.next(false, stepAtOnce, now); wait != stepAtOnce {
+	if wait, _ := p.next(false, failover.After(stepAtOnce), now).Wait(); wait != stepAtOnce {
 		t.Errorf("its next turn comes %s later", wait)
 	}
 }
@@ -86,7 +88,7 @@ func TestARedisThatSaysSomethingElseEachTimeIsDecidedOnFourTimesASecond(t *testi
 	now, turns := time.Now(), 0
 	for end := now.Add(60 * time.Second); now.Before(end); now = now.Add(10 * time.Millisecond) {
 		if p.begin(now) == 0 {
-			p.next(true, -1, now)
+			p.next(true, failover.OnEvent(), now)
 			turns++
 		}
 	}

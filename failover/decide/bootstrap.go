@@ -14,11 +14,11 @@ import (
 // bootstrapping decides while there has never been a master.
 func (d *decider) bootstrapping() failover.Decision {
 	if d.next.Master != nil {
-		return d.hold(failover.ReasonUnknownState, "the status names a master but says that there never was one", 0)
+		return d.hold(failover.ReasonUnknownState, "the status names a master but says that there never was one", failover.OnEvent())
 	}
 	chosen, cause := d.firstMaster()
 	if chosen.Candidate == nil {
-		return d.hold(chosen.Reason, chosen.Sentence, lookAgain)
+		return d.hold(chosen.Reason, chosen.Sentence, failover.After(lookAgain))
 	}
 	d.begin(cause, diagnosis.View{})
 	if cause == failover.CauseBootstrap && d.policy.Persistent {

@@ -77,9 +77,7 @@ func (d *decider) dueIn(last time.Time, pause time.Duration) bool {
 	if wait <= 0 {
 		return true
 	}
-	if d.wait == 0 || wait < d.wait {
-		d.wait = wait
-	}
+	d.due = d.due.Sooner(failover.After(wait))
 	return false
 }
 

@@ -3,6 +3,7 @@
 package decide
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -12,9 +13,9 @@ import (
 )
 
 // Decide says what is to be done now. It is total and deterministic: whatever it is given, it
-// answers, and the same input gives the same answer. It writes at most one step down per call,
-// and derives the actions from what is not yet true, so that after a crash only what is missing
-// is done again. Decision.Next must be persisted by compare-and-swap before any action.
+// answers, and the same input gives the same answer. It takes at most one transition per call (but for
+// chooseAtOnce) and derives the actions from what is not yet true, so that after a crash only what is
+// missing is done again. Decision.Next must be persisted by compare-and-swap before any action.
 func Decide(now time.Time, policy failover.Policy, obs failover.Observation, progress failover.Progress, request *failover.Request) failover.Decision {
 	d := decider{now: now, policy: policy, obs: obs, prev: progress, request: request}
 	d.next = progress.Clone()
@@ -29,6 +30,9 @@ func Decide(now time.Time, policy failover.Policy, obs failover.Observation, pro
 	}
 	d.settleClock()
 	decision := d.decide()
+	if d.err != nil {
+		return failover.Decision{Next: progress, Err: d.err, Reason: failover.ReasonUnknownState, Message: d.err.Error(), Again: failover.After(lookAgainSlow)}
+	}
 	d.acknowledge(&decision)
 	return decision
 }
@@ -56,8 +60,10 @@ type decider struct {
 	next    failover.Progress
 	request *failover.Request
 
-	wait        time.Duration // until something is due that nothing announces; zero: nothing is
-	ledUntilNow []string      // UIDs of those who led in the failover that this decision ends
+	due         failover.Again // when something is to be done that nothing announces
+	ledUntilNow []string       // UIDs of those who led in the failover that this decision ends
+	moved       Event          // the transition that was taken; empty: none yet
+	err         error          // the first transition that could not be taken
 }
 
 // retry intervals of decisions that wait for something that nothing announces.
@@ -95,36 +101,39 @@ func (d *decider) decide() failover.Decision {
 }
 
 func (d *decider) unknownState() failover.Decision {
-	return d.hold(failover.ReasonUnknownState, fmt.Sprintf("state %q is unknown to this version of the operator; nothing is done", d.next.State), 0)
+	return d.hold(failover.ReasonUnknownState, fmt.Sprintf("state %q is unknown to this version of the operator; nothing is done", d.next.State), failover.OnEvent())
 }
 
 // paused changes nothing, but that the clients which the last failover has left elsewhere are cut over: that was begun
 // before.
 func (d *decider) paused() failover.Decision {
-	decision := d.hold(failover.ReasonPaused, "paused: observing only", 0)
+	decision := d.hold(failover.ReasonPaused, "paused: observing only", failover.OnEvent())
 	if d.next.State == failover.StateStable && d.next.Master != nil && d.obs.Published.Is(d.next.Master.NodeRef, d.next.Master.Epoch) {
 		over := d.now.Sub(d.obs.PublishedSince) >= cutWithin
 		decision.Actions = slices.DeleteFunc(d.cutOver(d.view()), func(a failover.Action) bool { c, is := a.(failover.CutClients); return is && c.WritersOnly && over })
-		decision.RequeueAfter = d.wait
+		decision.Again = d.due
 	}
 	return decision
 }
 
 // hold changes nothing and says why.
-func (d *decider) hold(reason failover.Reason, message string, again time.Duration) failover.Decision {
-	return failover.Decision{Next: d.next, Reason: reason, Message: message, RequeueAfter: again}
+func (d *decider) hold(reason failover.Reason, message string, again failover.Again) failover.Decision {
+	return failover.Decision{Next: d.next, Reason: reason, Message: message, Again: again}
 }
 
-// move takes the transition that event names. The table is tested to know every event that is
-// used here in the state it is used in; should it not, nothing moves and the message says so.
-func (d *decider) move(event Event, message string) bool {
+// move takes the transition that event names. One that the table does not know in this state, and a second one in the
+// same decision, are errors of the program; Decide returns them, and nothing is done.
+func (d *decider) move(event Event, message string) {
 	to, err := step(d.next.State, event)
-	if err != nil {
-		d.next.Message = err.Error()
-		return false
+	if atOnce := d.moved == EventFailOver && event == EventChoose; err == nil && d.moved != "" && !atOnce {
+		err = fmt.Errorf("state %s: event %s after event %s in one decision", d.next.State, event, d.moved)
 	}
+	if err != nil {
+		d.err = cmp.Or(d.err, err)
+		return
+	}
+	d.moved = event
 	d.next.State, d.next.Since, d.next.Reason, d.next.Message = to, failover.Stamp(d.now), failover.ReasonNone, message
-	return true
 }
 
 // view looks at the observation from the present master.
@@ -149,9 +158,7 @@ func (d *decider) viewFrom(ref failover.NodeRef) diagnosis.View {
 // failOver begins a failover away from the present master: the intent. Nothing was touched yet.
 func (d *decider) failOver(f diagnosis.Finding) failover.Decision {
 	v := d.view()
-	if !d.move(EventFailOver, f.Sentence) {
-		return d.hold(failover.ReasonUnknownState, d.next.Message, lookAgainSlow)
-	}
+	d.move(EventFailOver, f.Sentence)
 	d.begin(failover.Cause(f.Diagnosis), v)
 	d.next.Steps = failover.WithStep(d.next.Steps, failover.StepEvidence, d.evidenceAt(v, f))
 	d.next.Steps = failover.WithStep(d.next.Steps, failover.StepIntent, d.now)
@@ -161,14 +168,11 @@ func (d *decider) failOver(f diagnosis.Finding) failover.Decision {
 	if decision, chosen := d.chooseAtOnce(f); chosen {
 		return decision
 	}
-	intent := d.next.Clone()
-	decision := d.fencing()
-	if decision.Next.State != failover.StateFencing {
-		// No node was left to be fenced. The intent is a step of its own all the same, so that the chain is whole.
-		d.next = intent
-		decision = failover.Decision{Next: intent, RequeueAfter: time.Nanosecond}
+	decision := failover.Decision{Again: failover.Now()} // the intent is a step of its own, though no node may be left to be fenced
+	if actions, waiting := d.fence(); waiting {
+		decision = failover.Decision{Actions: actions, Again: failover.After(lookAgainSoon)}
 	}
-	decision.Diagnosis, decision.Message = f.Diagnosis, f.Sentence+"; failing over"
+	decision.Next, decision.Diagnosis, decision.Message = d.next, f.Diagnosis, f.Sentence+"; failing over"
 	return decision
 }
 

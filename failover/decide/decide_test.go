@@ -557,8 +557,8 @@ func TestWhatPeopleAreToldWaitsUntilSomethingFollowsFromASilence(t *testing.T) {
 			if d.Diagnosis != tt.diagnosis || d.Settling != tt.settling {
 				t.Fatalf("%s, settling %t: %s", d.Diagnosis, d.Settling, d.Message)
 			}
-			if d.Settling && (d.RequeueAfter <= 0 || d.RequeueAfter > lookAgain) {
-				t.Errorf("looked at again after %s", d.RequeueAfter)
+			if d.Settling && d.Again != failover.After(lookAgain).Sooner(d.Again) {
+				t.Errorf("looked at again %s", d.Again)
 			}
 		})
 	}

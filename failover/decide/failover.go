@@ -15,16 +15,14 @@ import (
 
 // fencing quietens the old master and detaches everybody, then chooses on frozen offsets.
 func (d *decider) fencing() failover.Decision {
-	d.noteReplIDChange()
-	d.recordFollowers() // whom a successor has not heard when the failover was begun
-	actions, waiting := d.detach()
+	actions, waiting := d.fence()
 	if waiting {
-		return failover.Decision{Next: d.next, Actions: actions, Message: "detaching " + fmt.Sprint(len(actions)) + " node(s)", RequeueAfter: lookAgainSoon}
+		return failover.Decision{Next: d.next, Actions: actions, Message: "detaching " + fmt.Sprint(len(actions)) + " node(s)", Again: failover.After(lookAgainSoon)}
 	}
 	switch reason, sentence := d.obstacle(); reason {
 	case failover.ReasonNone:
 	case failover.ReasonMasterMayStillWrite: // for seconds
-		return failover.Decision{Next: d.next, Actions: actions, Message: sentence, Reason: reason, RequeueAfter: lookAgain}
+		return failover.Decision{Next: d.next, Actions: actions, Message: sentence, Reason: reason, Again: failover.After(lookAgain)}
 	default:
 		return d.block(actions, reason, sentence)
 	}
@@ -38,6 +36,13 @@ func (d *decider) fencing() failover.Decision {
 		d.next.Lineage = chosen.Candidate.Replication.Lineage
 	}
 	return d.choose(*chosen.Candidate, chosen.Sentence)
+}
+
+// fence detaches whoever is not fenced, and writes down what will not be seen any more once they are.
+func (d *decider) fence() (actions []failover.Action, waiting bool) {
+	d.noteReplIDChange()
+	d.recordFollowers() // whom a successor has not heard when the failover was begun
+	return d.detach()
 }
 
 // noteReplIDChange notes an old master whose history goes by a new name, while it can be seen that it is still a
@@ -185,7 +190,7 @@ func (d *decider) rejoined() []string {
 func (d *decider) block(actions []failover.Action, reason failover.Reason, sentence string) failover.Decision {
 	d.move(EventBlock, sentence)
 	d.next.Reason = reason
-	return failover.Decision{Next: d.next, Actions: actions, Message: sentence, Reason: reason, RequeueAfter: lookAgain}
+	return failover.Decision{Next: d.next, Actions: actions, Message: sentence, Reason: reason, Again: failover.After(lookAgain)}
 }
 
 // blocked looks whether what was missing has come.
@@ -193,14 +198,12 @@ func (d *decider) blocked() failover.Decision {
 	if d.forced() {
 		d.takeUpForce()
 	}
-	d.noteReplIDChange()
-	d.recordFollowers()
-	actions, _ := d.detach()
+	actions, _ := d.fence()
 	obstacle, sentence := d.obstacle()
 	chosen := election.Elect(d.next, d.policy, d.obs, d.givenUp())
 	if chosen.Candidate != nil && obstacle == failover.ReasonNone {
 		d.move(EventUnblock, chosen.Sentence)
-		return failover.Decision{Next: d.next, Actions: actions, Message: chosen.Sentence, RequeueAfter: time.Nanosecond}
+		return failover.Decision{Next: d.next, Actions: actions, Message: chosen.Sentence, Again: failover.Now()}
 	}
 	if d.now.Sub(d.next.Since) >= failover.WithdrawAfter && d.obs.Published.Pod != "" && obstacle == failover.ReasonNone {
 		actions = append(actions, failover.Withdraw{Epoch: d.next.Epoch})
@@ -210,5 +213,5 @@ func (d *decider) blocked() failover.Decision {
 		reason, sentence = chosen.Reason, chosen.Sentence
 	}
 	d.next.Reason = reason
-	return failover.Decision{Next: d.next, Actions: actions, Message: sentence, Reason: reason, RequeueAfter: lookAgain}
+	return failover.Decision{Next: d.next, Actions: actions, Message: sentence, Reason: reason, Again: failover.After(lookAgain)}
 }

@@ -225,6 +225,9 @@ func (w *world) once() (failover.Decision, bool) {
 	if !reflect.DeepEqual(d, again) {
 		w.t.Fatalf("two decisions on the same input differ:\n%+v\n%+v", d, again)
 	}
+	if d.Err != nil {
+		w.t.Fatalf("no decision: %v", d.Err)
+	}
 	changed := !reflect.DeepEqual(d.Next, w.progress)
 	if changed {
 		w.writes++

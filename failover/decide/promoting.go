@@ -5,7 +5,6 @@ package decide
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/redisha/redisha/failover"
 	"github.com/redisha/redisha/failover/diagnosis"
@@ -19,15 +18,26 @@ func (d *decider) choose(candidate failover.Node, sentence string) failover.Deci
 	// the candidate's own.
 	d.next.Lineage.Offset = max(d.next.Lineage.Offset, d.next.Lineage.Shared(candidate.Replication.Lineage))
 	d.move(EventChoose, sentence)
-	decision := d.promoting()
+	decision := d.promote(ref, candidate)
 	decision.Message = sentence + "; promoting"
 	return decision
+}
+
+// promote orders the candidate to become master, or publishes one that is.
+func (d *decider) promote(ref failover.NodeRef, n failover.Node) failover.Decision {
+	if n.Replication.Role != failover.RoleMaster {
+		return failover.Decision{Next: d.next, Message: "promoting " + ref.Pod, Again: failover.After(lookAgainSoon),
+			Actions: []failover.Action{failover.Promote{Node: ref, MinReplicas: d.firstMinReplicas(n)}}}
+	}
+	// Its siblings may follow at the same time: with min-replicas-to-write 1 it needs one to accept writes.
+	actions := append(d.follow(d.viewFrom(ref)), failover.Publish{Node: ref, Epoch: d.next.Epoch})
+	return failover.Decision{Next: d.next, Message: ref.Pod + " is master; publishing it", Again: failover.After(lookAgainSoon), Actions: actions}
 }
 
 // promoting makes the candidate master, believes it when INFO says so, and publishes it.
 func (d *decider) promoting() failover.Decision {
 	if d.next.Candidate == nil {
-		return d.hold(failover.ReasonUnknownState, "the status names no candidate in state Promoting", 0)
+		return d.hold(failover.ReasonUnknownState, "the status names no candidate in state Promoting", failover.OnEvent())
 	}
 	ref := *d.next.Candidate
 	n, found := d.obs.Node(ref)
@@ -43,24 +53,20 @@ func (d *decider) candidacy(ref failover.NodeRef, n failover.Node, found bool) f
 		return d.giveUp(sentence)
 	}
 	if !n.Answers() {
-		return d.hold(failover.ReasonNone, "waiting for candidate "+ref.Pod, lookAgainSoon)
+		return d.hold(failover.ReasonNone, "waiting for candidate "+ref.Pod, failover.After(lookAgainSoon))
 	}
 	if n.Replication.Role != failover.RoleMaster {
 		if sentence, came := d.overtaken(n); came {
 			return d.anotherCandidate(sentence)
 		}
-		return failover.Decision{Next: d.next, Message: "promoting " + ref.Pod, RequeueAfter: lookAgainSoon,
-			Actions: []failover.Action{failover.Promote{Node: ref, MinReplicas: d.firstMinReplicas(n)}}}
 	}
-	if !d.obs.Published.Is(ref, d.next.Epoch) {
-		// Its siblings may follow at the same time: with min-replicas-to-write 1 it needs one to accept writes.
-		actions := append(d.follow(d.viewFrom(ref)), failover.Publish{Node: ref, Epoch: d.next.Epoch})
-		return failover.Decision{Next: d.next, Message: ref.Pod + " is master; publishing it", RequeueAfter: lookAgainSoon, Actions: actions}
+	if n.Replication.Role != failover.RoleMaster || !d.obs.Published.Is(ref, d.next.Epoch) {
+		return d.promote(ref, n)
 	}
 	if d.clientsFirst() {
 		v := d.viewFrom(ref)
 		return failover.Decision{Next: d.next, Message: ref.Pod + " is published as master; its clients are cut over first",
-			Actions: append(d.follow(v), d.cutOver(v)...), RequeueAfter: lookAgainSoon}
+			Actions: append(d.follow(v), d.cutOver(v)...), Again: failover.After(lookAgainSoon)}
 	}
 	return d.published(n)
 }
@@ -74,7 +80,7 @@ func (d *decider) serving(ref failover.NodeRef) failover.Decision {
 		d.takeUpForce()
 		return d.anotherCandidate(fmt.Sprintf("a person forces a failover to %s (%s)", d.request.Target, f.Sentence))
 	}
-	decision := d.hold(f.Reason(), "waiting for "+ref.Pod+", which is published", lookAgainSoon)
+	decision := d.hold(f.Reason(), "waiting for "+ref.Pod+", which is published", failover.After(lookAgainSoon))
 	switch f.Class {
 	case diagnosis.ClassHard:
 		decision = d.giveUp(f.Sentence)
@@ -85,7 +91,7 @@ func (d *decider) serving(ref failover.NodeRef) failover.Decision {
 			decision = d.giveUp(f.Sentence)
 		}
 	case diagnosis.ClassHold:
-		decision = d.hold(f.Reason(), f.Sentence+"; holding", lookAgain)
+		decision = d.hold(f.Reason(), f.Sentence+"; holding", failover.After(lookAgain))
 	case diagnosis.ClassPlanned, diagnosis.ClassNone:
 	}
 	decision.Diagnosis = f.Diagnosis
@@ -155,7 +161,7 @@ func (d *decider) survivor(candidate failover.Node) (failover.Node, bool) {
 // it has written.
 func (d *decider) giveUp(sentence string) failover.Decision {
 	if slices.ContainsFunc(d.obs.Nodes, func(n failover.Node) bool { return notYetSampled(n) && d.waitedFor(n) < failover.DetachWithin }) {
-		return d.hold(failover.ReasonNone, sentence+"; hearing the others first", lookAgainSoon)
+		return d.hold(failover.ReasonNone, sentence+"; hearing the others first", failover.After(lookAgainSoon))
 	}
 	return d.anotherCandidate(sentence)
 }
@@ -169,17 +175,15 @@ func (d *decider) anotherCandidate(sentence string) failover.Decision {
 		}
 		d.move(EventRestart, sentence)
 		d.next.Candidate = nil
-		return failover.Decision{Next: d.next, Message: sentence + "; bootstrapping again", RequeueAfter: lookAgainSoon}
+		return failover.Decision{Next: d.next, Message: sentence + "; bootstrapping again", Again: failover.After(lookAgainSoon)}
 	}
-	if !d.move(EventFailOver, sentence) {
-		return d.hold(failover.ReasonUnknownState, d.next.Message, lookAgainSlow)
-	}
+	d.move(EventFailOver, sentence)
 	d.adoptHistory()
 	d.recordFollowers()
 	d.next.Epoch++
 	d.next.Candidate = nil
 	d.next.Steps = slices.DeleteFunc(d.next.Steps, func(s failover.Step) bool { return s.Name == failover.StepDemoted }) // no switchover any more
-	return failover.Decision{Next: d.next, Message: sentence + "; choosing again", RequeueAfter: time.Nanosecond}
+	return failover.Decision{Next: d.next, Message: sentence + "; choosing again", Again: failover.Now()}
 }
 
 // firstMinReplicas is the value a new master starts with: 1 if a replica is there to follow it at

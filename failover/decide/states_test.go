@@ -4,8 +4,13 @@ package decide
 
 import (
 	"os"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/looplab/fsm"
 
 	"github.com/redisha/redisha/failover"
 )
@@ -38,6 +43,52 @@ func TestAnUnknownTransitionChangesNothing(t *testing.T) {
 	}
 	if to, err := step(failover.StateStable, EventSuspect); err != nil || to != failover.StateSuspected {
 		t.Errorf("Stable by suspect: %s, %v", to, err)
+	}
+}
+
+// without takes an event out of the table for one test.
+func without(t *testing.T, event Event) {
+	t.Helper()
+	whole := transitions
+	t.Cleanup(func() { transitions = whole })
+	transitions = slices.DeleteFunc(slices.Clone(whole), func(tr fsm.EventDesc) bool { return tr.Name == string(event) })
+}
+
+// A way that the table does not know is an error of the program. What was persisted stays as it is, and no node is
+// touched.
+func TestAWayThatTheTableDoesNotKnowIsAnErrorAndNothingIsDone(t *testing.T) {
+	for event, fault := range map[Event]func(w *world){
+		EventFailOver:   func(w *world) { w.die("r-0") },
+		EventSwitchOver: func(w *world) { w.request = &failover.Request{ID: "a", Verb: failover.VerbSwitchover} },
+		EventSuspect:    func(w *world) { w.hang("r-0"); w.sleep(time.Minute) },
+	} {
+		t.Run(string(event), func(t *testing.T) {
+			w := settled(t, 3)
+			without(t, event)
+			fault(w)
+			d := Decide(w.now, w.policy, w.observe(), w.progress, w.request)
+			if d.Err == nil || !strings.Contains(d.Err.Error(), string(event)) || d.Reason != failover.ReasonUnknownState || d.Message == "" {
+				t.Errorf("error %v, reason %s: %s", d.Err, d.Reason, d.Message)
+			}
+			if len(d.Actions) > 0 || !reflect.DeepEqual(d.Next, w.progress) {
+				t.Errorf("it does %T, and moves to %s", d.Actions, d.Next.State)
+			}
+		})
+	}
+}
+
+func TestADecisionTakesOneTransition(t *testing.T) {
+	d := decider{next: failover.Progress{State: failover.StateStable}}
+	d.move(EventSuspect, "")
+	d.move(EventAnswer, "")
+	if d.err == nil || d.next.State != failover.StateSuspected {
+		t.Errorf("it went on to %s: %v", d.next.State, d.err)
+	}
+	atOnce := decider{next: failover.Progress{State: failover.StateStable}}
+	atOnce.move(EventFailOver, "")
+	atOnce.move(EventChoose, "")
+	if atOnce.err != nil || atOnce.next.State != failover.StatePromoting {
+		t.Errorf("a dead master's successor is not chosen with the intent: %s, %v", atOnce.next.State, atOnce.err)
 	}
 }
 

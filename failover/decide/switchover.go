@@ -29,7 +29,7 @@ func (d *decider) switchingOver() failover.Decision {
 		return d.failOver(diagnosis.Diagnose(v))
 	}
 	if v.Master.Contact == failover.ContactAnswering && v.Master.Stale {
-		return d.hold(failover.ReasonNone, "looking at "+v.Ref.Pod+" again", lookAgainSoon)
+		return d.hold(failover.ReasonNone, "looking at "+v.Ref.Pod+" again", failover.After(lookAgainSoon))
 	}
 	if v.Master.Answers() && v.Master.Replication.Fenced() && v.Master.Replication.RunID == v.Ref.RunID {
 		return d.demoted(v)
@@ -49,11 +49,17 @@ func (d *decider) drain(v diagnosis.View) failover.Decision {
 	case d.waitedFor(v.Master) >= failover.SwitchoverWithin:
 		return d.abort(v, failover.ReasonSwitchoverTooSlow, fmt.Sprintf("%s did not catch up within %s", candidate.Name, failover.SwitchoverWithin))
 	}
-	actions := []failover.Action{failover.Drain{Master: v.Ref, Candidate: *d.next.Candidate, Within: drainWithin}}
+	decision := d.drainInto(v, fmt.Sprintf("draining %s into %s", v.Ref.Pod, candidate.Name))
 	if d.now.Sub(d.next.Since) >= drainWithin { // the first attempt is all there is, as a rule, and is not to wait for anything
-		actions = append(d.cutOver(v), actions...)
+		decision.Actions = append(d.cutOver(v), decision.Actions...)
 	}
-	return failover.Decision{Next: d.next, Message: fmt.Sprintf("draining %s into %s", v.Ref.Pod, candidate.Name), RequeueAfter: lookAgainSoon, Actions: actions}
+	return decision
+}
+
+// drainInto has the master drained into the candidate.
+func (d *decider) drainInto(v diagnosis.View, message string) failover.Decision {
+	return failover.Decision{Next: d.next, Message: message, Again: failover.After(lookAgainSoon),
+		Actions: []failover.Action{failover.Drain{Master: v.Ref, Candidate: *d.next.Candidate, Within: drainWithin}}}
 }
 
 // demoted goes on from the point of no return: the old master's offset stands still, and whoever
@@ -82,7 +88,7 @@ func (d *decider) demoted(v diagnosis.View) failover.Decision {
 	case len(complete) > 0 && (complete[0].UID == d.next.Candidate.UID || waited >= settleChosen):
 		return d.choose(complete[0], complete[0].Name+" has every write of "+v.Ref.Pod)
 	case waited < settleBehind:
-		return failover.Decision{Next: d.prev, Message: "waiting for the last bytes of " + v.Ref.Pod, RequeueAfter: lookAgainSoon}
+		return failover.Decision{Next: d.prev, Message: "waiting for the last bytes of " + v.Ref.Pod, Again: failover.After(lookAgainSoon)}
 	}
 	decision := d.choose(v.Master, fmt.Sprintf("no replica has every write of %s; it stays master", v.Ref.Pod))
 	decision.Reason, decision.Next.Reason = failover.ReasonCandidateBehind, failover.ReasonCandidateBehind
@@ -96,7 +102,7 @@ func (d *decider) abort(v diagnosis.View, reason failover.Reason, sentence strin
 	d.next.Candidate, d.next.Old, d.next.Steps = nil, nil, nil
 	d.next.CooldownUntil = failover.Stamp(d.now.Add(failover.SwitchoverRetry))
 	return failover.Decision{Next: d.next, Record: record, Reason: reason, Message: "switchover aborted: " + sentence,
-		Actions: []failover.Action{failover.Unpause{Node: v.Ref}}, RequeueAfter: lookAgain}
+		Actions: []failover.Action{failover.Unpause{Node: v.Ref}}, Again: failover.After(lookAgain)}
 }
 
 // record closes the running failover or switchover.

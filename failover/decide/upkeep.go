@@ -32,46 +32,55 @@ func (d *decider) published(n failover.Node) failover.Decision {
 		}
 	}
 	d.next.Known, d.next.Led = d.nodeSnapshot(d.view(), true), nil
-	next := d.next.Clone()
-	decision := d.reattaching()
-	if decision.Next.State != failover.StateReattaching {
-		// No replica was left to be attached. That it is published is a step of its own all the same.
-		d.next = next
-		decision = failover.Decision{Next: next, RequeueAfter: time.Nanosecond}
+	v := d.view()
+	f := diagnosis.Diagnose(v)
+	decision := failover.Decision{Again: failover.Now()} // that it is published is a step of its own, though no replica may be left to be attached
+	if actions, waiting := d.attach(v); waiting && !d.isLost(f) {
+		decision = failover.Decision{Actions: actions, Diagnosis: f.Diagnosis, Again: failover.After(lookAgainSoon)}
 	}
-	decision.Message = n.Name + " is published as master; reattaching the others"
+	decision.Next, decision.Message = d.next, n.Name+" is published as master; reattaching the others"
 	return decision
 }
 
-// reattaching points the others at the new master, and sees to the old one.
-func (d *decider) reattaching() failover.Decision {
-	if d.next.Master == nil {
-		return d.hold(failover.ReasonUnknownState, "the status names no master in state Reattaching", 0)
-	}
-	v := d.view()
-	f := diagnosis.Diagnose(v)
+// attach points everybody who answers at the new master, and says whether it is worth waiting for them.
+func (d *decider) attach(v diagnosis.View) (actions []failover.Action, waiting bool) {
+	actions = append(d.reconcileReplication(v), d.retireOldMaster(v)...)
+	return actions, (len(actions) > 0 || d.unseen(v)) && d.now.Sub(d.next.Since) < failover.ReattachWithin
+}
+
+// isLost reports a new master that is lost itself, by evidence that is acted on.
+func (d *decider) isLost(f diagnosis.Finding) bool {
 	lost := f.Class == diagnosis.ClassHard
 	if f.Class == diagnosis.ClassSoft {
 		_, held := d.damped(f)
 		lost = !held
 	}
-	if lost && d.policy.Mode != failover.ModeManual {
+	return lost && d.policy.Mode != failover.ModeManual
+}
+
+// reattaching points the others at the new master, and sees to the old one.
+func (d *decider) reattaching() failover.Decision {
+	if d.next.Master == nil {
+		return d.hold(failover.ReasonUnknownState, "the status names no master in state Reattaching", failover.OnEvent())
+	}
+	v := d.view()
+	f := diagnosis.Diagnose(v)
+	if d.isLost(f) {
 		record := d.record(failover.OutcomeSuperseded, d.next.Master.Pod, f.Sentence)
 		decision := d.failOver(f)
 		decision.Record = record
 		return decision
 	}
-	actions := append(d.reconcileReplication(v), d.retireOldMaster(v)...)
-	elapsed := d.now.Sub(d.next.Since)
-	if (len(actions) > 0 || d.unseen(v)) && elapsed < failover.ReattachWithin {
-		return failover.Decision{Next: d.next, Actions: actions, Message: "reattaching", RequeueAfter: lookAgainSoon, Diagnosis: f.Diagnosis}
+	actions, waiting := d.attach(v)
+	if waiting {
+		return failover.Decision{Next: d.next, Actions: actions, Message: "reattaching", Again: failover.After(lookAgainSoon), Diagnosis: f.Diagnosis}
 	}
 	d.next.Steps = failover.WithStep(d.next.Steps, failover.StepReattached, d.now)
 	sentence := fmt.Sprintf("%s is master by epoch %d", d.next.Master.Pod, d.next.Epoch)
 	record := d.record(failover.OutcomeSucceeded, d.next.Master.Pod, sentence)
 	d.move(EventSettle, sentence)
 	d.next.Candidate, d.next.Old, d.next.Steps, d.next.Forced = nil, nil, nil, ""
-	return failover.Decision{Next: d.next, Actions: actions, Record: record, Message: sentence, Diagnosis: f.Diagnosis, RequeueAfter: soonest(lookAgainSlow, d.wait)}
+	return failover.Decision{Next: d.next, Actions: actions, Record: record, Message: sentence, Diagnosis: f.Diagnosis, Again: failover.After(lookAgainSlow).Sooner(d.due)}
 }
 
 // clientsFirstFor is how long after publication nothing is written to the Kubernetes API that can wait.
@@ -93,17 +102,6 @@ func (d *decider) publishedAt() time.Time {
 		return d.now
 	}
 	return d.obs.PublishedSince
-}
-
-// soonest is the shortest of some times to wait, of which zero is none.
-func soonest(waits ...time.Duration) time.Duration {
-	least := time.Duration(0)
-	for _, wait := range waits {
-		if wait > 0 && (least == 0 || wait < least) {
-			least = wait
-		}
-	}
-	return least
 }
 
 // unseen reports that it is too early to say that all are attached: the master's state is not known, or a node has not
@@ -141,17 +139,17 @@ func (d *decider) upkeep(v diagnosis.View) failover.Decision {
 	if d.asked() && d.request.Verb == failover.VerbDiscard && !slices.ContainsFunc(v.Others, func(n failover.Node) bool { return d.discards(n) && d.isLeftAlone(v, n) }) {
 		d.next.Request = d.request.ID // it is done, or there is nothing to discard
 	}
-	again := time.Duration(0)
+	again := failover.OnEvent()
 	if snapshot := d.nodeSnapshot(v, false); !slices.Equal(snapshot, d.next.Known) {
 		d.next.Known = snapshot
 	}
 	if len(actions) > 0 {
-		again = lookAgain
+		again = failover.After(lookAgain)
 	}
 	if v.Master.Answers() {
 		d.remember(v.Master.Replication)
 	}
-	return failover.Decision{Next: d.next, Actions: actions, Reason: reason, Message: message, RequeueAfter: soonest(again, d.pending(), d.wait)}
+	return failover.Decision{Next: d.next, Actions: actions, Reason: reason, Message: message, Again: again.Sooner(d.pending()).Sooner(d.due)}
 }
 
 // remember keeps the master's lineage; it changes when its backlog was freed for want of replicas. Of one that was

@@ -145,10 +145,10 @@ func (d *decider) changeSettled(n failover.Node) bool {
 }
 
 // pending says when the snapshot must be looked at again because a change has not settled yet.
-func (d *decider) pending() time.Duration {
+func (d *decider) pending() failover.Again {
 	catchingUp := slices.ContainsFunc(d.next.Known, func(k failover.KnownNode) bool { return k.Goal > 0 })
 	if catchingUp || slices.ContainsFunc(d.obs.Nodes, func(n failover.Node) bool { return !d.changeSettled(n) }) {
-		return snapshotSettles
+		return failover.After(snapshotSettles)
 	}
-	return 0
+	return failover.OnEvent()
 }

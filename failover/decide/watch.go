@@ -4,7 +4,6 @@ package decide
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/redisha/redisha/failover"
 	"github.com/redisha/redisha/failover/diagnosis"
@@ -13,13 +12,13 @@ import (
 // watching decides in Stable and Suspected: there is a master, and the question is whether it lives.
 func (d *decider) watching() failover.Decision {
 	if d.next.Master == nil {
-		return d.hold(failover.ReasonUnknownState, "the status names no master in state "+string(d.next.State)+"; restore it or re-create the RedisHA", 0)
+		return d.hold(failover.ReasonUnknownState, "the status names no master in state "+string(d.next.State)+"; restore it or re-create the RedisHA", failover.OnEvent())
 	}
 	v := d.view()
 	f := diagnosis.Diagnose(v)
 	if d.next.State == failover.StateSuspected && v.AnswersAgain() && f.Class != diagnosis.ClassHard {
 		d.move(EventAnswer, f.Sentence)
-		return failover.Decision{Next: d.next, Diagnosis: f.Diagnosis, Message: "master " + v.Ref.Pod + " answers again", RequeueAfter: time.Nanosecond}
+		return failover.Decision{Next: d.next, Diagnosis: f.Diagnosis, Message: "master " + v.Ref.Pod + " answers again", Again: failover.Now()}
 	}
 	if d.forced() {
 		f.Sentence = fmt.Sprintf("a person forces a failover to %s (%s)", d.request.Target, f.Sentence)
@@ -53,7 +52,7 @@ func (d *decider) settling(v diagnosis.View, f diagnosis.Finding) bool {
 // onLost acts on a fact: at once, unless a person wants to be asked.
 func (d *decider) onLost(f diagnosis.Finding) failover.Decision {
 	if d.policy.Mode == failover.ModeManual && !d.asked() {
-		return d.hold(failover.ReasonManualMode, f.Sentence+"; mode is Manual: request a switchover to fail over", 0)
+		return d.hold(failover.ReasonManualMode, f.Sentence+"; mode is Manual: request a switchover to fail over", failover.OnEvent())
 	}
 	if d.asked() && !d.forced() { // whom a person forces is written down with the intent
 		d.next.Request = d.request.ID
@@ -71,9 +70,9 @@ func (d *decider) onSuspectedDown(f diagnosis.Finding) failover.Decision {
 	switch {
 	case d.next.State == failover.StateStable:
 		d.move(EventSuspect, f.Sentence)
-		return failover.Decision{Next: d.next, Message: f.Sentence, RequeueAfter: time.Nanosecond}
+		return failover.Decision{Next: d.next, Message: f.Sentence, Again: failover.Now()}
 	case d.policy.Mode == failover.ModeManual && !d.asked():
-		return d.hold(failover.ReasonManualMode, f.Sentence+"; mode is Manual: request a switchover to fail over", lookAgainSlow)
+		return d.hold(failover.ReasonManualMode, f.Sentence+"; mode is Manual: request a switchover to fail over", failover.After(lookAgainSlow))
 	}
 	if decision, damped := d.damped(f); damped {
 		return decision
@@ -90,7 +89,7 @@ func (d *decider) onHold(v diagnosis.View, f diagnosis.Finding) failover.Decisio
 	if d.next.State == failover.StateSuspected {
 		d.next.Reason = f.Reason()
 	}
-	return d.hold(f.Reason(), f.Sentence+"; holding", lookAgain)
+	return d.hold(f.Reason(), f.Sentence+"; holding", failover.After(lookAgain))
 }
 
 // onPlanned switches over from a master that is about to go, if a replica can take over.
@@ -106,7 +105,7 @@ func (d *decider) onPlanned(v diagnosis.View, f diagnosis.Finding) failover.Deci
 // healthy is upkeep, and a person's request.
 func (d *decider) healthy(v diagnosis.View, f diagnosis.Finding) failover.Decision {
 	if d.next.State == failover.StateSuspected {
-		return d.hold(d.next.Reason, f.Sentence, lookAgain)
+		return d.hold(d.next.Reason, f.Sentence, failover.After(lookAgain))
 	}
 	if d.asked() && d.request.Verb != failover.VerbDiscard {
 		if v.Ref.Pod == d.request.Target {
@@ -119,11 +118,11 @@ func (d *decider) healthy(v diagnosis.View, f diagnosis.Finding) failover.Decisi
 		d.next.Request = "" // the same request may be made again
 	}
 	if v.Master.Outdated {
-		d.wait = soonest(d.wait, lookAgainSlow) // that a replaced pod has been well for long enough, nothing announces
+		d.due = d.due.Sooner(failover.After(lookAgainSlow)) // that a replaced pod has been well for long enough, nothing announces
 	}
 	decision := d.upkeep(v)
 	if v.Master.Contact != failover.ContactAnswering {
-		decision.RequeueAfter = lookAgain
+		decision.Again = failover.After(lookAgain)
 	}
 	return decision
 }
@@ -136,7 +135,7 @@ func (d *decider) switchOver(v diagnosis.View, cause failover.Cause, why, target
 			d.next.Request = d.request.ID
 			decision.Next = d.next
 		}
-		decision.RequeueAfter = lookAgain
+		decision.Again = failover.After(lookAgain)
 		if (decision.Reason == failover.ReasonDivergentMaster || decision.Reason == failover.ReasonEarlierData) && cause != failover.CauseRequested {
 			// That is what a person has to see to, and may be why no replica can take over.
 			decision.Message = why + "; " + sentence + "; " + decision.Message
@@ -146,7 +145,7 @@ func (d *decider) switchOver(v diagnosis.View, cause failover.Cause, why, target
 		return decision
 	}
 	if !v.Master.Answers() {
-		return d.hold(failover.ReasonNone, why+"; waiting for the master to answer", lookAgain)
+		return d.hold(failover.ReasonNone, why+"; waiting for the master to answer", failover.After(lookAgain))
 	}
 	if d.resting() && cause != failover.CauseRequested && !v.Master.Terminating {
 		return refuse(failover.ReasonCooldown, "the last attempt was given up a moment ago")
@@ -164,7 +163,5 @@ func (d *decider) switchOver(v diagnosis.View, cause failover.Cause, why, target
 	d.next.Candidate = &candidate
 	d.next.Steps = failover.WithStep(d.next.Steps, failover.StepEvidence, d.now)
 	d.next.Steps = failover.WithStep(d.next.Steps, failover.StepIntent, d.now)
-	decision := d.switchingOver()
-	decision.Message = fmt.Sprintf("%s; switching over to %s", why, candidate.Pod)
-	return decision
+	return d.drainInto(v, fmt.Sprintf("%s; switching over to %s", why, candidate.Pod))
 }

@@ -43,7 +43,7 @@ func (d *decider) overrule() failover.Decision {
 	serves := n.Answers() && n.Replication.Role == failover.RoleMaster
 	sentence := fmt.Sprintf("the status (epoch %d, %s) is from before epoch %d was published", d.next.Epoch, d.next.State, published.Epoch)
 	if !serves && slices.ContainsFunc(d.obs.Nodes, func(n failover.Node) bool { return notYetSampled(n) && d.waitedFor(n) < failover.DetachWithin }) {
-		return failover.Decision{Next: d.prev, Reason: failover.ReasonWaitingForPods, Message: sentence + "; hearing everybody first", RequeueAfter: lookAgainSoon}
+		return failover.Decision{Next: d.prev, Reason: failover.ReasonWaitingForPods, Message: sentence + "; hearing everybody first", Again: failover.After(lookAgainSoon)}
 	}
 	d.forgetPlans()
 	d.next.Epoch = max(d.next.Epoch, published.Epoch)
@@ -81,7 +81,7 @@ func (d *decider) overruleWithoutMaster(sentence string) failover.Decision {
 
 func (d *decider) overruled(event Event, sentence string) failover.Decision {
 	d.move(event, sentence)
-	return failover.Decision{Next: d.next, Message: sentence, Overruled: true, RequeueAfter: lookAgainSoon}
+	return failover.Decision{Next: d.next, Message: sentence, Overruled: true, Again: failover.After(lookAgainSoon)}
 }
 
 // forgetPlans drops what an outdated status wanted to do. The histories that it names are old ones: who goes by them is

@@ -54,6 +54,9 @@ func (c *checks) fail(invariant, format string, args ...any) {
 // onDecision: nothing is done or left undone without a word (S7).
 func (c *checks) onDecision(o *operator, before failover.Progress, d failover.Decision) {
 	c.w.stats.Decisions++
+	if d.Err != nil {
+		c.fail("S7", "%s cannot decide: %v", o.name, d.Err)
+	}
 	if c.w.tracing && (d.Message != o.last.Message || len(d.Actions) > 0) {
 		c.w.note("%s decides: %s %s", o.name, d.Message, actionNames(d.Actions))
 	}

@@ -105,7 +105,7 @@ func takingUnknownForStable(_ *operator, now time.Time, policy failover.Policy, 
 // waitingForTheClock waits until the time has come that an operator with another clock has written down.
 func waitingForTheClock(_ *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress, r *failover.Request) failover.Decision {
 	if p.Running() && p.Since.After(now.Add(2*time.Second)) {
-		return failover.Decision{Next: p, Message: "waiting", Reason: failover.ReasonWaitingForPods, RequeueAfter: time.Second}
+		return failover.Decision{Next: p, Message: "waiting", Reason: failover.ReasonWaitingForPods, Again: failover.After(time.Second)}
 	}
 	return decide.Decide(now, policy, obs, p, r)
 }
@@ -344,7 +344,7 @@ func dampingTheNew(_ *operator, now time.Time, policy failover.Policy, obs failo
 	d := decide.Decide(now, policy, obs, p, r)
 	recent := len(p.SoftFailovers) > 0 && now.Sub(p.SoftFailovers[0].At) < time.Minute
 	if recent && len(d.Next.SoftFailovers) > len(p.SoftFailovers) {
-		return failover.Decision{Next: p, Reason: failover.ReasonCooldown, Message: "cooling down", RequeueAfter: time.Second}
+		return failover.Decision{Next: p, Reason: failover.ReasonCooldown, Message: "cooling down", Again: failover.After(time.Second)}
 	}
 	return d
 }

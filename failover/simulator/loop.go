@@ -117,10 +117,12 @@ func (o *operator) step() (time.Duration, error) {
 		return retryPause, nil
 	case wrote || len(decision.Actions) > 0:
 		return 0, nil
-	case decision.RequeueAfter == 0:
+	}
+	wait, timed := decision.Again.Wait()
+	if !timed {
 		return -1, nil
 	}
-	return decision.RequeueAfter, nil
+	return max(wait, time.Nanosecond), nil
 }
 
 func failed(results []executor.Result) bool {
