@@ -155,7 +155,9 @@ type Heard struct {
 }
 
 // HadLink reports a process that has had a link to a master.
-func (n Node) HadLink() bool { return !n.Heard.At.IsZero() && n.Heard.RunID == n.Replication.RunID }
+func (n RedisFacts) HadLink() bool {
+	return !n.Heard.At.IsZero() && n.Heard.RunID == n.Replication.RunID
+}
 
 // Former is what was last seen of a process that has been replaced by another one in the same pod.
 type Former struct {
@@ -170,7 +172,12 @@ type Node struct {
 	IP      string
 	Ordinal int
 
-	// What Kubernetes says.
+	PodFacts
+	RedisFacts
+}
+
+// PodFacts are what Kubernetes says of a pod. The controller fills them in.
+type PodFacts struct {
 	Ready       bool
 	Terminating bool      // deletionTimestamp is set
 	Outdated    bool      // a person changed what it was made from; a rollout wants it replaced
@@ -184,8 +191,10 @@ type Node struct {
 	Zone        string    // of that node; empty where it names none
 	MayHoldData bool      // its volume existed before; it may hold data that no other node has
 	RoleLabel   Role
+}
 
-	// What Redis says.
+// RedisFacts are what Redis says, as it was heard from the pod's address. The prober fills them in.
+type RedisFacts struct {
 	Contact      Contact
 	ContactSince time.Time // since when Contact is what it is
 	LastAnswer   time.Time // the last sign of life; errors instead of its state are none, except for BUSY within BusyPatience. Zero: never
@@ -212,12 +221,12 @@ func (n Node) Ref() NodeRef {
 
 // Answers reports whether the node's sample may be used to act on: it answers, and nothing was
 // changed on it since.
-func (n Node) Answers() bool {
+func (n RedisFacts) Answers() bool {
 	return n.Contact == ContactAnswering && n.Sampled && !n.Stale
 }
 
 // SilentFor returns for how long nothing was heard. A node never heard is silent since it is watched.
-func (n Node) SilentFor(now time.Time) time.Duration {
+func (n RedisFacts) SilentFor(now time.Time) time.Duration {
 	since := n.LastAnswer
 	if since.Before(n.WatchedSince) {
 		since = n.WatchedSince
@@ -226,6 +235,6 @@ func (n Node) SilentFor(now time.Time) time.Duration {
 }
 
 // Follows reports whether the node is set to replicate from ip.
-func (n Node) Follows(ip string) bool {
+func (n RedisFacts) Follows(ip string) bool {
 	return n.Replication.Role == RoleReplica && n.Replication.MasterHost == ip
 }

@@ -168,7 +168,7 @@ const (
 const (
 	// ReasonApplied: every owned object is as the spec wants it.
 	ReasonApplied = "Applied"
-	// ReasonSecretNotFound: the Secret named by spec.auth.secretName does not exist.
+	// ReasonSecretNotFound: the Secret named by spec.auth.passwordSecretRef does not exist.
 	ReasonSecretNotFound = "SecretNotFound"
 	// ReasonSecretKeyMissing: that Secret lacks the key, or its value is empty.
 	ReasonSecretKeyMissing = "SecretKeyMissing"

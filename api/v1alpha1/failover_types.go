@@ -36,15 +36,19 @@ const (
 // NodeRef names one incarnation of a Redis pod.
 type NodeRef struct {
 	// pod is the pod's name.
+	// +kubebuilder:validation:MaxLength=253
 	// +optional
 	Pod string `json:"pod,omitempty"`
 	// podUID is the pod's metadata.uid.
+	// +kubebuilder:validation:MaxLength=64
 	// +optional
 	PodUID string `json:"podUID,omitempty"`
 	// runID is the run_id of the Redis process, from INFO server.
+	// +kubebuilder:validation:MaxLength=256
 	// +optional
 	RunID string `json:"runID,omitempty"`
 	// ip is the pod's address.
+	// +kubebuilder:validation:MaxLength=64
 	// +optional
 	IP string `json:"ip,omitempty"`
 }
@@ -52,9 +56,11 @@ type NodeRef struct {
 // LineageStatus is a replication history, from INFO replication.
 type LineageStatus struct {
 	// replID is master_replid.
+	// +kubebuilder:validation:MaxLength=256
 	// +optional
 	ReplID string `json:"replID,omitempty"`
 	// replID2 is master_replid2, the history before the last promotion.
+	// +kubebuilder:validation:MaxLength=256
 	// +optional
 	ReplID2 string `json:"replID2,omitempty"`
 	// secondOffset is second_repl_offset: up to where replID2 is valid, in bytes.
@@ -82,6 +88,7 @@ type MasterStatus struct {
 // StepStatus is one step of a failover or switchover and when it was observed.
 type StepStatus struct {
 	// name of the step, e.g. Detached.
+	// +kubebuilder:validation:MaxLength=64
 	Name string `json:"name"`
 	// at is when it was observed, to the microsecond.
 	// +optional
@@ -91,6 +98,7 @@ type StepStatus struct {
 // SoftFailover is a failover that was begun on soft evidence: silence, on which every witness agreed.
 type SoftFailover struct {
 	// pod that was given up.
+	// +kubebuilder:validation:MaxLength=253
 	Pod string `json:"pod"`
 	// at is when, to the microsecond.
 	At metav1.MicroTime `json:"at"`
@@ -116,12 +124,15 @@ type FailoverStatus struct {
 	// +optional
 	Epoch int64 `json:"epoch,omitempty"`
 	// cause of the promotion in progress.
+	// +kubebuilder:validation:MaxLength=64
 	// +optional
 	Cause string `json:"cause,omitempty"`
 	// reason why the state is what it is, one word.
+	// +kubebuilder:validation:MaxLength=64
 	// +optional
 	Reason string `json:"reason,omitempty"`
 	// message is one sentence: what is being done, or why nothing is.
+	// +kubebuilder:validation:MaxLength=4096
 	// +optional
 	Message string `json:"message,omitempty"`
 	// old is the master being replaced.
@@ -134,9 +145,11 @@ type FailoverStatus struct {
 	// +optional
 	Lineage *LineageStatus `json:"lineage,omitempty"`
 	// forced is the pod that a person wants promoted, whatever is lost by it.
+	// +kubebuilder:validation:MaxLength=512
 	// +optional
 	Forced string `json:"forced,omitempty"`
 	// request is the request being carried out.
+	// +kubebuilder:validation:MaxLength=512
 	// +optional
 	Request string `json:"request,omitempty"`
 	// steps taken so far.
@@ -151,12 +164,14 @@ type FailoverStatus struct {
 	// node that comes back with one of them is taken back, any other is divergent.
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MaxLength=256
 	// +optional
 	RetiredReplIDs []string `json:"retiredReplIDs,omitempty"`
 	// led are the run IDs of those who led in the running failover and were lost, and the names
 	// of pods whose volume has what they wrote: whatever their history is called, it is the newest.
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MaxLength=256
 	// +optional
 	Led []string `json:"led,omitempty"`
 	// unmet are the pods that had not been heard when the first master was chosen, and were not
@@ -164,6 +179,7 @@ type FailoverStatus struct {
 	// and is not overwritten unless a person asks for it.
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MaxLength=253
 	// +optional
 	Unmet []string `json:"unmet,omitempty"`
 	// recentSoftFailovers are the last failovers that were begun on soft evidence, newest first.
@@ -182,14 +198,18 @@ type FailoverStatus struct {
 // NodeStatus is a Redis pod as last observed.
 type NodeStatus struct {
 	// pod is the pod's name.
+	// +kubebuilder:validation:MaxLength=253
 	Pod string `json:"pod"`
 	// podUID is the pod's metadata.uid.
+	// +kubebuilder:validation:MaxLength=64
 	// +optional
 	PodUID string `json:"podUID,omitempty"`
 	// ip is the pod's address.
+	// +kubebuilder:validation:MaxLength=64
 	// +optional
 	IP string `json:"ip,omitempty"`
 	// runID is the run_id of its Redis process.
+	// +kubebuilder:validation:MaxLength=256
 	// +optional
 	RunID string `json:"runID,omitempty"`
 	// attached says that this process has been in sync with the master: what it
@@ -209,10 +229,12 @@ type NodeStatus struct {
 	// +optional
 	Link string `json:"link,omitempty"`
 	// limitation says why the node may not be promoted; empty when it may.
+	// +kubebuilder:validation:MaxLength=64
 	// +optional
 	Limitation string `json:"limitation,omitempty"`
 	// foreign is the replication ID of the history that this process got from a Redis of another
 	// RedisHA, where that is its limitation.
+	// +kubebuilder:validation:MaxLength=256
 	// +optional
 	Foreign string `json:"foreign,omitempty"`
 	// guard is the min-replicas-to-write of the master, where it is certain to be more than 1: it
@@ -269,12 +291,15 @@ type HistoryEntry struct {
 	// +optional
 	Kind HistoryKind `json:"kind,omitempty"`
 	// cause that started it.
+	// +kubebuilder:validation:MaxLength=64
 	// +optional
 	Cause string `json:"cause,omitempty"`
 	// from is the pod that was master before.
+	// +kubebuilder:validation:MaxLength=253
 	// +optional
 	From string `json:"from,omitempty"`
 	// to is the pod that became master.
+	// +kubebuilder:validation:MaxLength=253
 	// +optional
 	To string `json:"to,omitempty"`
 	// startedAt is when the evidence was seen.
@@ -287,6 +312,7 @@ type HistoryEntry struct {
 	// +optional
 	Outcome HistoryOutcome `json:"outcome,omitempty"`
 	// message is one sentence for a person.
+	// +kubebuilder:validation:MaxLength=4096
 	// +optional
 	Message string `json:"message,omitempty"`
 	// offsetGapBytes is how many bytes of the old master's last known history the

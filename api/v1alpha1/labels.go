@@ -60,4 +60,6 @@ const (
 	DefaultMaxLagBytes           int64 = 64 << 20
 	DefaultStorageSize                 = "8Gi"
 	DefaultAuthKey                     = "password"
+	// DefaultTerminationGracePeriodSeconds is 20 s for the preStop hook and 10 s for Redis to stop.
+	DefaultTerminationGracePeriodSeconds int64 = 30
 )

@@ -40,6 +40,19 @@ type PodTemplateSpec struct {
 	// +kubebuilder:validation:MaxItems=8
 	// +optional
 	TopologySpreadConstraints []corev1.TopologySpreadConstraint `json:"topologySpreadConstraints,omitempty"`
+	// dnsConfig adds to how the pods look names up.
+	// +optional
+	DNSConfig *corev1.PodDNSConfig `json:"dnsConfig,omitempty"`
+	// runtimeClassName of the pods.
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	RuntimeClassName *string `json:"runtimeClassName,omitempty"`
+	// terminationGracePeriodSeconds is how long a pod has for ending: up to 20 s
+	// in which a master is switched over, and what Redis needs after it. 30 when absent.
+	// +kubebuilder:validation:Maximum=3600
+	// +kubebuilder:validation:XValidation:rule="self >= 30",message="spec.podTemplate.terminationGracePeriodSeconds must be at least 30: a master that leaves is switched over first, which may take 20"
+	// +optional
+	TerminationGracePeriodSeconds *int64 `json:"terminationGracePeriodSeconds,omitempty"`
 	// priorityClassName of the pods.
 	// +kubebuilder:validation:MaxLength=253
 	// +optional
@@ -56,6 +69,19 @@ type PodTemplateSpec struct {
 	// Restricted Pod Security standard admits, with a read-only root file system.
 	// +optional
 	ContainerSecurityContext *corev1.SecurityContext `json:"containerSecurityContext,omitempty"`
+	// env is added to the environment of the Redis container.
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=64
+	// +optional
+	Env []corev1.EnvVar `json:"env,omitempty"`
+	// initContainers run before Redis, one after the other.
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:XValidation:rule="!self.exists(c, c.name == 'redis')",message="spec.podTemplate.initContainers: the name redis is the operator's: choose another"
+	// +optional
+	InitContainers []corev1.Container `json:"initContainers,omitempty"`
 	// extraContainers run beside Redis, e.g. an exporter of metrics.
 	// +listType=map
 	// +listMapKey=name
@@ -84,13 +110,26 @@ type PodTemplateSpec struct {
 // +kubebuilder:validation:XValidation:rule="self.matches('^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$')",message="a label's value has at most 63 letters, digits, '-', '_' and '.', and begins and ends with a letter or digit"
 type LabelValue string
 
+// BudgetMode says whether there is a PodDisruptionBudget.
+//
+// +kubebuilder:validation:Enum=Enabled;Disabled
+type BudgetMode string
+
+// Modes of the PodDisruptionBudget.
+const (
+	// BudgetEnabled limits how many pods a drain may take at once. A RedisHA of one
+	// pod never has a budget, because it would only block the drain.
+	BudgetEnabled BudgetMode = "Enabled"
+	// BudgetDisabled leaves drains unlimited.
+	BudgetDisabled BudgetMode = "Disabled"
+)
+
 // PodDisruptionBudgetSpec limits how many Redis pods a drain may take at once.
 type PodDisruptionBudgetSpec struct {
-	// enabled: whether there is a budget at all. A RedisHA of one pod never has
-	// one, because it would only block the drain.
-	// +kubebuilder:default=true
+	// mode: Enabled or Disabled.
+	// +kubebuilder:default=Enabled
 	// +optional
-	Enabled *bool `json:"enabled,omitempty"`
+	Mode BudgetMode `json:"mode,omitempty"`
 	// maxUnavailable pods at once, as a number or a percentage of them.
 	// +kubebuilder:default=1
 	// +kubebuilder:validation:XIntOrString

@@ -15,12 +15,16 @@ import (
 // +kubebuilder:subresource:scale:specpath=.spec.replicas,statuspath=.status.replicas,selectorpath=.status.selector
 // +kubebuilder:resource:path=redishas,singular=redisha,shortName=rha,categories=all
 // +kubebuilder:printcolumn:name="Master",type=string,JSONPath=`.status.master.pod`,description="The pod clients write to"
+// +kubebuilder:printcolumn:name="Available",type=string,JSONPath=`.status.conditions[?(@.type=="Available")].status`,description="Whether the master takes writes"
+// +kubebuilder:printcolumn:name="Failover",type=string,JSONPath=`.status.conditions[?(@.type=="FailoverPossible")].status`,description="Whether a replica would take over if the master's process ended now"
+// +kubebuilder:printcolumn:name="Survives",type=string,JSONPath=`.status.conditions[?(@.type=="SurvivesMachineLoss")].status`,description="Whether the data would survive the loss of the master's machine"
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.ready`,description="Ready pods of those wanted"
 // +kubebuilder:printcolumn:name="State",type=string,JSONPath=`.status.failover.state`,description="What the failover controller is doing"
-// +kubebuilder:printcolumn:name="Epoch",type=integer,JSONPath=`.status.master.epoch`,description="Number of promotions so far"
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:printcolumn:name="Image",type=string,JSONPath=`.spec.image`,priority=1
+// +kubebuilder:printcolumn:name="Because",type=string,JSONPath=`.status.conditions[?(@.type=="Available")].reason`,priority=1,description="Why the master takes writes, or does not"
+// +kubebuilder:printcolumn:name="Epoch",type=integer,JSONPath=`.status.master.epoch`,priority=1,description="Number of promotions so far"
 // +kubebuilder:printcolumn:name="Last-Failover",type=date,JSONPath=`.status.lastFailover`,priority=1
+// +kubebuilder:printcolumn:name="Image",type=string,JSONPath=`.spec.image`,priority=1
 // +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 52",message="metadata.name may have at most 52 characters, because pods and Services get longer names and labels made of it: choose a shorter name"
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",message="metadata.name must be a DNS label that begins with a letter, because Services are named after it: use lower-case letters, digits and '-'"
 type RedisHA struct {
@@ -70,9 +74,11 @@ type RedisHAStatus struct {
 	// +optional
 	ReadyReplicas int32 `json:"readyReplicas,omitempty"`
 	// ready says how many pods of those wanted are ready, e.g. "3/3".
+	// +kubebuilder:validation:MaxLength=32
 	// +optional
 	Ready string `json:"ready,omitempty"`
 	// selector selects the Redis pods, in the form the scale subresource wants.
+	// +kubebuilder:validation:MaxLength=512
 	// +optional
 	Selector string `json:"selector,omitempty"`
 
@@ -99,6 +105,7 @@ type RedisHAStatus struct {
 	LastFailover *metav1.Time `json:"lastFailover,omitempty"`
 	// lastHandledRequest repeats the value of the annotation redisha.io/request
 	// that was last taken up or refused.
+	// +kubebuilder:validation:MaxLength=512
 	// +optional
 	LastHandledRequest string `json:"lastHandledRequest,omitempty"`
 	// handledRequests are the latest values of the annotation redisha.io/request
@@ -106,6 +113,7 @@ type RedisHAStatus struct {
 	// though a tool that applies what is kept in Git puts it back.
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MaxLength=512
 	// +optional
 	HandledRequests []string `json:"handledRequests,omitempty"`
 }

@@ -43,6 +43,8 @@ type RedisHASpec struct {
 
 	// resources of the Redis container. None by default: a memory limit that does
 	// not fit the data kills Redis, so it is for the person who knows the data.
+	// Where there is a limit of memory, maxmemory is three quarters of it unless
+	// config says otherwise: Redis refuses writes then instead of being killed.
 	// +kubebuilder:validation:XValidation:rule="!has(self.limits) || ['cpu', 'memory', 'ephemeral-storage'].all(k, !(k in self.limits) || isQuantity(string(self.limits[k])))",message="spec.resources.limits must be quantities: write them like 500m or 2Gi"
 	// +kubebuilder:validation:XValidation:rule="!has(self.requests) || ['cpu', 'memory', 'ephemeral-storage'].all(k, !(k in self.requests) || isQuantity(string(self.requests[k])))",message="spec.resources.requests must be quantities: write them like 500m or 2Gi"
 	// +optional
@@ -59,15 +61,24 @@ type RedisHASpec struct {
 	// +kubebuilder:validation:MaxProperties=128
 	// +kubebuilder:validation:XValidation:rule="self.all(k, k.matches('^[a-z][a-z0-9-]*$'))",message="spec.config names are those of redis.conf in lower case: letters, digits and '-' only"
 	// +kubebuilder:validation:XValidation:rule="self.all(k, !self[k].contains('\\n') && !self[k].contains('\\r'))",message="spec.config values must be a single line: write one setting per name"
-	// +kubebuilder:validation:XValidation:rule="!['port','bind','unixsocket','protected-mode'].exists(k, k in self)",message="spec.config: port, bind, unixsocket and protected-mode are the operator's, because Services and probes rely on them: remove the setting (spec.service shapes what clients see)"
-	// +kubebuilder:validation:XValidation:rule="!['requirepass','masterauth','masteruser','primaryauth','primaryuser','user','aclfile'].exists(k, k in self)",message="spec.config: requirepass, masterauth, masteruser, primaryauth, primaryuser, user and aclfile are the operator's, so that no password is written in clear: remove the setting, put the password into a Secret and name that in spec.auth"
+	// +kubebuilder:validation:XValidation:rule="!['port','bind','unixsocket','protected-mode'].exists(k, k in self)",message="spec.config: port, bind, unixsocket and protected-mode are the operator's, because Services and probes rely on them: remove the setting (spec.services shapes what clients see)"
+	// +kubebuilder:validation:XValidation:rule="!['requirepass','masterauth','masteruser','primaryauth','primaryuser','user','aclfile'].exists(k, k in self)",message="spec.config: requirepass, masterauth, masteruser, primaryauth, primaryuser, user and aclfile are the operator's, so that no password is written in clear: remove the setting, put the password into a Secret and name that in spec.auth.passwordSecretRef"
 	// +kubebuilder:validation:XValidation:rule="!['dir','daemonize','supervised','include','pidfile','logfile','rename-command'].exists(k, k in self)",message="spec.config: dir, daemonize, supervised, include, pidfile, logfile and rename-command are the operator's, because the pod relies on them: remove the setting (disks are asked for in spec.storage)"
 	// +kubebuilder:validation:XValidation:rule="!['replicaof','slaveof','replica-priority','slave-priority','replica-read-only','slave-read-only','replica-serve-stale-data','slave-serve-stale-data'].exists(k, k in self)",message="spec.config: replicaof, slaveof, replica-priority, slave-priority, replica-read-only, slave-read-only, replica-serve-stale-data and slave-serve-stale-data are the operator's, because it alone says who is master: remove the setting (spec.failover says when a replica may be promoted)"
 	// +kubebuilder:validation:XValidation:rule="!['replica-announce-ip','slave-announce-ip','replica-announce-port','slave-announce-port','repl-ping-replica-period','repl-ping-slave-period','rdb-del-sync-files','shutdown-timeout'].exists(k, k in self)",message="spec.config: replica-announce-ip, slave-announce-ip, replica-announce-port, slave-announce-port, repl-ping-replica-period, repl-ping-slave-period, rdb-del-sync-files and shutdown-timeout are the operator's, because failover relies on them: remove the setting"
 	// +kubebuilder:validation:XValidation:rule="!['min-replicas-to-write','min-slaves-to-write','min-replicas-max-lag','min-slaves-max-lag'].exists(k, k in self)",message="spec.config: min-replicas-to-write, min-slaves-to-write, min-replicas-max-lag and min-slaves-max-lag are the operator's, because it raises and lowers them as replicas come and go: remove the setting (spec.failover.consistency chooses the guarantee)"
+	// +kubebuilder:validation:XValidation:rule="!('loadmodule' in self)",message="spec.config.loadmodule: list modules in spec.modules instead"
 	// +kubebuilder:validation:XValidation:rule="!self.exists(k, k.startsWith('cluster-') || k.startsWith('tls-') || k.startsWith('sentinel'))",message="spec.config: Redis Cluster, TLS and Sentinel settings are not supported: remove the settings that begin with cluster-, tls- or sentinel"
 	// +optional
 	Config map[string]ConfigValue `json:"config,omitempty"`
+
+	// modules are loaded when Redis starts, in this order. Their files are in the image, or on one of
+	// podTemplate.extraVolumes. A change replaces the pods as one of config does.
+	// +listType=map
+	// +listMapKey=path
+	// +kubebuilder:validation:MaxItems=16
+	// +optional
+	Modules []ModuleSpec `json:"modules,omitempty"`
 
 	// auth chooses the password. Absent: one is generated once, in Secret
 	// NAME-generated-auth.
@@ -80,10 +91,10 @@ type RedisHASpec struct {
 	// +optional
 	Failover FailoverSpec `json:"failover,omitempty"`
 
-	// service shapes the Services NAME-master and NAME-replicas.
+	// services shapes the Services NAME-master and NAME-replicas.
 	// +kubebuilder:default={}
 	// +optional
-	Service ServiceSpec `json:"service,omitempty"`
+	Services ServicesSpec `json:"services,omitempty"`
 
 	// podTemplate adds to the Redis pods.
 	// +optional
@@ -143,25 +154,52 @@ const (
 	RetentionDelete RetentionPolicy = "Delete"
 )
 
-// StorageRetention says what happens to claims that are no longer needed.
+// StorageRetention says what happens to claims that are no longer needed, in the words of a StatefulSet.
 type StorageRetention struct {
-	// onDelete: when the RedisHA is deleted.
+	// whenDeleted: when the RedisHA is deleted.
 	// +kubebuilder:default=Retain
 	// +optional
-	OnDelete RetentionPolicy `json:"onDelete,omitempty"`
-	// onScaleDown: when spec.replicas is lowered.
+	WhenDeleted RetentionPolicy `json:"whenDeleted,omitempty"`
+	// whenScaled: when spec.replicas is lowered.
 	// +kubebuilder:default=Retain
 	// +optional
-	OnScaleDown RetentionPolicy `json:"onScaleDown,omitempty"`
+	WhenScaled RetentionPolicy `json:"whenScaled,omitempty"`
 }
 
-// AuthSpec names the Secret that holds the password.
+// ModuleSpec is a module that Redis loads.
+type ModuleSpec struct {
+	// path of the module's file in the container.
+	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:XValidation:rule="self.matches('^/[A-Za-z0-9._/+-]+$')",message="spec.modules.path must be an absolute path of letters, digits, '.', '_', '+' and '-'"
+	Path string `json:"path"`
+	// args are given to the module.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	// +optional
+	Args []ModuleArg `json:"args,omitempty"`
+}
+
+// ModuleArg is an argument of a module.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=512
+// +kubebuilder:validation:XValidation:rule="self.matches('^[!#-&(-Z^-~]+$')",message="spec.modules.args: an argument is one word without quotes, backslashes and brackets: write each word as an argument of its own"
+type ModuleArg string
+
+// AuthSpec chooses the password.
 type AuthSpec struct {
-	// secretName is a Secret in the same namespace, not written by the operator.
+	// passwordSecretRef is where the password is kept: in a Secret in the same
+	// namespace, not written by the operator.
+	PasswordSecretRef SecretKeyReference `json:"passwordSecretRef"`
+}
+
+// SecretKeyReference names a value in a Secret in the same namespace.
+type SecretKeyReference struct {
+	// name of the Secret.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
-	SecretName string `json:"secretName"`
-	// key of the password in that Secret.
+	Name string `json:"name"`
+	// key of the value in that Secret.
 	// +kubebuilder:default=password
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
@@ -231,16 +269,59 @@ type FailoverSpec struct {
 	Consistency Consistency `json:"consistency,omitempty"`
 }
 
-// ServiceSpec shapes the Services that clients use.
+// ServicesSpec shapes the Services that clients use.
+type ServicesSpec struct {
+	// master shapes NAME-master, which leads to the master.
+	// +kubebuilder:default={}
+	// +optional
+	Master ServiceSpec `json:"master,omitempty"`
+	// replicas shapes NAME-replicas, which leads to the replicas that are ready.
+	// +kubebuilder:default={}
+	// +optional
+	Replicas ServiceSpec `json:"replicas,omitempty"`
+}
+
+// ServiceSpec shapes a Service.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.loadBalancerClass) || self.type == 'LoadBalancer'",message="loadBalancerClass is for a Service of type LoadBalancer: set the type, or remove the field"
+// +kubebuilder:validation:XValidation:rule="!has(self.loadBalancerSourceRanges) || self.type == 'LoadBalancer'",message="loadBalancerSourceRanges is for a Service of type LoadBalancer: set the type, or remove the field"
+// +kubebuilder:validation:XValidation:rule="!has(self.externalTrafficPolicy) || self.type != 'ClusterIP'",message="externalTrafficPolicy is for a Service of type NodePort or LoadBalancer: set the type, or remove the field"
 type ServiceSpec struct {
-	// type of NAME-master and NAME-replicas.
+	// type of the Service.
 	// +kubebuilder:validation:Enum=ClusterIP;NodePort;LoadBalancer
 	// +kubebuilder:default=ClusterIP
 	// +optional
 	Type corev1.ServiceType `json:"type,omitempty"`
-	// annotations of both.
+	// annotations of the Service, as load balancers and external-dns want them.
 	// +kubebuilder:validation:MaxProperties=64
-	// +kubebuilder:validation:XValidation:rule="self.all(k, k.matches('^([a-zA-Z0-9][-a-zA-Z0-9.]*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",message="spec.service.annotations: names have at most 63 letters, digits, '-', '_' and '.', after an optional DNS name and '/'"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, k.matches('^([a-zA-Z0-9][-a-zA-Z0-9.]*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",message="annotations of a Service: names have at most 63 letters, digits, '-', '_' and '.', after an optional DNS name and '/'"
 	// +optional
 	Annotations map[string]string `json:"annotations,omitempty"`
+	// labels are added to the operator's own, which they cannot replace.
+	// +kubebuilder:validation:MaxProperties=64
+	// +kubebuilder:validation:XValidation:rule="!self.exists(k, k.startsWith('redisha.io/') || k in ['app.kubernetes.io/name', 'app.kubernetes.io/instance', 'app.kubernetes.io/managed-by'])",message="labels of a Service: redisha.io/... and app.kubernetes.io/name, instance and managed-by are the operator's: choose other names"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, k.matches('^([a-z0-9][-a-z0-9.]*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",message="labels of a Service: names have at most 63 letters, digits, '-', '_' and '.', after an optional DNS name and '/'"
+	// +optional
+	Labels map[string]LabelValue `json:"labels,omitempty"`
+	// loadBalancerClass names the implementation of the load balancer. Kubernetes lets it be set once.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=317
+	// +optional
+	LoadBalancerClass *string `json:"loadBalancerClass,omitempty"`
+	// loadBalancerSourceRanges are the CIDRs that the load balancer lets in; all when absent.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	// +optional
+	LoadBalancerSourceRanges []CIDR `json:"loadBalancerSourceRanges,omitempty"`
+	// externalTrafficPolicy: Local keeps the client's address, and lets a load balancer send only to the
+	// Kubernetes node under the pod.
+	// +kubebuilder:validation:Enum=Cluster;Local
+	// +optional
+	ExternalTrafficPolicy corev1.ServiceExternalTrafficPolicy `json:"externalTrafficPolicy,omitempty"`
 }
+
+// CIDR is a range of addresses.
+//
+// +kubebuilder:validation:MaxLength=43
+// +kubebuilder:validation:XValidation:rule="isCIDR(self)",message="loadBalancerSourceRanges: write a range like 10.0.0.0/8"
+type CIDR string

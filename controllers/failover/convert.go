@@ -4,6 +4,7 @@ package failover
 
 import (
 	"math"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -99,7 +100,7 @@ func writeProgress(status *v1alpha1.RedisHAStatus, p failover.Progress) {
 	}
 	f := &v1alpha1.FailoverStatus{
 		State: v1alpha1.FailoverState(p.State), Since: microTime(p.Since), Epoch: p.Epoch,
-		Cause: string(p.Cause), Reason: string(p.Reason), Message: p.Message,
+		Cause: string(p.Cause), Reason: string(p.Reason), Message: bounded(p.Message),
 		Initialized: p.Initialized, Request: p.Request, Forced: p.Forced,
 		Lineage: lineageTo(p.Lineage), RetiredReplIDs: append([]string(nil), p.Retired...), Led: append([]string(nil), p.Led...), Steps: stepsTo(p.Steps),
 		Unmet:     append([]string(nil), p.Unmet...),
@@ -127,12 +128,20 @@ func historyOf(r failover.Record) v1alpha1.HistoryEntry {
 	entry := v1alpha1.HistoryEntry{
 		Epoch: r.Epoch, Kind: v1alpha1.HistoryKind(r.Kind), Cause: string(r.Cause), From: r.From, To: r.To,
 		StartedAt: microTime(r.StartedAt), FinishedAt: microTime(r.FinishedAt),
-		Outcome: v1alpha1.HistoryOutcome(r.Outcome), Message: r.Message, Steps: stepsTo(r.Steps),
+		Outcome: v1alpha1.HistoryOutcome(r.Outcome), Message: bounded(r.Message), Steps: stepsTo(r.Steps),
 	}
 	if r.GapBytes >= 0 {
 		entry.OffsetGapBytes = &r.GapBytes
 	}
 	return entry
+}
+
+// maxMessage is how long the schema lets a message be. A status that breaks the schema could not be written, and no
+// failover be carried out.
+const maxMessage = 4096
+
+func bounded(message string) string {
+	return strings.ToValidUTF8(message[:min(len(message), maxMessage)], "")
 }
 
 func refOf(r v1alpha1.NodeRef) failover.NodeRef {

@@ -109,12 +109,12 @@ func fuzzedObservation(now time.Time, p failover.Progress, shape uint64) failove
 func fuzzedNode(now time.Time, ref failover.NodeRef, p failover.Progress, ordinal int, shape uint64) failover.Node {
 	contacts := []failover.Contact{failover.ContactAnswering, failover.ContactAnswering, failover.ContactRefused, failover.ContactSilent}
 	n := failover.Node{
-		Name: ref.Pod, UID: ref.UID, IP: ref.IP, Ordinal: ordinal, Contact: contacts[shape&3], ContactSince: now, LastAnswer: now.Add(-time.Minute),
-		Sampled: true, SampledAt: now, Terminating: shape&64 != 0, MayHoldData: shape&32 != 0,
-		Replication: failover.Replication{
+		Name: ref.Pod, UID: ref.UID, IP: ref.IP, Ordinal: ordinal,
+		PodFacts: failover.PodFacts{Terminating: shape&64 != 0, MayHoldData: shape&32 != 0},
+		RedisFacts: failover.RedisFacts{Contact: contacts[shape&3], ContactSince: now, LastAnswer: now.Add(-time.Minute), Sampled: true, SampledAt: now, Replication: failover.Replication{
 			RunID: ref.RunID, Role: failover.RoleReplica, MasterHost: failover.FenceHost, MasterPort: failover.FencePort, LastIO: -1,
 			Lineage: p.Lineage, Priority: 100, Keys: int64(shape >> 2 & 3), MinReplicas: 1,
-		},
+		}},
 	}
 	switch shape >> 3 & 3 {
 	case 0:

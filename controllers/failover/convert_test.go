@@ -4,8 +4,10 @@ package failover
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -69,5 +71,14 @@ func TestAnEmptySpecIsASafePolicy(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, policyOf(&v1alpha1.RedisHA{})); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestAMessageThatTheSchemaWouldRefuseIsCut(t *testing.T) {
+	status := &v1alpha1.RedisHAStatus{}
+	writeProgress(status, failover.Progress{Message: strings.Repeat("…", maxMessage)})
+	got := status.Failover.Message
+	if len(got) > maxMessage || len(got) < maxMessage-3 || !utf8.ValidString(got) {
+		t.Errorf("%d bytes, valid %t", len(got), utf8.ValidString(got))
 	}
 }

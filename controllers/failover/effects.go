@@ -110,11 +110,23 @@ func wellFormed(slice *discoveryv1.EndpointSlice) bool {
 func (c *kubeEffects) Publish(ctx context.Context, key string, a failover.Publish) error {
 	return c.writeSlice(ctx, objectKey(key), a.Epoch, []discoveryv1.Endpoint{{
 		Addresses:  []string{a.Node.IP},
+		NodeName:   c.machineOf(ctx, objectKey(key).Namespace, a.Node),
 		Conditions: discoveryv1.EndpointConditions{Ready: ptr.To(true), Serving: ptr.To(true), Terminating: ptr.To(false)},
 		TargetRef: &corev1.ObjectReference{
 			Kind: "Pod", Namespace: objectKey(key).Namespace, Name: a.Node.Pod, UID: types.UID(a.Node.UID),
 		},
 	}})
+}
+
+// machineOf is the Kubernetes node under a pod, without which externalTrafficPolicy Local knows no endpoint as local; nil
+// when the cache does not tell.
+func (c *kubeEffects) machineOf(ctx context.Context, namespace string, node failover.NodeRef) *string {
+	pod := &corev1.Pod{}
+	err := c.client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: node.Pod}, pod, client.UnsafeDisableDeepCopy)
+	if err != nil || string(pod.UID) != node.UID || pod.Spec.NodeName == "" {
+		return nil
+	}
+	return ptr.To(pod.Spec.NodeName)
 }
 
 // Withdraw makes the master Service lead nowhere.

@@ -67,16 +67,11 @@ func (g *observer) observe(ctx context.Context, rha *v1alpha1.RedisHA, pods []co
 		n.Name, n.UID, n.IP = pods[i].Name, string(pods[i].UID), pods[i].Status.PodIP
 		n.Ordinal, _ = resources.Ordinal(rha.Name, pods[i].Name)
 		present[n.Ordinal] = true
-		podFacts(&n, &pods[i])
-		n.ExitedAt = g.seen.exits[pods[i].UID].told
+		if n.PodFacts, err = g.podFacts(ctx, rha, sts, &pods[i], now); err != nil {
+			return obs, err
+		}
+		// A process that has answered since the kubelet's word is not the one that has ended.
 		n.Exited = n.Exited && (podstate.HasEnded(&pods[i]) || !n.SampledAt.After(n.ExitedAt))
-		n.Outdated, n.Unproven = podstate.IsOutdated(rha, sts, &pods[i]), !podstate.IsProven(&pods[i], now)
-		if err := g.nodeFacts(ctx, &n, &pods[i]); err != nil {
-			return obs, err
-		}
-		if n.MayHoldData, err = g.mayHoldData(ctx, rha, sts, n.Ordinal, n.UID); err != nil {
-			return obs, err
-		}
 		obs.Nodes = append(obs.Nodes, n)
 	}
 	if obs.Absent, err = g.absent(ctx, rha, sts, present); err != nil {
@@ -161,41 +156,45 @@ func endedContainer(pod *corev1.Pod) string {
 	return ""
 }
 
-// podFacts fills in what the pod object says.
-func podFacts(n *failover.Node, pod *corev1.Pod) {
-	n.Terminating = pod.DeletionTimestamp != nil
-	n.RoleLabel = failover.Role(pod.Labels[v1alpha1.LabelRole])
-	for _, c := range pod.Status.Conditions {
-		if c.Type == corev1.PodReady {
-			n.Ready = c.Status == corev1.ConditionTrue
-		}
+// podFacts is what Kubernetes says of a pod: the pod itself, its StatefulSet, the Kubernetes node under it and its volume.
+func (g *observer) podFacts(ctx context.Context, rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pod *corev1.Pod, now time.Time) (failover.PodFacts, error) {
+	facts := failover.PodFacts{
+		Ready: podstate.IsReady(pod), Terminating: pod.DeletionTimestamp != nil, RoleLabel: failover.Role(pod.Labels[v1alpha1.LabelRole]),
+		Outdated: podstate.IsOutdated(rha, sts, pod), Unproven: !podstate.IsProven(pod, now), ExitedAt: g.seen.exits[pod.UID].told,
 	}
 	for _, c := range pod.Status.ContainerStatuses {
 		if c.Name == resources.RedisContainer {
-			n.Exited = c.State.Terminated != nil || (c.State.Waiting != nil && c.LastTerminationState.Terminated != nil)
-			n.Crashed = failed(c.State.Terminated) || failed(c.LastTerminationState.Terminated)
+			facts.Exited = c.State.Terminated != nil || (c.State.Waiting != nil && c.LastTerminationState.Terminated != nil)
+			facts.Crashed = failed(c.State.Terminated) || failed(c.LastTerminationState.Terminated)
 		}
 	}
-	n.Exited = n.Exited || podstate.HasEnded(pod)
+	facts.Exited = facts.Exited || podstate.HasEnded(pod)
+	if err := g.machineFacts(ctx, &facts, pod.Spec.NodeName); err != nil {
+		return facts, err
+	}
+	ordinal, _ := resources.Ordinal(rha.Name, pod.Name)
+	var err error
+	facts.MayHoldData, err = g.mayHoldData(ctx, rha, sts, ordinal, string(pod.UID))
+	return facts, err
 }
 
 func failed(end *corev1.ContainerStateTerminated) bool { return end != nil && end.ExitCode != 0 }
 
-// nodeFacts fills in what the Kubernetes node under the pod says.
-func (g *observer) nodeFacts(ctx context.Context, n *failover.Node, pod *corev1.Pod) error {
-	n.Machine = pod.Spec.NodeName
-	if pod.Spec.NodeName == "" {
+// machineFacts fills in what the Kubernetes node under the pod says.
+func (g *observer) machineFacts(ctx context.Context, facts *failover.PodFacts, name string) error {
+	facts.Machine = name
+	if name == "" {
 		return nil
 	}
 	var node corev1.Node
-	err := g.client.Get(ctx, client.ObjectKey{Name: pod.Spec.NodeName}, &node, client.UnsafeDisableDeepCopy)
+	err := g.client.Get(ctx, client.ObjectKey{Name: name}, &node, client.UnsafeDisableDeepCopy)
 	if apierrors.IsNotFound(err) {
-		n.NodeGone = true
+		facts.NodeGone = true
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("reading node %s: %w", pod.Spec.NodeName, err)
+		return fmt.Errorf("reading node %s: %w", name, err)
 	}
-	n.Cordoned, n.Zone = node.Spec.Unschedulable, node.Labels[corev1.LabelTopologyZone]
+	facts.Cordoned, facts.Zone = node.Spec.Unschedulable, node.Labels[corev1.LabelTopologyZone]
 	return nil
 }

@@ -51,8 +51,10 @@ func wellOne() *life {
 			role = failover.RoleMaster
 		}
 		next.Known = append(next.Known, failover.KnownNode{NodeRef: failover.NodeRef{Pod: pod.Name, UID: pod.Name}, Role: role, LinkUp: ordinal > 0})
-		l.obs.Nodes = append(l.obs.Nodes, failover.Node{Name: pod.Name, UID: pod.Name, Contact: failover.ContactAnswering, Sampled: true,
-			Replication: failover.Replication{Role: role}})
+		l.obs.Nodes = append(l.obs.Nodes, failover.Node{
+			Name: pod.Name, UID: pod.Name,
+			RedisFacts: failover.RedisFacts{Contact: failover.ContactAnswering, Sampled: true, Replication: failover.Replication{Role: role}},
+		})
 	}
 	l.decision = failover.Decision{Next: next}
 	l.rha.Status.ObservedGeneration = 2

@@ -105,7 +105,7 @@ func TestGaugesAreRightFromTheFirstLookOfANewLeaderOn(t *testing.T) {
 		}
 		well := silent
 		well.Reason = failover.ReasonNone
-		reconciler.measure(rha, well, failover.Observation{Nodes: []failover.Node{{Name: "r-0", Contact: failover.ContactAnswering}}})
+		reconciler.measure(rha, well, failover.Observation{Nodes: []failover.Node{{Name: "r-0", RedisFacts: failover.RedisFacts{Contact: failover.ContactAnswering}}}})
 		if _, ok := gauge(t, "redisha_blocked", blocked); ok {
 			t.Error("redisha_blocked is still there when nothing is refused")
 		}
@@ -123,7 +123,7 @@ func TestRefusedWritesAreToldWhenTheyBeginAndWhenTheyAreOver(t *testing.T) {
 	reconciler := &Reconciler{Client: w.Client, Recorder: w.Events, Clock: clocktesting.NewFakeClock(time.Now())}
 	next := failover.Progress{Initialized: true, State: failover.StateStable, Master: &failover.Master{NodeRef: failover.NodeRef{Pod: "r-0", UID: "u"}}}
 	writeProgress(&rha.Status, next)
-	node := failover.Node{Name: "r-0", UID: "u", Contact: failover.ContactAnswering, Sampled: true, Replication: failover.Replication{Role: failover.RoleMaster}}
+	node := failover.Node{Name: "r-0", UID: "u", RedisFacts: failover.RedisFacts{Contact: failover.ContactAnswering, Sampled: true, Replication: failover.Replication{Role: failover.RoleMaster}}}
 	full, busy := node, node
 	full.Replication.OutOfMemory = true
 	busy.Contact = failover.ContactBusy

@@ -119,6 +119,24 @@ func TestAPodThatIsToBeScaledAwayIsAwaitedForAsLongAsTheStatefulSetHasAPlaceForI
 	}
 }
 
+// A load balancer with externalTrafficPolicy Local sends to the Kubernetes node that the endpoint names.
+func TestWhatIsPublishedNamesTheMachineUnderThePod(t *testing.T) {
+	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "r", UID: "r"}}
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "r-0", UID: "u"}, Spec: corev1.PodSpec{NodeName: "worker"}}
+	w := controllertest.New(t, rha, pod)
+	c := &kubeEffects{client: w.Client, reader: w.Client}
+	for uid, want := range map[string]string{"u": "worker", "of another pod": ""} {
+		ref := failover.NodeRef{Pod: "r-0", UID: uid, IP: "10.0.0.1"}
+		if err := c.Publish(t.Context(), "ns/r", failover.Publish{Node: ref, Epoch: 1}); err != nil {
+			t.Fatal(err)
+		}
+		slice, _, err := c.masterSlice(t.Context(), client.ObjectKey{Namespace: "ns", Name: "r"})
+		if err != nil || len(slice.Endpoints) != 1 || ptr.Deref(slice.Endpoints[0].NodeName, "") != want {
+			t.Errorf("%s: %+v, %v", uid, slice, err)
+		}
+	}
+}
+
 func TestAnEditedSliceIsNotTakenForPublished(t *testing.T) {
 	key := client.ObjectKey{Namespace: "n", Name: "r"}
 	good := newSlice(key, 3, []discoveryv1.Endpoint{{Addresses: []string{"10.0.0.1"}}})
@@ -145,11 +163,11 @@ func TestConditionsSayWhatIsRefusedAndWhatIsOnlyWaitedFor(t *testing.T) {
 	blocked := served
 	blocked.State = failover.StateBlocked
 	contact := func(c failover.Contact) failover.Observation {
-		return failover.Observation{Nodes: []failover.Node{{Name: "r-0", UID: "u", Contact: c}}}
+		return failover.Observation{Nodes: []failover.Node{{Name: "r-0", UID: "u", RedisFacts: failover.RedisFacts{Contact: c}}}}
 	}
 	silent := contact(failover.ContactSilent)
 	answering := func(r failover.Replication) failover.Observation {
-		return failover.Observation{Nodes: []failover.Node{{Name: "r-0", UID: "u", Contact: failover.ContactAnswering, Sampled: true, Replication: r}}}
+		return failover.Observation{Nodes: []failover.Node{{Name: "r-0", UID: "u", RedisFacts: failover.RedisFacts{Contact: failover.ContactAnswering, Sampled: true, Replication: r}}}}
 	}
 	for name, tc := range map[string]struct {
 		decision  failover.Decision
@@ -207,7 +225,7 @@ func TestAFailoverThatMayBeAboutToBeginDoesNotPayForConditions(t *testing.T) {
 	reconciler := &Reconciler{Client: w.Client, Recorder: w.Events, Clock: clocktesting.NewFakeClock(time.Now())}
 	next := failover.Progress{Initialized: true, State: failover.StateStable, Master: &failover.Master{NodeRef: failover.NodeRef{Pod: "r-0", UID: "u"}}}
 	writeProgress(&rha.Status, next)
-	refused := sighting{Observation: failover.Observation{Nodes: []failover.Node{{Name: "r-0", UID: "u", Contact: failover.ContactRefused}}}}
+	refused := sighting{Observation: failover.Observation{Nodes: []failover.Node{{Name: "r-0", UID: "u", RedisFacts: failover.RedisFacts{Contact: failover.ContactRefused}}}}}
 	for _, settling := range []bool{true, false} {
 		before := len(w.Writes)
 		stored, moved, err := reconciler.persist(t.Context(), rha, failover.Decision{Next: next, Diagnosis: failover.DiagnosisHealthy, Settling: settling}, refused)

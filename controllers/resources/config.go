@@ -86,10 +86,19 @@ func effectiveSettings(rha *v1alpha1.RedisHA) map[string]string {
 	if _, chosen := rha.Spec.Config["busy-reply-threshold"]; !chosen { // another name for the same
 		settings["lua-time-limit"] = strconv.Itoa(busyReplyThreshold(rha))
 	}
+	if limit := maxMemory(rha); limit > 0 {
+		settings["maxmemory"] = strconv.FormatInt(limit, 10)
+	}
 	for name, value := range rha.Spec.Config {
 		settings[name] = string(value)
 	}
 	return settings
+}
+
+// maxMemory is what data may take of the container's limit of memory, in bytes; 0 where there is no limit. The rest is for
+// what Redis does not count: pages that are copied while it writes a snapshot or syncs a replica, and fragmentation.
+func maxMemory(rha *v1alpha1.RedisHA) int64 {
+	return rha.Spec.Resources.Limits.Memory().Value() / 4 * 3
 }
 
 // busyReplyThreshold is after how many milliseconds of a script Redis answers BUSY. Before that it is silent; a script
@@ -118,6 +127,13 @@ func RedisConf(rha *v1alpha1.RedisHA) string {
 		for _, value := range splitSetting(name, settings[name]) {
 			fmt.Fprintf(&b, "%s %s\n", name, value)
 		}
+	}
+	for _, module := range rha.Spec.Modules {
+		fmt.Fprintf(&b, "loadmodule %s", module.Path)
+		for _, arg := range module.Args {
+			fmt.Fprintf(&b, " %s", arg)
+		}
+		b.WriteString("\n")
 	}
 	for _, line := range ownedSettings {
 		b.WriteString(line + "\n")

@@ -42,16 +42,24 @@ func full() *v1alpha1.RedisHA {
 		Storage: &v1alpha1.StorageSpec{
 			Size:             resource.MustParse("20Gi"),
 			StorageClassName: ptr.To("fast"),
-			Retention:        v1alpha1.StorageRetention{OnDelete: v1alpha1.RetentionDelete},
+			Retention:        v1alpha1.StorageRetention{WhenDeleted: v1alpha1.RetentionDelete},
 		},
 		Config: map[string]v1alpha1.ConfigValue{
 			"maxmemory":        "1gb",
 			"maxmemory-policy": "allkeys-lru",
 			"save":             "900 1 60 1000",
 		},
-		Service: v1alpha1.ServiceSpec{
-			Type:        corev1.ServiceTypeLoadBalancer,
-			Annotations: map[string]string{"lb.example/internal": "true"},
+		Modules: []v1alpha1.ModuleSpec{{Path: "/modules/search.so", Args: []v1alpha1.ModuleArg{"MAXEXPANSIONS", "200"}}, {Path: "/modules/bloom.so"}},
+		Services: v1alpha1.ServicesSpec{
+			Master: v1alpha1.ServiceSpec{
+				Type:                     corev1.ServiceTypeLoadBalancer,
+				Annotations:              map[string]string{"lb.example/internal": "true"},
+				Labels:                   map[string]v1alpha1.LabelValue{"exposed": "yes"},
+				LoadBalancerClass:        ptr.To("lb.example/private"),
+				LoadBalancerSourceRanges: []v1alpha1.CIDR{"10.0.0.0/8"},
+				ExternalTrafficPolicy:    corev1.ServiceExternalTrafficPolicyLocal,
+			},
+			Replicas: v1alpha1.ServiceSpec{Annotations: map[string]string{"dns.example/name": "replicas"}},
 		},
 		PodTemplate: &v1alpha1.PodTemplateSpec{
 			Labels:            map[string]v1alpha1.LabelValue{"team": "shop", v1alpha1.LabelName: "not-this"},
@@ -59,7 +67,13 @@ func full() *v1alpha1.RedisHA {
 			NodeSelector:      map[string]v1alpha1.LabelValue{"disk": "ssd"},
 			Tolerations:       []corev1.Toleration{{Key: "redis", Operator: corev1.TolerationOpExists}},
 			PriorityClassName: "high",
-			ExtraContainers:   []corev1.Container{{Name: "exporter", Image: "registry.example/exporter:1"}},
+			RuntimeClassName:  ptr.To("kata"),
+			DNSConfig:         &corev1.PodDNSConfig{Searches: []string{"shop.example"}},
+			Env:               []corev1.EnvVar{{Name: "TZ", Value: "UTC"}},
+			InitContainers:    []corev1.Container{{Name: "modules", Image: "registry.example/modules:1"}},
+
+			TerminationGracePeriodSeconds: ptr.To[int64](60),
+			ExtraContainers:               []corev1.Container{{Name: "exporter", Image: "registry.example/exporter:1"}},
 			ExtraVolumes: []corev1.Volume{{Name: "modules", VolumeSource: corev1.VolumeSource{
 				EmptyDir: &corev1.EmptyDirVolumeSource{},
 			}}},
@@ -67,6 +81,13 @@ func full() *v1alpha1.RedisHA {
 		},
 		PodDisruptionBudget: v1alpha1.PodDisruptionBudgetSpec{MaxUnavailable: ptr.To(intstr.FromInt32(2))},
 	}
+	return rha
+}
+
+// runnable is full, without the modules, whose files are on no test machine.
+func runnable() *v1alpha1.RedisHA {
+	rha := full()
+	rha.Spec.Modules = nil
 	return rha
 }
 
@@ -122,7 +143,7 @@ func TestASinglePodHasNoDisruptionBudget(t *testing.T) {
 		t.Errorf("a budget for a single pod would only block drains, got %v", pdb.Spec)
 	}
 	rha = minimal()
-	rha.Spec.PodDisruptionBudget.Enabled = ptr.To(false)
+	rha.Spec.PodDisruptionBudget.Mode = v1alpha1.BudgetDisabled
 	if pdb := resources.PodDisruptionBudget(rha); pdb != nil {
 		t.Errorf("a disabled budget was built: %v", pdb.Spec)
 	}

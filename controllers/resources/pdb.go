@@ -24,7 +24,7 @@ import (
 // which no budget forbids.
 func PodDisruptionBudget(rha *v1alpha1.RedisHA) *policyv1.PodDisruptionBudget {
 	spec := rha.Spec.PodDisruptionBudget
-	if !ptr.Deref(spec.Enabled, true) || Replicas(rha) == 1 {
+	if spec.Mode == v1alpha1.BudgetDisabled || Replicas(rha) == 1 {
 		return nil
 	}
 	return &policyv1.PodDisruptionBudget{

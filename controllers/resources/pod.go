@@ -14,29 +14,28 @@ import (
 	"github.com/redisha/redisha/api/v1alpha1"
 )
 
-const (
-	// redisUser is user and group of the published Redis and Valkey images.
-	redisUser int64 = 999
-	// gracePeriodSeconds is 20 s for the preStop hook and 10 s for Redis to stop.
-	gracePeriodSeconds int64 = 30
-)
+// redisUser is user and group of the published Redis and Valkey images.
+const redisUser int64 = 999
 
 func podTemplate(rha *v1alpha1.RedisHA) corev1.PodTemplateSpec {
 	extra := ptr.Deref(rha.Spec.PodTemplate, v1alpha1.PodTemplateSpec{})
-	labels := plain(extra.Labels)
-	if labels == nil {
-		labels = map[string]string{}
-	}
-	maps.Copy(labels, Labels(rha.Name))
-	annotations := maps.Clone(extra.Annotations)
-	if annotations == nil {
-		annotations = map[string]string{}
-	}
-	annotations[v1alpha1.AnnotationSpecHash] = SpecHash(rha)
 	return corev1.PodTemplateSpec{
-		ObjectMeta: metav1.ObjectMeta{Labels: labels, Annotations: annotations},
-		Spec:       podSpec(rha, extra),
+		ObjectMeta: metav1.ObjectMeta{
+			Labels:      merged(plain(extra.Labels), Labels(rha.Name)),
+			Annotations: merged(extra.Annotations, map[string]string{v1alpha1.AnnotationSpecHash: SpecHash(rha)}),
+		},
+		Spec: podSpec(rha, extra),
 	}
+}
+
+// merged is what a person adds, with ours put over it.
+func merged(theirs, ours map[string]string) map[string]string {
+	all := maps.Clone(theirs)
+	if all == nil {
+		all = map[string]string{}
+	}
+	maps.Copy(all, ours)
+	return all
 }
 
 // plain are labels as the Kubernetes types have them.
@@ -55,15 +54,18 @@ func podSpec(rha *v1alpha1.RedisHA, extra v1alpha1.PodTemplateSpec) corev1.PodSp
 	spec := corev1.PodSpec{
 		AutomountServiceAccountToken:  ptr.To(false),
 		EnableServiceLinks:            ptr.To(false),
-		TerminationGracePeriodSeconds: ptr.To(gracePeriodSeconds),
+		TerminationGracePeriodSeconds: ptr.To(ptr.Deref(extra.TerminationGracePeriodSeconds, v1alpha1.DefaultTerminationGracePeriodSeconds)),
 		ImagePullSecrets:              rha.Spec.ImagePullSecrets,
 		ServiceAccountName:            extra.ServiceAccountName,
 		PriorityClassName:             extra.PriorityClassName,
+		RuntimeClassName:              extra.RuntimeClassName,
+		DNSConfig:                     extra.DNSConfig,
 		NodeSelector:                  plain(extra.NodeSelector),
 		Tolerations:                   extra.Tolerations,
 		Affinity:                      orDefault(extra.Affinity, defaultAffinity(rha.Name)),
 		TopologySpreadConstraints:     extra.TopologySpreadConstraints,
 		SecurityContext:               orDefault(extra.SecurityContext, defaultPodSecurity()),
+		InitContainers:                extra.InitContainers,
 		Containers:                    append([]corev1.Container{redisContainer(rha, extra)}, extra.ExtraContainers...),
 		Volumes:                       append(volumes(rha), extra.ExtraVolumes...),
 	}
@@ -105,6 +107,7 @@ func redisContainer(rha *v1alpha1.RedisHA, extra v1alpha1.PodTemplateSpec) corev
 		Ports: []corev1.ContainerPort{{
 			Name: RedisPortName, ContainerPort: RedisPort, Protocol: corev1.ProtocolTCP,
 		}},
+		Env:       extra.Env,
 		Resources: rha.Spec.Resources,
 		// What Redis prints when it ends is in the pod's status then, and from there in the condition Progressing.
 		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,

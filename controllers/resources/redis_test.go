@@ -194,7 +194,7 @@ func TestAScriptIsAnsweredForBeforeItsRedisIsTakenForHung(t *testing.T) {
 }
 
 func TestRedisBootsFencedWithThePasswordOfTheSecret(t *testing.T) {
-	for name, rha := range map[string]*v1alpha1.RedisHA{"without storage": minimal(), "with storage": full()} {
+	for name, rha := range map[string]*v1alpha1.RedisHA{"without storage": minimal(), "with storage": runnable()} {
 		t.Run(name, func(t *testing.T) {
 			s := startRedis(t, rha)
 			if out := s.cli("set", "k", "v"); !strings.Contains(out, "READONLY") {
@@ -219,7 +219,7 @@ func TestRedisBootsFencedWithThePasswordOfTheSecret(t *testing.T) {
 
 func TestWritesAreRefusedAfterAFailedSnapshotWhereSnapshotsAreWanted(t *testing.T) {
 	stored := func(config map[string]v1alpha1.ConfigValue) *v1alpha1.RedisHA {
-		rha := full()
+		rha := runnable()
 		rha.Spec.Config = config
 		return rha
 	}
@@ -239,7 +239,7 @@ func TestWritesAreRefusedAfterAFailedSnapshotWhereSnapshotsAreWanted(t *testing.
 }
 
 func TestACrashLeavesNoCoreOnTheVolume(t *testing.T) {
-	s := startRedis(t, full())
+	s := startRedis(t, runnable())
 	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", s.redis()))
 	if err != nil {
 		t.Fatal(err)

@@ -24,21 +24,27 @@ func HeadlessService(rha *v1alpha1.RedisHA) *corev1.Service {
 // MasterService leads to the master. It has no selector: kube-proxy follows one
 // write of the EndpointSlice within 100 ms, and a moved label ten times later.
 func MasterService(rha *v1alpha1.RedisHA) *corev1.Service {
-	return clientService(rha, MasterServiceName(rha.Name))
+	return clientService(rha, MasterServiceName(rha.Name), rha.Spec.Services.Master)
 }
 
 // ReplicasService leads to the ready replicas, by the role label.
 func ReplicasService(rha *v1alpha1.RedisHA) *corev1.Service {
-	svc := clientService(rha, ReplicasServiceName(rha.Name))
+	svc := clientService(rha, ReplicasServiceName(rha.Name), rha.Spec.Services.Replicas)
 	svc.Spec.Selector = SelectorLabels(rha.Name)
 	svc.Spec.Selector[v1alpha1.LabelRole] = v1alpha1.RoleReplica
 	return svc
 }
 
-func clientService(rha *v1alpha1.RedisHA, name string) *corev1.Service {
+func clientService(rha *v1alpha1.RedisHA, name string, spec v1alpha1.ServiceSpec) *corev1.Service {
 	svc := service(rha, name)
-	svc.Spec.Type = orDefault(rha.Spec.Service.Type, corev1.ServiceTypeClusterIP)
-	svc.Annotations = maps.Clone(rha.Spec.Service.Annotations)
+	svc.Spec.Type = orDefault(spec.Type, corev1.ServiceTypeClusterIP)
+	svc.Annotations = maps.Clone(spec.Annotations)
+	svc.Labels = merged(plain(spec.Labels), svc.Labels)
+	svc.Spec.LoadBalancerClass = spec.LoadBalancerClass
+	svc.Spec.ExternalTrafficPolicy = spec.ExternalTrafficPolicy
+	for _, cidr := range spec.LoadBalancerSourceRanges {
+		svc.Spec.LoadBalancerSourceRanges = append(svc.Spec.LoadBalancerSourceRanges, string(cidr))
+	}
 	return svc
 }
 

@@ -22,6 +22,7 @@ type personal struct {
 	Resources        corev1.ResourceRequirements     `json:"resources,omitempty"`
 	Storage          bool                            `json:"storage,omitempty"`
 	Config           map[string]v1alpha1.ConfigValue `json:"config,omitempty"`
+	Modules          []v1alpha1.ModuleSpec           `json:"modules,omitempty"`
 	PodTemplate      *v1alpha1.PodTemplateSpec       `json:"podTemplate,omitempty"`
 }
 
@@ -32,7 +33,7 @@ func SpecHash(rha *v1alpha1.RedisHA) string {
 	spec := rha.Spec
 	text, err := json.Marshal(personal{
 		Image: spec.Image, ImagePullPolicy: spec.ImagePullPolicy, ImagePullSecrets: spec.ImagePullSecrets,
-		Resources: spec.Resources, Storage: spec.Storage != nil, Config: spec.Config, PodTemplate: spec.PodTemplate,
+		Resources: spec.Resources, Storage: spec.Storage != nil, Config: spec.Config, Modules: spec.Modules, PodTemplate: spec.PodTemplate,
 	})
 	if err != nil {
 		return "" // strings, numbers and quantities can be marshalled

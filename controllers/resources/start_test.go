@@ -108,7 +108,7 @@ func (s *server) exitCode() int {
 
 func TestAKilledRedisIsBackAtOnceAndFenced(t *testing.T) {
 	inEveryShell(t, func(t *testing.T, shell []string) {
-		s := start(t, full(), launch{shell: shell, env: bounds(0, 0)})
+		s := start(t, runnable(), launch{shell: shell, env: bounds(0, 0)})
 		s.eventually("redis-server answers", func() bool { return s.runID() != "" })
 		var took []time.Duration
 		for i := range 6 { // more than may be short-lived

@@ -32,8 +32,8 @@ func StatefulSet(rha *v1alpha1.RedisHA, replicas int32) *appsv1.StatefulSet {
 	if storage := rha.Spec.Storage; storage != nil {
 		sts.Spec.VolumeClaimTemplates = []corev1.PersistentVolumeClaim{claimTemplate(rha, storage)}
 		sts.Spec.PersistentVolumeClaimRetentionPolicy = &appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy{
-			WhenDeleted: retention(storage.Retention.OnDelete),
-			WhenScaled:  retention(storage.Retention.OnScaleDown),
+			WhenDeleted: retention(storage.Retention.WhenDeleted),
+			WhenScaled:  retention(storage.Retention.WhenScaled),
 		}
 	}
 	return sts

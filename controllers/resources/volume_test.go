@@ -36,7 +36,7 @@ func with(settings config, name, value string) config {
 // onVolume starts a Redis with these settings on a volume; it is killed at the end of the test.
 func onVolume(t *testing.T, volume string, settings config, how launch) *server {
 	t.Helper()
-	rha := full()
+	rha := runnable()
 	rha.Spec.Config = with(settings, "appendfsync", "always") // what is acknowledged is on the disk
 	how.dir = volume
 	how.env = append(how.env, "REDISHA_TERMINATION_LOG="+filepath.Join(volume, "termination.txt"))

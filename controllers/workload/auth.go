@@ -41,13 +41,13 @@ func (w *pass) password(ctx context.Context) (string, error) {
 	}
 	password := inForce
 	if w.rha.Spec.Auth != nil {
-		if password, err = w.userPassword(ctx, *w.rha.Spec.Auth); err != nil {
+		if password, err = w.userPassword(ctx, w.rha.Spec.Auth.PasswordSecretRef); err != nil {
 			return inForce, err
 		}
 		if inForce != "" && password != inForce {
 			return inForce, refuse(v1alpha1.ReasonPasswordChangeRefused,
-				"spec.auth.secretName: Secret %q holds another password than the one Redis runs with, and changing it is not supported yet: put the old one back (it is in Secret %q)",
-				w.rha.Spec.Auth.SecretName, resources.MountSecretName(w.rha.Name))
+				"spec.auth.passwordSecretRef.name: Secret %q holds another password than the one Redis runs with, and changing it is not supported yet: put the old one back (it is in Secret %q)",
+				w.rha.Spec.Auth.PasswordSecretRef.Name, resources.MountSecretName(w.rha.Name))
 		}
 	}
 	if password == "" {
@@ -72,7 +72,7 @@ func (w *pass) passwordInForce(ctx context.Context) (string, error) {
 		return password, nil
 	}
 	for _, name := range []string{resources.GeneratedSecretName(w.rha.Name), resources.FormerSecretName(w.rha.Name)} {
-		if name == resources.FormerSecretName(w.rha.Name) && w.rha.Spec.Auth != nil && w.rha.Spec.Auth.SecretName == name {
+		if name == resources.FormerSecretName(w.rha.Name) && w.rha.Spec.Auth != nil && w.rha.Spec.Auth.PasswordSecretRef.Name == name {
 			continue // it is the user's
 		}
 		generated, err := w.ownSecret(ctx, name)
@@ -106,29 +106,29 @@ func (w *pass) ownSecret(ctx context.Context, name string) (map[string][]byte, e
 	return secret.Data, nil
 }
 
-func (w *pass) userPassword(ctx context.Context, auth v1alpha1.AuthSpec) (string, error) {
-	key := auth.Key
+func (w *pass) userPassword(ctx context.Context, ref v1alpha1.SecretKeyReference) (string, error) {
+	key := ref.Key
 	if key == "" {
 		key = v1alpha1.DefaultAuthKey
 	}
 	secret := &corev1.Secret{}
-	err := w.APIReader.Get(ctx, types.NamespacedName{Namespace: w.rha.Namespace, Name: auth.SecretName}, secret)
+	err := w.APIReader.Get(ctx, types.NamespacedName{Namespace: w.rha.Namespace, Name: ref.Name}, secret)
 	if apierrors.IsNotFound(err) {
 		return "", refuse(v1alpha1.ReasonSecretNotFound,
-			"spec.auth.secretName: there is no Secret %q in namespace %q: create it with the password under %q, or remove spec.auth to have one generated",
-			auth.SecretName, w.rha.Namespace, key)
+			"spec.auth.passwordSecretRef.name: there is no Secret %q in namespace %q: create it with the password under %q, or remove spec.auth to have one generated",
+			ref.Name, w.rha.Namespace, key)
 	}
 	if err != nil {
-		return "", fmt.Errorf("reading Secret %q: %w", auth.SecretName, err)
+		return "", fmt.Errorf("reading Secret %q: %w", ref.Name, err)
 	}
 	value, found := secret.Data[key]
 	if !found || len(value) == 0 {
 		return "", refuse(v1alpha1.ReasonSecretKeyMissing,
-			"spec.auth.key: Secret %q has no value under %q: put the password there, or name the right key", auth.SecretName, key)
+			"spec.auth.passwordSecretRef.key: Secret %q has no value under %q: put the password there, or name the right key", ref.Name, key)
 	}
 	if err := resources.CheckPassword(string(value)); err != nil {
 		return "", refuse(v1alpha1.ReasonPasswordInvalid,
-			"spec.auth: the password in Secret %q under %q %v: choose another", auth.SecretName, key, err)
+			"spec.auth: the password in Secret %q under %q %v: choose another", ref.Name, key, err)
 	}
 	return string(value), nil
 }

@@ -213,13 +213,13 @@ func merged(m map[string]string, key, value string) map[string]string {
 
 func TestAFieldNoLongerWantedIsRemoved(t *testing.T) {
 	w := newWorld(t, controllertest.Shop(func(rha *v1alpha1.RedisHA) {
-		rha.Spec.Service.Annotations = map[string]string{"lb": "internal"}
+		rha.Spec.Services.Master.Annotations = map[string]string{"lb": "internal"}
 	}))
 	w.reconcile()
 	rha := &v1alpha1.RedisHA{}
 	w.Get("shop", rha)
-	rha.Spec.Service.Annotations = nil
-	rha.Spec.PodDisruptionBudget.Enabled = ptr.To(false)
+	rha.Spec.Services.Master.Annotations = nil
+	rha.Spec.PodDisruptionBudget.Mode = v1alpha1.BudgetDisabled
 	if err := w.Client.Update(t.Context(), rha); err != nil {
 		t.Fatal(err)
 	}
@@ -262,8 +262,8 @@ func TestAUsersSecretThatCannotBeUsedIsNamedWithTheRemedy(t *testing.T) {
 		reason string
 		says   []string
 	}{
-		"missing":  {reason: v1alpha1.ReasonSecretNotFound, says: []string{"spec.auth.secretName", `"mine"`, "create it"}},
-		"no value": {secret: secret(""), reason: v1alpha1.ReasonSecretKeyMissing, says: []string{"spec.auth.key", `"password"`}},
+		"missing":  {reason: v1alpha1.ReasonSecretNotFound, says: []string{"spec.auth.passwordSecretRef.name", `"mine"`, "create it"}},
+		"no value": {secret: secret(""), reason: v1alpha1.ReasonSecretKeyMissing, says: []string{"spec.auth.passwordSecretRef.key", `"password"`}},
 		"a line break": {
 			secret: secret("s3cret\n"), reason: v1alpha1.ReasonPasswordInvalid, says: []string{"spec.auth", "printf"},
 		},
@@ -271,7 +271,7 @@ func TestAUsersSecretThatCannotBeUsedIsNamedWithTheRemedy(t *testing.T) {
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			objects := []client.Object{controllertest.Shop(func(rha *v1alpha1.RedisHA) {
-				rha.Spec.Auth = &v1alpha1.AuthSpec{SecretName: "mine"}
+				rha.Spec.Auth = &v1alpha1.AuthSpec{PasswordSecretRef: v1alpha1.SecretKeyReference{Name: "mine"}}
 			})}
 			if tc.secret != nil {
 				objects = append(objects, tc.secret)
@@ -303,7 +303,7 @@ func TestAChangedUserPasswordIsRefusedAndWhatRunsGoesOn(t *testing.T) {
 		Data:       map[string][]byte{"password": []byte("first")},
 	}
 	w := newWorld(t, secret, controllertest.Shop(func(rha *v1alpha1.RedisHA) {
-		rha.Spec.Auth = &v1alpha1.AuthSpec{SecretName: "mine"}
+		rha.Spec.Auth = &v1alpha1.AuthSpec{PasswordSecretRef: v1alpha1.SecretKeyReference{Name: "mine"}}
 	}))
 	w.reconcile()
 	w.Get("mine", secret)

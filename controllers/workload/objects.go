@@ -123,7 +123,7 @@ func (w *pass) removeUnwanted(ctx context.Context) error {
 
 // removeSecret deletes a Secret of ours, unless the spec names it.
 func (w *pass) removeSecret(ctx context.Context, name string) error {
-	if auth := w.rha.Spec.Auth; auth != nil && auth.SecretName == name {
+	if auth := w.rha.Spec.Auth; auth != nil && auth.PasswordSecretRef.Name == name {
 		return nil
 	}
 	return w.remove(ctx, &corev1.Secret{}, name)

@@ -176,9 +176,11 @@ func TestAPersonsChangeReplacesThePods(t *testing.T) {
 func TestWhatPodsAreNotMadeFromReplacesNone(t *testing.T) {
 	for name, change := range map[string]func(*v1alpha1.RedisHASpec){
 		"replicas": func(spec *v1alpha1.RedisHASpec) { spec.Replicas = ptr.To[int32](5) },
-		"service":  func(spec *v1alpha1.RedisHASpec) { spec.Service.Annotations = map[string]string{"lb": "internal"} },
+		"services": func(spec *v1alpha1.RedisHASpec) {
+			spec.Services.Master.Annotations = map[string]string{"lb": "internal"}
+		},
 		"failover": func(spec *v1alpha1.RedisHASpec) { spec.Failover.DownAfterMilliseconds = 1000 },
-		"budget":   func(spec *v1alpha1.RedisHASpec) { spec.PodDisruptionBudget.Enabled = ptr.To(false) },
+		"budget":   func(spec *v1alpha1.RedisHASpec) { spec.PodDisruptionBudget.Mode = v1alpha1.BudgetDisabled },
 		"size":     func(spec *v1alpha1.RedisHASpec) { spec.Storage.Size = resource.MustParse("20Gi") },
 	} {
 		t.Run(name, func(t *testing.T) {

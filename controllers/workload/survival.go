@@ -113,7 +113,7 @@ func (p placement) together(master *corev1.Pod, attached []*corev1.Pod) (reason,
 }
 
 func (p placement) node(pod *corev1.Pod) failover.Node {
-	n := failover.Node{Name: pod.Name, Machine: pod.Spec.NodeName}
+	n := failover.Node{Name: pod.Name, PodFacts: failover.PodFacts{Machine: pod.Spec.NodeName}}
 	if under := p.machines.under[n.Machine]; under != nil {
 		n.Zone = under.Labels[corev1.LabelTopologyZone]
 	}

@@ -191,7 +191,7 @@ func TestDeletingARedisHALeavesWhatRetentionSays(t *testing.T) {
 		t.Run(string(policy), func(t *testing.T) {
 			key := create(t, namespace(t), v1alpha1.RedisHASpec{
 				Replicas: ptr.To[int32](2),
-				Storage:  &v1alpha1.StorageSpec{Size: resource.MustParse("1Gi"), Retention: v1alpha1.StorageRetention{OnDelete: policy}},
+				Storage:  &v1alpha1.StorageSpec{Size: resource.MustParse("1Gi"), Retention: v1alpha1.StorageRetention{WhenDeleted: policy}},
 			})
 			if got := len(inventory(t.Context(), t, key)); got != len(owned)+2 {
 				t.Errorf("%d objects are listed, want the claims too", got)
@@ -324,7 +324,7 @@ func TestAPassThatFindsNothingToChangeWritesNothing(t *testing.T) {
 			Tolerations:  []corev1.Toleration{{Key: "spot", Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute}},
 			ExtraVolumes: []corev1.Volume{{Name: "more", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}},
 		},
-		PodDisruptionBudget: v1alpha1.PodDisruptionBudgetSpec{Enabled: ptr.To(true), MaxUnavailable: ptr.To(intstr.FromInt32(1))},
+		PodDisruptionBudget: v1alpha1.PodDisruptionBudgetSpec{Mode: v1alpha1.BudgetEnabled, MaxUnavailable: ptr.To(intstr.FromInt32(1))},
 	})
 	time.Sleep(3 * time.Second) // well is not yet at rest
 	before := len(operatorWrites(t, ns))

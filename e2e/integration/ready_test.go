@@ -125,7 +125,7 @@ func TestNoInstantOfALifeIsCalledFinishedThatIsNot(t *testing.T) {
 	kstatus(t, u, status.CurrentStatus, time.Minute)
 
 	t.Log("a password that is refused")
-	patchSpec(t, u, `{"auth":{"secretName":"nosuch"}}`)
+	patchSpec(t, u, `{"auth":{"passwordSecretRef":{"name":"nosuch"}}}`)
 	unfinished(t, u, 3*time.Second)
 	patchSpec(t, u, `{"auth":null}`)
 	kstatus(t, u, status.CurrentStatus, time.Minute)

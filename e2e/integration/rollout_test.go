@@ -124,7 +124,7 @@ func TestAMissingSecretIsNamedAndComingLateIsEnough(t *testing.T) {
 	ns := namespace(t)
 	rha := &v1alpha1.RedisHA{
 		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "cache"},
-		Spec:       v1alpha1.RedisHASpec{Replicas: ptr.To[int32](1), Auth: &v1alpha1.AuthSpec{SecretName: "mine"}},
+		Spec:       v1alpha1.RedisHASpec{Replicas: ptr.To[int32](1), Auth: &v1alpha1.AuthSpec{PasswordSecretRef: v1alpha1.SecretKeyReference{Name: "mine"}}},
 	}
 	if err := bed.Client.Create(t.Context(), rha); err != nil {
 		t.Fatal(err)

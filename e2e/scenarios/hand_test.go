@@ -81,7 +81,7 @@ func TestAReplicaOfAnotherRedisHAComesBackAndBringsNothing(t *testing.T) {
 	secret := func() *corev1.Secret {
 		return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "mine"}, StringData: map[string]string{"password": "shared"}}
 	}
-	spec := v1alpha1.RedisHASpec{Auth: &v1alpha1.AuthSpec{SecretName: "mine"}}
+	spec := v1alpha1.RedisHASpec{Auth: &v1alpha1.AuthSpec{PasswordSecretRef: v1alpha1.SecretKeyReference{Name: "mine"}}}
 	other := create(t, "the other RedisHA", spec, secret())
 	s := begin(t, "replica pointed at another RedisHA, master killed", spec, secret())
 	other.settle()

@@ -63,8 +63,8 @@ var _ = Describe("A RedisHA", Label("core", "lifecycle"), func() {
 		rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "cache"}, Spec: sample("redisha_full.yaml")}
 		rha.Spec.Image = env.image()
 		Expect(env.client.Create(ctx, &corev1.Secret{
-			ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: rha.Spec.Auth.SecretName},
-			StringData: map[string]string{rha.Spec.Auth.Key: "of-a-person-who-chose-it"},
+			ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: rha.Spec.Auth.PasswordSecretRef.Name},
+			StringData: map[string]string{rha.Spec.Auth.PasswordSecretRef.Key: "of-a-person-who-chose-it"},
 		})).To(Succeed())
 		Expect(env.client.Create(ctx, rha)).To(Succeed())
 		s := &scene{site: site{key: client.ObjectKeyFromObject(rha)}}
@@ -142,7 +142,7 @@ func sample(file string) v1alpha1.RedisHASpec {
 
 func stored(retention v1alpha1.RetentionPolicy) v1alpha1.RedisHASpec {
 	return v1alpha1.RedisHASpec{Storage: &v1alpha1.StorageSpec{
-		Size: resource.MustParse("64Mi"), Retention: v1alpha1.StorageRetention{OnDelete: retention},
+		Size: resource.MustParse("64Mi"), Retention: v1alpha1.StorageRetention{WhenDeleted: retention},
 	}}
 }
 

@@ -224,7 +224,7 @@ func TestADiscardIsDoneThoughAnotherPodIsStrange(t *testing.T) {
 // living replicas.
 func TestAReplicaThatHasHadALinkHoldsNoEarlierDataWhateverAStatusSetBackSays(t *testing.T) {
 	p := failover.Progress{Initialized: true, Unmet: []string{"r-1"}}
-	n := failover.Node{Name: "r-1", Replication: failover.Replication{RunID: "run", Keys: 49, Lineage: failover.Lineage{ReplID: "a"}}}
+	n := failover.Node{Name: "r-1", RedisFacts: failover.RedisFacts{Replication: failover.Replication{RunID: "run", Keys: 49, Lineage: failover.Lineage{ReplID: "a"}}}}
 	if !p.FoundEarlier(n) {
 		t.Error("what it has found on its volume is not seen")
 	}

@@ -64,12 +64,12 @@ func settled(t *testing.T, replicas int) *world {
 func (w *world) boot(i int) *failover.Node {
 	name := fmt.Sprintf("r-%d", i)
 	return &failover.Node{
-		Name: name, UID: fmt.Sprintf("uid-%d-%d", i, len(w.log)), IP: fmt.Sprintf("10.0.0.%d", i+1), Ordinal: i, Ready: true,
-		Contact: failover.ContactAnswering, ContactSince: w.now, LastAnswer: w.now, WatchedSince: w.now, Sampled: true, SampledAt: w.now,
-		Replication: failover.Replication{
+		Name: name, UID: fmt.Sprintf("uid-%d-%d", i, len(w.log)), IP: fmt.Sprintf("10.0.0.%d", i+1), Ordinal: i,
+		PodFacts: failover.PodFacts{Ready: true},
+		RedisFacts: failover.RedisFacts{Contact: failover.ContactAnswering, ContactSince: w.now, LastAnswer: w.now, WatchedSince: w.now, Sampled: true, SampledAt: w.now, Replication: failover.Replication{
 			RunID: fmt.Sprintf("run-%d-%d", i, len(w.log)), Role: failover.RoleReplica, MasterHost: failover.FenceHost, MasterPort: failover.FencePort, LastIO: -1,
 			Lineage: failover.Lineage{ReplID: fmt.Sprintf("lin-%d-%d", i, len(w.log)), ReplID2: failover.NoReplID, SecondOffset: -1}, Priority: 100,
-		},
+		}},
 	}
 }
 

@@ -12,8 +12,8 @@ import (
 // preferred to it.
 func TestWithoutDisksWhoHoldsDataOfTheSetHasBeenRunning(t *testing.T) {
 	p := failover.Progress{Retired: []string{"lost"}}
-	empty := failover.Node{Name: "r-0", Replication: failover.Replication{Priority: 100, Lineage: failover.Lineage{ReplID: "new"}}}
-	holds := failover.Node{Name: "r-1", Ordinal: 1, Replication: failover.Replication{RunID: "another", Priority: 100, Keys: 7, Lineage: failover.Lineage{ReplID: "lost"}}}
+	empty := failover.Node{Name: "r-0", RedisFacts: failover.RedisFacts{Replication: failover.Replication{Priority: 100, Lineage: failover.Lineage{ReplID: "new"}}}}
+	holds := failover.Node{Name: "r-1", Ordinal: 1, RedisFacts: failover.RedisFacts{Replication: failover.Replication{RunID: "another", Priority: 100, Keys: 7, Lineage: failover.Lineage{ReplID: "lost"}}}}
 	if Seed([]failover.Node{empty, holds}, p, failover.Policy{}).Name != "r-1" || Seed([]failover.Node{holds, empty}, p, failover.Policy{}).Name != "r-1" {
 		t.Error("the empty one is preferred")
 	}
@@ -25,9 +25,12 @@ func TestWithoutDisksWhoHoldsDataOfTheSetHasBeenRunning(t *testing.T) {
 
 // onDisk is a node with disks, whose history continues that of replID2 from an offset on.
 func onDisk(name, replID, replID2 string, second, offset, keys int64) failover.Node {
-	return failover.Node{Name: name, UID: name, Ordinal: int(name[2] - '0'), Replication: failover.Replication{Priority: 100, Keys: keys, Lineage: failover.Lineage{
-		ReplID: replID, ReplID2: replID2, SecondOffset: second, Offset: offset,
-	}}}
+	return failover.Node{
+		Name: name, UID: name, Ordinal: int(name[2] - '0'),
+		RedisFacts: failover.RedisFacts{Replication: failover.Replication{Priority: 100, Keys: keys, Lineage: failover.Lineage{
+			ReplID: replID, ReplID2: replID2, SecondOffset: second, Offset: offset,
+		}}},
+	}
 }
 
 // Seed 971184853: of each two of three another one was preferred, and which of them was chosen depended on their order.
@@ -70,10 +73,13 @@ func TestANewLineageBeginsWithWhoHoldsAllInWhateverOrderTheyAreMet(t *testing.T)
 // Which of the two holds what was acknowledged, Strict leaves to a person; otherwise the former master is preferred.
 func TestStrictDoesNotChooseBetweenAFormerMasterAndAnOldSnapshot(t *testing.T) {
 	node := func(name, replID string, offset int64) failover.Node {
-		return failover.Node{Name: name, UID: name, Contact: failover.ContactAnswering, Sampled: true, Replication: failover.Replication{
-			RunID: name, Role: failover.RoleReplica, MasterHost: failover.FenceHost, MasterPort: failover.FencePort, Priority: 100, Keys: 1,
-			Lineage: failover.Lineage{ReplID: replID, ReplID2: failover.NoReplID, SecondOffset: -1, Offset: offset},
-		}}
+		return failover.Node{
+			Name: name, UID: name,
+			RedisFacts: failover.RedisFacts{Contact: failover.ContactAnswering, Sampled: true, Replication: failover.Replication{
+				RunID: name, Role: failover.RoleReplica, MasterHost: failover.FenceHost, MasterPort: failover.FencePort, Priority: 100, Keys: 1,
+				Lineage: failover.Lineage{ReplID: replID, ReplID2: failover.NoReplID, SecondOffset: -1, Offset: offset},
+			}},
+		}
 	}
 	p := failover.Progress{Lineage: failover.Lineage{ReplID: "new", ReplID2: "old", SecondOffset: 101, Offset: 120}}
 	snapshot, former := node("snapshot", "old", 50), node("former", "old", 110)

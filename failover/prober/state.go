@@ -25,7 +25,7 @@ type state struct {
 }
 
 func newState(t Target, now time.Time) state {
-	return state{node: failover.Node{Name: t.Pod, UID: t.UID, IP: t.IP, WatchedSince: now}}
+	return state{node: failover.Node{Name: t.Pod, UID: t.UID, IP: t.IP, RedisFacts: failover.RedisFacts{WatchedSince: now}}}
 }
 
 // outcome is what came of a probe.
