@@ -110,9 +110,9 @@ kind-down: ## Remove the kind cluster, and what was done to the machine for it.
 ##@ Develop
 
 .PHONY: generate
-generate: $(CONTROLLER_GEN) ## Generate Go code (deep copies), the state diagram of docs/architecture.md, the page of flags and the list of messages.
+generate: $(CONTROLLER_GEN) ## Generate Go code (deep copies), the state diagram of docs/architecture.md, the pages of the API, reasons, metrics and flags, and the list of messages.
 	$(CONTROLLER_GEN) object paths=./api/...
-	UPDATE_DOCS=1 $(GO) test -count=1 -run "TestTheDocumentedDiagramIsTheMachine|TestTheDocumentedFlagsAreTheManagers|TestEveryMessageIsInTheGoldenFile" ./failover/decide ./cmd/manager ./docs
+	UPDATE_DOCS=1 $(GO) test -count=1 -run "TestTheDocumentedDiagramIsTheMachine|TestTheDocumentedFlagsAreTheManagers|TestEveryMessageIsInTheGoldenFile|TestTheReferenceOf" ./failover/decide ./cmd/manager ./docs
 
 .PHONY: manifests
 manifests: $(CONTROLLER_GEN) ## Generate the CRD and the manager's role from the markers in the code.

@@ -10,7 +10,7 @@ import "slices"
 // Example: cache-1 was attached when its master was killed, and answers with the same run_id. What it holds counts,
 // though its disk is empty.
 func (p Progress) WasInSync(n Node) bool {
-	for _, k := range p.Known {
+	for _, k := range p.Nodes {
 		if k.Attached && k.UID == n.UID && k.RunID != "" && (k.RunID == n.Replication.RunID || !n.Sampled) {
 			return true
 		}
@@ -28,7 +28,7 @@ func (p Progress) IsWriteGuardOff(ref NodeRef) bool {
 	if p.Master == nil || p.Master.UID != ref.UID || p.Master.RunID != ref.RunID || ref.RunID == "" {
 		return true
 	}
-	return slices.ContainsFunc(p.Known, func(k KnownNode) bool { return k.UID == ref.UID && k.RunID == ref.RunID && k.WriteGuardOff })
+	return slices.ContainsFunc(p.Nodes, func(k NodeRecord) bool { return k.UID == ref.UID && k.RunID == ref.RunID && k.WriteGuardOff })
 }
 
 // IsForeign reports a process whose data is not the set's: it has found data that is older than the first master; or it
@@ -44,12 +44,12 @@ func (p Progress) IsForeign(n Node) bool {
 	if p.FoundEarlier(n) {
 		return true
 	}
-	return !p.Descends(r.Lineage) && slices.ContainsFunc(p.Known, func(k KnownNode) bool {
+	return !p.Descends(r.Lineage) && slices.ContainsFunc(p.Nodes, func(k NodeRecord) bool {
 		switch {
-		case k.Limitation != LimitForeign || k.Pod != n.Name:
+		case k.Ineligible != IneligibleForeign || k.Pod != n.Name:
 			return false
 		case k.RunID == r.RunID && k.UID == n.UID:
-			return k.Foreign == "" || k.Foreign == r.Lineage.ReplID || k.Foreign == r.Lineage.ReplID2
+			return k.OtherReplID == "" || k.OtherReplID == r.Lineage.ReplID || k.OtherReplID == r.Lineage.ReplID2
 		}
 		return r.Keys > 0
 	})
@@ -63,15 +63,15 @@ func (p Progress) Descends(l Lineage) bool {
 	return p.Lineage.Shared(l) >= 0 || slices.Contains(p.Retired, l.ReplID)
 }
 
-// HasLed reports a process that we made a master in the running failover, or were about to, or the one that has loaded
+// WasInterimMaster reports a process that we made a master in the running failover, or were about to, or the one that has loaded
 // what such a process wrote, from its volume. Its history may go by a name that we never saw.
 //
 // Example: cache-1 was promoted, and killed before its first INFO was read. Its next process has loaded what it wrote,
 // under a replid that no status names.
-func (p Progress) HasLed(n Node) bool {
+func (p Progress) WasInterimMaster(n Node) bool {
 	r := n.Replication
-	process := r.RunID != "" && slices.Contains(p.Led, r.RunID)
-	volume := slices.Contains(p.Led, n.Name) && r.Keys > 0 && !slices.Contains(p.Retired, r.Lineage.ReplID)
+	process := r.RunID != "" && slices.Contains(p.InterimMasters, r.RunID)
+	volume := slices.Contains(p.InterimMasters, n.Name) && r.Keys > 0 && !slices.Contains(p.Retired, r.Lineage.ReplID)
 	return process || volume
 }
 
@@ -79,7 +79,7 @@ func (p Progress) HasLed(n Node) bool {
 //
 // Example: that next process of cache-1.
 func (p Progress) LedUnseen(n Node) bool {
-	return p.HasLed(n) && p.Lineage.Shared(n.Replication.Lineage) < 0
+	return p.WasInterimMaster(n) && p.Lineage.Shared(n.Replication.Lineage) < 0
 }
 
 // MayReturn reports a process that holds data in its memory, for all that is known, and is out of reach: it hangs, is
@@ -108,7 +108,7 @@ func mayHaveSynced(n Node) bool {
 // Example: the link of cache-2 was down when the master was killed; it has 1000 keys, and the run_id that the status
 // names.
 func (p Progress) InMemorySinceBeforeLoss(n Node) bool {
-	return n.Replication.Keys > 0 && slices.ContainsFunc(p.Known, func(k KnownNode) bool {
+	return n.Replication.Keys > 0 && slices.ContainsFunc(p.Nodes, func(k NodeRecord) bool {
 		return k.UID == n.UID && k.RunID != "" && k.RunID == n.Replication.RunID
 	})
 }
@@ -119,7 +119,7 @@ func (p Progress) InMemorySinceBeforeLoss(n Node) bool {
 // Example: the status was deleted, and there is no master. cache-1 has a link that ended a minute ago and 1000 keys;
 // cache-0 has 3 keys and never had a link. cache-1 did.
 func (p Progress) FollowedUntold(n Node) bool {
-	return p.Old == nil && n.HadLink() && n.Replication.Keys > 0
+	return p.OldMaster == nil && n.HadLink() && n.Replication.Keys > 0
 }
 
 // FoundEarlier reports a pod that has found data on its volume which is older than the first master. It is kept out of
@@ -128,7 +128,7 @@ func (p Progress) FollowedUntold(n Node) bool {
 // met.
 func (p Progress) FoundEarlier(n Node) bool {
 	r := n.Replication
-	return slices.Contains(p.Unmet, n.Name) && r.Keys > 0 && !r.Syncing && !n.HadLink() && p.MasterLineage().Shared(r.Lineage) < 0 && !p.Descends(r.Lineage)
+	return slices.Contains(p.UnheardPods, n.Name) && r.Keys > 0 && !r.Syncing && !n.HadLink() && p.MasterLineage().Shared(r.Lineage) < 0 && !p.Descends(r.Lineage)
 }
 
 // IsDivergent reports a divergent master among the nodes of a failover. It is neither fenced nor promoted: its data is
@@ -136,7 +136,7 @@ func (p Progress) FoundEarlier(n Node) bool {
 //
 // Example: a person runs REPLICAOF NO ONE on cache-2 and writes to it; then cache-0, the master, is killed.
 func (p Progress) IsDivergent(n Node) bool {
-	ours := (p.Old != nil && n.UID == p.Old.UID) || (p.Candidate != nil && n.UID == p.Candidate.UID) || n.Name == p.Forced
+	ours := (p.OldMaster != nil && n.UID == p.OldMaster.UID) || (p.Candidate != nil && n.UID == p.Candidate.UID) || n.Name == p.ForcedPod
 	return !ours && n.Answers() && p.IsDivergentFrom(p.Lineage, n)
 }
 

@@ -66,7 +66,7 @@ type Verb string
 const (
 	// VerbSwitchover: make Target, or any replica, master, losing nothing.
 	VerbSwitchover Verb = "switchover"
-	// VerbForce: make Target master even if writes are lost by it. It overrules every limitation
+	// VerbForce: make Target master even if writes are lost by it. It overrules every ineligibility
 	// but those that make it impossible, and never makes a second master.
 	VerbForce Verb = "force-failover"
 	// VerbDiscard: let Target, a divergent master, follow the master, and so discard its own data.

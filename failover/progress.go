@@ -123,18 +123,18 @@ type Master struct {
 	Lineage Lineage // as of its promotion; Offset is not kept up to date
 }
 
-// KnownNode is the last settled snapshot of a node: which incarnation was attached, and how.
-type KnownNode struct {
+// NodeRecord is the last settled snapshot of a node: which incarnation was attached, and how.
+type NodeRecord struct {
 	NodeRef
 	Role          Role
 	LinkUp        bool
-	Attached      bool       // this incarnation has been in sync with the master of this epoch, or is it
-	Goal          int64      // offset that it has to reach before it counts as attached: where the master was when its link came up; 0: none
-	Limitation    Limitation // why it may not be promoted now; empty: it may
-	Guard         int        // min-replicas-to-write of this master, where it is certain to be more than 1; else 0
-	WriteGuardOff bool       // this master may accept writes without a replica: its min-replicas-to-write is 0, or about to become it
-	Restarts      int        // how often another process was met in its pod
-	Foreign       string     // replid of the history that this incarnation got elsewhere, where Limitation is LimitForeign; empty: not known
+	Attached      bool          // this incarnation has been in sync with the master of this epoch, or is it
+	CatchUpOffset int64         // offset that it has to reach before it counts as attached: where the master was when its link came up; 0: none
+	Ineligible    Ineligibility // why it may not be promoted now; empty: it may
+	WriteGuard    int           // min-replicas-to-write of this master, where it is certain to be more than 1; else 0
+	WriteGuardOff bool          // this master may accept writes without a replica: its min-replicas-to-write is 0, or about to become it
+	Restarts      int           // how often another process was met in its pod
+	OtherReplID   string        // replid of the history that this incarnation got elsewhere, where Ineligible is IneligibleForeign; empty: not known
 }
 
 // Progress is the persisted part of the machine. It alone carries a failover over a crash.
@@ -147,30 +147,30 @@ type Progress struct {
 	Reason    Reason
 	Message   string // as of the last transition
 
-	Initialized bool // a master has been promoted once
-	Master      *Master
-	Old         *NodeRef
-	Candidate   *NodeRef
-	Lineage     Lineage  // of the master that was lost, as last seen
-	Retired     []string // replids of former masters, and run IDs of those whose replid was never seen, newest first
-	Led         []string // run IDs of those who led in the running failover and were lost, and names of pods whose volume has what they wrote
-	Unmet       []string // pods that had not been heard when the first master was chosen, nor seen empty or in sync since
-	Forced      string   // pod that a person wants promoted, whatever is lost by it
-	Request     string   // ID of the request that is being carried out, or was last refused or done
-	Steps       []Step
+	Initialized    bool // a master has been promoted once
+	Master         *Master
+	OldMaster      *NodeRef
+	Candidate      *NodeRef
+	Lineage        Lineage  // of the master that was lost, as last seen
+	Retired        []string // replids of former masters, and run IDs of those whose replid was never seen, newest first
+	InterimMasters []string // run IDs of those who led in the running failover and were lost, and names of pods whose volume has what they wrote
+	UnheardPods    []string // pods that had not been heard when the first master was chosen, nor seen empty or in sync since
+	ForcedPod      string   // pod that a person wants promoted, whatever is lost by it
+	Request        string   // ID of the request that is being carried out, or was last refused or done
+	Steps          []Step
 
 	CooldownUntil time.Time      // no second attempt at a planned switchover before
 	SoftFailovers []SoftFailover // the last ones, newest first
 
-	Known []KnownNode
+	Nodes []NodeRecord
 }
 
 // MaxRetired bounds Progress.Retired. A master that was away for more failovers than this is
 // taken for a divergent master, and left alone.
 const MaxRetired = 8
 
-// maxLed bounds Progress.Led.
-const maxLed = 16
+// maxInterimMasters bounds Progress.InterimMasters.
+const maxInterimMasters = 16
 
 // Retire remembers a history that came to its end by a decision of ours.
 func (p *Progress) Retire(replID string) {
@@ -180,18 +180,18 @@ func (p *Progress) Retire(replID string) {
 	}
 }
 
-// Lead remembers a process that leads or led in the running failover, by a name for its history that may never be seen.
+// AddInterimMaster remembers a process that leads or led in the running failover, by a name for its history that may never be seen.
 // Should it come back as master later, it is not divergent either.
-func (p *Progress) Lead(runID string) {
+func (p *Progress) AddInterimMaster(runID string) {
 	p.Retire(runID)
-	p.RememberLed(runID)
+	p.RememberInterimMaster(runID)
 }
 
-// RememberLed adds a process or a pod to those who led in the running failover.
-func (p *Progress) RememberLed(id string) {
-	if !slices.Contains(p.Led, id) {
-		p.Led = slices.Insert(p.Led, 0, id)
-		p.Led = p.Led[:min(len(p.Led), maxLed)]
+// RememberInterimMaster adds a process or a pod to those who led in the running failover.
+func (p *Progress) RememberInterimMaster(id string) {
+	if !slices.Contains(p.InterimMasters, id) {
+		p.InterimMasters = slices.Insert(p.InterimMasters, 0, id)
+		p.InterimMasters = p.InterimMasters[:min(len(p.InterimMasters), maxInterimMasters)]
 	}
 }
 
@@ -238,20 +238,20 @@ func (p Progress) Clone() Progress {
 		m := *p.Master
 		c.Master = &m
 	}
-	if p.Old != nil {
-		o := *p.Old
-		c.Old = &o
+	if p.OldMaster != nil {
+		o := *p.OldMaster
+		c.OldMaster = &o
 	}
 	if p.Candidate != nil {
 		n := *p.Candidate
 		c.Candidate = &n
 	}
 	c.Retired = append([]string(nil), p.Retired...)
-	c.Led = append([]string(nil), p.Led...)
-	c.Unmet = append([]string(nil), p.Unmet...)
+	c.InterimMasters = append([]string(nil), p.InterimMasters...)
+	c.UnheardPods = append([]string(nil), p.UnheardPods...)
 	c.Steps = append([]Step(nil), p.Steps...)
 	c.SoftFailovers = append([]SoftFailover(nil), p.SoftFailovers...)
-	c.Known = append([]KnownNode(nil), p.Known...)
+	c.Nodes = append([]NodeRecord(nil), p.Nodes...)
 	return c
 }
 

@@ -198,5 +198,8 @@ const (
 	ReasonNotPaused = "NotPaused"
 )
 
-// ReasonNotBlocked of Blocked: no operation is blocked.
-const ReasonNotBlocked = "NotBlocked"
+// Reasons of Blocked, besides the causes that docs/conditions.md lists.
+const (
+	// ReasonNotBlocked: no operation is blocked.
+	ReasonNotBlocked = "NotBlocked"
+)

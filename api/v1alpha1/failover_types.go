@@ -106,14 +106,6 @@ type SoftFailover struct {
 
 // FailoverStatus is the persisted progress of the failover controller.
 type FailoverStatus struct {
-	// revision counts the writes of the progress. A write is refused unless the progress is still of
-	// the revision that it was decided on.
-	// +optional
-	Revision int64 `json:"revision,omitempty"`
-	// writtenBy is the version of the operator that wrote the progress last.
-	// +kubebuilder:validation:MaxLength=128
-	// +optional
-	WrittenBy string `json:"writtenBy,omitempty"`
 	// state of the state machine.
 	// +optional
 	State FailoverState `json:"state,omitempty"`
@@ -135,19 +127,12 @@ type FailoverStatus struct {
 	// +kubebuilder:validation:MaxLength=4096
 	// +optional
 	Message string `json:"message,omitempty"`
-	// old is the master being replaced.
+	// oldMaster is the master being replaced.
 	// +optional
-	Old *NodeRef `json:"old,omitempty"`
+	OldMaster *NodeRef `json:"oldMaster,omitempty"`
 	// candidate is the node being promoted.
 	// +optional
 	Candidate *NodeRef `json:"candidate,omitempty"`
-	// lineage is what a candidate must descend from.
-	// +optional
-	Lineage *LineageStatus `json:"lineage,omitempty"`
-	// forced is the pod that a person wants promoted, whatever is lost by it.
-	// +kubebuilder:validation:MaxLength=512
-	// +optional
-	Forced string `json:"forced,omitempty"`
 	// request is the request being carried out.
 	// +kubebuilder:validation:MaxLength=512
 	// +optional
@@ -160,6 +145,35 @@ type FailoverStatus struct {
 	// cooldownUntil holds the next attempt at a planned change of master back until then.
 	// +optional
 	CooldownUntil *metav1.MicroTime `json:"cooldownUntil,omitempty"`
+	// startedAt is when the promotion in progress began.
+	// +optional
+	StartedAt *metav1.MicroTime `json:"startedAt,omitempty"`
+	// internal is the state machine's own. It is no API: its fields come and go with
+	// versions of the operator, and nothing but the operator may write them.
+	// +optional
+	Internal FailoverInternal `json:"internal,omitempty,omitzero"`
+}
+
+// FailoverInternal is what the failover controller remembers for itself. It is no API.
+type FailoverInternal struct {
+	// revision counts the writes of the progress. A write is refused unless the progress is still of
+	// the revision that it was decided on.
+	// +optional
+	Revision int64 `json:"revision,omitempty"`
+	// writtenBy is the version of the operator that wrote the progress last.
+	// +kubebuilder:validation:MaxLength=128
+	// +optional
+	WrittenBy string `json:"writtenBy,omitempty"`
+	// initialized is set by the first promotion and never unset.
+	// +optional
+	Initialized bool `json:"initialized,omitempty"`
+	// lineage is what a candidate must descend from.
+	// +optional
+	Lineage *LineageStatus `json:"lineage,omitempty"`
+	// forcedPod is the pod that a person wants promoted, whatever is lost by it.
+	// +kubebuilder:validation:MaxLength=512
+	// +optional
+	ForcedPod string `json:"forcedPod,omitempty"`
 	// retiredReplIDs are the replication histories of former masters, newest first: a
 	// node that comes back with one of them is taken back, any other is divergent.
 	// +listType=atomic
@@ -167,32 +181,26 @@ type FailoverStatus struct {
 	// +kubebuilder:validation:items:MaxLength=256
 	// +optional
 	RetiredReplIDs []string `json:"retiredReplIDs,omitempty"`
-	// led are the run IDs of those who led in the running failover and were lost, and the names
+	// interimMasters are the run IDs of those who led in the running failover and were lost, and the names
 	// of pods whose volume has what they wrote: whatever their history is called, it is the newest.
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:items:MaxLength=256
 	// +optional
-	Led []string `json:"led,omitempty"`
-	// unmet are the pods that had not been heard when the first master was chosen, and were not
+	InterimMasters []string `json:"interimMasters,omitempty"`
+	// unheardPods are the pods that had not been heard when the first master was chosen, and were not
 	// seen empty or in sync since. What they find on their volumes is older than the set's data,
 	// and is not overwritten unless a person asks for it.
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:items:MaxLength=253
 	// +optional
-	Unmet []string `json:"unmet,omitempty"`
+	UnheardPods []string `json:"unheardPods,omitempty"`
 	// recentSoftFailovers are the last failovers that were begun on soft evidence, newest first.
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
 	// +optional
 	RecentSoftFailovers []SoftFailover `json:"recentSoftFailovers,omitempty"`
-	// initialized is set by the first promotion and never unset.
-	// +optional
-	Initialized bool `json:"initialized,omitempty"`
-	// startedAt is when the promotion in progress began.
-	// +optional
-	StartedAt *metav1.MicroTime `json:"startedAt,omitempty"`
 }
 
 // NodeStatus is a Redis pod as last observed.
@@ -212,14 +220,6 @@ type NodeStatus struct {
 	// +kubebuilder:validation:MaxLength=256
 	// +optional
 	RunID string `json:"runID,omitempty"`
-	// attached says that this process has been in sync with the master: what it
-	// holds in memory is the master's data.
-	// +optional
-	Attached bool `json:"attached,omitempty"`
-	// goal is the replication offset that the node has to reach before it counts as attached: where
-	// the master was when it was first seen following it.
-	// +optional
-	Goal int64 `json:"goal,omitempty"`
 	// role: master, replica or unknown.
 	// +kubebuilder:validation:MaxLength=64
 	// +optional
@@ -228,29 +228,45 @@ type NodeStatus struct {
 	// +kubebuilder:validation:MaxLength=64
 	// +optional
 	Link string `json:"link,omitempty"`
-	// limitation says why the node may not be promoted; empty when it may.
+	// ineligible says why the node may not be promoted; empty when it may.
 	// +kubebuilder:validation:MaxLength=64
 	// +optional
-	Limitation string `json:"limitation,omitempty"`
-	// foreign is the replication ID of the history that this process got from a Redis of another
-	// RedisHA, where that is its limitation.
-	// +kubebuilder:validation:MaxLength=256
-	// +optional
-	Foreign string `json:"foreign,omitempty"`
-	// guard is the min-replicas-to-write of the master, where it is certain to be more than 1: it
-	// counts the replicas that share the master's machine or zone. Else 0.
-	// +optional
-	Guard int32 `json:"guard,omitempty"`
-	// writeGuardOff says of the master that it may accept writes without a replica: its
-	// min-replicas-to-write is 0, or about to become it.
-	// +optional
-	WriteGuardOff bool `json:"writeGuardOff,omitempty"`
+	Ineligible string `json:"ineligible,omitempty"`
 	// processRestarts counts the Redis processes that were met in this pod in the place of
 	// another: started anew inside its container, which its restart count does not show,
 	// or with it.
 	// +kubebuilder:validation:Minimum=0
 	// +optional
 	ProcessRestarts int32 `json:"processRestarts,omitempty"`
+	// internal is the state machine's own. It is no API: its fields come and go with
+	// versions of the operator, and nothing but the operator may write them.
+	// +optional
+	Internal NodeInternal `json:"internal,omitempty,omitzero"`
+}
+
+// NodeInternal is what the failover controller remembers of a node for itself. It is no API.
+type NodeInternal struct {
+	// attached says that this process has been in sync with the master: what it
+	// holds in memory is the master's data.
+	// +optional
+	Attached bool `json:"attached,omitempty"`
+	// catchUpOffset is the replication offset that the node has to reach before it counts as attached: where
+	// the master was when it was first seen following it.
+	// +optional
+	CatchUpOffset int64 `json:"catchUpOffset,omitempty"`
+	// otherReplID is the replication ID of the history that this process got from a Redis of another
+	// RedisHA, where that is why it is ineligible.
+	// +kubebuilder:validation:MaxLength=256
+	// +optional
+	OtherReplID string `json:"otherReplID,omitempty"`
+	// writeGuard is the min-replicas-to-write of the master, where it is certain to be more than 1: it
+	// counts the replicas that share the master's machine or zone. Else 0.
+	// +optional
+	WriteGuard int32 `json:"writeGuard,omitempty"`
+	// writeGuardOff says of the master that it may accept writes without a replica: its
+	// min-replicas-to-write is 0, or about to become it.
+	// +optional
+	WriteGuardOff bool `json:"writeGuardOff,omitempty"`
 }
 
 // HistoryKind says what a history entry is about.

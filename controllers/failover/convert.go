@@ -4,6 +4,7 @@ package failover
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -62,7 +63,7 @@ func progressOf(status *v1alpha1.RedisHAStatus) failover.Progress {
 		p.Master = &failover.Master{NodeRef: refOf(m.NodeRef), Epoch: m.Epoch, Since: timeOf(m.Since), Lineage: lineageOf(m.Lineage)}
 	}
 	for _, n := range status.Nodes {
-		p.Known = append(p.Known, knownOf(n))
+		p.Nodes = append(p.Nodes, knownOf(n))
 	}
 	f := status.Failover
 	if f == nil {
@@ -71,15 +72,15 @@ func progressOf(status *v1alpha1.RedisHAStatus) failover.Progress {
 	p.State = failover.State(f.State)
 	p.Since, p.StartedAt, p.CooldownUntil = timeOf(f.Since), timeOfPtr(f.StartedAt), timeOfPtr(f.CooldownUntil)
 	p.Epoch, p.Cause, p.Reason, p.Message = f.Epoch, failover.Cause(f.Cause), failover.Reason(f.Reason), f.Message
-	p.Initialized, p.Request, p.Forced = f.Initialized, f.Request, f.Forced
-	p.Lineage, p.Retired, p.Steps = lineageOf(f.Lineage), append([]string(nil), f.RetiredReplIDs...), stepsOf(f.Steps)
-	p.Led, p.Unmet = append([]string(nil), f.Led...), append([]string(nil), f.Unmet...)
-	for _, s := range f.RecentSoftFailovers {
+	p.Initialized, p.Request, p.ForcedPod = f.Internal.Initialized, f.Request, f.Internal.ForcedPod
+	p.Lineage, p.Retired, p.Steps = lineageOf(f.Internal.Lineage), append([]string(nil), f.Internal.RetiredReplIDs...), stepsOf(f.Steps)
+	p.InterimMasters, p.UnheardPods = append([]string(nil), f.Internal.InterimMasters...), append([]string(nil), f.Internal.UnheardPods...)
+	for _, s := range f.Internal.RecentSoftFailovers {
 		p.SoftFailovers = append(p.SoftFailovers, failover.SoftFailover{Pod: s.Pod, At: timeOf(s.At)})
 	}
-	if f.Old != nil {
-		old := refOf(*f.Old)
-		p.Old = &old
+	if f.OldMaster != nil {
+		old := refOf(*f.OldMaster)
+		p.OldMaster = &old
 	}
 	if f.Candidate != nil {
 		candidate := refOf(*f.Candidate)
@@ -95,26 +96,27 @@ func writeProgress(status *v1alpha1.RedisHAStatus, p failover.Progress) {
 		status.Master = &v1alpha1.MasterStatus{NodeRef: refTo(m.NodeRef), Epoch: m.Epoch, Since: microTime(m.Since), Lineage: lineageTo(m.Lineage)}
 	}
 	status.Nodes = nil
-	for _, k := range p.Known {
+	for _, k := range p.Nodes {
 		status.Nodes = append(status.Nodes, knownTo(k))
 	}
 	f := &v1alpha1.FailoverStatus{
 		State: v1alpha1.FailoverState(p.State), Since: microTime(p.Since), Epoch: p.Epoch,
-		Cause: string(p.Cause), Reason: string(p.Reason), Message: bounded(p.Message),
-		Initialized: p.Initialized, Request: p.Request, Forced: p.Forced,
-		Lineage: lineageTo(p.Lineage), RetiredReplIDs: append([]string(nil), p.Retired...), Led: append([]string(nil), p.Led...), Steps: stepsTo(p.Steps),
-		Unmet:     append([]string(nil), p.Unmet...),
+		Cause: string(p.Cause), Reason: string(p.Reason), Message: bounded(p.Message), Request: p.Request, Steps: stepsTo(p.Steps),
 		StartedAt: microTimePtr(p.StartedAt), CooldownUntil: microTimePtr(p.CooldownUntil),
+		Internal: v1alpha1.FailoverInternal{
+			Initialized: p.Initialized, ForcedPod: p.ForcedPod, Lineage: lineageTo(p.Lineage),
+			RetiredReplIDs: slices.Clone(p.Retired), InterimMasters: slices.Clone(p.InterimMasters), UnheardPods: slices.Clone(p.UnheardPods),
+		},
 	}
 	if was := status.Failover; was != nil {
-		f.Revision, f.WrittenBy = was.Revision, was.WrittenBy
+		f.Internal.Revision, f.Internal.WrittenBy = was.Internal.Revision, was.Internal.WrittenBy
 	}
 	for _, s := range p.SoftFailovers {
-		f.RecentSoftFailovers = append(f.RecentSoftFailovers, v1alpha1.SoftFailover{Pod: s.Pod, At: microTime(s.At)})
+		f.Internal.RecentSoftFailovers = append(f.Internal.RecentSoftFailovers, v1alpha1.SoftFailover{Pod: s.Pod, At: microTime(s.At)})
 	}
-	if p.Old != nil {
-		old := refTo(*p.Old)
-		f.Old = &old
+	if p.OldMaster != nil {
+		old := refTo(*p.OldMaster)
+		f.OldMaster = &old
 	}
 	if p.Candidate != nil {
 		candidate := refTo(*p.Candidate)
@@ -166,11 +168,11 @@ func lineageTo(l failover.Lineage) *v1alpha1.LineageStatus {
 	return &v1alpha1.LineageStatus{ReplID: l.ReplID, ReplID2: l.ReplID2, SecondOffset: l.SecondOffset, Offset: l.Offset}
 }
 
-func knownOf(n v1alpha1.NodeStatus) failover.KnownNode {
-	k := failover.KnownNode{
+func knownOf(n v1alpha1.NodeStatus) failover.NodeRecord {
+	k := failover.NodeRecord{
 		NodeRef:  failover.NodeRef{Pod: n.Pod, UID: n.PodUID, RunID: n.RunID, IP: n.IP},
-		Attached: n.Attached, Goal: n.Goal, Limitation: failover.Limitation(n.Limitation), Foreign: n.Foreign,
-		Guard: int(n.Guard), WriteGuardOff: n.WriteGuardOff, Restarts: int(n.ProcessRestarts),
+		Attached: n.Internal.Attached, CatchUpOffset: n.Internal.CatchUpOffset, Ineligible: failover.Ineligibility(n.Ineligible), OtherReplID: n.Internal.OtherReplID,
+		WriteGuard: int(n.Internal.WriteGuard), WriteGuardOff: n.Internal.WriteGuardOff, Restarts: int(n.ProcessRestarts),
 	}
 	if n.Role != v1alpha1.RoleUnknown && n.Role != "" {
 		k.Role, k.LinkUp = failover.Role(n.Role), n.Link == v1alpha1.LinkUp
@@ -178,11 +180,14 @@ func knownOf(n v1alpha1.NodeStatus) failover.KnownNode {
 	return k
 }
 
-func knownTo(k failover.KnownNode) v1alpha1.NodeStatus {
+func knownTo(k failover.NodeRecord) v1alpha1.NodeStatus {
 	n := v1alpha1.NodeStatus{
-		Pod: k.Pod, PodUID: k.UID, IP: k.IP, RunID: k.RunID, Attached: k.Attached, Goal: k.Goal,
-		Role: string(k.Role), Limitation: string(k.Limitation), Foreign: k.Foreign, Guard: int32(min(k.Guard, math.MaxInt32)), WriteGuardOff: k.WriteGuardOff,
-		ProcessRestarts: int32(k.Restarts), //nolint:gosec // it came from one, and the core keeps it within
+		Pod: k.Pod, PodUID: k.UID, IP: k.IP, RunID: k.RunID,
+		Role: string(k.Role), Ineligible: string(k.Ineligible), ProcessRestarts: int32(min(k.Restarts, math.MaxInt32)),
+		Internal: v1alpha1.NodeInternal{
+			Attached: k.Attached, CatchUpOffset: k.CatchUpOffset, OtherReplID: k.OtherReplID,
+			WriteGuard: int32(min(k.WriteGuard, math.MaxInt32)), WriteGuardOff: k.WriteGuardOff,
+		},
 	}
 	switch {
 	case k.Role == failover.RoleUnknown:

@@ -82,15 +82,15 @@ func fuzzedPolicy(shape uint64) failover.Policy {
 // fuzzedObservation shows the nodes that the progress names, each in a way that a part of shape says.
 func fuzzedObservation(now time.Time, p failover.Progress, shape uint64) failover.Observation {
 	obs := failover.Observation{}
-	refs := make([]failover.NodeRef, 0, len(p.Known)+3)
-	for _, k := range p.Known[:min(len(p.Known), 6)] {
+	refs := make([]failover.NodeRef, 0, len(p.Nodes)+3)
+	for _, k := range p.Nodes[:min(len(p.Nodes), 6)] {
 		refs = append(refs, k.NodeRef)
 	}
 	if p.Master != nil {
 		refs = append(refs, p.Master.NodeRef)
 		obs.Published = failover.Published{Pod: p.Master.Pod, UID: p.Master.UID, IP: p.Master.IP, Epoch: p.Master.Epoch}
 	}
-	for _, ref := range []*failover.NodeRef{p.Old, p.Candidate} {
+	for _, ref := range []*failover.NodeRef{p.OldMaster, p.Candidate} {
 		if ref != nil {
 			refs = append(refs, *ref)
 		}

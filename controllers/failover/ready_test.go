@@ -50,7 +50,7 @@ func wellOne() *life {
 		if ordinal == 0 {
 			role = failover.RoleMaster
 		}
-		next.Known = append(next.Known, failover.KnownNode{NodeRef: failover.NodeRef{Pod: pod.Name, UID: pod.Name}, Role: role, LinkUp: ordinal > 0})
+		next.Nodes = append(next.Nodes, failover.NodeRecord{NodeRef: failover.NodeRef{Pod: pod.Name, UID: pod.Name}, Role: role, LinkUp: ordinal > 0})
 		l.obs.Nodes = append(l.obs.Nodes, failover.Node{
 			Name: pod.Name, UID: pod.Name,
 			RedisFacts: failover.RedisFacts{Contact: failover.ContactAnswering, Sampled: true, Replication: failover.Replication{Role: role}},
@@ -141,7 +141,7 @@ func TestReadyMeansThatThisGenerationIsAppliedAndThatThesePodsStay(t *testing.T)
 		"a pod is to be replaced": {func(l *life) { l.pods[2] = outdatedPod(l.pods[2]) }, v1alpha1.ReasonNodesOutdated},
 		"a pod is not ready":      {func(l *life) { controllertest.Unready(&l.pods[2]) }, v1alpha1.ReasonNodesNotReady},
 		"a replica does not follow": {func(l *life) {
-			l.decision.Next.Known[2].LinkUp = false
+			l.decision.Next.Nodes[2].LinkUp = false
 		}, v1alpha1.ReasonReplicasSyncing},
 		"a failover runs": {func(l *life) { l.decision.Next.State = failover.StateFencing }, v1alpha1.ReasonFailoverInProgress},
 	}
@@ -178,7 +178,7 @@ func TestAFailoverIsPossibleIfTheCoreWouldMakeIt(t *testing.T) {
 		"no replica may lead":       {func(l *life) { l.nodes(func(n *failover.Node) { n.Replication.Priority = 0 }) }, v1alpha1.ReasonNoCandidate},
 		"no replica answers": {func(l *life) {
 			l.nodes(func(n *failover.Node) { n.Contact = failover.ContactRefused })
-			l.decision.Next.Known[1].LinkUp, l.decision.Next.Known[2].LinkUp = false, false
+			l.decision.Next.Nodes[1].LinkUp, l.decision.Next.Nodes[2].LinkUp = false, false
 		}, v1alpha1.ReasonNoReplica},
 		"there is one pod":      {func(l *life) { l.rha.Spec.Replicas = ptr.To[int32](1) }, v1alpha1.ReasonSingleNode},
 		"a person is in charge": {func(l *life) { l.rha.Spec.Failover.Mode = v1alpha1.ModeManual }, v1alpha1.ReasonManualMode},

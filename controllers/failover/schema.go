@@ -24,7 +24,7 @@ import (
 // and the API server drops them. What is dropped is no difference, or it would be written for ever.
 type storedFields struct {
 	mu    sync.Mutex
-	lacks map[string]bool // by path without indices, as failover.revision
+	lacks map[string]bool // by path without indices, as failover.internal.revision
 }
 
 // compare learns from what was stored of what was to be written.
@@ -127,8 +127,8 @@ func (r *Reconciler) compatibleCondition(rha *v1alpha1.RedisHA, d failover.Decis
 	}
 	if d.Reason == failover.ReasonUnknownState && !slices.Contains(decide.States(), d.Next.State) {
 		writer := "a newer version"
-		if f := rha.Status.Failover; f != nil && f.WrittenBy != "" {
-			writer = "version " + f.WrittenBy
+		if f := rha.Status.Failover; f != nil && f.Internal.WrittenBy != "" {
+			writer = "version " + f.Internal.WrittenBy
 		}
 		return conditions.New(kind, false, string(failover.ReasonUnknownState), fmt.Sprintf(
 			"status.failover.state is %q, written by %s of the operator, and version %s does not know it; nothing is done until that version runs again",

@@ -127,7 +127,7 @@ func servingCondition(rha *v1alpha1.RedisHA, master failover.Node) metav1.Condit
 // attachedReplicas counts the replicas that follow the master with their link up, by the settled picture.
 func attachedReplicas(p failover.Progress) int {
 	count := 0
-	for _, k := range p.Known {
+	for _, k := range p.Nodes {
 		if k.Role == failover.RoleReplica && k.LinkUp {
 			count++
 		}

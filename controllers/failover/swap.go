@@ -33,8 +33,8 @@ var errOvertaken = errors.New("the progress was changed by another operator, or 
 // stored. The comparison is on the progress itself, not on the object's version: the workload
 // controller, or a person, who writes something else at the same moment does not hold a failover up.
 func (r *Reconciler) swap(ctx context.Context, before, next *v1alpha1.RedisHA) error {
-	next.Status.Failover.Revision = revisionOf(before) + 1
-	next.Status.Failover.WrittenBy = r.Version
+	next.Status.Failover.Internal.Revision = revisionOf(before) + 1
+	next.Status.Failover.Internal.WrittenBy = r.Version
 	wanted := next.Status.DeepCopy()
 	patch, err := swapPatch(before, next)
 	if err != nil {
@@ -56,7 +56,7 @@ func revisionOf(rha *v1alpha1.RedisHA) int64 {
 	if rha.Status.Failover == nil {
 		return 0
 	}
-	return rha.Status.Failover.Revision
+	return rha.Status.Failover.Internal.Revision
 }
 
 // swapPatch changes what differs from before to next, if the progress is still that of before. Where there is none yet,
@@ -135,13 +135,24 @@ func (p *statusPatch) remove(path string) {
 // time, as a status that was restored may repeat a revision. One without a revision was written where the count is not
 // known: then every field that is known is tested.
 func (p *statusPatch) identify(was map[string]any) {
-	names := []string{"revision", "epoch", "since"}
-	if was["revision"] == nil {
-		names = slices.Sorted(maps.Keys(was))
+	const path = "/status/failover"
+	inner := object(was[internalField])
+	if revision := inner["revision"]; revision != nil {
+		p.testAll(path+"/"+internalField, inner, "revision")
+		p.testAll(path, was, "epoch", "since")
+		return
 	}
+	p.testAll(path, was, slices.DeleteFunc(slices.Sorted(maps.Keys(was)), func(name string) bool { return name == internalField })...)
+	p.testAll(path+"/"+internalField, inner, slices.Sorted(maps.Keys(inner))...)
+}
+
+// internalField holds what is the state machine's own, of the failover and of each node.
+const internalField = "internal"
+
+func (p *statusPatch) testAll(path string, was map[string]any, names ...string) {
 	for _, name := range names {
 		if value := was[name]; value != nil {
-			p.test("/status/failover/"+name, value)
+			p.test(path+"/"+name, value)
 		}
 	}
 }
@@ -161,7 +172,7 @@ func (p *statusPatch) status(was, is map[string]any) {
 	p.field("/status", "handledRequests", was, is)
 }
 
-// fields changes the fields of an object that differ, each as a whole.
+// fields changes the fields of an object that differ, each as a whole, but for those that are internal.
 func (p *statusPatch) fields(path string, was, is map[string]any) {
 	names := maps.Clone(was)
 	if names == nil {
@@ -169,6 +180,11 @@ func (p *statusPatch) fields(path string, was, is map[string]any) {
 	}
 	maps.Copy(names, is)
 	for _, name := range slices.Sorted(maps.Keys(names)) {
+		before, after := object(was[name]), object(is[name])
+		if name == internalField && before != nil && after != nil {
+			p.fields(path+"/"+name, before, after)
+			continue
+		}
 		p.field(path, name, was, is)
 	}
 }

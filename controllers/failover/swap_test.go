@@ -40,16 +40,17 @@ func TestTheSwapTestsTheProgressItReplaces(t *testing.T) {
 		revision int64
 		want     string
 	}{
-		"of a revision": {41, "test " + of + "revision, test " + of + "epoch, test " + of + "since"},
+		"of a revision": {41, "test " + of + "internal/revision, test " + of + "epoch, test " + of + "since"},
 		"that was written where no revision is known": {0, "test " + of + "candidate, test " + of + "cause, test " + of + "cooldownUntil, test " + of +
-			"epoch, test " + of + "forced, test " + of + "initialized, test " + of + "led, test " + of + "lineage, test " + of + "message, test " + of + "old, test " + of +
-			"reason, test " + of + "recentSoftFailovers, test " + of + "request, test " + of + "retiredReplIDs, test " + of + "since, test " + of +
-			"startedAt, test " + of + "state, test " + of + "steps, test " + of + "unmet"},
+			"epoch, test " + of + "message, test " + of + "oldMaster, test " + of + "reason, test " + of + "request, test " + of + "since, test " + of +
+			"startedAt, test " + of + "state, test " + of + "steps, test " + of + "internal/forcedPod, test " + of + "internal/initialized, test " + of +
+			"internal/interimMasters, test " + of + "internal/lineage, test " + of + "internal/recentSoftFailovers, test " + of +
+			"internal/retiredReplIDs, test " + of + "internal/unheardPods"},
 	} {
-		before.Status.Failover.Revision = test.revision
+		before.Status.Failover.Internal.Revision = test.revision
 		next := before.DeepCopy()
 		moved := wholeProgress()
-		moved.State, moved.Known = failover.StateReattaching, nil
+		moved.State, moved.Nodes = failover.StateReattaching, nil
 		writeProgress(&next.Status, moved)
 		_, body := swapOf(t, before, next)
 		var operations []patchOperation
@@ -133,15 +134,15 @@ func someStatus(r *rand.Rand, history []v1alpha1.HistoryEntry) v1alpha1.RedisHAS
 	p := wholeProgress()
 	p.Epoch, p.Since = r.Int64N(3)+1, p.Since.Add(time.Duration(r.IntN(2))*time.Second)
 	if r.IntN(3) == 0 {
-		p.Candidate, p.Old, p.Steps = nil, nil, nil
+		p.Candidate, p.OldMaster, p.Steps = nil, nil, nil
 	}
-	p.Known = nil
+	p.Nodes = nil
 	for i := range 5 {
 		if r.IntN(3) == 0 {
 			continue
 		}
 		ref := failover.NodeRef{Pod: "r-" + string(rune('0'+i)), UID: "u", RunID: "run-" + string(rune('0'+r.IntN(2)))}
-		p.Known = append(p.Known, failover.KnownNode{NodeRef: ref, Role: failover.RoleReplica, LinkUp: r.IntN(2) == 0, Attached: r.IntN(2) == 0})
+		p.Nodes = append(p.Nodes, failover.NodeRecord{NodeRef: ref, Role: failover.RoleReplica, LinkUp: r.IntN(2) == 0, Attached: r.IntN(2) == 0})
 		if r.IntN(3) == 0 {
 			p.Master = &failover.Master{NodeRef: ref, Epoch: p.Epoch}
 		}
@@ -165,13 +166,13 @@ func TestWhatThisVersionDoesNotKnowSurvivesItsWrites(t *testing.T) {
 			history = append(history, entry())
 		}
 		before := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{UID: "u"}, Status: someStatus(r, history)}
-		before.Status.Failover.Revision = r.Int64N(2) * 8
+		before.Status.Failover.Internal.Revision = r.Int64N(2) * 8
 		if r.IntN(2) == 0 {
 			history = append([]v1alpha1.HistoryEntry{entry()}, history...)
 			history = history[:min(len(history), maxHistory)]
 		}
 		next := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{UID: "u"}, Status: someStatus(r, history)}
-		next.Status.Failover.Revision = before.Status.Failover.Revision + 1
+		next.Status.Failover.Internal.Revision = before.Status.Failover.Internal.Revision + 1
 		checkSwap(t, seed, before, next)
 	}
 }
@@ -184,7 +185,7 @@ func checkSwap(t *testing.T, seed uint64, before, next *v1alpha1.RedisHA) {
 		t.Fatal(err)
 	}
 	stored := asJSON(t, before)
-	if before.Status.Failover.Revision > 0 { // else nothing but known fields identify the progress, some of which are objects
+	if before.Status.Failover.Internal.Revision > 0 { // else nothing but known fields identify the progress, some of which are objects
 		stored["status"] = tomorrow(stored["status"])
 	}
 	document, err := json.Marshal(stored)
@@ -200,7 +201,7 @@ func checkSwap(t *testing.T, seed uint64, before, next *v1alpha1.RedisHA) {
 		t.Fatal(err)
 	}
 	status := object(got["status"])
-	if before.Status.Failover.Revision > 0 {
+	if before.Status.Failover.Internal.Revision > 0 {
 		if _, kept := object(status["failover"])["tomorrow"]; !kept {
 			t.Errorf("seed %d: what a newer version says of the failover is gone", seed)
 		}
@@ -237,8 +238,8 @@ func TestAFieldThatTheDefinitionDoesNotKnowIsNoDifference(t *testing.T) {
 	var s storedFields
 	was := someStatus(rand.New(rand.NewPCG(1, 1)), nil)
 	is := *was.DeepCopy()
-	is.Failover.Revision, is.Failover.WrittenBy = 5, "v2"
-	is.Nodes[0].Guard = 2
+	is.Failover.Internal.Revision, is.Failover.Internal.WrittenBy = 5, "v2"
+	is.Nodes[0].Internal.WriteGuard = 2
 	if !s.differ(&was, &is) {
 		t.Fatal("three changes are no difference")
 	}
@@ -246,7 +247,7 @@ func TestAFieldThatTheDefinitionDoesNotKnowIsNoDifference(t *testing.T) {
 	if s.differ(&was, &is) {
 		t.Errorf("what cannot be stored counts as a difference; missing: %v", s.missing())
 	}
-	if diff := cmp.Diff([]string{"failover.revision", "failover.writtenBy", "nodes.guard"}, s.missing()); diff != "" {
+	if diff := cmp.Diff([]string{"failover.internal.revision", "failover.internal.writtenBy", "nodes.internal.writeGuard"}, s.missing()); diff != "" {
 		t.Error(diff)
 	}
 	is.Failover.Epoch++

@@ -96,7 +96,7 @@ func TestAPodThatIsToBeScaledAwayIsAwaitedForAsLongAsTheStatefulSetHasAPlaceForI
 	}
 	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "shop"}}
 	rha.Spec.Replicas, rha.Spec.Storage = ptr.To[int32](1), &v1alpha1.StorageSpec{}
-	rha.Status.Failover = &v1alpha1.FailoverStatus{Initialized: true}
+	rha.Status.Failover = &v1alpha1.FailoverStatus{Internal: v1alpha1.FailoverInternal{Initialized: true}}
 	claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: resources.ClaimName("shop", 1)}}
 	objects := fake.NewClientBuilder().WithScheme(scheme).WithObjects(claim).Build()
 	g := &observer{client: objects, effects: &kubeEffects{reader: objects}, clock: clocktesting.NewFakeClock(time.Now()), seen: &sight{}}

@@ -20,7 +20,7 @@ import (
 // master; before that, only one that was not made for this RedisHA. pod is the UID of the pod of that ordinal, empty
 // when there is none.
 func (g *observer) mayHoldData(ctx context.Context, rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, ordinal int, pod string) (bool, error) {
-	initialized := rha.Status.Failover != nil && rha.Status.Failover.Initialized
+	initialized := rha.Status.Failover != nil && rha.Status.Failover.Internal.Initialized
 	switch {
 	case rha.Spec.Storage == nil:
 		return false, nil

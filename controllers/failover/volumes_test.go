@@ -117,7 +117,7 @@ func TestAFreshSetIsNotLookedAtPastTheCacheAndOneThatWaitsSeldom(t *testing.T) {
 	if reader.reads != before+1 {
 		t.Error("a pod that comes, and so its claim, is not looked at")
 	}
-	rha.Status.Failover = &v1alpha1.FailoverStatus{Initialized: true}
+	rha.Status.Failover = &v1alpha1.FailoverStatus{Internal: v1alpha1.FailoverInternal{Initialized: true}}
 	look(1, "uid")
 	if reader.reads != before+1 {
 		t.Error("a set with a master is looked at past the cache for a pod that is there")

@@ -150,7 +150,9 @@ func TestWhatANewerVersionWroteHoldsNoFailoverUpAndSurvivesIt(t *testing.T) {
 
 func TestAStateThatThisVersionDoesNotKnowIsLeftAloneAndNamesItsWriter(t *testing.T) {
 	key := create(t, namespace(t), v1alpha1.RedisHASpec{})
-	writeStatus(t, key, map[string]any{"failover": testbed.Properties{"state": "Rebalancing", "writtenBy": "v9.8.7", "revision": 1000}},
+	writeStatus(t, key, map[string]any{"failover": testbed.Properties{
+		"state": "Rebalancing", "internal": testbed.Properties{"writtenBy": "v9.8.7", "revision": 1000},
+	}},
 		func(o *unstructured.Unstructured) bool {
 			state, _, _ := unstructured.NestedString(o.Object, "status", "failover", "state")
 			return state == "Rebalancing"
@@ -172,8 +174,9 @@ func TestAStateThatThisVersionDoesNotKnowIsLeftAloneAndNamesItsWriter(t *testing
 
 func TestADefinitionOfAnOlderVersionIsToldAndFailoversGoOn(t *testing.T) {
 	undo := redefine(t, func(failover, _ testbed.Properties) {
-		delete(failover, "revision")
-		delete(failover, "writtenBy")
+		internal := failover["internal"].(testbed.Properties)["properties"].(testbed.Properties)
+		delete(internal, "revision")
+		delete(internal, "writtenBy")
 	})
 	time.Sleep(2 * time.Second) // the API server follows
 	key := create(t, namespace(t), v1alpha1.RedisHASpec{})
@@ -184,7 +187,7 @@ func TestADefinitionOfAnOlderVersionIsToldAndFailoversGoOn(t *testing.T) {
 		t.Errorf("a failover took %d API writes", n)
 	}
 	c := conditionOf(t, key, v1alpha1.ConditionCompatible)
-	if c.Reason != v1alpha1.ReasonDefinitionOutdated || !strings.Contains(c.Message, "failover.revision") {
+	if c.Reason != v1alpha1.ReasonDefinitionOutdated || !strings.Contains(c.Message, "failover.internal.revision") {
 		t.Errorf("%+v", c)
 	}
 	time.Sleep(3 * time.Second)

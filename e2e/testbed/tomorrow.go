@@ -49,10 +49,10 @@ var tomorrow = []edit{
 		return d.blocked()
 	case "` + TomorrowsState + `":
 		if rest := 300*time.Millisecond - d.now.Sub(d.next.Since); rest > 0 {
-			return d.hold(failover.ReasonNone, "auditing", rest)
+			return d.hold(failover.ReasonNone, "auditing", failover.After(rest))
 		}
 		d.move("audited", d.next.Message)
-		return failover.Decision{Next: d.next, Message: d.next.Message, RequeueAfter: time.Nanosecond}`,
+		return failover.Decision{Next: d.next, Message: d.next.Message, Again: failover.Now()}`,
 	},
 	{
 		"api/v1alpha1/failover_types.go",
@@ -64,8 +64,8 @@ var tomorrow = []edit{
 		"\t// role: master, replica or unknown.",
 		"\tAudited string `json:\"" + TomorrowsField + ",omitempty\"`\n\t// role: master, replica or unknown.",
 	},
-	{"controllers/convert.go", "\tstatus.Failover = f\n", "\tf.Audited = \"" + TomorrowsValue + "\"\n\tstatus.Failover = f\n"},
-	{"controllers/convert.go", "\tn := v1alpha1.NodeStatus{\n", "\tn := v1alpha1.NodeStatus{\n\t\tAudited: \"" + TomorrowsValue + "\",\n"},
+	{"controllers/failover/convert.go", "\tstatus.Failover = f\n", "\tf.Audited = \"" + TomorrowsValue + "\"\n\tstatus.Failover = f\n"},
+	{"controllers/failover/convert.go", "\tn := v1alpha1.NodeStatus{\n", "\tn := v1alpha1.NodeStatus{\n\t\tAudited: \"" + TomorrowsValue + "\",\n"},
 }
 
 // PrepareTomorrow is for sandbox.Enter: it builds an operator of another version, with a state and fields that this one

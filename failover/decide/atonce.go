@@ -14,7 +14,7 @@ import (
 // a step writes to the Kubernetes API is waited for by every writer. That is so when the process of the master is dead
 // for certain, and everybody else answers, with its link to it down.
 func (d *decider) chooseAtOnce(f diagnosis.Finding) (failover.Decision, bool) {
-	if !provesDeath(f.Diagnosis) || d.next.Old == nil {
+	if !provesDeath(f.Diagnosis) || d.next.OldMaster == nil {
 		return failover.Decision{}, false
 	}
 	frozen, all := d.frozen()
@@ -22,7 +22,7 @@ func (d *decider) chooseAtOnce(f diagnosis.Finding) (failover.Decision, bool) {
 		return failover.Decision{}, false
 	}
 	chosen := election.Elect(d.next, d.policy, frozen, d.givenUp())
-	if chosen.Candidate == nil || chosen.NewHistory || chosen.Candidate.UID == d.next.Old.UID {
+	if chosen.Candidate == nil || chosen.NewHistory || chosen.Candidate.UID == d.next.OldMaster.UID {
 		return failover.Decision{}, false
 	}
 	d.next.Steps = failover.WithStep(d.next.Steps, failover.StepDetached, d.now)
@@ -42,19 +42,19 @@ func provesDeath(d failover.Diagnosis) bool {
 // and have noticed. The process that is started in its place gives no data before it is told whom to follow. all tells
 // whether that is everybody but the old master.
 func (d *decider) frozen() (obs failover.Observation, all bool) {
-	old, _ := d.obs.Node(*d.next.Old)
+	old, _ := d.obs.Node(*d.next.OldMaster)
 	obs = d.obs
 	obs.Nodes = slices.Clone(d.obs.Nodes)
 	for i := range obs.Nodes {
 		n := &obs.Nodes[i]
-		if n.UID == d.next.Old.UID {
+		if n.UID == d.next.OldMaster.UID {
 			if n.Answers() && n.Replication.Role == failover.RoleMaster {
 				return obs, false // a person has made it master again
 			}
 			continue
 		}
 		r := &n.Replication
-		follows := r.Fenced() || n.Follows(d.next.Old.IP)
+		follows := r.Fenced() || n.Follows(d.next.OldMaster.IP)
 		if !n.Answers() || !follows || r.LinkUp || r.Syncing || n.SampledAt.Before(old.ContactSince) {
 			return obs, false
 		}

@@ -22,7 +22,7 @@ func (d *decider) bootstrapping() failover.Decision {
 	}
 	d.begin(cause, diagnosis.View{})
 	if cause == failover.CauseBootstrap && d.policy.Persistent {
-		d.next.Unmet = notHeard(d.obs)
+		d.next.UnheardPods = notHeard(d.obs)
 	}
 	d.next.Steps = failover.WithStep(d.next.Steps, failover.StepIntent, d.now)
 	return d.choose(*chosen.Candidate, chosen.Sentence)

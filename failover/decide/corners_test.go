@@ -101,8 +101,8 @@ func TestTheElectionAfterAnOutage(t *testing.T) {
 		"the last copy wins over the lowest ordinal": {func(w *world) {
 			n := w.node("r-2")
 			n.Replication.Keys, n.Replication.Lineage.ReplID = 5, "unseen"
-			for i := range w.progress.Known {
-				w.progress.Known[i].Attached = false
+			for i := range w.progress.Nodes {
+				w.progress.Nodes[i].Attached = false
 			}
 			w.reboot("r-1", 0)
 			w.reboot("r-0", 0)
@@ -369,8 +369,8 @@ func TestWhatAPublishedCandidateLeftOnItsVolumeWinsOverAnOlderOne(t *testing.T) 
 		if want := map[bool]string{true: "r-1", false: "r-2"}[published != never]; w.master() != want || w.progress.State != failover.StateStable {
 			t.Errorf("published by epoch %d: master %s in state %s, want %s\n%s", published, w.master(), w.progress.State, want, w.story())
 		}
-		if len(w.progress.Led) > 0 {
-			t.Errorf("%v led in a failover that is over", w.progress.Led)
+		if len(w.progress.InterimMasters) > 0 {
+			t.Errorf("%v led in a failover that is over", w.progress.InterimMasters)
 		}
 	}
 }

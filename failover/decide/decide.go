@@ -149,8 +149,8 @@ func (d *decider) view() diagnosis.View {
 func (d *decider) viewFrom(ref failover.NodeRef) diagnosis.View {
 	v := diagnosis.NewView(d.now, d.policy, d.obs, ref)
 	v.WriteGuardOff = d.next.IsWriteGuardOff(ref)
-	if i := slices.IndexFunc(d.next.Known, func(k failover.KnownNode) bool { return k.UID == ref.UID && k.RunID == ref.RunID }); i >= 0 {
-		v.Record = d.next.Known[i]
+	if i := slices.IndexFunc(d.next.Nodes, func(k failover.NodeRecord) bool { return k.UID == ref.UID && k.RunID == ref.RunID }); i >= 0 {
+		v.Record = d.next.Nodes[i]
 	}
 	return v
 }
@@ -181,7 +181,7 @@ func (d *decider) forced() bool { return d.asked() && d.request.Verb == failover
 
 // takeUpForce writes down whom a person forces, in the middle of a failover.
 func (d *decider) takeUpForce() {
-	d.next.Forced, d.next.Request, d.next.Cause = d.request.Target, d.request.ID, failover.CauseForced
+	d.next.ForcedPod, d.next.Request, d.next.Cause = d.request.Target, d.request.ID, failover.CauseForced
 }
 
 // begin raises the epoch and writes down whom the failover or switchover leaves, and why.
@@ -191,16 +191,16 @@ func (d *decider) begin(cause failover.Cause, v diagnosis.View) {
 	d.next.StartedAt = failover.Stamp(d.now)
 	d.next.Steps = nil
 	d.next.Candidate = nil
-	d.next.Forced = ""
+	d.next.ForcedPod = ""
 	if d.forced() {
-		d.next.Forced, d.next.Request = d.request.Target, d.request.ID
+		d.next.ForcedPod, d.next.Request = d.request.Target, d.request.ID
 	}
 	if d.next.Master == nil {
 		return
 	}
 	d.recordFollowers()
 	old := d.next.Master.NodeRef
-	d.next.Old = &old
+	d.next.OldMaster = &old
 	d.next.Lineage = d.next.Master.Lineage
 	if l, ok := v.LastSeen(old.RunID, d.next.Master.Lineage); ok {
 		d.next.Lineage = l

@@ -68,7 +68,7 @@ func TestNothingIsTouchedBeforeTheIntentIsPersisted(t *testing.T) {
 	w.die("r-0")
 	w.node("r-1").Stale = true
 	d := Decide(w.now, w.policy, w.observe(), w.progress, nil)
-	if d.Next.State != failover.StateFencing || d.Next.Epoch != 2 || d.Next.Old.Pod != "r-0" || d.Next.Lineage.ReplID == "" {
+	if d.Next.State != failover.StateFencing || d.Next.Epoch != 2 || d.Next.OldMaster.Pod != "r-0" || d.Next.Lineage.ReplID == "" {
 		t.Fatalf("intent %+v", d.Next)
 	}
 	for _, a := range d.Actions {
@@ -157,7 +157,7 @@ func TestAMasterOutOfReachTogetherWithAReplicaIsLeftAlone(t *testing.T) {
 		"one that was attached after the last snapshot, by a predecessor": {func(w *world) {
 			w.hang("r-2")
 			w.node("r-2").Sampled = false
-			w.progress.Known[2].Attached, w.progress.Known[2].LinkUp = false, false
+			w.progress.Nodes[2].Attached, w.progress.Nodes[2].LinkUp = false, false
 		}, "r-0"},
 		"one that was told to follow, and was not heard since": {func(w *world) {
 			w.link(w.node("r-2"), false, -1)
@@ -185,7 +185,7 @@ func TestAMasterOutOfReachTogetherWithAReplicaIsLeftAlone(t *testing.T) {
 		"too few replicas for a master that asks for two": {func(w *world) {
 			w.hang("r-2")
 			w.node("r-0").Replication.MinReplicas = 2
-			w.progress.Known[0].Guard = 2
+			w.progress.Nodes[0].WriteGuard = 2
 		}, "r-1"},
 		"unless a person forces it": {func(w *world) {
 			w.hang("r-2")
@@ -470,8 +470,8 @@ func TestAPersonMayForceWhatIsRefused(t *testing.T) {
 	}
 	w.request = &failover.Request{ID: "force", Verb: failover.VerbForce, Target: "r-2"}
 	w.run()
-	if w.master() != "r-2" || w.request != nil || w.progress.Forced != "" {
-		t.Errorf("master %s, request %v, forced %q", w.master(), w.request, w.progress.Forced)
+	if w.master() != "r-2" || w.request != nil || w.progress.ForcedPod != "" {
+		t.Errorf("master %s, request %v, forced %q", w.master(), w.request, w.progress.ForcedPod)
 	}
 }
 

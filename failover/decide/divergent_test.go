@@ -74,7 +74,7 @@ func TestTheDataOfAnotherRedisHAIsNeverPromoted(t *testing.T) {
 			w.reboot("r-0", 0)
 			w.followForeignMaster("r-0")
 			for i, name := range []string{"r-1", "r-2"} {
-				w.progress.Known[i+1].Attached = false // the snapshot is from before they were
+				w.progress.Nodes[i+1].Attached = false // the snapshot is from before they were
 				w.node(name).Replication.Lineage, w.node(name).Replication.Keys = w.node("r-0").Replication.Lineage, 100000
 			}
 		}, ""},
@@ -171,15 +171,15 @@ func TestAForeignNodeIsItselfAgainOnceItIsAttached(t *testing.T) {
 	w.write(1000, nil)
 	w.followForeignMaster("r-1")
 	w.run()
-	for _, k := range w.progress.Known {
-		if k.Pod == "r-1" && (k.Limitation != failover.LimitForeign || k.Attached) {
+	for _, k := range w.progress.Nodes {
+		if k.Pod == "r-1" && (k.Ineligible != failover.IneligibleForeign || k.Attached) {
 			t.Errorf("while it has not settled: %+v", k)
 		}
 	}
 	w.sleep(2 * snapshotSettles)
 	w.run()
-	for _, k := range w.progress.Known {
-		if k.Limitation != failover.LimitNone || !k.Attached {
+	for _, k := range w.progress.Nodes {
+		if k.Ineligible != failover.Eligible || !k.Attached {
 			t.Errorf("%+v\n%s", k, w.story())
 		}
 	}
@@ -241,8 +241,8 @@ func TestAPodThatComesAgainEmptyIsForgivenWhatTheOneBeforeGotElsewhere(t *testin
 	w.node("r-1").Replication.Keys = 0
 	w.once()
 	w.once()
-	for _, k := range w.progress.Known {
-		if k.Limitation == failover.LimitForeign {
+	for _, k := range w.progress.Nodes {
+		if k.Ineligible == failover.IneligibleForeign {
 			t.Errorf("%+v\n%s", k, w.story())
 		}
 	}
@@ -259,9 +259,9 @@ func TestTheStatusNamesEachPodOnce(t *testing.T) { // status.nodes is a list by 
 	w.followForeignMaster("r-2")
 	w.run()
 	named := map[string]bool{}
-	for _, k := range w.progress.Known {
+	for _, k := range w.progress.Nodes {
 		if named[k.Pod] {
-			t.Errorf("%s twice: %+v", k.Pod, w.progress.Known)
+			t.Errorf("%s twice: %+v", k.Pod, w.progress.Nodes)
 		}
 		named[k.Pod] = true
 	}

@@ -30,11 +30,11 @@ func notHeard(obs failover.Observation) []string {
 
 // meet strikes off the pods that have been seen to hold nothing of their own: empty, or with the set's data.
 func (d *decider) meet() {
-	if len(d.next.Unmet) == 0 {
+	if len(d.next.UnheardPods) == 0 {
 		return
 	}
 	v := d.view()
-	d.next.Unmet = slices.DeleteFunc(d.next.Unmet, func(pod string) bool {
+	d.next.UnheardPods = slices.DeleteFunc(d.next.UnheardPods, func(pod string) bool {
 		i := slices.IndexFunc(d.obs.Nodes, func(n failover.Node) bool { return n.Name == pod })
 		return i >= 0 && met(v, d.next, d.obs.Nodes[i])
 	})

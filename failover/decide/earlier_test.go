@@ -49,10 +49,10 @@ func late(t *testing.T, keys int64) *world {
 	return w
 }
 
-func (w *world) limit(pod string) failover.Limitation {
-	for _, k := range w.progress.Known {
+func (w *world) limit(pod string) failover.Ineligibility {
+	for _, k := range w.progress.Nodes {
 		if k.Pod == pod {
-			return k.Limitation
+			return k.Ineligible
 		}
 	}
 	return "unknown"
@@ -69,8 +69,8 @@ func TestDataThatCameAfterTheFirstMasterWasChosenIsLeftAloneUntilAPersonDecides(
 			t.Errorf("reason %s does not say %q: %s", d.Reason, says, d.Message)
 		}
 	}
-	if w.limit("r-0") != failover.LimitEarlier || w.limit("r-2") != failover.LimitNone {
-		t.Errorf("%+v", w.progress.Known)
+	if w.limit("r-0") != failover.IneligibleEarlierData || w.limit("r-2") != failover.Eligible {
+		t.Errorf("%+v", w.progress.Nodes)
 	}
 	if writes := w.writes; true {
 		w.pass(10 * time.Second)
@@ -83,8 +83,8 @@ func TestDataThatCameAfterTheFirstMasterWasChosenIsLeftAloneUntilAPersonDecides(
 		w.request = &failover.Request{ID: "give up", Verb: failover.VerbDiscard, Target: "r-0"}
 		w.run()
 		w.pass(3 * time.Second)
-		if r := w.node("r-0").Replication; r.Keys == 100 || !r.LinkUp || w.limit("r-0") != failover.LimitNone || len(w.progress.Unmet) > 0 || w.master() != "r-1" {
-			t.Errorf("it does not follow: %+v, unmet %v\n%s", r, w.progress.Unmet, w.story())
+		if r := w.node("r-0").Replication; r.Keys == 100 || !r.LinkUp || w.limit("r-0") != failover.Eligible || len(w.progress.UnheardPods) > 0 || w.master() != "r-1" {
+			t.Errorf("it does not follow: %+v, unmet %v\n%s", r, w.progress.UnheardPods, w.story())
 		}
 	})
 	t.Run("keep", func(t *testing.T) {
@@ -92,8 +92,8 @@ func TestDataThatCameAfterTheFirstMasterWasChosenIsLeftAloneUntilAPersonDecides(
 		w.request = &failover.Request{ID: "keep", Verb: failover.VerbForce, Target: "r-0"}
 		w.run()
 		w.pass(3 * time.Second)
-		if w.master() != "r-0" || w.node("r-1").Replication.Keys != 100 || w.node("r-2").Replication.Keys != 100 || len(w.progress.Unmet) > 0 {
-			t.Errorf("master %s, unmet %v\n%s", w.master(), w.progress.Unmet, w.story())
+		if w.master() != "r-0" || w.node("r-1").Replication.Keys != 100 || w.node("r-2").Replication.Keys != 100 || len(w.progress.UnheardPods) > 0 {
+			t.Errorf("master %s, unmet %v\n%s", w.master(), w.progress.UnheardPods, w.story())
 		}
 	})
 }
@@ -125,8 +125,8 @@ func TestDataThatIsOlderThanTheFirstMasterIsNotElected(t *testing.T) {
 // A pod that comes late is the ordinary case: its volume is empty.
 func TestAPodThatComesLateAndEmptyFollowsAndIsOneOfTheSet(t *testing.T) {
 	w := late(t, 0)
-	if r := w.node("r-0").Replication; !r.LinkUp || len(w.progress.Unmet) > 0 {
-		t.Fatalf("it does not follow: %+v, unmet %v\n%s", r, w.progress.Unmet, w.story())
+	if r := w.node("r-0").Replication; !r.LinkUp || len(w.progress.UnheardPods) > 0 {
+		t.Fatalf("it does not follow: %+v, unmet %v\n%s", r, w.progress.UnheardPods, w.story())
 	}
 	w.node("r-1").Replication.Keys, w.node("r-0").Replication.Keys = 5, 5
 	w.restart("r-0", true) // an append-only file keeps no name of the history
@@ -138,12 +138,12 @@ func TestAPodThatComesLateAndEmptyFollowsAndIsOneOfTheSet(t *testing.T) {
 
 func TestAPodThatComesLateAndFollowsBeforeItIsStruckOffIsStruckOff(t *testing.T) {
 	w := late(t, 0)
-	w.progress.Unmet = []string{"r-0", "r-2"} // as if the operator had died right after it had told them to follow
+	w.progress.UnheardPods = []string{"r-0", "r-2"} // as if the operator had died right after it had told them to follow
 	w.node("r-1").Replication.Keys = 5
 	w.run()
 	w.pass(time.Second)
-	if d, _ := w.once(); d.Reason != failover.ReasonNone || len(w.progress.Unmet) > 0 {
-		t.Errorf("reason %s, unmet %v", d.Reason, w.progress.Unmet)
+	if d, _ := w.once(); d.Reason != failover.ReasonNone || len(w.progress.UnheardPods) > 0 {
+		t.Errorf("reason %s, unmet %v", d.Reason, w.progress.UnheardPods)
 	}
 }
 
@@ -151,8 +151,8 @@ func TestAFreshSetHasNoPodToMeet(t *testing.T) {
 	w := newWorld(t, 3)
 	w.policy.Persistent = true
 	w.run()
-	if w.master() != "r-0" || len(w.progress.Unmet) > 0 {
-		t.Errorf("master %s, unmet %v", w.master(), w.progress.Unmet)
+	if w.master() != "r-0" || len(w.progress.UnheardPods) > 0 {
+		t.Errorf("master %s, unmet %v", w.master(), w.progress.UnheardPods)
 	}
 }
 
@@ -223,7 +223,7 @@ func TestADiscardIsDoneThoughAnotherPodIsStrange(t *testing.T) {
 // Seed 966020743: the status was set back to the first seconds of the set, and an empty node was preferred to the
 // living replicas.
 func TestAReplicaThatHasHadALinkHoldsNoEarlierDataWhateverAStatusSetBackSays(t *testing.T) {
-	p := failover.Progress{Initialized: true, Unmet: []string{"r-1"}}
+	p := failover.Progress{Initialized: true, UnheardPods: []string{"r-1"}}
 	n := failover.Node{Name: "r-1", RedisFacts: failover.RedisFacts{Replication: failover.Replication{RunID: "run", Keys: 49, Lineage: failover.Lineage{ReplID: "a"}}}}
 	if !p.FoundEarlier(n) {
 		t.Error("what it has found on its volume is not seen")

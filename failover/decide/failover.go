@@ -50,13 +50,13 @@ func (d *decider) fence() (actions []failover.Action, waiting bool) {
 // by the old name.
 func (d *decider) noteReplIDChange() {
 	old, lives := d.oldStillMaster()
-	if !lives || !old.Answers() || old.Replication.RunID != d.next.Old.RunID {
+	if !lives || !old.Answers() || old.Replication.RunID != d.next.OldMaster.RunID {
 		return
 	}
 	l := old.Replication.Lineage
 	if !d.next.Descends(l) && l.ReplID != d.next.Lineage.ReplID2 {
 		d.next.Retire(l.ReplID)
-		d.next.Lead(old.Replication.RunID)
+		d.next.AddInterimMaster(old.Replication.RunID)
 	}
 }
 
@@ -67,7 +67,7 @@ func (d *decider) detach() (actions []failover.Action, waiting bool) {
 			continue
 		}
 		within := failover.DetachWithin
-		if d.next.Old != nil && n.UID == d.next.Old.UID {
+		if d.next.OldMaster != nil && n.UID == d.next.OldMaster.UID {
 			within = failover.QuietenWithin
 		}
 		unordered := !notYetSampled(n) && n.OrderedAt.Before(d.next.Since) // the API's answer to the intent may have taken all the time there was
@@ -104,10 +104,10 @@ func (d *decider) waitedFor(n failover.Node) time.Duration {
 // oldStillMaster reports an old master that we reach and that did not obey. Promoting next to it
 // would make two.
 func (d *decider) oldStillMaster() (failover.Node, bool) {
-	if d.next.Old == nil {
+	if d.next.OldMaster == nil {
 		return failover.Node{}, false
 	}
-	n, ok := d.obs.Node(*d.next.Old)
+	n, ok := d.obs.Node(*d.next.OldMaster)
 	return n, ok && n.Contact == failover.ContactAnswering && n.Sampled && n.Replication.Role == failover.RoleMaster
 }
 
@@ -119,7 +119,7 @@ func (d *decider) obstacle() (failover.Reason, string) {
 	}
 	if beside := d.rejoined(); len(beside) > 0 {
 		return failover.ReasonMasterUnreachableWithReplicas, fmt.Sprintf("%s is unreachable again, before it was fenced, as master %s is: together they may accept writes; promotion withheld",
-			strings.Join(beside, ", "), d.next.Old.Pod)
+			strings.Join(beside, ", "), d.next.OldMaster.Pod)
 	}
 	if pod, may := d.mayWriteOn(); may {
 		return failover.ReasonMasterMayStillWrite, fmt.Sprintf("master %s may be isolated, and its replicas were in touch with it a moment ago, for all that is known: it may "+
@@ -127,7 +127,7 @@ func (d *decider) obstacle() (failover.Reason, string) {
 	}
 	if ahead := d.ahead(); len(ahead) > 0 {
 		return failover.ReasonWaitingForData, fmt.Sprintf("%s was in touch with master %s when all that can be reached had lost it, may hold what was written since, "+
-			"and does not answer", strings.Join(ahead, ", "), d.next.Old.Pod)
+			"and does not answer", strings.Join(ahead, ", "), d.next.OldMaster.Pod)
 	}
 	return failover.ReasonNone, ""
 }
@@ -141,10 +141,10 @@ const aheadPatience = 30 * time.Second
 // costs, so that they are waited for, within bounds. Where the failover was begun on a guess, no master went on:
 // rejoined and the guard see to that.
 func (d *decider) ahead() []string {
-	if d.next.Old == nil || d.next.Forced != "" || d.next.Cause == failover.Cause(failover.DiagnosisMasterDown) || d.now.Sub(d.next.StartedAt) >= aheadPatience {
+	if d.next.OldMaster == nil || d.next.ForcedPod != "" || d.next.Cause == failover.Cause(failover.DiagnosisMasterDown) || d.now.Sub(d.next.StartedAt) >= aheadPatience {
 		return nil
 	}
-	v := d.viewFrom(*d.next.Old)
+	v := d.viewFrom(*d.next.OldMaster)
 	lost := v.LastHeard(slices.DeleteFunc(slices.Clone(v.Others), func(n failover.Node) bool { return !n.Answers() }))
 	if lost.IsZero() || d.next.StartedAt.Sub(lost) <= failover.GuardMaxLag+2*time.Second {
 		return nil
@@ -159,12 +159,12 @@ func (d *decider) ahead() []string {
 // all that can be reached are detached: it may be isolated, and have heard one of them a moment before. A process that
 // has ended does not.
 func (d *decider) mayWriteOn() (pod string, may bool) {
-	if d.next.Forced != "" {
+	if d.next.ForcedPod != "" {
 		return "", false
 	}
 	for _, n := range d.obs.Nodes {
-		old := d.next.Old != nil && n.UID == d.next.Old.UID && !provesDeath(failover.Diagnosis(d.next.Cause))
-		if (old || d.next.HasLed(n)) && diagnosis.MayRunUnseen(n) && !n.Replication.Fenced() && d.viewFrom(n.Ref()).MayWrite() > 0 {
+		old := d.next.OldMaster != nil && n.UID == d.next.OldMaster.UID && !provesDeath(failover.Diagnosis(d.next.Cause))
+		if (old || d.next.WasInterimMaster(n)) && diagnosis.MayRunUnseen(n) && !n.Replication.Fenced() && d.viewFrom(n.Ref()).MayWrite() > 0 {
 			return n.Name, true
 		}
 	}
@@ -174,11 +174,11 @@ func (d *decider) mayWriteOn() (pod string, may bool) {
 // rejoined names the replicas that may follow the old master, for all that is known, though it was given up on the word
 // of all that could be reached then: some of those are unreachable by now, and may have reached it since.
 func (d *decider) rejoined() []string {
-	guessed := d.next.Cause == failover.Cause(failover.DiagnosisMasterDown) && d.next.Old != nil && d.next.Forced == "" && len(d.next.Led) == 0
+	guessed := d.next.Cause == failover.Cause(failover.DiagnosisMasterDown) && d.next.OldMaster != nil && d.next.ForcedPod == "" && len(d.next.InterimMasters) == 0
 	if !guessed {
 		return nil
 	}
-	v := d.viewFrom(*d.next.Old)
+	v := d.viewFrom(*d.next.OldMaster)
 	beside := v.UnreachableReplicas()
 	if !v.Found || !diagnosis.MayRunUnseen(v.Master) || len(beside) < v.Guarded() {
 		return nil

@@ -49,7 +49,7 @@ func (d *decider) loseMaster() {
 		n := &d.obs.Nodes[i]
 		r := &n.Replication
 		switch {
-		case n.UID == d.next.Old.UID:
+		case n.UID == d.next.OldMaster.UID:
 			n.Exited, n.Contact, n.ContactSince = true, failover.ContactRefused, d.now
 		case n.Answers() && !d.next.IsDivergent(*n):
 			r.Role, r.MasterHost, r.MasterPort, r.LinkUp, r.LastIO = failover.RoleReplica, failover.FenceHost, failover.FencePort, false, -1
@@ -63,7 +63,7 @@ func (d *decider) unelected(chosen election.Result) string {
 		return chosen.Sentence
 	}
 	_, limits := election.Candidates(d.next, d.policy, d.obs)
-	if old := d.next.Old; old != nil {
+	if old := d.next.OldMaster; old != nil {
 		limits = slices.DeleteFunc(limits, func(limit string) bool { return strings.HasPrefix(limit, old.Pod+" is ") })
 	}
 	if len(limits) == 0 {

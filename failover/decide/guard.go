@@ -10,10 +10,10 @@ import (
 // recordGuard writes down that the guard of the master is about to become lower: should the master be cut off then, a
 // successor that never hears it has to know.
 func (d *decider) recordGuard(master failover.NodeRef, value int) {
-	for i, k := range d.next.Known {
+	for i, k := range d.next.Nodes {
 		if k.UID == master.UID && k.RunID == master.RunID {
-			d.next.Known[i].WriteGuardOff = k.WriteGuardOff || value == 0
-			d.next.Known[i].Guard = min(k.Guard, aboveOne(value))
+			d.next.Nodes[i].WriteGuardOff = k.WriteGuardOff || value == 0
+			d.next.Nodes[i].WriteGuard = min(k.WriteGuard, aboveOne(value))
 		}
 	}
 }
@@ -42,7 +42,7 @@ func (d *decider) guard(v diagnosis.View) []failover.Action {
 }
 
 // guardOf is the write guard of a node as it is to be recorded. Of one that does not answer, what was known stays.
-func guardOf(v diagnosis.View, n failover.Node, before failover.KnownNode) (guard int, writeGuardOff bool) {
+func guardOf(v diagnosis.View, n failover.Node, before failover.NodeRecord) (guard int, writeGuardOff bool) {
 	switch value := n.Replication.MinReplicas; {
 	case n.UID != v.Ref.UID:
 		return 0, false
@@ -50,7 +50,7 @@ func guardOf(v diagnosis.View, n failover.Node, before failover.KnownNode) (guar
 		if before.UID != n.UID {
 			return 0, false
 		}
-		return before.Guard, before.WriteGuardOff
+		return before.WriteGuard, before.WriteGuardOff
 	case value < 0:
 		return 0, false
 	default:

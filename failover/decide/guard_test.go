@@ -95,7 +95,7 @@ func TestTheGuardIsLoweredBeforeTheMasterStopsOnAccountOfASilentReplica(t *testi
 		t.Fatalf("min-replicas-to-write %d with a replica attached", w.guard())
 	}
 	w.onAction = func(a failover.Action) bool {
-		if s, ok := a.(failover.SetMinReplicas); ok && s.MinReplicas == 0 && !w.progress.Known[0].WriteGuardOff {
+		if s, ok := a.(failover.SetMinReplicas); ok && s.MinReplicas == 0 && !w.progress.Nodes[0].WriteGuardOff {
 			t.Error("lowered before it was written down that this master can write alone")
 		}
 		return true
@@ -126,8 +126,8 @@ func TestTheGuardIsUpAgainWhenTheReplicaIs(t *testing.T) {
 	r1 := w.node("r-1")
 	r1.Contact = failover.ContactAnswering
 	w.pass(400 * time.Millisecond)
-	if w.guard() != 1 || w.progress.Known[0].WriteGuardOff {
-		t.Fatalf("min-replicas-to-write %d, written down as alone: %t", w.guard(), w.progress.Known[0].WriteGuardOff)
+	if w.guard() != 1 || w.progress.Nodes[0].WriteGuardOff {
+		t.Fatalf("min-replicas-to-write %d, written down as alone: %t", w.guard(), w.progress.Nodes[0].WriteGuardOff)
 	}
 	w.hang("r-0") // a second fault, seconds later
 	w.pass(4500 * time.Millisecond)
@@ -154,13 +154,13 @@ func TestTheLossOfTheReplicaElsewhereLowersTheGuardAtOnce(t *testing.T) {
 	w := settled(t, 3)
 	w.on("a", "a", "b")
 	w.pass(2 * time.Second)
-	if w.guard() != 2 || w.progress.Known[0].Guard != 2 {
-		t.Fatalf("min-replicas-to-write %d, written down %d", w.guard(), w.progress.Known[0].Guard)
+	if w.guard() != 2 || w.progress.Nodes[0].WriteGuard != 2 {
+		t.Fatalf("min-replicas-to-write %d, written down %d", w.guard(), w.progress.Nodes[0].WriteGuard)
 	}
 	w.die("r-2")
 	w.run()
-	if w.guard() != 1 || w.progress.Known[0].Guard > 1 {
-		t.Errorf("min-replicas-to-write %d, written down %d", w.guard(), w.progress.Known[0].Guard)
+	if w.guard() != 1 || w.progress.Nodes[0].WriteGuard > 1 {
+		t.Errorf("min-replicas-to-write %d, written down %d", w.guard(), w.progress.Nodes[0].WriteGuard)
 	}
 }
 

@@ -16,11 +16,11 @@ func (d *decider) adoptHistory() {
 	if n, found := d.obs.Node(ref); found && d.exchanged(n) {
 		return // what it holds is not what became of the lost history
 	}
-	d.next.Lead(ref.RunID)
+	d.next.AddInterimMaster(ref.RunID)
 	continued, found := d.continued(ref)
 	wrote := d.obs.Published.LeadsTo(ref) || continued.BeyondFork(lost)
 	if wrote && d.policy.Persistent {
-		d.next.RememberLed(ref.Pod) // a volume is that of whatever pod comes by that name
+		d.next.RememberInterimMaster(ref.Pod) // a volume is that of whatever pod comes by that name
 	}
 	if !found {
 		return
@@ -75,17 +75,17 @@ func continuation(lost, shown failover.Lineage) failover.Lineage {
 
 // recordNode remembers a process, in place of what was known of the pod of that name; but for data from elsewhere,
 // which stays.
-func (d *decider) recordNode(k failover.KnownNode) {
-	if before := d.foreignDataOf(k.Pod); before.Pod != "" && k.Limitation != failover.LimitForeign {
-		k.Limitation = failover.LimitForeign
+func (d *decider) recordNode(k failover.NodeRecord) {
+	if before := d.foreignDataOf(k.Pod); before.Pod != "" && k.Ineligible != failover.IneligibleForeign {
+		k.Ineligible = failover.IneligibleForeign
 		if before.UID == k.UID && before.RunID == k.RunID {
-			k.Foreign = before.Foreign
+			k.OtherReplID = before.OtherReplID
 		}
 	}
-	if i := slices.IndexFunc(d.next.Known, func(o failover.KnownNode) bool { return o.Pod == k.Pod }); i >= 0 {
-		k.Restarts = restarts(d.next.Known[i], k)
+	if i := slices.IndexFunc(d.next.Nodes, func(o failover.NodeRecord) bool { return o.Pod == k.Pod }); i >= 0 {
+		k.Restarts = restarts(d.next.Nodes[i], k)
 	}
-	d.next.Known = append(slices.DeleteFunc(d.next.Known, func(o failover.KnownNode) bool { return o.Pod == k.Pod }), k)
+	d.next.Nodes = append(slices.DeleteFunc(d.next.Nodes, func(o failover.NodeRecord) bool { return o.Pod == k.Pod }), k)
 }
 
 // recordForeign remembers who is linked to a Redis that is none of our nodes, now or before: what it holds is that
@@ -94,7 +94,7 @@ func (d *decider) recordForeign() {
 	for _, isElsewhere := range []func(failover.Node) bool{d.elsewhere, d.draggedAlong} {
 		for _, n := range d.obs.Nodes {
 			if isElsewhere(n) && !d.next.IsForeign(n) {
-				d.recordNode(failover.KnownNode{NodeRef: n.Ref(), Role: failover.RoleReplica, LinkUp: true, Limitation: failover.LimitForeign, Foreign: n.Replication.Lineage.ReplID})
+				d.recordNode(failover.NodeRecord{NodeRef: n.Ref(), Role: failover.RoleReplica, LinkUp: true, Ineligible: failover.IneligibleForeign, OtherReplID: n.Replication.Lineage.ReplID})
 			}
 		}
 	}
@@ -130,12 +130,12 @@ func (d *decider) ours(host string) bool {
 	if p.Master == nil && d.obs.Published.IP == host {
 		return true
 	}
-	for _, ref := range []*failover.NodeRef{p.Old, p.Candidate} {
+	for _, ref := range []*failover.NodeRef{p.OldMaster, p.Candidate} {
 		if ref != nil && ref.IP == host {
 			return true
 		}
 	}
-	return p.Master != nil && p.Master.IP == host || slices.ContainsFunc(p.Known, func(k failover.KnownNode) bool { return k.IP == host })
+	return p.Master != nil && p.Master.IP == host || slices.ContainsFunc(p.Nodes, func(k failover.NodeRecord) bool { return k.IP == host })
 }
 
 // recordFollowers remembers who follows a master and holds data, and was not in the snapshot yet: once it is detached,
@@ -147,6 +147,6 @@ func (d *decider) recordFollowers() {
 		if !n.Answers() || r.Role != failover.RoleReplica || r.Fenced() || r.Syncing || r.Keys == 0 || known && before.RunID == r.RunID {
 			continue
 		}
-		d.recordNode(failover.KnownNode{NodeRef: n.Ref(), Role: failover.RoleReplica, LinkUp: r.LinkUp})
+		d.recordNode(failover.NodeRecord{NodeRef: n.Ref(), Role: failover.RoleReplica, LinkUp: r.LinkUp})
 	}
 }

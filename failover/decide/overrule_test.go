@@ -69,7 +69,7 @@ func TestAStatusThatIsOlderThanWhatIsPublishedGivesWay(t *testing.T) {
 		},
 		"of a failover that is over": func(_, last failover.Progress) failover.Progress {
 			old := last.Master.NodeRef
-			last.State, last.Old, last.Master = failover.StateFencing, &old, nil
+			last.State, last.OldMaster, last.Master = failover.StateFencing, &old, nil
 			return last
 		},
 	}

@@ -363,7 +363,7 @@ func TestAProcessThatWasStartedAnewIsCountedForAsLongAsItsPodLives(t *testing.T)
 			w.sleep(2 * time.Second)
 			w.run()
 		}
-		for i, k := range w.progress.Known {
+		for i, k := range w.progress.Nodes {
 			if k.Restarts != want[i] {
 				t.Errorf("%s: %d restarts, want %d\n%s", k.Pod, k.Restarts, want[i], strings.Join(w.log, "\n"))
 			}

@@ -119,7 +119,7 @@ func (d *decider) candidateLost(n failover.Node, found bool) (string, bool) {
 // exchanged reports that the data of the candidate is not what it was chosen for: it, or the node that it followed, was
 // pointed elsewhere, elsewhere while no operator was there to go on.
 func (d *decider) exchanged(n failover.Node) bool {
-	chosenForHistory := d.next.Old != nil && d.next.Forced == "" && d.next.Lineage.ReplID != "" && !d.next.HasLed(n)
+	chosenForHistory := d.next.OldMaster != nil && d.next.ForcedPod == "" && d.next.Lineage.ReplID != "" && !d.next.WasInterimMaster(n)
 	unpromoted := n.Answers() && n.Replication.Role == failover.RoleReplica && n.Replication.RunID == d.next.Candidate.RunID
 	return chosenForHistory && unpromoted && d.next.Lineage.Shared(n.Replication.Lineage) < 0
 }
@@ -130,7 +130,7 @@ func (d *decider) overtaken(candidate failover.Node) (string, bool) {
 	if old, lives := d.oldStillMaster(); lives && old.Answers() && old.UID != candidate.UID {
 		return old.Name + " answers as master again, and has served since", true
 	}
-	if old := d.next.Old; old != nil && provesDeath(failover.Diagnosis(d.next.Cause)) && candidate.Replication.LinkUp && candidate.Follows(old.IP) {
+	if old := d.next.OldMaster; old != nil && provesDeath(failover.Diagnosis(d.next.Cause)) && candidate.Replication.LinkUp && candidate.Follows(old.IP) {
 		return fmt.Sprintf("candidate %s replicates from %s again", candidate.Name, old.Pod), true
 	}
 	survivor, came := d.survivor(candidate)
@@ -144,7 +144,7 @@ func (d *decider) overtaken(candidate failover.Node) (string, bool) {
 // survivor returns who answers by now with data of the history that was lost, when it was decided to begin a new one
 // with an empty candidate, as no node had any: its pod, or its place in the spec, has come since.
 func (d *decider) survivor(candidate failover.Node) (failover.Node, bool) {
-	if len(d.next.Retired) == 0 || d.next.Forced != "" || candidate.Replication.Keys > 0 {
+	if len(d.next.Retired) == 0 || d.next.ForcedPod != "" || candidate.Replication.Keys > 0 {
 		return failover.Node{}, false
 	}
 	lost, begun := d.next.Retired[0], d.next.Lineage

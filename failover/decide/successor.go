@@ -20,7 +20,7 @@ func successor(v diagnosis.View, target string, givenUp []string) election.Resul
 		if target != "" && n.Name != target {
 			continue
 		}
-		if l := plannedLimitation(v, n); l != failover.LimitNone {
+		if l := plannedIneligibility(v, n); l != failover.Eligible {
 			limits = append(limits, fmt.Sprintf("%s is %s", n.Name, l))
 			continue
 		}
@@ -44,19 +44,19 @@ func successor(v diagnosis.View, target string, givenUp []string) election.Resul
 	return election.Result{Candidate: &fit[0]}
 }
 
-// plannedLimitation is limitation for a switchover, where the master lives and can be waited for.
-func plannedLimitation(v diagnosis.View, n failover.Node) failover.Limitation {
+// plannedIneligibility is why a node may not be promoted in a switchover, where the master lives and can be waited for.
+func plannedIneligibility(v diagnosis.View, n failover.Node) failover.Ineligibility {
 	lineage := v.Master.Replication.Lineage
-	if l := election.LimitationOf(n, lineage, v.Policy); l != failover.LimitNone {
+	if l := election.IneligibilityOf(n, lineage, v.Policy); l != failover.Eligible {
 		return l
 	}
 	switch {
 	case !v.Attached(n):
-		return failover.LimitNotLinked
+		return failover.IneligibleNotLinked
 	case n.Ordinal >= v.Policy.Replicas:
-		return failover.LimitSurplus
+		return failover.IneligibleSurplus
 	case n.Cordoned || n.NodeGone:
-		return failover.LimitLeaving
+		return failover.IneligibleLeaving
 	}
-	return failover.LimitNone
+	return failover.Eligible
 }

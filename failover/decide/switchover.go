@@ -44,7 +44,7 @@ func (d *decider) switchingOver() failover.Decision {
 func (d *decider) drain(v diagnosis.View) failover.Decision {
 	candidate, ok := d.obs.Node(*d.next.Candidate)
 	switch {
-	case !ok || plannedLimitation(v, candidate) == failover.LimitUnreachable && d.waitedFor(candidate) > failover.QuietenWithin:
+	case !ok || plannedIneligibility(v, candidate) == failover.IneligibleUnreachable && d.waitedFor(candidate) > failover.QuietenWithin:
 		return d.abort(v, failover.ReasonNoCandidate, fmt.Sprintf("candidate %s is unreachable", d.next.Candidate.Pod))
 	case d.waitedFor(v.Master) >= failover.SwitchoverWithin:
 		return d.abort(v, failover.ReasonSwitchoverTooSlow, fmt.Sprintf("%s did not catch up within %s", candidate.Name, failover.SwitchoverWithin))
@@ -75,8 +75,8 @@ func (d *decider) demoted(v diagnosis.View) failover.Decision {
 	}
 	var complete []failover.Node
 	for _, n := range v.Others {
-		l := election.LimitationOf(n, want, d.policy)
-		if l == failover.LimitNone && want.Shared(n.Replication.Lineage) >= want.Offset {
+		l := election.IneligibilityOf(n, want, d.policy)
+		if l == failover.Eligible && want.Shared(n.Replication.Lineage) >= want.Offset {
 			complete = append(complete, n)
 		}
 	}
@@ -99,7 +99,7 @@ func (d *decider) demoted(v diagnosis.View) failover.Decision {
 func (d *decider) abort(v diagnosis.View, reason failover.Reason, sentence string) failover.Decision {
 	record := d.record(failover.OutcomeAborted, v.Ref.Pod, sentence)
 	d.move(EventAbort, sentence)
-	d.next.Candidate, d.next.Old, d.next.Steps = nil, nil, nil
+	d.next.Candidate, d.next.OldMaster, d.next.Steps = nil, nil, nil
 	d.next.CooldownUntil = failover.Stamp(d.now.Add(failover.SwitchoverRetry))
 	return failover.Decision{Next: d.next, Record: record, Reason: reason, Message: "switchover aborted: " + sentence,
 		Actions: []failover.Action{failover.Unpause{Node: v.Ref}}, Again: failover.After(lookAgain)}
@@ -112,13 +112,13 @@ func (d *decider) record(outcome failover.Outcome, to, message string) *failover
 		StartedAt: d.next.StartedAt, FinishedAt: failover.Stamp(d.now), Steps: slices.Clone(d.next.Steps), GapBytes: -1,
 	}
 	switch {
-	case d.next.Old == nil:
+	case d.next.OldMaster == nil:
 		r.Kind = failover.KindBootstrap
 	case d.next.Planned():
 		r.Kind = failover.KindSwitchover
 	}
-	if d.next.Old != nil {
-		r.From = d.next.Old.Pod
+	if d.next.OldMaster != nil {
+		r.From = d.next.OldMaster.Pod
 		if d.next.Master != nil && d.next.Lineage.Offset > 0 && outcome == failover.OutcomeSucceeded {
 			r.GapBytes = max(0, d.next.Lineage.Offset-d.next.Master.Lineage.Offset)
 		}

@@ -13,7 +13,7 @@ import (
 
 // published writes the new master down: from here on it is the master.
 func (d *decider) published(n failover.Node) failover.Decision {
-	if d.next.Old != nil && d.next.Lineage.ReplID != "" {
+	if d.next.OldMaster != nil && d.next.Lineage.ReplID != "" {
 		d.next.Retire(d.next.Lineage.ReplID)
 	}
 	lineage := n.Replication.Lineage
@@ -27,11 +27,11 @@ func (d *decider) published(n failover.Node) failover.Decision {
 	d.next.Steps = failover.WithStep(d.next.Steps, failover.StepPublished, d.publishedAt())
 	d.move(EventPublish, n.Name+" is published as master")
 	for _, o := range d.obs.Nodes {
-		if d.next.HasLed(o) {
+		if d.next.WasInterimMaster(o) {
 			d.ledUntilNow = append(d.ledUntilNow, o.UID)
 		}
 	}
-	d.next.Known, d.next.Led = d.nodeSnapshot(d.view(), true), nil
+	d.next.Nodes, d.next.InterimMasters = d.nodeSnapshot(d.view(), true), nil
 	v := d.view()
 	f := diagnosis.Diagnose(v)
 	decision := failover.Decision{Again: failover.Now()} // that it is published is a step of its own, though no replica may be left to be attached
@@ -79,7 +79,7 @@ func (d *decider) reattaching() failover.Decision {
 	sentence := fmt.Sprintf("%s is master by epoch %d", d.next.Master.Pod, d.next.Epoch)
 	record := d.record(failover.OutcomeSucceeded, d.next.Master.Pod, sentence)
 	d.move(EventSettle, sentence)
-	d.next.Candidate, d.next.Old, d.next.Steps, d.next.Forced = nil, nil, nil, ""
+	d.next.Candidate, d.next.OldMaster, d.next.Steps, d.next.ForcedPod = nil, nil, nil, ""
 	return failover.Decision{Next: d.next, Actions: actions, Record: record, Message: sentence, Diagnosis: f.Diagnosis, Again: failover.After(lookAgainSlow).Sooner(d.due)}
 }
 
@@ -93,7 +93,7 @@ const clientsFirstFor = 300 * time.Millisecond
 // at once.
 func (d *decider) clientsFirst() bool {
 	since := d.now.Sub(d.obs.PublishedSince)
-	return d.next.Old != nil && len(d.next.Led) == 0 && since >= 0 && since < clientsFirstFor
+	return d.next.OldMaster != nil && len(d.next.InterimMasters) == 0 && since >= 0 && since < clientsFirstFor
 }
 
 // publishedAt is when clients were led to the candidate first, as far as is known.
@@ -113,10 +113,10 @@ func (d *decider) unseen(v diagnosis.View) bool {
 // retireOldMaster sees to an old master that hangs without being proven dead: its pod is deleted, for nothing else
 // stops it from acknowledging what lies in its sockets when it wakes.
 func (d *decider) retireOldMaster(v diagnosis.View) []failover.Action {
-	if d.next.Old == nil || (v.Ref.UID == d.next.Old.UID && v.Ref.RunID == d.next.Old.RunID) {
+	if d.next.OldMaster == nil || (v.Ref.UID == d.next.OldMaster.UID && v.Ref.RunID == d.next.OldMaster.RunID) {
 		return nil
 	}
-	if old, ok := d.obs.Node(*d.next.Old); ok && d.next.Cause == failover.Cause(failover.DiagnosisMasterDown) && mayWake(old) {
+	if old, ok := d.obs.Node(*d.next.OldMaster); ok && d.next.Cause == failover.Cause(failover.DiagnosisMasterDown) && mayWake(old) {
 		return []failover.Action{failover.DeletePod{Node: old.Ref()}}
 	}
 	return nil
@@ -140,8 +140,8 @@ func (d *decider) upkeep(v diagnosis.View) failover.Decision {
 		d.next.Request = d.request.ID // it is done, or there is nothing to discard
 	}
 	again := failover.OnEvent()
-	if snapshot := d.nodeSnapshot(v, false); !slices.Equal(snapshot, d.next.Known) {
-		d.next.Known = snapshot
+	if snapshot := d.nodeSnapshot(v, false); !slices.Equal(snapshot, d.next.Nodes) {
+		d.next.Nodes = snapshot
 	}
 	if len(actions) > 0 {
 		again = failover.After(lookAgain)
@@ -273,5 +273,5 @@ func (d *decider) labelBeside(n failover.Node) failover.Role {
 
 // ledNow reports a pod that was master in the running failover, perhaps for too short a time to be labelled so.
 func (d *decider) ledNow(n failover.Node) bool {
-	return d.next.Old != nil && d.next.Old.UID == n.UID || slices.Contains(d.ledUntilNow, n.UID)
+	return d.next.OldMaster != nil && d.next.OldMaster.UID == n.UID || slices.Contains(d.ledUntilNow, n.UID)
 }

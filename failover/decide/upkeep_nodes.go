@@ -16,12 +16,12 @@ import (
 const snapshotSettles = time.Second
 
 // nodeSnapshot is the settled view of all nodes, for people and for the next failover.
-func (d *decider) nodeSnapshot(v diagnosis.View, atOnce bool) []failover.KnownNode {
-	snapshot := make([]failover.KnownNode, 0, len(d.obs.Nodes))
+func (d *decider) nodeSnapshot(v diagnosis.View, atOnce bool) []failover.NodeRecord {
+	snapshot := make([]failover.NodeRecord, 0, len(d.obs.Nodes))
 	for _, n := range d.obs.Nodes {
 		before, known := d.lastKnown(n)
 		if known && !atOnce && !d.changeSettled(n) {
-			before.Guard, before.WriteGuardOff = guardOf(v, n, before) // what is certain of it does not wait
+			before.WriteGuard, before.WriteGuardOff = guardOf(v, n, before) // what is certain of it does not wait
 			snapshot = append(snapshot, before)
 			continue
 		}
@@ -30,12 +30,12 @@ func (d *decider) nodeSnapshot(v diagnosis.View, atOnce bool) []failover.KnownNo
 		}
 		now := nodeStatus(v, n, before)
 		if d.next.FoundEarlier(n) {
-			now.Limitation = failover.LimitEarlier
+			now.Ineligible = failover.IneligibleEarlierData
 		}
 		snapshot = append(snapshot, now)
 	}
-	for _, k := range d.next.Known { // a pod that comes again may find on its volume what the one before it got elsewhere
-		if !slices.ContainsFunc(snapshot, func(o failover.KnownNode) bool { return o.Pod == k.Pod }) && k.Limitation == failover.LimitForeign {
+	for _, k := range d.next.Nodes { // a pod that comes again may find on its volume what the one before it got elsewhere
+		if !slices.ContainsFunc(snapshot, func(o failover.NodeRecord) bool { return o.Pod == k.Pod }) && k.Ineligible == failover.IneligibleForeign {
 			snapshot = append(snapshot, k)
 		}
 	}
@@ -43,18 +43,18 @@ func (d *decider) nodeSnapshot(v diagnosis.View, atOnce bool) []failover.KnownNo
 }
 
 // foreignDataOf is what is known of data from elsewhere that a pod of this name held, or nothing.
-func (d *decider) foreignDataOf(pod string) failover.KnownNode {
-	for _, k := range d.next.Known {
-		if k.Pod == pod && k.Limitation == failover.LimitForeign {
+func (d *decider) foreignDataOf(pod string) failover.NodeRecord {
+	for _, k := range d.next.Nodes {
+		if k.Pod == pod && k.Ineligible == failover.IneligibleForeign {
 			return k
 		}
 	}
-	return failover.KnownNode{}
+	return failover.NodeRecord{}
 }
 
 // nodeStatus describes a node as it is now; before is what was known of its pod, or nothing.
-func nodeStatus(v diagnosis.View, n failover.Node, before failover.KnownNode) failover.KnownNode {
-	now := failover.KnownNode{NodeRef: n.Ref()}
+func nodeStatus(v diagnosis.View, n failover.Node, before failover.NodeRecord) failover.NodeRecord {
+	now := failover.NodeRecord{NodeRef: n.Ref()}
 	if now.RunID == "" && before.UID == now.UID {
 		now.RunID = before.RunID
 	}
@@ -62,11 +62,11 @@ func nodeStatus(v diagnosis.View, n failover.Node, before failover.KnownNode) fa
 	sameProcess := before.UID == now.UID && before.RunID == now.RunID
 	now.Attached = n.UID == v.Ref.UID || (sameProcess && before.Attached)
 	if !now.Attached && v.Attached(n) && v.Master.Sampled {
-		now.Attached, now.Goal = caughtUp(v, n, before)
+		now.Attached, now.CatchUpOffset = caughtUp(v, n, before)
 	}
-	now.Guard, now.WriteGuardOff = guardOf(v, n, before)
-	now.Limitation = recordedLimitation(v, n, before)
-	now.Foreign = recordedForeign(now, before)
+	now.WriteGuard, now.WriteGuardOff = guardOf(v, n, before)
+	now.Ineligible = recordedIneligibility(v, n, before)
+	now.OtherReplID = recordedForeign(now, before)
 	if n.Contact == failover.ContactAnswering {
 		now.Role = n.Replication.Role
 		now.LinkUp = n.Replication.LinkUp && now.Role == failover.RoleReplica
@@ -76,7 +76,7 @@ func nodeStatus(v diagnosis.View, n failover.Node, before failover.KnownNode) fa
 
 // restarts counts the processes that were met in a pod in the place of another. A pod that was made anew begins at
 // none.
-func restarts(before, now failover.KnownNode) int {
+func restarts(before, now failover.NodeRecord) int {
 	switch {
 	case before.UID != now.UID:
 		return 0
@@ -88,10 +88,10 @@ func restarts(before, now failover.KnownNode) int {
 
 // caughtUp reports whether a replica whose link is up has what was acknowledged before it came; if not, up to where it
 // has to get.
-func caughtUp(v diagnosis.View, n failover.Node, before failover.KnownNode) (bool, int64) {
+func caughtUp(v diagnosis.View, n failover.Node, before failover.NodeRecord) (bool, int64) {
 	goal := v.Master.Replication.Lineage.Offset
-	if before.RunID == n.Replication.RunID && before.Goal > 0 {
-		goal = before.Goal
+	if before.RunID == n.Replication.RunID && before.CatchUpOffset > 0 {
+		goal = before.CatchUpOffset
 	}
 	if n.Replication.Lineage.Offset >= goal {
 		return true, 0
@@ -99,39 +99,39 @@ func caughtUp(v diagnosis.View, n failover.Node, before failover.KnownNode) (boo
 	return false, goal
 }
 
-// recordedLimitation is why n may not be promoted. What it got elsewhere it keeps, on its volume too, until it is
+// recordedIneligibility is why n may not be promoted. What it got elsewhere it keeps, on its volume too, until it is
 // attached to ours.
-func recordedLimitation(v diagnosis.View, n failover.Node, before failover.KnownNode) failover.Limitation {
+func recordedIneligibility(v diagnosis.View, n failover.Node, before failover.NodeRecord) failover.Ineligibility {
 	switch {
 	case n.UID == v.Ref.UID:
-		return failover.LimitNone
-	case before.Limitation == failover.LimitForeign && !v.Attached(n) && !startedEmpty(n, before):
-		return failover.LimitForeign
+		return failover.Eligible
+	case before.Ineligible == failover.IneligibleForeign && !v.Attached(n) && !startedEmpty(n, before):
+		return failover.IneligibleForeign
 	}
-	return plannedLimitation(v, n)
+	return plannedIneligibility(v, n)
 }
 
 // recordedForeign is the name of what a process got elsewhere. Another process in its pod may have found that by any
 // name.
-func recordedForeign(now, before failover.KnownNode) string {
-	if now.Limitation != failover.LimitForeign || now.UID != before.UID || now.RunID != before.RunID {
+func recordedForeign(now, before failover.NodeRecord) string {
+	if now.Ineligible != failover.IneligibleForeign || now.UID != before.UID || now.RunID != before.RunID {
 		return ""
 	}
-	return before.Foreign
+	return before.OtherReplID
 }
 
 // startedEmpty reports that n is another process than the one before, and has no data.
-func startedEmpty(n failover.Node, before failover.KnownNode) bool {
+func startedEmpty(n failover.Node, before failover.NodeRecord) bool {
 	return n.Sampled && n.Replication.RunID != before.RunID && n.Replication.Keys == 0
 }
 
-func (d *decider) lastKnown(n failover.Node) (failover.KnownNode, bool) {
-	for _, k := range d.next.Known {
+func (d *decider) lastKnown(n failover.Node) (failover.NodeRecord, bool) {
+	for _, k := range d.next.Nodes {
 		if k.UID == n.UID {
 			return k, true
 		}
 	}
-	return failover.KnownNode{}, false
+	return failover.NodeRecord{}, false
 }
 
 // changeSettled reports that nothing about n moved for a while.
@@ -146,7 +146,7 @@ func (d *decider) changeSettled(n failover.Node) bool {
 
 // pending says when the snapshot must be looked at again because a change has not settled yet.
 func (d *decider) pending() failover.Again {
-	catchingUp := slices.ContainsFunc(d.next.Known, func(k failover.KnownNode) bool { return k.Goal > 0 })
+	catchingUp := slices.ContainsFunc(d.next.Nodes, func(k failover.NodeRecord) bool { return k.CatchUpOffset > 0 })
 	if catchingUp || slices.ContainsFunc(d.obs.Nodes, func(n failover.Node) bool { return !d.changeSettled(n) }) {
 		return failover.After(snapshotSettles)
 	}

@@ -186,7 +186,7 @@ func reasons() map[failover.Reason]func(w *world) {
 		failover.ReasonRequestedNodeIneligible: func(w *world) { ask(w, failover.VerbSwitchover, "r-7") },
 		failover.ReasonDivergentMaster:         func(w *world) { w.promoteByHand("r-2", 10) },
 		failover.ReasonEarlierData: func(w *world) {
-			w.progress.Unmet = []string{"r-2"}
+			w.progress.UnheardPods = []string{"r-2"}
 			w.restart("r-2", true)
 			w.node("r-2").Replication.Keys, w.node("r-2").Replication.Lineage = 7, failover.Lineage{ReplID: "earlier", ReplID2: failover.NoReplID, SecondOffset: -1}
 		},
@@ -247,26 +247,26 @@ func TestEveryReasonIsGiven(t *testing.T) {
 	}
 }
 
-func TestEveryLimitationIsFound(t *testing.T) {
-	tests := map[failover.Limitation]func(w *world, n *failover.Node){
-		failover.LimitUnreachable:  func(_ *world, n *failover.Node) { n.Contact = failover.ContactSilent },
-		failover.LimitTerminating:  func(_ *world, n *failover.Node) { n.Terminating = true },
-		failover.LimitLoading:      func(_ *world, n *failover.Node) { n.Replication.Loading = true },
-		failover.LimitSyncing:      func(_ *world, n *failover.Node) { n.Replication.Syncing = true },
-		failover.LimitPriorityZero: func(_ *world, n *failover.Node) { n.Replication.Priority = 0 },
-		failover.LimitSurplus:      func(w *world, _ *failover.Node) { w.policy.Replicas = 2 },
-		failover.LimitNoLineage: func(_ *world, n *failover.Node) {
+func TestEveryIneligibilityIsFound(t *testing.T) {
+	tests := map[failover.Ineligibility]func(w *world, n *failover.Node){
+		failover.IneligibleUnreachable:  func(_ *world, n *failover.Node) { n.Contact = failover.ContactSilent },
+		failover.IneligibleTerminating:  func(_ *world, n *failover.Node) { n.Terminating = true },
+		failover.IneligibleLoading:      func(_ *world, n *failover.Node) { n.Replication.Loading = true },
+		failover.IneligibleSyncing:      func(_ *world, n *failover.Node) { n.Replication.Syncing = true },
+		failover.IneligiblePriorityZero: func(_ *world, n *failover.Node) { n.Replication.Priority = 0 },
+		failover.IneligibleSurplus:      func(w *world, _ *failover.Node) { w.policy.Replicas = 2 },
+		failover.IneligibleNoLineage: func(_ *world, n *failover.Node) {
 			n.Replication.Lineage = failover.Lineage{ReplID: "other", Offset: n.Replication.Lineage.Offset}
 		},
-		failover.LimitLagging:         func(w *world, n *failover.Node) { n.Replication.Lineage.Offset -= w.policy.MaxLagBytes + 1 },
-		failover.LimitNotLinked:       func(_ *world, n *failover.Node) { n.Replication.LinkUp = false },
-		failover.LimitLeaving:         func(_ *world, n *failover.Node) { n.Cordoned = true },
-		failover.LimitEarlier:         nil, // in earlier_test.go
-		failover.LimitForeign:         nil, // of a failover, in corners_test.go
-		failover.LimitAttached:        nil, // of a failover, below
-		failover.LimitDivergentMaster: nil,
+		failover.IneligibleLagging:         func(w *world, n *failover.Node) { n.Replication.Lineage.Offset -= w.policy.MaxLagBytes + 1 },
+		failover.IneligibleNotLinked:       func(_ *world, n *failover.Node) { n.Replication.LinkUp = false },
+		failover.IneligibleLeaving:         func(_ *world, n *failover.Node) { n.Cordoned = true },
+		failover.IneligibleEarlierData:     nil, // in earlier_test.go
+		failover.IneligibleForeign:         nil, // of a failover, in corners_test.go
+		failover.IneligibleStillAttached:   nil, // of a failover, below
+		failover.IneligibleDivergentMaster: nil,
 	}
-	everyOne(t, "Limitation", tests)
+	everyOne(t, "Ineligibility", tests)
 	for limit, happen := range tests {
 		if happen == nil {
 			continue
@@ -277,30 +277,30 @@ func TestEveryLimitationIsFound(t *testing.T) {
 			n := w.node("r-2")
 			happen(w, n)
 			v := diagnosis.NewView(w.now, w.policy, w.observe(), w.progress.Master.NodeRef)
-			if got := plannedLimitation(v, *n); got != limit {
-				t.Errorf("limitation %q, want %s", got, limit)
+			if got := plannedIneligibility(v, *n); got != limit {
+				t.Errorf("ineligible because %q, want %s", got, limit)
 			}
 			if e := successor(v, "r-2", nil); e.Candidate != nil || !strings.Contains(e.Sentence, string(limit)) {
 				t.Errorf("it may take over: %+v", e)
 			}
 		})
 	}
-	t.Run(string(failover.LimitAttached), func(t *testing.T) {
+	t.Run(string(failover.IneligibleStillAttached), func(t *testing.T) {
 		w := settled(t, 3)
 		lineage := w.node("r-0").Replication.Lineage
-		if got := election.FrozenLimitation(*w.node("r-2"), lineage, w.policy); got != failover.LimitAttached {
-			t.Errorf("limitation %q of a node whose offset may move", got)
+		if got := election.FrozenIneligibility(*w.node("r-2"), lineage, w.policy); got != failover.IneligibleStillAttached {
+			t.Errorf("ineligible because %q of a node whose offset may move", got)
 		}
 		w.command(w.node("r-2"), failover.Detach{})
-		if got := election.FrozenLimitation(*w.node("r-2"), lineage, w.policy); got != failover.LimitNone {
-			t.Errorf("limitation %q of a detached node", got)
+		if got := election.FrozenIneligibility(*w.node("r-2"), lineage, w.policy); got != failover.Eligible {
+			t.Errorf("ineligible because %q of a detached node", got)
 		}
 	})
-	t.Run(string(failover.LimitDivergentMaster), func(t *testing.T) {
+	t.Run(string(failover.IneligibleDivergentMaster), func(t *testing.T) {
 		w := settled(t, 2)
 		w.promoteByHand("r-1", 10)
 		w.restart("r-0", false)
-		if d := w.run(); d.Reason != failover.ReasonNoCandidate || !strings.Contains(d.Message, string(failover.LimitDivergentMaster)) {
+		if d := w.run(); d.Reason != failover.ReasonNoCandidate || !strings.Contains(d.Message, string(failover.IneligibleDivergentMaster)) {
 			t.Errorf("reason %s: %s", d.Reason, d.Message)
 		}
 	})

@@ -60,7 +60,7 @@ func (d *decider) overrule() failover.Decision {
 		ref, since = n.Ref(), n.RoleSince
 	}
 	d.next.Master = &failover.Master{NodeRef: ref, Epoch: published.Epoch, Since: failover.Stamp(since), Lineage: d.lineageOf(ref, n, seen)}
-	d.next.Known = d.nodeSnapshot(d.view(), true)
+	d.next.Nodes = d.nodeSnapshot(d.view(), true)
 	if !serves {
 		d.recordFollowersOf(ref)
 		return d.overruled(EventAdopt, fmt.Sprintf("%s, and leads to %s, which does not answer as master", sentence, ref.Pod))
@@ -92,8 +92,8 @@ func (d *decider) forgetPlans() {
 			d.next.Retire(replID)
 		}
 	}
-	d.next.Master, d.next.Old, d.next.Candidate, d.next.Known, d.next.Led, d.next.Steps = nil, nil, nil, nil, nil, nil
-	d.next.Lineage, d.next.Forced, d.next.Cause = failover.Lineage{}, "", failover.CauseAdopted
+	d.next.Master, d.next.OldMaster, d.next.Candidate, d.next.Nodes, d.next.InterimMasters, d.next.Steps = nil, nil, nil, nil, nil, nil
+	d.next.Lineage, d.next.ForcedPod, d.next.Cause = failover.Lineage{}, "", failover.CauseAdopted
 }
 
 // lineageOf is the history of a master that is published: as it was seen itself, or as that one of its followers shows
@@ -121,9 +121,9 @@ func (d *decider) followed(ref failover.NodeRef, n failover.Node) bool {
 
 // recordFollowersOf writes down who holds what it got from a published master that does not answer as one.
 func (d *decider) recordFollowersOf(ref failover.NodeRef) {
-	for i, k := range d.next.Known {
+	for i, k := range d.next.Nodes {
 		if n, found := d.obs.Node(k.NodeRef); found && d.followed(ref, n) {
-			d.next.Known[i].Attached, d.next.Known[i].Goal = true, 0
+			d.next.Nodes[i].Attached, d.next.Nodes[i].CatchUpOffset = true, 0
 		}
 	}
 }

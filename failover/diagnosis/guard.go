@@ -87,7 +87,7 @@ func (v View) WriteGuard() int {
 // Guarded is how many replicas the master needs to accept writes, as far as it is certain: what it was told since it
 // was heard may have reached it or not.
 func (v View) Guarded() int {
-	recorded := max(1, v.Record.Guard)
+	recorded := max(1, v.Record.WriteGuard)
 	if !v.heardAsMaster() {
 		return recorded
 	}

@@ -18,8 +18,8 @@ type View struct {
 	Master        failover.Node
 	Others        []failover.Node
 	witnesses     []witness
-	Record        failover.KnownNode // the master's process, as written down
-	WriteGuardOff bool               // the master may accept writes without a replica, for all that was written down before it was heard
+	Record        failover.NodeRecord // the master's process, as written down
+	WriteGuardOff bool                // the master may accept writes without a replica, for all that was written down before it was heard
 }
 
 // witness is a reachable replica's testimony about the master.

@@ -66,7 +66,7 @@ func ineligibleHoldsMore(policy failover.Policy, best failover.Node, unfit []fai
 //
 // Example: under Strict the status was lost, and cache-1 and cache-2 have loaded 1000 and 990 keys.
 func wouldBeGuess(p failover.Progress, policy failover.Policy, seed failover.Node, fit []failover.Node) bool {
-	untold := p.Initialized && p.Old == nil // the status was lost
+	untold := p.Initialized && p.OldMaster == nil // the status was lost
 	return policy.Consistency == failover.ConsistencyStrict && (untold || slices.ContainsFunc(fit, func(n failover.Node) bool {
 		return n.Replication.Keys > seed.Replication.Keys
 	}))
@@ -168,7 +168,7 @@ func age(p failover.Progress, n failover.Node) int {
 		return failover.MaxRetired + 1
 	case retired >= 0:
 		return retired
-	case p.Old != nil && n.Name == p.Old.Pod:
+	case p.OldMaster != nil && n.Name == p.OldMaster.Pod:
 		return -1
 	}
 	return failover.MaxRetired

@@ -47,7 +47,7 @@ type Result struct {
 
 // Elect chooses among the frozen nodes of a failover; of two with as much data, not one of givenUp.
 func Elect(p failover.Progress, policy failover.Policy, obs failover.Observation, givenUp []string) Result {
-	if p.Forced != "" {
+	if p.ForcedPod != "" {
 		return electForced(p, obs)
 	}
 	fit, limits := Candidates(p, policy, obs)
@@ -66,7 +66,7 @@ func Elect(p failover.Progress, policy failover.Policy, obs failover.Observation
 	if other, ok := besideRestarted(p, policy, obs, best); ok && len(known) == 0 {
 		return other
 	}
-	detached := len(slices.DeleteFunc(known, func(n failover.Node) bool { return p.Old != nil && n.UID == p.Old.UID }))
+	detached := len(slices.DeleteFunc(known, func(n failover.Node) bool { return p.OldMaster != nil && n.UID == p.OldMaster.UID }))
 	if missing := strictlyMissing(p, policy, best, detached); missing > 0 {
 		return Result{Reason: failover.ReasonTooFewReplicasFenced, Sentence: fmt.Sprintf(
 			"consistency Strict needs %d more detached replica(s) to be sure that no write acknowledged by WAIT 1 is lost", missing)}
@@ -104,18 +104,18 @@ func byHistory(p failover.Progress, fit []failover.Node, givenUp []string) func(
 // Candidates returns the nodes that may be promoted, and why each of the others may not.
 func Candidates(p failover.Progress, policy failover.Policy, obs failover.Observation) (fit []failover.Node, limits []string) {
 	for _, n := range obs.Nodes {
-		l := FrozenLimitation(n, p.Lineage, policy)
+		l := FrozenIneligibility(n, p.Lineage, policy)
 		switch {
 		case p.IsDivergent(n):
-			l = failover.LimitDivergentMaster
-		case l == failover.LimitNoLineage && p.FoundEarlier(n):
-			l = failover.LimitEarlier
-		case l == failover.LimitNoLineage && p.IsForeign(n):
-			l = failover.LimitForeign
-		case l == failover.LimitNoLineage && p.HasLed(n) && n.Replication.Fenced():
-			l = failover.LimitNone // it was chosen for what it holds, and whatever its history is called by now, it is ours
+			l = failover.IneligibleDivergentMaster
+		case l == failover.IneligibleNoLineage && p.FoundEarlier(n):
+			l = failover.IneligibleEarlierData
+		case l == failover.IneligibleNoLineage && p.IsForeign(n):
+			l = failover.IneligibleForeign
+		case l == failover.IneligibleNoLineage && p.WasInterimMaster(n) && n.Replication.Fenced():
+			l = failover.Eligible // it was chosen for what it holds, and whatever its history is called by now, it is ours
 		}
-		if l == failover.LimitNone {
+		if l == failover.Eligible {
 			fit = append(fit, n)
 			continue
 		}
@@ -128,12 +128,12 @@ func Candidates(p failover.Progress, policy failover.Policy, obs failover.Observ
 func electForced(p failover.Progress, obs failover.Observation) Result {
 	for _, n := range obs.Nodes {
 		r := n.Replication
-		if n.Name != p.Forced || !n.Answers() || !r.Fenced() || r.Loading || r.Syncing {
+		if n.Name != p.ForcedPod || !n.Answers() || !r.Fenced() || r.Loading || r.Syncing {
 			continue
 		}
 		return Result{Candidate: &n, Sentence: fmt.Sprintf("%s is promoted with %d key(s) because a person accepted the loss of data", n.Name, r.Keys)}
 	}
-	return Result{Reason: failover.ReasonRequestedNodeIneligible, Sentence: fmt.Sprintf("%s, which a person wants promoted, does not answer or holds no complete data yet", p.Forced)}
+	return Result{Reason: failover.ReasonRequestedNodeIneligible, Sentence: fmt.Sprintf("%s, which a person wants promoted, does not answer or holds no complete data yet", p.ForcedPod)}
 }
 
 // strictlyMissing counts the replicas that Strict still wants to see detached. Of R replicas, a
@@ -147,7 +147,7 @@ func strictlyMissing(p failover.Progress, policy failover.Policy, best failover.
 	if policy.Consistency != failover.ConsistencyStrict || policy.Replicas < 2 {
 		return 0
 	}
-	if p.Old != nil && best.UID == p.Old.UID && best.Replication.RunID == p.Old.RunID && len(p.Led) == 0 {
+	if p.OldMaster != nil && best.UID == p.OldMaster.UID && best.Replication.RunID == p.OldMaster.RunID && len(p.InterimMasters) == 0 {
 		return 0
 	}
 	return max(0, policy.Replicas-1-detached, attachedBeside(p)-detached)
@@ -159,8 +159,8 @@ func strictlyMissing(p failover.Progress, policy failover.Policy, best failover.
 // Example: the spec was lowered from three pods to two a moment ago. Two replicas were attached all the same.
 func attachedBeside(p failover.Progress) int {
 	count := 0
-	for _, k := range p.Known {
-		if k.Attached && (p.Old == nil || k.UID != p.Old.UID) {
+	for _, k := range p.Nodes {
+		if k.Attached && (p.OldMaster == nil || k.UID != p.OldMaster.UID) {
 			count++
 		}
 	}
@@ -270,7 +270,7 @@ func lastMastersDisk(p failover.Progress, policy failover.Policy, obs failover.O
 	i := slices.IndexFunc(obs.Nodes, func(n failover.Node) bool {
 		return diskWithUnknownHistory(p, n) && n.Replication.Keys > best.Replication.Keys
 	})
-	if i < 0 || len(p.Led) > 0 || !behind {
+	if i < 0 || len(p.InterimMasters) > 0 || !behind {
 		return Result{}, false
 	}
 	n := obs.Nodes[i]
@@ -289,7 +289,7 @@ func lastMastersDisk(p failover.Progress, policy failover.Policy, obs failover.O
 func diskWithUnknownHistory(p failover.Progress, n failover.Node) bool {
 	r := n.Replication
 	usable := n.Answers() && r.Fenced() && !r.Loading && !r.Syncing && !n.Terminating
-	return usable && p.Old != nil && n.Name == p.Old.Pod && !p.IsForeign(n) && !p.Descends(r.Lineage)
+	return usable && p.OldMaster != nil && n.Name == p.OldMaster.Pod && !p.IsForeign(n) && !p.Descends(r.Lineage)
 }
 
 // leavingWithMore names a node whose pod is being deleted and whose volume will come back with more than best holds.

@@ -60,7 +60,7 @@ func TestANewLineageBeginsWithWhoHoldsAllInWhateverOrderTheyAreMet(t *testing.T)
 			onDisk("r-0", "a", "b", 500, 100, 10), onDisk("r-1", "b", "c", 500, 100, 10), onDisk("r-2", "c", "a", 500, 100, 10),
 		}, "r-0"},
 	} {
-		p := failover.Progress{Old: &failover.NodeRef{Pod: tc.last}}
+		p := failover.Progress{OldMaster: &failover.NodeRef{Pod: tc.last}}
 		for _, order := range [][3]int{{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}} {
 			fit := []failover.Node{tc.nodes[order[0]], tc.nodes[order[1]], tc.nodes[order[2]]}
 			if got := Seed(fit, p, policy).Name; got != tc.want {

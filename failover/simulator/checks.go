@@ -60,7 +60,7 @@ func (c *checks) onDecision(o *operator, before failover.Progress, d failover.De
 	if c.w.tracing && (d.Message != o.last.Message || len(d.Actions) > 0) {
 		c.w.note("%s decides: %s %s", o.name, d.Message, actionNames(d.Actions))
 	}
-	if choosesIn(before, d.Next) && d.Next.Forced == "" {
+	if choosesIn(before, d.Next) && d.Next.ForcedPod == "" {
 		c.onChoice(o, *d.Next.Candidate)
 	}
 	if d.Next.State == failover.StateFencing && before.State != failover.StatePromoting && begins(before, d.Next) && d.Next.Cause == failover.Cause(failover.DiagnosisMasterDown) {
@@ -72,11 +72,11 @@ func (c *checks) onDecision(o *operator, before failover.Progress, d failover.De
 
 // onGone: a pod that exists is not taken for gone (S3).
 func (c *checks) onGone(before, next failover.Progress) {
-	if !begins(before, next) || next.Cause != failover.Cause(failover.DiagnosisMasterPodGone) || next.Old == nil {
+	if !begins(before, next) || next.Cause != failover.Cause(failover.DiagnosisMasterPodGone) || next.OldMaster == nil {
 		return
 	}
 	for _, p := range c.w.pods {
-		if p.uid == next.Old.UID {
+		if p.uid == next.OldMaster.UID {
 			c.fail("S3", "pod %s is taken for gone, and exists", p.name)
 		}
 	}
@@ -92,9 +92,9 @@ func (c *checks) onSeen(obs failover.Observation) {
 }
 
 // onNames: the API server takes the status (S7).
-func (c *checks) onNames(known []failover.KnownNode) {
+func (c *checks) onNames(known []failover.NodeRecord) {
 	for i, k := range known {
-		if slices.ContainsFunc(known[:i], func(o failover.KnownNode) bool { return o.Pod == k.Pod }) {
+		if slices.ContainsFunc(known[:i], func(o failover.NodeRecord) bool { return o.Pod == k.Pod }) {
 			c.fail("S7", "the status names %s twice: the API server refuses that", k.Pod)
 		}
 	}
@@ -162,7 +162,7 @@ func chosenAtOnce(before, next failover.Progress) bool {
 
 // onSwap: the epoch grows by one for each promotion begun, and has one candidate (S5).
 func (c *checks) onSwap(before, next failover.Progress) {
-	c.onNames(next.Known)
+	c.onNames(next.Nodes)
 	want := max(before.Epoch, c.w.api.now.published.Epoch) // a status that was set back follows what was published
 	if begins(before, next) {
 		want++
@@ -213,11 +213,11 @@ func (c *checks) onFencing(before, next failover.Progress) {
 func (c *checks) onSoftFailover(o *operator, next failover.Progress) {
 	for _, s := range c.w.servers {
 		l := s.up
-		if l == nil || !l.up || l.stalledAt >= 0 || l.source.runID != next.Old.RunID || l.source.role != failover.RoleMaster || l.source.hung {
+		if l == nil || !l.up || l.stalledAt >= 0 || l.source.runID != next.OldMaster.RunID || l.source.role != failover.RoleMaster || l.source.hung {
 			continue
 		}
 		if c.w.reachableFor(o, s) > reachable && c.w.now-l.since > reachable && c.w.now-l.flowing > reachable {
-			c.fail("S3", "failed over on a guess although %s, within reach, replicates from %s", s.pod.name, next.Old.Pod)
+			c.fail("S3", "failed over on a guess although %s, within reach, replicates from %s", s.pod.name, next.OldMaster.Pod)
 		}
 	}
 }

@@ -15,7 +15,7 @@ func (c *checks) onLoss(s *server, intent failover.Progress) {
 		c.excused = append(c.excused, false)
 	}
 	lost := c.leftBehind(s)
-	if intent.Forced != "" || c.byHand || s.isForeign() {
+	if intent.ForcedPod != "" || c.byHand || s.isForeign() {
 		return // what is foreign and could be known to be is onFitness's; what could not is no operator's fault
 	}
 	lost = slices.DeleteFunc(lost, func(wr *write) bool { return c.copies(wr, s) == 0 })

@@ -39,7 +39,7 @@ func (c *checks) onFitness(s *server, intent failover.Progress) {
 		c.fail("S5", "another process of %s is promoted than the one chosen", s.pod.name)
 	case s.syncing && s.flushed:
 		c.fail("S3", "%s is promoted in the middle of a full synchronisation", s.pod.name)
-	case intent.Forced != "":
+	case intent.ForcedPod != "":
 	case c.isKnownForeign(s):
 		c.fail("S3", "%s is promoted and holds the data of another RedisHA", s.pod.name)
 	case s.priority == 0 && intent.Initialized && !c.isOld(s, intent):
@@ -53,7 +53,7 @@ func (c *checks) isKnownForeign(s *server) bool {
 }
 
 func (c *checks) isOld(s *server, intent failover.Progress) bool {
-	return intent.Old != nil && intent.Old.RunID == s.runID
+	return intent.OldMaster != nil && intent.OldMaster.RunID == s.runID
 }
 
 // onChoice: most data of those within reach, of the lineage, frozen (S3, S4).

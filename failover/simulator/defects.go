@@ -295,8 +295,8 @@ func hearingOneWitness(_ *operator, now time.Time, policy failover.Policy, obs f
 
 func cuttingEarly(_ *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress, r *failover.Request) failover.Decision {
 	d := decide.Decide(now, policy, obs, p, r)
-	if d.Next.State == failover.StatePromoting && d.Next.Old != nil {
-		d.Actions = append(d.Actions, failover.CutClients{Node: *d.Next.Old})
+	if d.Next.State == failover.StatePromoting && d.Next.OldMaster != nil {
+		d.Actions = append(d.Actions, failover.CutClients{Node: *d.Next.OldMaster})
 	}
 	return d
 }
@@ -306,7 +306,7 @@ func cuttingOnlyTheOldProcess(_ *operator, now time.Time, policy failover.Policy
 	d := decide.Decide(now, policy, obs, p, r)
 	d.Actions = slices.DeleteFunc(d.Actions, func(a failover.Action) bool {
 		c, is := a.(failover.CutClients)
-		return is && (p.Old == nil || c.Node.RunID != p.Old.RunID)
+		return is && (p.OldMaster == nil || c.Node.RunID != p.OldMaster.RunID)
 	})
 	return d
 }
@@ -372,7 +372,7 @@ func reusingEpochs(_ *operator, now time.Time, policy failover.Policy, obs failo
 
 // pickingAgain chooses anew in Promoting when the candidate is not a master yet.
 func pickingAgain(o *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress, r *failover.Request) failover.Decision {
-	if p.State == failover.StatePromoting && p.Old != nil && p.Candidate != nil && o.last.Next.State != failover.StatePromoting {
+	if p.State == failover.StatePromoting && p.OldMaster != nil && p.Candidate != nil && o.last.Next.State != failover.StatePromoting {
 		for _, n := range obs.Nodes {
 			if n.Answers() && n.Replication.Role == failover.RoleReplica && n.UID != p.Candidate.UID && n.Replication.Keys > 0 {
 				ref := n.Ref()

@@ -274,7 +274,7 @@ func (p *pod) missing() string {
 // master has lost its own.
 func (p *pod) leftToAPerson() bool {
 	w := p.w
-	return w.checks.setBack && slices.Contains(w.api.now.progress.Unmet, p.name)
+	return w.checks.setBack && slices.Contains(w.api.now.progress.UnheardPods, p.name)
 }
 
 // attachedTo reports a replica that is in sync with a pod's process.
