@@ -132,6 +132,27 @@ func TestASilentMasterIsReplacedAfterDownAfterAndItsPodDeleted(t *testing.T) {
 	}
 }
 
+// A library without a read timeout goes on waiting for a hung master until its pod has ended.
+func TestTheHungMastersPodIsDeletedAsSoonAsItsSuccessorIsPublished(t *testing.T) {
+	w := settled(t, 3)
+	var published, deleted time.Time
+	w.onAction = func(a failover.Action) bool {
+		switch a.(type) {
+		case failover.Publish:
+			published = w.now
+		case failover.DeletePod:
+			deleted = w.now
+		}
+		return true
+	}
+	w.hang("r-0")
+	w.sleep(4 * time.Second)
+	w.run()
+	if published.IsZero() || deleted.IsZero() || deleted.Before(published) || deleted.Sub(published) > clientsFirstFor/3 {
+		t.Errorf("published at %s, deleted at %s\n%s", published, deleted, w.story())
+	}
+}
+
 func TestNoReachableNodeMeansHold(t *testing.T) {
 	w := settled(t, 3)
 	for _, n := range w.nodes {

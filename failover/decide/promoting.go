@@ -65,8 +65,10 @@ func (d *decider) candidacy(ref failover.NodeRef, n failover.Node, found bool) f
 	}
 	if d.clientsFirst() {
 		v := d.viewFrom(ref)
+		// A library without a read timeout waits for a hung master until its pod has ended, which takes a kubelet 2 s and more.
+		actions := slices.Concat(d.follow(v), d.cutOver(v), d.retireOldMaster(v))
 		return failover.Decision{Next: d.next, Message: ref.Pod + " is published as master; its clients are cut over first",
-			Actions: append(d.follow(v), d.cutOver(v)...), Again: failover.After(lookAgainSoon)}
+			Actions: actions, Again: failover.After(lookAgainSoon)}
 	}
 	return d.published(n)
 }
