@@ -72,6 +72,9 @@ func fieldRows(page *strings.Builder, path string, schema object) {
 		at := strings.TrimPrefix(path+"."+name, ".")
 		standard := ""
 		if value, has := field["default"]; has && fmt.Sprint(value) != "map[]" {
+			if number, is := value.(float64); is {
+				value = strconv.FormatFloat(number, 'f', -1, 64)
+			}
 			standard = "`" + fmt.Sprint(value) + "`"
 		}
 		fmt.Fprintf(page, "| `%s` | %s | %s | %s |\n", at, typeOf(field), standard, cell(what))

@@ -58,7 +58,7 @@ func (c *Candidate) Hurry() {
 	}
 }
 
-// Doubt is LeaseGuard.Doubt, and has the lease be renewed at once.
+// Doubt is Guard.Doubt, and has the lease be renewed at once.
 func (c *Candidate) Doubt() {
 	c.Guard.Doubt()
 	c.Hurry()

@@ -278,7 +278,7 @@ func (r runtime) Together(functions []func()) {
 	caller.park()
 }
 
-// leaseOf is the operator's right to act (controllers.LeaseGuard).
+// leaseOf is the operator's right to act (leader.Guard).
 type leaseOf struct{ o *operator }
 
 func (l leaseOf) Left() time.Duration {

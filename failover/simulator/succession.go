@@ -180,5 +180,5 @@ func (o *operator) rest(t *task, d time.Duration) {
 	t.sleep(electorTick)
 }
 
-// electorTick is controllers.ElectorTick.
+// electorTick is leader.ElectorTick.
 const electorTick = 50 * time.Millisecond
