@@ -3,8 +3,13 @@
 package tenancy
 
 import (
+	"context"
+
 	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/redisha/redisha/api/v1alpha1"
 )
 
 // This file sees to it that the RedisHA of one namespace do not take the workers from those of another.
@@ -62,3 +67,12 @@ func (q *inTurns) Pop() reconcile.Request {
 
 // Queue is a controller's queue.
 type Queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+
+// ByName leads from an owned object to its RedisHA, by label.
+func ByName(_ context.Context, obj client.Object) []reconcile.Request {
+	name := obj.GetLabels()[v1alpha1.LabelName]
+	if name == "" {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: obj.GetNamespace(), Name: name}}}
+}

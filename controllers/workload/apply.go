@@ -3,6 +3,7 @@
 package workload
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,7 +51,7 @@ func (w *pass) apply(ctx context.Context, desired client.Object) error {
 	case errors.As(err, &other):
 		return refuse(v1alpha1.ReasonNotOwned, "%s %q exists and %s", other.Kind, other.Name, whose(other.Live, other.Kind))
 	case errors.As(err, &going):
-		w.later = firstError(w.later, refuse(v1alpha1.ReasonBeingDeleted,
+		w.later = cmp.Or[error](w.later, refuse(v1alpha1.ReasonBeingDeleted,
 			"%s %q is being deleted; it is created anew when it is gone", going.Kind, going.Name))
 		return nil
 	case errors.As(err, &refused):

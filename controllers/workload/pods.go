@@ -101,7 +101,7 @@ func (w *pass) keepClaims(ctx context.Context) error {
 		err := w.growClaim(ctx, &claims.Items[i])
 		var refused *refusal
 		if errors.As(err, &refused) {
-			w.later = firstError(w.later, err)
+			w.later = cmp.Or(w.later, err)
 			continue
 		}
 		if err != nil {
@@ -140,12 +140,4 @@ func (w *pass) growClaim(ctx context.Context, claim *corev1.PersistentVolumeClai
 			claim.Name, want.String(), err)
 	}
 	return client.IgnoreNotFound(err)
-}
-
-// firstError is the first of them that is not nil.
-func firstError(first, second error) error {
-	if first != nil {
-		return first
-	}
-	return second
 }

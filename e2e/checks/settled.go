@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/podstate"
 	"github.com/redisha/redisha/controllers/resources"
 	"github.com/redisha/redisha/redisclient"
 )
@@ -44,7 +45,7 @@ func LackingInRedis(rha *v1alpha1.RedisHA, pods []corev1.Pod, info func(*corev1.
 	}
 	for i := range pods {
 		pod := &pods[i]
-		if !podReady(pod) {
+		if !podstate.IsReady(pod) || pod.DeletionTimestamp != nil {
 			return pod.Name + " is not ready"
 		}
 		got, err := info(pod)
@@ -56,15 +57,6 @@ func LackingInRedis(rha *v1alpha1.RedisHA, pods []corev1.Pod, info func(*corev1.
 		}
 	}
 	return ""
-}
-
-func podReady(pod *corev1.Pod) bool {
-	for _, c := range pod.Status.Conditions {
-		if c.Type == corev1.PodReady {
-			return c.Status == corev1.ConditionTrue && pod.DeletionTimestamp == nil
-		}
-	}
-	return false
 }
 
 func outOfPlace(pod *corev1.Pod, master *v1alpha1.MasterStatus, info redisclient.Info) string {
