@@ -15,6 +15,9 @@ import (
 
 // fencing quietens the old master and detaches everybody, then chooses on frozen offsets.
 func (d *decider) fencing() failover.Decision {
+	if pod, is := d.adoptable(); is {
+		return d.adoptLate(pod)
+	}
 	actions, waiting := d.fence()
 	if waiting {
 		return failover.Decision{Next: d.next, Actions: actions, Message: "detaching " + fmt.Sprint(len(actions)) + " node(s)", Again: failover.After(lookAgainSoon)}
@@ -197,6 +200,9 @@ func (d *decider) block(actions []failover.Action, reason failover.Reason, sente
 func (d *decider) blocked() failover.Decision {
 	if d.forced() {
 		d.takeUpForce()
+	}
+	if pod, is := d.adoptable(); is {
+		return d.adoptLate(pod)
 	}
 	actions, _ := d.fence()
 	obstacle, sentence := d.obstacle()

@@ -325,3 +325,31 @@ func TestASetWithoutAMasterAndWithoutAStatusBeginsWithTheMostDataUnlessStrict(t 
 		})
 	}
 }
+
+// Seed 971589559: the same, and the master of the set is not heard when the status is missed. It still takes the writes
+// of those who are connected to it.
+func TestAMasterThatIsHeardAfterTheStatusWasLostIsAdopted(t *testing.T) {
+	for name, keys := range map[string]int64{"others are empty": 0, "others hold data": 73} {
+		t.Run(name, func(t *testing.T) {
+			w, _ := moved(t)
+			w.policy.Persistent = true
+			w.pub = failover.Published{Epoch: w.progress.Epoch + 1}
+			w.hang("r-2")
+			for _, name := range []string{"r-0", "r-1"} {
+				w.restart(name, false)
+				w.node(name).Replication.Keys, w.node(name).MayHoldData = keys, true
+			}
+			w.node("r-2").MayHoldData = true
+			w.setBack(failover.Progress{})
+			w.pass(3 * time.Second)
+			if w.progress.State != failover.StateBlocked || w.progress.Reason != failover.ReasonWaitingForData {
+				t.Fatalf("r-2 is not waited for: state %s (%s)", w.progress.State, w.progress.Reason)
+			}
+			w.heard("r-2", failover.ContactAnswering)
+			w.pass(3 * time.Second)
+			if w.master() != "r-2" || w.progress.State != failover.StateStable || w.node("r-2").Replication.Keys != 100 {
+				t.Errorf("master %q, state %s (%s)\n%s", w.master(), w.progress.State, w.progress.Reason, w.story())
+			}
+		})
+	}
+}

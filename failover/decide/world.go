@@ -79,6 +79,24 @@ func (d *decider) overruleWithoutMaster(sentence string) failover.Decision {
 	return d.overruled(EventOrphan, sentence+"; looking for who holds the data")
 }
 
+// adoptable names a master that has been heard since the status was lost and who holds the data was looked for: the
+// Service leads nowhere, and nothing else tells who led. It takes writes of those who are connected to it, so that
+// another must not be promoted next to it.
+func (d *decider) adoptable() (pod string, is bool) {
+	lost := d.next.Cause == failover.CauseAdopted && d.next.OldMaster == nil && d.next.Lineage == failover.Lineage{}
+	if masters := d.obs.Masters(); lost && d.next.ForcedPod == "" && len(masters) > 0 {
+		return masters[0].Name, true
+	}
+	return "", false
+}
+
+// adoptLate begins anew with the master that there is by now.
+func (d *decider) adoptLate(pod string) failover.Decision {
+	sentence := pod + " is master already, and no status tells of another"
+	d.move(EventRestart, sentence)
+	return failover.Decision{Next: d.next, Message: sentence, Again: failover.Now()}
+}
+
 func (d *decider) overruled(event Event, sentence string) failover.Decision {
 	d.move(event, sentence)
 	return failover.Decision{Next: d.next, Message: sentence, Overruled: true, Again: failover.After(lookAgainSoon)}
