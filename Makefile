@@ -117,7 +117,7 @@ generate: $(CONTROLLER_GEN) ## Generate Go code (deep copies), the state diagram
 .PHONY: manifests
 manifests: $(CONTROLLER_GEN) ## Generate the CRD and the manager's role from the markers in the code.
 	$(CONTROLLER_GEN) crd:generateEmbeddedObjectMeta=true paths=./api/... output:crd:dir=config/crd/bases
-	$(GO) run ./config/crd/trim config/crd/bases/redisha.io_redishas.yaml
+	$(GO) run ./config/crd/trim config/crd/bases/*.yaml
 	$(CONTROLLER_GEN) rbac:roleName=manager paths=./controllers/... output:rbac:dir=config/rbac
 
 .PHONY: verify
@@ -125,10 +125,10 @@ verify: $(CONTROLLER_GEN) $(KUSTOMIZE) ## Check that generated files are what th
 	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && \
 	$(CONTROLLER_GEN) object paths=./api/... output:object:dir="$$fresh" && \
 	$(CONTROLLER_GEN) crd:generateEmbeddedObjectMeta=true paths=./api/... output:crd:dir="$$fresh" && \
-	$(GO) run ./config/crd/trim "$$fresh/redisha.io_redishas.yaml" && \
+	$(GO) run ./config/crd/trim "$$fresh"/redisha.io_*.yaml && \
 	$(CONTROLLER_GEN) rbac:roleName=manager paths=./controllers/... output:rbac:dir="$$fresh" && \
 	diff -u api/v1alpha1/zz_generated.deepcopy.go "$$fresh/zz_generated.deepcopy.go" && \
-	diff -u config/crd/bases/redisha.io_redishas.yaml "$$fresh/redisha.io_redishas.yaml" && \
+	for d in config/crd/bases/*.yaml; do diff -u $$d "$$fresh/$${d##*/}" || exit 1; done && \
 	diff -u config/rbac/role.yaml "$$fresh/role.yaml" || { echo "run make generate manifests" >&2; exit 1; }
 	@for part in crd rbac manager default samples; do $(KUSTOMIZE) build config/$$part >/dev/null || exit 1; done
 

@@ -43,18 +43,22 @@ func generated(t *testing.T, page, want string) {
 type object = map[string]any
 
 func TestTheReferenceOfTheAPIIsTheDefinition(t *testing.T) {
-	definition := object{}
-	if err := yaml.Unmarshal([]byte(read(t, filepath.Join(root, "config/crd/bases/redisha.io_redishas.yaml"))), &definition); err != nil {
-		t.Fatal(err)
-	}
-	version, _ := definition["spec"].(object)["versions"].([]any)[0].(object)
-	schema, _ := version["schema"].(object)["openAPIV3Schema"].(object)["properties"].(object)
 	var page strings.Builder
-	page.WriteString("# The fields of a RedisHA\n\nWritten by `make generate` from the definition, API version `" + version["name"].(string) +
-		"`. `[]` stands for an element of a list, `{}` for a value by name.\nWhat is to be known of the spec at a glance is in [spec.md](spec.md).\n")
-	for _, part := range []string{"spec", "status"} {
-		page.WriteString("\n## " + part + "\n\n| field | type | default | what |\n|---|---|---|---|\n")
-		fieldRows(&page, "", schema[part].(object))
+	page.WriteString("# The fields of the API\n\nWritten by `make generate` from the definitions. `[]` stands for an element of a list, `{}` for a value by name.\n" +
+		"What is to be known of the spec of a RedisHA at a glance is in [spec.md](spec.md).\n")
+	for _, kind := range []string{"redishas", "redisharequests"} {
+		definition := object{}
+		if err := yaml.Unmarshal([]byte(read(t, filepath.Join(root, "config/crd/bases/redisha.io_"+kind+".yaml"))), &definition); err != nil {
+			t.Fatal(err)
+		}
+		spec := definition["spec"].(object)
+		version, _ := spec["versions"].([]any)[0].(object)
+		schema, _ := version["schema"].(object)["openAPIV3Schema"].(object)["properties"].(object)
+		fmt.Fprintf(&page, "\n## %s, %s\n", spec["names"].(object)["kind"], version["name"])
+		for _, part := range []string{"spec", "status"} {
+			page.WriteString("\n### " + part + "\n\n| field | type | default | what |\n|---|---|---|---|\n")
+			fieldRows(&page, "", schema[part].(object))
+		}
 	}
 	generated(t, apiPage, page.String())
 }

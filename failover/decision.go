@@ -23,11 +23,22 @@ type Decision struct {
 	Overruled bool
 	// Record is set when a failover or switchover ended with this decision.
 	Record *Record
+	// Handled is set when the request that Next names is over: done, refused, or given up. It is set again with each
+	// decision until Next names it no more; the first one counts.
+	Handled *Handled
 	// Again is when to decide again.
 	Again Again
 	// Err is set when the state machine does not know the way that was to be taken: an error of the program. Next is what
 	// it was, and nothing is done.
 	Err error
+}
+
+// Handled is what became of a person's request.
+type Handled struct {
+	ID        string
+	Succeeded bool
+	Reason    Reason // why it was refused; empty when it was begun
+	Message   string // one sentence for people
 }
 
 // ActWithin is for how long after a decision its actions may be begun.

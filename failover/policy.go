@@ -73,9 +73,9 @@ const (
 	VerbDiscard Verb = "discard"
 )
 
-// Request is a person's wish, as carried by an annotation.
+// Request is a person's wish.
 type Request struct {
-	ID     string // the annotation's value; names the request
+	ID     string // names the request; another one has another
 	Verb   Verb   // empty: VerbSwitchover
 	Target string // pod; empty: any, for a switchover
 }

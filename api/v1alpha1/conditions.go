@@ -29,6 +29,32 @@ const (
 	ConditionCompatible = "Compatible"
 )
 
+// Condition types of a RedisHARequest.
+const (
+	// ConditionComplete: it was carried out.
+	ConditionComplete = "Complete"
+	// ConditionFailed: it was refused, given up, or not begun in time.
+	ConditionFailed = "Failed"
+)
+
+// Reasons of Failed, and of status.requests, besides those of Blocked.
+const (
+	// ReasonDeadlineExceeded: the request was not begun within spec.deadlineSeconds.
+	ReasonDeadlineExceeded = "DeadlineExceeded"
+	// ReasonPreconditionFailed: another pod was master than spec.ifMaster names.
+	ReasonPreconditionFailed = "PreconditionFailed"
+	// ReasonGivenUp: it was begun and ended otherwise; the message says how.
+	ReasonGivenUp = "GivenUp"
+	// ReasonReplaced: another request was taken up before it was done.
+	ReasonReplaced = "Replaced"
+)
+
+// Reasons of Complete.
+const (
+	// ReasonDone: it was carried out.
+	ReasonDone = "Done"
+)
+
 // Reasons of Available.
 const (
 	// ReasonMasterServing: the published master answers and accepts writes.

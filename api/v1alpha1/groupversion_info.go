@@ -15,12 +15,12 @@ var (
 	// SchemeBuilder collects the functions that make the types known to a scheme.
 	SchemeBuilder = runtime.NewSchemeBuilder(addKnownTypes)
 
-	// AddToScheme makes RedisHA and RedisHAList known to a scheme.
+	// AddToScheme makes the types of this package known to a scheme.
 	AddToScheme = SchemeBuilder.AddToScheme
 )
 
 func addKnownTypes(scheme *runtime.Scheme) error {
-	scheme.AddKnownTypes(GroupVersion, &RedisHA{}, &RedisHAList{})
+	scheme.AddKnownTypes(GroupVersion, &RedisHA{}, &RedisHAList{}, &RedisHARequest{}, &RedisHARequestList{})
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil
 }

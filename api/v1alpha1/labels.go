@@ -12,8 +12,8 @@ const (
 	// AnnotationEpoch is on the EndpointSlice of the master Service: the epoch
 	// whose promotion it publishes.
 	AnnotationEpoch = "redisha.io/epoch"
-	// AnnotationRequest on a RedisHA asks for something once (a switchover, say). To ask for the same again, another "#ID"
-	// is put behind it. Its value is repeated in status.lastHandledRequest when it has been taken up.
+	// AnnotationRequest on a RedisHA asks for a switchover: "switchover", or "switchover:POD". To ask again, another "#ID"
+	// is put behind it. status.requests tells what became of it. Whatever else can be asked for once is a RedisHARequest.
 	AnnotationRequest = "redisha.io/request"
 	// AnnotationSpecHash is on the pod template and the pods made from it: a change of
 	// the spec that running pods have to be replaced for changes it, and so rolls them.

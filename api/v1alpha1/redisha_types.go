@@ -103,17 +103,10 @@ type RedisHAStatus struct {
 	// lastFailover is when the latest failover or switchover finished.
 	// +optional
 	LastFailover *metav1.Time `json:"lastFailover,omitempty"`
-	// lastHandledRequest repeats the value of the annotation redisha.io/request
-	// that was last taken up or refused.
-	// +kubebuilder:validation:MaxLength=512
-	// +optional
-	LastHandledRequest string `json:"lastHandledRequest,omitempty"`
-	// handledRequests are the latest values of the annotation redisha.io/request
-	// that were taken up or refused, the newest first. None of them runs again,
-	// though a tool that applies what is kept in Git puts it back.
+	// requests are the latest requests that were taken up or refused, and what became of them, the newest first. None of
+	// them runs again, though a tool that applies what is kept in Git puts it back.
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
-	// +kubebuilder:validation:items:MaxLength=512
 	// +optional
-	HandledRequests []string `json:"handledRequests,omitempty"`
+	Requests []RequestStatus `json:"requests,omitempty"`
 }

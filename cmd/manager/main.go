@@ -28,6 +28,7 @@ import (
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/failover"
+	"github.com/redisha/redisha/controllers/requests"
 	"github.com/redisha/redisha/controllers/workload"
 
 	"github.com/redisha/redisha/failover/executor"
@@ -132,6 +133,7 @@ func managerOptions(o options) (ctrl.Options, error) {
 }
 
 func addControllers(mgr ctrl.Manager, o options, right executor.Lease, me string) error {
+	inbox := &requests.Inbox{}
 	failovers := &failover.Reconciler{
 		Client:      mgr.GetClient(),
 		Reader:      mgr.GetAPIReader(),
@@ -142,6 +144,7 @@ func addControllers(mgr ctrl.Manager, o options, right executor.Lease, me string
 		Concurrent:  o.concurrentFailovers,
 		OnPersisted: onPersisted(),
 		Version:     version,
+		Inbox:       inbox,
 	}
 	if err := failovers.SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("setting the failover controller up: %w", err)
@@ -155,6 +158,17 @@ func addControllers(mgr ctrl.Manager, o options, right executor.Lease, me string
 	}
 	if err := workloads.SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("setting the workload controller up: %w", err)
+	}
+	asked := &requests.Reconciler{
+		Client:     mgr.GetClient(),
+		APIReader:  mgr.GetAPIReader(),
+		Namespaces: o.watched(),
+		Clock:      clock.RealClock{},
+		Inbox:      inbox,
+		Wake:       failovers.Wake,
+	}
+	if err := asked.SetupWithManager(mgr); err != nil {
+		return fmt.Errorf("setting the requests controller up: %w", err)
 	}
 	if err := mgr.AddHealthzCheck("healthz", healthz.Ping); err != nil {
 		return fmt.Errorf("adding the health check: %w", err)

@@ -45,7 +45,8 @@ func New(t *testing.T, objects ...client.Object) *API {
 	}
 	a := &API{T: t, Events: record.NewFakeRecorder(100)}
 	a.Client = fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).
-		WithStatusSubresource(&v1alpha1.RedisHA{}, &appsv1.StatefulSet{}).
+		WithStatusSubresource(&v1alpha1.RedisHA{}, &v1alpha1.RedisHARequest{}, &appsv1.StatefulSet{}).
+		WithIndex(&v1alpha1.RedisHARequest{}, "spec.redisHA", func(r client.Object) []string { return []string{r.(*v1alpha1.RedisHARequest).Spec.RedisHA} }).
 		WithIndex(&corev1.Pod{}, "spec.nodeName", func(pod client.Object) []string { return []string{pod.(*corev1.Pod).Spec.NodeName} }).
 		WithIndex(&corev1.Event{}, "involvedObject.uid", func(e client.Object) []string { return []string{string(e.(*corev1.Event).InvolvedObject.UID)} }).
 		WithInterceptorFuncs(interceptor.Funcs{

@@ -44,6 +44,8 @@ type Reconciler struct {
 	Concurrent int
 	// Version is that of this operator, as people are told it.
 	Version string
+	// Inbox has what people ask for by a RedisHARequest; nothing when nil.
+	Inbox *requests.Inbox
 	// OnPersisted, if set, is called after each persisted transition and before its actions.
 	OnPersisted func(failover.State)
 
@@ -168,10 +170,10 @@ func (r *Reconciler) step(ctx context.Context, rha *v1alpha1.RedisHA) (next *v1a
 	}
 	now := r.Clock.Now()
 	observer.remember(now, &obs.Observation)
-	obs.ObserverSuspect = r.health.suspect(key.String(), now)
-	decision := decide.Decide(now, policyOf(rha), obs.Observation, progressOf(&rha.Status), r.request(rha))
-	r.health.note(key.String(), decision.Diagnosis, now)
-	r.measure(rha, decision, obs.Observation)
+	decision, err := r.decide(ctx, rha, &obs, now)
+	if err != nil {
+		return rha, again, err
+	}
 
 	next, wrote, err := r.persist(ctx, rha, decision, obs)
 	if err = errors.Join(err, decision.Err); err != nil {
@@ -197,9 +199,32 @@ func (r *Reconciler) step(ctx context.Context, rha *v1alpha1.RedisHA) (next *v1a
 	return next, decision.Again.Sooner(known.telling.pending()), nil
 }
 
-// request reads the request annotation. One that cannot be read, or was handled before, is answered by an Event, once,
-// and stays where it is: its author mends it, and a tool that puts back what Git has finds nothing to put back.
-func (r *Reconciler) request(rha *v1alpha1.RedisHA) *failover.Request {
+// decide is the core's word on what is seen, with what else the decision depends on.
+func (r *Reconciler) decide(ctx context.Context, rha *v1alpha1.RedisHA, obs *sighting, now time.Time) (failover.Decision, error) {
+	request, err := r.request(ctx, rha)
+	if err != nil {
+		return failover.Decision{}, err
+	}
+	key := client.ObjectKeyFromObject(rha).String()
+	obs.ObserverSuspect = r.health.suspect(key, now)
+	decision := decide.Decide(now, policyOf(rha), obs.Observation, progressOf(&rha.Status), request)
+	r.health.note(key, decision.Diagnosis, now)
+	r.measure(rha, decision, obs.Observation)
+	return decision, nil
+}
+
+// request is what a person asks for: by the annotation, or else by a RedisHARequest.
+func (r *Reconciler) request(ctx context.Context, rha *v1alpha1.RedisHA) (*failover.Request, error) {
+	request := r.annotated(rha)
+	if request != nil || r.Inbox == nil {
+		return request, nil
+	}
+	return r.Inbox.Next(ctx, rha, r.Clock.Now())
+}
+
+// annotated reads the request annotation. One that cannot be read, or was handled before, is answered by an Event,
+// once, and stays where it is: its author mends it, and a tool that puts back what Git has finds nothing to put back.
+func (r *Reconciler) annotated(rha *v1alpha1.RedisHA) *failover.Request {
 	request, err := requests.Of(rha)
 	reason, complaint := v1alpha1.EventInvalidRequest, ""
 	switch {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/record"
 
@@ -22,7 +23,7 @@ func TestARequestThatIsPutBackDoesNotRunAgain(t *testing.T) {
 	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "r"}}
 	ask := func(value string) *failover.Request {
 		rha.Annotations = map[string]string{v1alpha1.AnnotationRequest: value}
-		return r.request(rha)
+		return r.annotated(rha)
 	}
 	carriedOut := func(value string) {
 		taken := failover.Decision{Next: failover.Progress{State: failover.StateStable, Request: value}}
@@ -61,7 +62,46 @@ func TestARequestThatIsPutBackDoesNotRunAgain(t *testing.T) {
 	for i := range 100 {
 		carriedOut(fmt.Sprintf("switchover#%d", i+3))
 	}
-	if len(rha.Status.HandledRequests) > maxHandled || rha.Status.HandledRequests[0] != "switchover#102" {
-		t.Errorf("%d requests are remembered, the latest %q", len(rha.Status.HandledRequests), rha.Status.HandledRequests[0])
+	if len(rha.Status.Requests) > maxRequests || rha.Status.Requests[0].ID != "switchover#102" {
+		t.Errorf("%d requests are remembered, the latest %q", len(rha.Status.Requests), rha.Status.Requests[0].ID)
+	}
+}
+
+func TestTheStatusTellsWhatBecameOfEachRequest(t *testing.T) {
+	rha := &v1alpha1.RedisHA{}
+	expect := func(want ...v1alpha1.RequestStatus) {
+		t.Helper()
+		if diff := cmp.Diff(want, rha.Status.Requests); diff != "" {
+			t.Error(diff)
+		}
+	}
+	running := func(id string) failover.Decision {
+		return failover.Decision{Next: failover.Progress{State: failover.StateSwitchingOver, Request: id}}
+	}
+	over := func(h failover.Handled) failover.Decision {
+		return failover.Decision{Next: failover.Progress{State: failover.StateStable, Request: h.ID}, Handled: &h}
+	}
+	applyDecision(rha, running("a"))
+	expect(v1alpha1.RequestStatus{ID: "a", State: v1alpha1.RequestRunning})
+	applyDecision(rha, over(failover.Handled{ID: "a", Succeeded: true, Message: "r-1 is master by epoch 2"}))
+	first := v1alpha1.RequestStatus{ID: "a", State: v1alpha1.RequestSucceeded, Message: "r-1 is master by epoch 2"}
+	expect(first)
+	applyDecision(rha, over(failover.Handled{ID: "a", Succeeded: true, Message: "r-1 is master"}))
+	expect(first) // it is over, and is not told anew
+	applyDecision(rha, over(failover.Handled{ID: "b", Reason: failover.ReasonNoCandidate, Message: "r-2 lags"}))
+	second := v1alpha1.RequestStatus{ID: "b", State: v1alpha1.RequestFailed, Reason: string(failover.ReasonNoCandidate), Message: "r-2 lags"}
+	expect(second, first)
+	applyDecision(rha, running("c"))
+	applyDecision(rha, over(failover.Handled{ID: "c", Message: "r-1 did not catch up"}))
+	third := v1alpha1.RequestStatus{ID: "c", State: v1alpha1.RequestFailed, Reason: v1alpha1.ReasonGivenUp, Message: "r-1 did not catch up"}
+	expect(third, second, first)
+	applyDecision(rha, running("d"))
+	applyDecision(rha, running("e"))
+	if got := rha.Status.Requests[1]; got.ID != "d" || got.State != v1alpha1.RequestFailed || got.Reason != v1alpha1.ReasonReplaced {
+		t.Errorf("a request in whose place another was taken up is %+v", got)
+	}
+	applyDecision(rha, failover.Decision{Next: failover.Progress{State: failover.StateStable}})
+	if got := rha.Status.Requests[0]; got.State != v1alpha1.RequestFailed {
+		t.Errorf("a request that the progress does not name any more is %+v", got)
 	}
 }

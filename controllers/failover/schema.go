@@ -31,7 +31,7 @@ type storedFields struct {
 func (s *storedFields) compare(wanted, stored *v1alpha1.RedisHAStatus) {
 	if equality.Semantic.DeepEqual(wanted.Failover, stored.Failover) && equality.Semantic.DeepEqual(wanted.Master, stored.Master) &&
 		equality.Semantic.DeepEqual(wanted.Nodes, stored.Nodes) && equality.Semantic.DeepEqual(wanted.History, stored.History) &&
-		equality.Semantic.DeepEqual(wanted.HandledRequests, stored.HandledRequests) {
+		equality.Semantic.DeepEqual(wanted.Requests, stored.Requests) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.lacks = nil // a newer CRD has come

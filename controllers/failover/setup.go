@@ -69,6 +69,9 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return nil
 }
 
+// Wake has the loop look at a RedisHA. It does nothing where the loop does not run.
+func (r *Reconciler) Wake(key client.ObjectKey) { r.wake(reconcile.Request{NamespacedName: key}) }
+
 // prepare makes what the loop works with.
 func (r *Reconciler) prepare(logger logr.Logger) {
 	r.wake = func(reconcile.Request) {}

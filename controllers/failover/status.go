@@ -3,6 +3,7 @@
 package failover
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -21,10 +22,7 @@ import (
 func applyDecision(rha *v1alpha1.RedisHA, d failover.Decision) {
 	status := &rha.Status
 	writeProgress(status, d.Next)
-	if d.Next.Request != "" {
-		status.LastHandledRequest = d.Next.Request
-		noteHandled(status, d.Next.Request)
-	}
+	noteRequest(status, d)
 	if d.Record != nil {
 		entry := historyOf(*d.Record)
 		status.History = append([]v1alpha1.HistoryEntry{entry}, status.History...)
@@ -35,17 +33,34 @@ func applyDecision(rha *v1alpha1.RedisHA, d failover.Decision) {
 	}
 }
 
-// maxHandled is how many requests are remembered. Requests that are kept in Git are few.
-const maxHandled = 16
+// maxRequests is how many requests are remembered. Requests that are kept in Git are few.
+const maxRequests = 16
 
-// noteHandled puts a request before those that were handled earlier.
-func noteHandled(status *v1alpha1.RedisHAStatus, request string) {
-	if len(status.HandledRequests) > 0 && status.HandledRequests[0] == request {
-		return
+// noteRequest writes down the request that was taken up, and what became of it. What is over is not told anew.
+func noteRequest(status *v1alpha1.RedisHAStatus, d failover.Decision) {
+	requests := slices.Clone(status.Requests)
+	for i := range requests {
+		if r := &requests[i]; r.ID != d.Next.Request && !r.State.IsOver() {
+			r.State, r.Reason, r.Message = v1alpha1.RequestFailed, v1alpha1.ReasonReplaced, "another request was taken up, or the status was restored, before it was done"
+		}
 	}
-	earlier := slices.DeleteFunc(slices.Clone(status.HandledRequests), func(r string) bool { return r == request })
-	handled := append([]string{request}, earlier...)
-	status.HandledRequests = handled[:min(len(handled), maxHandled)]
+	if id := d.Next.Request; id != "" && !slices.ContainsFunc(requests, func(r v1alpha1.RequestStatus) bool { return r.ID == id }) {
+		requests = slices.Insert(requests, 0, v1alpha1.RequestStatus{ID: id, State: v1alpha1.RequestRunning})
+	}
+	if h := d.Handled; h != nil {
+		if i := slices.IndexFunc(requests, func(r v1alpha1.RequestStatus) bool { return r.ID == h.ID }); i >= 0 && !requests[i].State.IsOver() {
+			requests[i] = outcomeOf(*h)
+		}
+	}
+	status.Requests = requests[:min(len(requests), maxRequests)]
+}
+
+func outcomeOf(h failover.Handled) v1alpha1.RequestStatus {
+	r := v1alpha1.RequestStatus{ID: h.ID, State: v1alpha1.RequestSucceeded, Message: bounded(h.Message)}
+	if !h.Succeeded {
+		r.State, r.Reason = v1alpha1.RequestFailed, cmp.Or(string(h.Reason), v1alpha1.ReasonGivenUp)
+	}
+	return r
 }
 
 // conditionsOf are the conditions of this controller; possible is its own word on whether a failover is, which wants

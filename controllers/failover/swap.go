@@ -95,7 +95,7 @@ func swapPatch(before, next *v1alpha1.RedisHA) (client.Patch, error) {
 func progressFields(s *v1alpha1.RedisHAStatus) (map[string]any, error) {
 	raw, err := json.Marshal(v1alpha1.RedisHAStatus{
 		Failover: s.Failover, Master: s.Master, Nodes: s.Nodes, History: s.History,
-		LastFailover: s.LastFailover, LastHandledRequest: s.LastHandledRequest, HandledRequests: s.HandledRequests,
+		LastFailover: s.LastFailover, Requests: s.Requests,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encoding the progress: %w", err)
@@ -168,8 +168,7 @@ func (p *statusPatch) status(was, is map[string]any) {
 	p.nodes(list(was["nodes"]), list(is["nodes"]))
 	p.history(list(was["history"]), list(is["history"]))
 	p.field("/status", "lastFailover", was, is)
-	p.field("/status", "lastHandledRequest", was, is)
-	p.field("/status", "handledRequests", was, is)
+	p.field("/status", "requests", was, is)
 }
 
 // fields changes the fields of an object that differ, each as a whole, but for those that are internal.

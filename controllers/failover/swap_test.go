@@ -34,7 +34,7 @@ func swapOf(t *testing.T, before, next *v1alpha1.RedisHA) (kind types.PatchType,
 func TestTheSwapTestsTheProgressItReplaces(t *testing.T) {
 	before := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{UID: "u"}}
 	writeProgress(&before.Status, wholeProgress())
-	before.Status.LastHandledRequest = "switchover"
+	before.Status.Requests = []v1alpha1.RequestStatus{{ID: "switchover", State: v1alpha1.RequestSucceeded}}
 	const of = "/status/failover/"
 	for name, test := range map[string]struct {
 		revision int64

@@ -12,15 +12,12 @@ import (
 	"github.com/redisha/redisha/failover"
 )
 
-// What the request annotation may carry. "switchover" lets the operator choose, "switchover:POD" names the pod that is
-// to become master. The other two lose data and must say so: "force-failover:POD" promotes a pod against a refusal,
-// "discard:POD" gives up what a divergent master holds; both want ":accept-data-loss" behind. Behind all of it "#ID"
-// may stand, which tells a request from an earlier one that is like it.
+// What the annotation may carry: "switchover" lets the operator choose, "switchover:POD" names the pod that is to become
+// master. Behind it "#ID" may stand, which tells a request from an earlier one that is like it.
 const (
-	Switchover      = "switchover"
-	requestAccepted = "accept-data-loss"
-	IDMark          = "#"
-	maxRequest      = 512 // characters
+	Switchover = "switchover"
+	IDMark     = "#"
+	maxRequest = 512 // characters
 )
 
 // Of reads the request annotation; nil when there is none.
@@ -33,21 +30,12 @@ func Of(rha *v1alpha1.RedisHA) (*failover.Request, error) {
 		return nil, fmt.Errorf("annotation %s: a request has at most %d characters", v1alpha1.AnnotationRequest, maxRequest)
 	}
 	asked, _, _ := strings.Cut(value, IDMark)
-	verb, rest, _ := strings.Cut(asked, ":")
-	target, acceptance, _ := strings.Cut(rest, ":")
-	request := &failover.Request{ID: value, Verb: failover.Verb(verb), Target: target}
-	switch request.Verb {
-	case failover.VerbSwitchover:
-		return request, nil
-	case failover.VerbForce, failover.VerbDiscard:
-		if target != "" && acceptance == requestAccepted {
-			return request, nil
-		}
-		return nil, fmt.Errorf("annotation %s: %s may lose data; name the pod and say so: %q",
-			v1alpha1.AnnotationRequest, verb, verb+":POD:"+requestAccepted)
+	verb, target, _ := strings.Cut(asked, ":")
+	if failover.Verb(verb) != failover.VerbSwitchover {
+		return nil, fmt.Errorf("annotation %s: %q is not a request; use %q or %q; for anything else make a RedisHARequest",
+			v1alpha1.AnnotationRequest, value, Switchover, Switchover+":POD")
 	}
-	return nil, fmt.Errorf("annotation %s: %q is not a request; use %q, %q, %q or %q", v1alpha1.AnnotationRequest, value,
-		Switchover, Switchover+":POD", string(failover.VerbForce)+":POD:"+requestAccepted, string(failover.VerbDiscard)+":POD:"+requestAccepted)
+	return &failover.Request{ID: value, Verb: failover.VerbSwitchover, Target: target}, nil
 }
 
 // AnotherID is a request like one that was made before, with another ID.
@@ -60,17 +48,28 @@ func AnotherID(request string) string {
 	return asked + IDMark + strconv.Itoa(n+1)
 }
 
-// WasHandled reports whether the request that a RedisHA carries was carried out or refused before, and put back since.
-// One that was taken up and is not acknowledged yet was not.
+// Outcome is what became of a request as the status of the RedisHA tells it; false when it was not taken up, or so long
+// ago that it is forgotten.
+func Outcome(rha *v1alpha1.RedisHA, id string) (v1alpha1.RequestStatus, bool) {
+	i := slices.IndexFunc(rha.Status.Requests, func(r v1alpha1.RequestStatus) bool { return r.ID == id })
+	if i < 0 {
+		return v1alpha1.RequestStatus{}, false
+	}
+	return rha.Status.Requests[i], true
+}
+
+// WasHandled reports whether the request that a RedisHA is annotated with was carried out or refused before, and put
+// back since. One that was taken up and is not acknowledged yet was not.
 func WasHandled(rha *v1alpha1.RedisHA) bool {
 	value := rha.Annotations[v1alpha1.AnnotationRequest]
 	if f := rha.Status.Failover; f != nil && f.Request == value {
 		return false
 	}
-	return value == rha.Status.LastHandledRequest || slices.Contains(rha.Status.HandledRequests, value)
+	_, known := Outcome(rha, value)
+	return known
 }
 
-// IsRequested reports whether a request waits to be carried out.
+// IsRequested reports whether a RedisHA is annotated with a request that waits to be carried out.
 func IsRequested(rha *v1alpha1.RedisHA) bool {
 	return rha.Annotations[v1alpha1.AnnotationRequest] != "" && !WasHandled(rha)
 }

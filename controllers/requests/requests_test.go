@@ -18,21 +18,15 @@ func TestRequestsAreReadFromTheAnnotation(t *testing.T) {
 		want  *failover.Request
 		fails bool
 	}{
-		"none":              {"", nil, false},
-		"any replica":       {"switchover", &failover.Request{ID: "switchover", Verb: failover.VerbSwitchover}, false},
-		"a certain replica": {"switchover:r-2", &failover.Request{ID: "switchover:r-2", Verb: failover.VerbSwitchover, Target: "r-2"}, false},
-		"a loss accepted": {"force-failover:r-2:accept-data-loss", &failover.Request{
-			ID: "force-failover:r-2:accept-data-loss", Verb: failover.VerbForce, Target: "r-2",
-		}, false},
-		"any replica, again":       {"switchover#2", &failover.Request{ID: "switchover#2", Verb: failover.VerbSwitchover}, false},
-		"a certain replica, again": {"switchover:r-2#x:y", &failover.Request{ID: "switchover:r-2#x:y", Verb: failover.VerbSwitchover, Target: "r-2"}, false},
-		"a loss accepted, again": {"force-failover:r-2:accept-data-loss#2026-11-29", &failover.Request{
-			ID: "force-failover:r-2:accept-data-loss#2026-11-29", Verb: failover.VerbForce, Target: "r-2",
-		}, false},
-		"a loss not accepted": {"discard:r-2", nil, true},
-		"an ID only":          {"#1", nil, true},
-		"a very long one":     {"switchover#" + strings.Repeat("x", 600), nil, true},
-		"nonsense":            {"please", nil, true},
+		"none":                         {"", nil, false},
+		"any replica":                  {"switchover", &failover.Request{ID: "switchover", Verb: failover.VerbSwitchover}, false},
+		"a certain replica":            {"switchover:r-2", &failover.Request{ID: "switchover:r-2", Verb: failover.VerbSwitchover, Target: "r-2"}, false},
+		"any replica, again":           {"switchover#2", &failover.Request{ID: "switchover#2", Verb: failover.VerbSwitchover}, false},
+		"a certain replica, again":     {"switchover:r-2#x:y", &failover.Request{ID: "switchover:r-2#x:y", Verb: failover.VerbSwitchover, Target: "r-2"}, false},
+		"what a RedisHARequest is for": {"force-failover:r-2", nil, true},
+		"an ID only":                   {"#1", nil, true},
+		"a very long one":              {"switchover#" + strings.Repeat("x", 600), nil, true},
+		"nonsense":                     {"please", nil, true},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -129,6 +129,23 @@ func (s *scene) request(value string) {
 	})
 }
 
+// ask makes a RedisHARequest, and waits until it tells that it ended so.
+func (s *scene) ask(spec v1alpha1.RedisHARequestSpec, want v1alpha1.RequestState) {
+	s.t.Helper()
+	spec.RedisHA = s.key.Name
+	request := &v1alpha1.RedisHARequest{ObjectMeta: metav1.ObjectMeta{Namespace: s.key.Namespace, GenerateName: "asked-"}, Spec: spec}
+	if err := bed.Client.Create(s.ctx, request); err != nil {
+		s.t.Fatal(err)
+	}
+	err := sandbox.WaitFor(s.ctx, "the request to be over", func(ctx context.Context) (bool, error) {
+		err := bed.Client.Get(ctx, client.ObjectKeyFromObject(request), request)
+		return err == nil && request.Status.State.IsOver(), nil
+	})
+	if err != nil || request.Status.State != want {
+		s.t.Errorf("the request is %s (%s: %s), want %s: %v", request.Status.State, request.Status.Reason, request.Status.Message, want, err)
+	}
+}
+
 // announced checks that an Event of the reason was recorded.
 func (s *scene) announced(reason string) {
 	s.t.Helper()

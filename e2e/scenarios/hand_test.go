@@ -42,7 +42,7 @@ func TestTwoMastersWithDataOfTheirOwnAreBothLeftAlone(t *testing.T) {
 	if role, mine := s.info(divergent, "role"), s.do(divergent, "GET", "mine"); role != "master" || mine != "1" {
 		t.Errorf("%s is a %s and holds %v: the data of another was touched", divergent, role, mine)
 	}
-	s.request("discard:" + divergent + ":accept-data-loss")
+	s.ask(v1alpha1.RedisHARequestSpec{Action: v1alpha1.ActionDiscard, Pod: divergent, AcceptDataLoss: true}, v1alpha1.RequestSucceeded)
 	s.end(0)
 	s.unmoved()
 	if mine := s.do(s.master(), "EXISTS", "mine"); mine != int64(0) {
@@ -159,7 +159,7 @@ func TestARefusalOutlivesItsOperator(t *testing.T) {
 func (s *scene) force(pod string) {
 	s.t.Helper()
 	refused := s.row.reason
-	s.request("force-failover:" + pod + ":accept-data-loss")
+	s.ask(v1alpha1.RedisHARequestSpec{Action: v1alpha1.ActionForceFailover, Pod: pod, AcceptDataLoss: true}, v1alpha1.RequestSucceeded)
 	if entry := s.promotion(v1alpha1.HistoryFailover, string(failover.CauseForced)); entry.To != pod {
 		s.t.Errorf("%s was promoted, want %s", entry.To, pod)
 	}

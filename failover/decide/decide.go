@@ -64,6 +64,7 @@ type decider struct {
 	ledUntilNow []string       // UIDs of those who led in the failover that this decision ends
 	moved       Event          // the transition that was taken; empty: none yet
 	err         error          // the first transition that could not be taken
+	refused     bool           // the request was refused in this decision
 }
 
 // retry intervals of decisions that wait for something that nothing announces.
@@ -215,11 +216,32 @@ func (d *decider) evidenceAt(v diagnosis.View, f diagnosis.Finding) time.Time {
 	return d.now
 }
 
-// acknowledge removes a request that was taken up; the intent that names it is persisted by then. It waits until what
-// was asked for is done: the actions of a step are waited for together, and the writes of applications wait with them.
+// acknowledge tells what became of a request that is over, and removes it; the intent that names it is persisted by
+// then. It waits until what was asked for is done: the actions of a step are waited for together, and the writes of
+// applications wait with them.
 func (d *decider) acknowledge(decision *failover.Decision) {
-	if d.request == nil || d.request.ID != decision.Next.Request || decision.Next.Running() {
+	if decision.Next.Request == "" || decision.Next.Running() {
 		return
 	}
-	decision.Actions = append(decision.Actions, failover.AcknowledgeRequest{ID: d.request.ID})
+	if forcedLater := decision.Next.State == failover.StateBlocked && decision.Next.ForcedPod != ""; !forcedLater {
+		decision.Handled = d.handled(*decision)
+	}
+	if d.request != nil && d.request.ID == decision.Next.Request {
+		decision.Actions = append(decision.Actions, failover.AcknowledgeRequest{ID: d.request.ID})
+	}
+}
+
+// handled is what became of the request that is over.
+func (d *decider) handled(decision failover.Decision) *failover.Handled {
+	h := &failover.Handled{ID: decision.Next.Request, Succeeded: true, Message: decision.Message}
+	if d.refused {
+		h.Succeeded, h.Reason = false, decision.Reason
+	}
+	if record := decision.Record; record != nil {
+		h.Succeeded, h.Message = record.Outcome == failover.OutcomeSucceeded, record.Message
+		if named := d.request != nil && d.request.ID == h.ID && d.request.Target != "" && d.request.Verb != failover.VerbDiscard; named && record.To != d.request.Target {
+			h.Succeeded = false
+		}
+	}
+	return h
 }

@@ -26,12 +26,14 @@ func successor(v diagnosis.View, target string, givenUp []string) election.Resul
 		}
 		fit = append(fit, n)
 	}
-	if len(fit) == 0 {
-		reason := failover.ReasonNoCandidate
-		if target != "" {
-			reason = failover.ReasonRequestedNodeIneligible
-		}
-		return election.Result{Reason: reason, Sentence: "no replica can take over: " + election.Told(limits)}
+	switch {
+	case len(fit) > 0:
+	case target == "":
+		return election.Result{Reason: failover.ReasonNoCandidate, Sentence: "no replica can take over: " + election.Told(limits)}
+	case len(limits) == 0:
+		return election.Result{Reason: failover.ReasonRequestedNodeIneligible, Sentence: "there is no replica " + target}
+	default:
+		return election.Result{Reason: failover.ReasonRequestedNodeIneligible, Sentence: "it cannot take over: " + election.Told(limits)}
 	}
 	slices.SortFunc(fit, func(a, b failover.Node) int {
 		return cmp.Or(

@@ -132,7 +132,7 @@ func (d *decider) switchOver(v diagnosis.View, cause failover.Cause, why, target
 	refuse := func(reason failover.Reason, sentence string) failover.Decision {
 		decision := d.upkeep(v)
 		if cause == failover.CauseRequested {
-			d.next.Request = d.request.ID
+			d.next.Request, d.refused = d.request.ID, true
 			decision.Next = d.next
 		}
 		decision.Again = failover.After(lookAgain)
