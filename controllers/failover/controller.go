@@ -158,18 +158,10 @@ func (r *Reconciler) stepOnLatest(ctx context.Context, rha *v1alpha1.RedisHA) (*
 func (r *Reconciler) step(ctx context.Context, rha *v1alpha1.RedisHA) (next *v1alpha1.RedisHA, again failover.Again, err error) {
 	key := client.ObjectKeyFromObject(rha)
 	known := r.memory.Of(key)
-	observer := r.observer.with(&known.sight)
-	pods, err := observer.podsOf(ctx, key, rha)
+	obs, now, err := r.look(ctx, rha, known)
 	if err != nil {
 		return rha, again, err
 	}
-	r.prober.Ensure(key.String(), targets(pods), known.currentPassword)
-	obs, err := observer.observe(ctx, rha, pods)
-	if err != nil {
-		return rha, again, err
-	}
-	now := r.Clock.Now()
-	observer.remember(now, &obs.Observation)
 	decision, err := r.decide(ctx, rha, &obs, now)
 	if err != nil {
 		return rha, again, err
@@ -197,6 +189,23 @@ func (r *Reconciler) step(ctx context.Context, rha *v1alpha1.RedisHA) (next *v1a
 		return next, failover.Now(), nil
 	}
 	return next, decision.Again.Sooner(known.telling.pending()), nil
+}
+
+// look is what there is to be seen of a RedisHA, and when it was.
+func (r *Reconciler) look(ctx context.Context, rha *v1alpha1.RedisHA, known *known) (obs sighting, now time.Time, err error) {
+	key := client.ObjectKeyFromObject(rha)
+	observer := r.observer.with(&known.sight)
+	pods, err := observer.podsOf(ctx, key, rha)
+	if err != nil {
+		return obs, now, err
+	}
+	r.prober.Ensure(key.String(), targets(pods), known.currentPassword)
+	if obs, err = observer.observe(ctx, rha, pods); err != nil {
+		return obs, now, err
+	}
+	now = r.Clock.Now()
+	observer.remember(now, &obs.Observation)
+	return obs, now, nil
 }
 
 // decide is the core's word on what is seen, with what else the decision depends on.
