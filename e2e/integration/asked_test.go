@@ -9,6 +9,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -120,6 +122,45 @@ func TestARestartOnRequestReplacesEachPodOnceTheMasterLast(t *testing.T) {
 	}
 	if rha.Status.Master.Epoch != first.Status.Master.Epoch+1 || rha.Status.History[0].Kind != v1alpha1.HistorySwitchover {
 		t.Errorf("epoch %d, before %d; the last entry is a %s", rha.Status.Master.Epoch, first.Status.Master.Epoch, rha.Status.History[0].Kind)
+	}
+}
+
+// Whoever may ask may change nothing else.
+func TestARequesterMayAskAndChangeNoRedisHA(t *testing.T) {
+	ns := namespace(t)
+	binding := &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "jane"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "redisha-requester"},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: "jane"}},
+	}
+	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "cache"}, Spec: v1alpha1.RedisHASpec{Failover: v1alpha1.FailoverSpec{Mode: v1alpha1.ModePaused}}}
+	for _, object := range []client.Object{binding, rha} {
+		if err := bed.Client.Create(t.Context(), object); err != nil {
+			t.Fatal(err)
+		}
+	}
+	config := bed.Sandbox.AdminConfig()
+	config.Impersonate.UserName = "jane"
+	jane, err := client.New(config, client.Options{Scheme: bed.Client.Scheme()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	request := &v1alpha1.RedisHARequest{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "asked"}, Spec: v1alpha1.RedisHARequestSpec{RedisHA: "cache", Action: v1alpha1.ActionSwitchover}}
+	eventually(t, "jane may ask", 20*time.Second, func(ctx context.Context) (bool, error) {
+		return jane.Create(ctx, request) == nil, nil // the binding is seen after a moment
+	})
+	if err := jane.Get(t.Context(), client.ObjectKeyFromObject(rha), rha); err != nil {
+		t.Errorf("whom to ask about cannot be seen: %v", err)
+	}
+	before := rha.DeepCopy()
+	rha.Annotations = map[string]string{v1alpha1.AnnotationRequest: "switchover"}
+	if err := jane.Patch(t.Context(), rha, client.MergeFrom(before)); !apierrors.IsForbidden(err) {
+		t.Errorf("the RedisHA was changed: %v", err)
+	}
+	told := request.DeepCopy()
+	told.Status.State = v1alpha1.RequestSucceeded
+	if err := jane.Status().Patch(t.Context(), told, client.MergeFrom(request)); !apierrors.IsForbidden(err) {
+		t.Errorf("an outcome was made up: %v", err)
 	}
 }
 
