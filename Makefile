@@ -19,8 +19,9 @@ CONTROLLER_GEN := $(BIN)/controller-gen
 KUSTOMIZE      := $(BIN)/kustomize
 GOLANGCI_LINT  := $(BIN)/golangci-lint
 
-# A module of its own with code of its own.
+# The modules with code of their own, beside the operator's.
 GOCLIENTS := e2e/clients/programs/goclients
+MODULES   := api e2e $(GOCLIENTS)
 
 .DEFAULT_GOAL := help
 
@@ -46,11 +47,11 @@ deps: ## Install redis-server if it is missing (Debian and Ubuntu, as root).
 
 .PHONY: demo
 demo: deps ## Apply a RedisHA, break it four ways under load, print what it cost. KEEP=1 keeps it running.
-	CGO_ENABLED=0 $(GO) run ./e2e/cmd/demo
+	CGO_ENABLED=0 $(GO) run -C e2e ./cmd/demo
 
 .PHONY: bench
 bench: deps ## Measure the write gap of a killed master, side by side with Redis Sentinel.
-	CGO_ENABLED=0 $(GO) run ./e2e/cmd/bench
+	CGO_ENABLED=0 $(GO) run -C e2e ./cmd/bench
 
 # What the applications need beside Go and redis-server is installed where it can be; an application that lacks it is left out by name.
 ROUNDS ?= 3
@@ -61,24 +62,24 @@ PAGE   ?= dist/clients.md
 
 .PHONY: clients
 clients: deps ## What client libraries notice of faults; ROUNDS=3 FAULTS=kill,delete LIBS=go-redis,ioredis LAG=1s choose. Into dist/clients.json.
-	CGO_ENABLED=0 $(GO) run ./e2e/cmd/clients --rounds=$(ROUNDS) --faults=$(FAULTS) --libs=$(LIBS) --lag=$(LAG) --markdown=$(PAGE) $(CLIENTFLAGS)
+	CGO_ENABLED=0 $(GO) run -C e2e ./cmd/clients --rounds=$(ROUNDS) --faults=$(FAULTS) --libs=$(LIBS) --lag=$(LAG) --json=$(CURDIR)/dist/clients.json --markdown=$(abspath $(PAGE)) $(CLIENTFLAGS)
 
 .PHONY: sandbox
 sandbox: deps ## Start a Kubernetes API with real Redis processes; prints its KUBECONFIG. Ctrl-C ends it.
-	CGO_ENABLED=0 $(GO) run ./e2e/cmd/sandbox
+	CGO_ENABLED=0 $(GO) run -C e2e ./cmd/sandbox
 
 ##@ On a real cluster
 
 .PHONY: kind-up
 kind-up: ## Make a kind cluster of four nodes, also where no image can be pulled (KIND_IMAGES=pull, build); prints its KUBECONFIG.
-	CGO_ENABLED=0 $(GO) run ./e2e/cmd/kind up
+	CGO_ENABLED=0 $(GO) run -C e2e ./cmd/kind up
 
 E2E_IMG   := localhost/redisha/operator:e2e
 INSTALLED := dist/e2e-install.yaml
 FOCUS     ?=
 LABELS    ?=
 # What a person asks for by FOCUS or LABELS is not narrowed down to the core.
-suite = E2E=1 E2E_INSTALLER=$(CURDIR)/$(INSTALLED) COUNT=$(COUNT) SENTINEL_COUNT=$(SENTINEL_COUNT) CGO_ENABLED=0 $(GO) test -v -count=1 -timeout 3h -run TestOnACluster ./e2e/suite \
+suite = E2E=1 E2E_INSTALLER=$(CURDIR)/$(INSTALLED) COUNT=$(COUNT) SENTINEL_COUNT=$(SENTINEL_COUNT) CGO_ENABLED=0 $(GO) test -C e2e -v -count=1 -timeout 3h -run TestOnACluster ./suite \
 	-args -ginkgo.v -ginkgo.label-filter='$(1)' -ginkgo.focus='$(FOCUS)'
 
 .PHONY: e2e
@@ -105,26 +106,26 @@ e2e-up: kind-up
 
 .PHONY: kind-down
 kind-down: ## Remove the kind cluster, and what was done to the machine for it.
-	CGO_ENABLED=0 $(GO) run ./e2e/cmd/kind down
+	CGO_ENABLED=0 $(GO) run -C e2e ./cmd/kind down
 
 ##@ Develop
 
 .PHONY: generate
 generate: $(CONTROLLER_GEN) ## Generate Go code (deep copies), the state diagram of docs/architecture.md, the pages of the API, reasons, metrics and flags, and the list of messages.
-	$(CONTROLLER_GEN) object paths=./api/...
+	cd api && $(CONTROLLER_GEN) object paths=./...
 	UPDATE_DOCS=1 $(GO) test -count=1 -run "TestTheDocumentedDiagramIsTheMachine|TestTheDocumentedFlagsAreTheManagers|TestEveryMessageIsInTheGoldenFile|TestTheReferenceOf" ./failover/decide ./cmd/manager ./docs
 
 .PHONY: manifests
 manifests: $(CONTROLLER_GEN) ## Generate the CRD and the manager's role from the markers in the code.
-	$(CONTROLLER_GEN) crd:generateEmbeddedObjectMeta=true paths=./api/... output:crd:dir=config/crd/bases
+	cd api && $(CONTROLLER_GEN) crd:generateEmbeddedObjectMeta=true paths=./... output:crd:dir=../config/crd/bases
 	$(GO) run ./config/crd/trim config/crd/bases/*.yaml
 	$(CONTROLLER_GEN) rbac:roleName=manager paths=./controllers/... output:rbac:dir=config/rbac
 
 .PHONY: verify
 verify: $(CONTROLLER_GEN) $(KUSTOMIZE) ## Check that generated files are what the code says and that config/ renders.
 	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && \
-	$(CONTROLLER_GEN) object paths=./api/... output:object:dir="$$fresh" && \
-	$(CONTROLLER_GEN) crd:generateEmbeddedObjectMeta=true paths=./api/... output:crd:dir="$$fresh" && \
+	(cd api && $(CONTROLLER_GEN) object paths=./... output:object:dir="$$fresh" && \
+	$(CONTROLLER_GEN) crd:generateEmbeddedObjectMeta=true paths=./... output:crd:dir="$$fresh") && \
 	$(GO) run ./config/crd/trim "$$fresh"/redisha.io_*.yaml && \
 	$(CONTROLLER_GEN) rbac:roleName=manager paths=./controllers/... output:rbac:dir="$$fresh" && \
 	diff -u api/v1alpha1/zz_generated.deepcopy.go "$$fresh/zz_generated.deepcopy.go" && \
@@ -134,20 +135,19 @@ verify: $(CONTROLLER_GEN) $(KUSTOMIZE) ## Check that generated files are what th
 
 .PHONY: fmt
 fmt: $(GOLANGCI_LINT) ## Format the code.
-	$(GOLANGCI_LINT) fmt ./...
+	@for m in . $(MODULES); do (cd $$m && $(GOLANGCI_LINT) fmt ./...) || exit 1; done
 
 .PHONY: vet
 # Without cgo, vet and the linter share the build cache with the Kubernetes binaries.
 vet: ## Run go vet.
-	CGO_ENABLED=0 $(GO) vet ./...
-	cd $(GOCLIENTS) && CGO_ENABLED=0 $(GO) vet ./...
+	@for m in . $(MODULES); do echo "go vet in $$m"; CGO_ENABLED=0 $(GO) vet -C $$m ./... || exit 1; done
 
 SCRIPTS := .ci/run $(wildcard controllers/resources/scripts/*.sh)
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## Run the linter: style, sizes, and who may import whom.
-	CGO_ENABLED=0 $(GOLANGCI_LINT) run --allow-parallel-runners --timeout 15m ./...
-	cd $(GOCLIENTS) && CGO_ENABLED=0 $(GOLANGCI_LINT) run --allow-parallel-runners --timeout 15m ./...
+	@for m in . $(MODULES); do echo "golangci-lint in $$m"; \
+		(cd $$m && CGO_ENABLED=0 $(GOLANGCI_LINT) run --allow-parallel-runners --timeout 15m ./...) || exit 1; done
 	@if command -v shellcheck >/dev/null 2>&1; then shellcheck $(SCRIPTS); \
 	else echo "shellcheck is not installed (Debian: apt-get install shellcheck): $(SCRIPTS) are not checked here; CI does"; fi
 
@@ -156,21 +156,21 @@ test: deps vet lint verify unit integration ## Everything: vet, lint, verify, un
 
 .PHONY: unit
 unit: deps ## The tests that need no Kubernetes: units, contracts, the simulator.
-	$(GO) test -race $(TESTFLAGS) ./api/... ./cmd/... ./controllers/... ./docs/... ./failover/... ./redisclient/...
+	$(GO) test -race $(TESTFLAGS) ./...
 	@echo "The simulator again, without the race detector, which leaves it time for more schedules and for its deliberate defects (a minute)."
 	CGO_ENABLED=0 $(GO) test -v $(TESTFLAGS) ./failover/simulator
 
 .PHONY: integration
 integration: deps ## The tests that run on real Kubernetes binaries, in the sandbox.
 	@echo "The integration tests run on real Kubernetes binaries; the first time they are built, which takes minutes."
-	CGO_ENABLED=0 $(GO) run ./e2e/cmd/sandbox --build-only
-	$(GO) test -race -p 1 -timeout 20m $(TESTFLAGS) ./e2e/...
+	CGO_ENABLED=0 $(GO) run -C e2e ./cmd/sandbox --build-only
+	$(GO) test -C e2e -race -p 1 -timeout 20m $(TESTFLAGS) ./...
 
 COUNT ?= 1
 
 .PHONY: scenarios
 scenarios: deps ## Do to real Redis masters what happens in bad nights, COUNT=1 times over; prints what it cost.
-	SCENARIOS=1 $(GO) test -v -count=$(COUNT) -timeout $$((40 * $(COUNT)))m ./e2e/scenarios
+	SCENARIOS=1 $(GO) test -C e2e -v -count=$(COUNT) -timeout $$((40 * $(COUNT)))m ./scenarios
 
 RUNS ?= 10000
 SEED ?= 0

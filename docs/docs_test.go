@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -165,5 +166,22 @@ func TestEveryGoFileNamesItsLicence(t *testing.T) {
 	})
 	if err != nil || files < 100 {
 		t.Fatal(files, err)
+	}
+}
+
+// Whoever imports the types takes what they require along.
+func TestTheTypesBringNothingOfTheOperatorAlong(t *testing.T) {
+	direct := regexp.MustCompile(`(?m)^\t(\S+) v[^/\n]+$`).FindAllStringSubmatch(read(t, filepath.Join(root, "api", "go.mod")), -1)
+	var names []string
+	for _, module := range direct {
+		names = append(names, module[1])
+	}
+	if want := []string{"k8s.io/api", "k8s.io/apimachinery"}; !slices.Equal(names, want) {
+		t.Errorf("the types require %v, want %v", names, want)
+	}
+	for _, tests := range []string{"sigs.k8s.io/kind", "github.com/onsi/ginkgo", "sigs.k8s.io/kustomize", "github.com/redisha/redisha/e2e"} {
+		if strings.Contains(read(t, filepath.Join(root, "go.mod")), tests) {
+			t.Errorf("the operator requires %s", tests)
+		}
 	}
 }

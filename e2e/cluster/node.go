@@ -78,13 +78,13 @@ func (b *builder) node(ctx context.Context) error {
 	return err
 }
 
-// kindSource returns the folder with the files of kind's node image, of the version in go.mod.
+// kindSource returns the folder with the files of kind's node image, of the version in e2e/go.mod.
 func kindSource(ctx context.Context) (string, error) {
 	root, err := gobuild.Root()
 	if err != nil {
 		return "", err
 	}
-	dir, err := run(ctx, "go", "-C", root, "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kind")
+	dir, err := run(ctx, "go", "-C", filepath.Join(root, "e2e"), "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kind")
 	return filepath.Join(dir, "images", "base", "files"), err
 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/redisha/redisha/e2e/gobuild"
 )
 
-// publishedNode is the node image of Kubernetes 1.34 that was published with the version of kind in go.mod.
+// publishedNode is the node image of Kubernetes 1.34 that was published with the version of kind in e2e/go.mod.
 const publishedNode = "kindest/node:v1.34.11@sha256:44e222ee2132dab25ff87301682f89eb82c7880ea3a1bf543bfe9708fd08d67d"
 
 // operatorImage is the name of the operator's image in the cluster, whatever it is made from.

@@ -57,6 +57,14 @@ func Ticker(tell func(elapsed time.Duration)) (stop func()) {
 	return func() { close(done); <-ended }
 }
 
+// moduleOf returns the folder of the module that has a command of this repository, and the command's path in it.
+func moduleOf(root, pkg string) (module, command string) {
+	if inside, is := strings.CutPrefix(pkg, "./e2e/"); is {
+		return filepath.Join(root, "e2e"), "./" + inside
+	}
+	return root, pkg
+}
+
 // Static builds a command of this repository into the file at path, without cgo, and with values for string variables
 // of its, as in main.version=2. It leaves it to go build whether there is anything to do.
 func Static(ctx context.Context, progress io.Writer, path, pkg string, values ...string) error {
@@ -68,7 +76,8 @@ func Static(ctx context.Context, progress io.Writer, path, pkg string, values ..
 	for _, value := range values {
 		flags += " -X " + value
 	}
-	return goBuild(ctx, progress, filepath.Base(pkg), root, "-ldflags", flags, "-o", path, pkg)
+	module, command := moduleOf(root, pkg)
+	return goBuild(ctx, progress, filepath.Base(pkg), module, "-ldflags", flags, "-o", path, command)
 }
 
 // buildOutput counts what go build -v prints, a line for each module it downloads and each package it compiles, and
