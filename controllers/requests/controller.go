@@ -43,7 +43,7 @@ type Reconciler struct {
 	Wake func(client.ObjectKey)
 }
 
-// +kubebuilder:rbac:groups=redisha.io,resources=redisharequests,verbs=get;list;watch;delete
+// +kubebuilder:rbac:groups=redisha.io,resources=redisharequests,verbs=list;watch;delete
 // +kubebuilder:rbac:groups=redisha.io,resources=redisharequests/status,verbs=patch
 // +kubebuilder:rbac:groups=redisha.io,resources=redishas,verbs=get;list;watch
 // +kubebuilder:rbac:groups=apps,resources=statefulsets,verbs=get;list;watch;patch

@@ -13,6 +13,7 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -82,6 +83,7 @@ var _ = Describe("A RedisHA", Label("core", "lifecycle"), func() {
 			s.scale(ctx, replicas)
 			s.acknowledged(ctx)
 		}
+		s.requestOf(ctx, resources.PodName(s.key.Name, 3))
 		s.switchOver(ctx, resources.PodName(s.key.Name, 4)) // so that the master is one of those that go
 		leaving := s.settle(ctx).Status.Failover.Epoch
 		s.scale(ctx, 2)
@@ -131,13 +133,18 @@ var _ = Describe("A RedisHA", Label("core", "lifecycle"), func() {
 // sample is the spec of one of config/samples.
 func sample(file string) v1alpha1.RedisHASpec {
 	GinkgoHelper()
+	rha := &v1alpha1.RedisHA{}
+	Expect(yaml.UnmarshalStrict(sampleText(file), rha)).To(Succeed())
+	return rha.Spec
+}
+
+func sampleText(file string) []byte {
+	GinkgoHelper()
 	root, err := testbed.Root()
 	Expect(err).NotTo(HaveOccurred())
 	text, err := os.ReadFile(filepath.Join(root, "config/samples", file))
 	Expect(err).NotTo(HaveOccurred())
-	rha := &v1alpha1.RedisHA{}
-	Expect(yaml.UnmarshalStrict(text, rha)).To(Succeed())
-	return rha.Spec
+	return text
 }
 
 func stored(retention v1alpha1.RetentionPolicy) v1alpha1.RedisHASpec {
@@ -152,7 +159,23 @@ func claims(ctx context.Context, namespace string) ([]corev1.PersistentVolumeCla
 	return list.Items, err
 }
 
-// switchOver makes a person's request and waits until that pod is master.
+// requestOf makes the RedisHARequest of the sample, to that pod, and waits until it is carried out and deleted.
+func (s *scene) requestOf(ctx context.Context, pod string) {
+	GinkgoHelper()
+	request := &v1alpha1.RedisHARequest{}
+	Expect(yaml.UnmarshalStrict(sampleText("redisharequest.yaml"), request)).To(Succeed())
+	request.Namespace, request.Spec.RedisHA, request.Spec.Pod = s.key.Namespace, s.key.Name, pod
+	request.Spec.IfMaster, request.Spec.TTLSecondsAfterFinished = s.master(ctx).Name, ptr.To[int32](0)
+	Expect(env.client.Create(ctx, request)).To(Succeed())
+	Eventually(func() bool {
+		return apierrors.IsNotFound(env.client.Get(ctx, client.ObjectKeyFromObject(request), request))
+	}).WithContext(ctx).Should(BeTrue())
+	status := s.get(ctx).Status
+	Expect(status.Master.Pod).To(Equal(pod))
+	Expect(status.Requests[0].State).To(Equal(v1alpha1.RequestSucceeded), status.Requests[0].Message)
+}
+
+// switchOver makes a person's request by annotation and waits until that pod is master.
 func (s *scene) switchOver(ctx context.Context, pod string) {
 	GinkgoHelper()
 	s.change(ctx, func(rha *v1alpha1.RedisHA) {
