@@ -239,4 +239,4 @@ $(KUSTOMIZE): config/tools/go.sum
 
 $(GOLANGCI_LINT): config/tools/golangci-lint/go.sum
 	@echo "building golangci-lint, once; about two minutes on two cores"
-	@$(GO) build -C config/tools/golangci-lint -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@$(GO) build -C config/tools/golangci-lint -o $@ sigs.k8s.io/kube-api-linter/cmd/golangci-lint-kube-api-linter

@@ -89,6 +89,7 @@ type MasterStatus struct {
 type StepStatus struct {
 	// name of the step, e.g. Detached.
 	// +kubebuilder:validation:MaxLength=64
+	// +required
 	Name string `json:"name"`
 	// at is when it was observed, to the microsecond.
 	// +optional
@@ -99,8 +100,10 @@ type StepStatus struct {
 type SoftFailover struct {
 	// pod that was given up.
 	// +kubebuilder:validation:MaxLength=253
+	// +required
 	Pod string `json:"pod"`
 	// at is when, to the microsecond.
+	// +required
 	At metav1.MicroTime `json:"at"`
 }
 
@@ -207,6 +210,7 @@ type FailoverInternal struct {
 type NodeStatus struct {
 	// pod is the pod's name.
 	// +kubebuilder:validation:MaxLength=253
+	// +required
 	Pod string `json:"pod"`
 	// podUID is the pod's metadata.uid.
 	// +kubebuilder:validation:MaxLength=64
@@ -220,7 +224,7 @@ type NodeStatus struct {
 	// +kubebuilder:validation:MaxLength=256
 	// +optional
 	RunID string `json:"runID,omitempty"`
-	// role: master, replica or unknown.
+	// role is master, replica or unknown.
 	// +kubebuilder:validation:MaxLength=64
 	// +optional
 	Role string `json:"role,omitempty"`
@@ -302,8 +306,9 @@ const (
 // HistoryEntry records one failover, switchover or bootstrap.
 type HistoryEntry struct {
 	// epoch of the promotion.
+	// +required
 	Epoch int64 `json:"epoch"`
-	// kind: Failover, Switchover or Bootstrap.
+	// kind is Failover, Switchover or Bootstrap.
 	// +optional
 	Kind HistoryKind `json:"kind,omitempty"`
 	// cause that started it.
@@ -324,7 +329,7 @@ type HistoryEntry struct {
 	// finishedAt is when it was over, every other node attached.
 	// +optional
 	FinishedAt metav1.MicroTime `json:"finishedAt,omitempty,omitzero"`
-	// outcome: Succeeded, Aborted or Superseded.
+	// outcome is Succeeded, Aborted or Superseded.
 	// +optional
 	Outcome HistoryOutcome `json:"outcome,omitempty"`
 	// message is one sentence for a person.

@@ -22,7 +22,7 @@ type PodTemplateSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(k, k.matches('^([a-zA-Z0-9][-a-zA-Z0-9.]*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",message="spec.podTemplate.annotations: names have at most 63 letters, digits, '-', '_' and '.', after an optional DNS name and '/'"
 	// +optional
 	Annotations map[string]string `json:"annotations,omitempty"`
-	// affinity; by default the pods prefer different nodes.
+	// affinity of the pods. By default they prefer different nodes.
 	// +optional
 	Affinity *corev1.Affinity `json:"affinity,omitempty"`
 	// nodeSelector of the pods.
@@ -35,7 +35,7 @@ type PodTemplateSpec struct {
 	// +kubebuilder:validation:MaxItems=32
 	// +optional
 	Tolerations []corev1.Toleration `json:"tolerations,omitempty"`
-	// topologySpreadConstraints; by default the pods prefer different zones.
+	// topologySpreadConstraints of the pods. By default they prefer different zones.
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=8
 	// +optional
@@ -126,7 +126,7 @@ const (
 
 // PodDisruptionBudgetSpec limits how many Redis pods a drain may take at once.
 type PodDisruptionBudgetSpec struct {
-	// mode: Enabled or Disabled.
+	// mode is Enabled or Disabled.
 	// +kubebuilder:default=Enabled
 	// +optional
 	Mode BudgetMode `json:"mode,omitempty"`

@@ -29,6 +29,7 @@ import (
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",message="metadata.name must be a DNS label that begins with a letter, because Services are named after it: use lower-case letters, digits and '-'"
 type RedisHA struct {
 	metav1.TypeMeta `json:",inline"`
+	// metadata is that of any object.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
@@ -36,11 +37,11 @@ type RedisHA struct {
 	// working highly available Redis.
 	// +kubebuilder:default={}
 	// +optional
-	Spec RedisHASpec `json:"spec,omitempty"`
+	Spec RedisHASpec `json:"spec,omitempty,omitzero"`
 	// status is what the operator observed and did.
 	// +kubebuilder:default={}
 	// +optional
-	Status RedisHAStatus `json:"status,omitempty"`
+	Status RedisHAStatus `json:"status,omitempty,omitzero"`
 }
 
 // RedisHAList is a list of RedisHA.

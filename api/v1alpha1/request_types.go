@@ -23,6 +23,7 @@ import (
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.message`,priority=1
 type RedisHARequest struct {
 	metav1.TypeMeta `json:",inline"`
+	// metadata is that of any object.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
@@ -32,7 +33,7 @@ type RedisHARequest struct {
 	// +kubebuilder:validation:XValidation:rule="!(self.action in ['ForceFailover', 'Discard']) || has(self.acceptDataLoss) && self.acceptDataLoss",message="spec.acceptDataLoss must be true, because ForceFailover and Discard may lose data"
 	// +kubebuilder:validation:XValidation:rule="self.action != 'Restart' || !has(self.pod)",message="spec.pod cannot be given for Restart, which replaces all pods in order: remove it, or delete that pod"
 	// +required
-	Spec RedisHARequestSpec `json:"spec"`
+	Spec RedisHARequestSpec `json:"spec,omitzero"`
 	// status is what has become of it.
 	// +optional
 	Status RedisHARequestStatus `json:"status,omitempty,omitzero"`
@@ -74,11 +75,11 @@ type RedisHARequestSpec struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=52
 	// +required
-	RedisHA string `json:"redisHA"`
+	RedisHA string `json:"redisHA,omitempty"`
 	// action is what to do. Switchover makes pod, or any replica, master and loses nothing; ForceFailover makes pod
 	// master against a refusal; Discard gives up the data of its own that pod holds; Restart replaces all pods in order.
 	// +required
-	Action RequestAction `json:"action"`
+	Action RequestAction `json:"action,omitempty"`
 	// pod is the pod that the action is about.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
@@ -129,6 +130,12 @@ func (s RequestState) IsOver() bool { return s == RequestSucceeded || s == Reque
 
 // RedisHARequestStatus is what has become of a request.
 type RedisHARequestStatus struct {
+	// conditions are Complete, True of a request that has succeeded, and Failed, True of one that has failed. kubectl wait
+	// --for=condition=Complete waits for the first.
+	// +listType=map
+	// +listMapKey=type
+	// +optional
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
 	// state is Pending, Running, Succeeded or Failed.
 	// +optional
 	State RequestState `json:"state,omitempty"`
@@ -146,18 +153,13 @@ type RedisHARequestStatus struct {
 	// finishedAt is when it was seen to be over.
 	// +optional
 	FinishedAt *metav1.MicroTime `json:"finishedAt,omitempty"`
-	// conditions: Complete is True of a request that has succeeded, Failed of one that has failed. kubectl wait
-	// --for=condition=Complete waits for the first.
-	// +listType=map
-	// +listMapKey=type
-	// +optional
-	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
 // RequestStatus is what has become of one request, as the failover controller writes it down with its progress.
 type RequestStatus struct {
 	// id names the request: the value of the annotation redisha.io/request, or the name and UID of a RedisHARequest.
 	// +kubebuilder:validation:MaxLength=512
+	// +required
 	ID string `json:"id"`
 	// state is Running, Succeeded or Failed.
 	// +optional

@@ -30,7 +30,7 @@ type RedisHASpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.size() > 0",message="spec.image must not be empty: remove the field for the default image, or name one"
 	// +optional
 	Image string `json:"image,omitempty"`
-	// imagePullPolicy; Kubernetes' own default when absent.
+	// imagePullPolicy is Kubernetes' own default when absent.
 	// +kubebuilder:validation:Enum=Always;IfNotPresent;Never
 	// +optional
 	ImagePullPolicy corev1.PullPolicy `json:"imagePullPolicy,omitempty"`
@@ -89,12 +89,12 @@ type RedisHASpec struct {
 	// failover says when a replica may be promoted.
 	// +kubebuilder:default={}
 	// +optional
-	Failover FailoverSpec `json:"failover,omitempty"`
+	Failover FailoverSpec `json:"failover,omitempty,omitzero"`
 
 	// services shapes the Services NAME-master and NAME-replicas.
 	// +kubebuilder:default={}
 	// +optional
-	Services ServicesSpec `json:"services,omitempty"`
+	Services ServicesSpec `json:"services,omitempty,omitzero"`
 
 	// podTemplate adds to the Redis pods.
 	// +optional
@@ -103,7 +103,7 @@ type RedisHASpec struct {
 	// podDisruptionBudget limits how many Redis pods a drain may take at once.
 	// +kubebuilder:default={}
 	// +optional
-	PodDisruptionBudget PodDisruptionBudgetSpec `json:"podDisruptionBudget,omitempty"`
+	PodDisruptionBudget PodDisruptionBudgetSpec `json:"podDisruptionBudget,omitempty,omitzero"`
 }
 
 // ConfigValue is the value of a redis.conf setting, as redis.conf writes it.
@@ -138,7 +138,7 @@ type StorageSpec struct {
 	// retention says what happens to claims that are no longer needed.
 	// +kubebuilder:default={}
 	// +optional
-	Retention StorageRetention `json:"retention,omitempty"`
+	Retention StorageRetention `json:"retention,omitempty,omitzero"`
 }
 
 // RetentionPolicy says what happens to a claim that is no longer needed.
@@ -156,11 +156,11 @@ const (
 
 // StorageRetention says what happens to claims that are no longer needed, in the words of a StatefulSet.
 type StorageRetention struct {
-	// whenDeleted: when the RedisHA is deleted.
+	// whenDeleted is what happens when the RedisHA is deleted.
 	// +kubebuilder:default=Retain
 	// +optional
 	WhenDeleted RetentionPolicy `json:"whenDeleted,omitempty"`
-	// whenScaled: when spec.replicas is lowered.
+	// whenScaled is what happens when spec.replicas is lowered.
 	// +kubebuilder:default=Retain
 	// +optional
 	WhenScaled RetentionPolicy `json:"whenScaled,omitempty"`
@@ -171,6 +171,7 @@ type ModuleSpec struct {
 	// path of the module's file in the container.
 	// +kubebuilder:validation:MaxLength=512
 	// +kubebuilder:validation:XValidation:rule="self.matches('^/[A-Za-z0-9._/+-]+$')",message="spec.modules.path must be an absolute path of letters, digits, '.', '_', '+' and '-'"
+	// +required
 	Path string `json:"path"`
 	// args are given to the module.
 	// +listType=atomic
@@ -190,6 +191,7 @@ type ModuleArg string
 type AuthSpec struct {
 	// passwordSecretRef is where the password is kept: in a Secret in the same
 	// namespace, not written by the operator.
+	// +required
 	PasswordSecretRef SecretKeyReference `json:"passwordSecretRef"`
 }
 
@@ -198,6 +200,7 @@ type SecretKeyReference struct {
 	// name of the Secret.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +required
 	Name string `json:"name"`
 	// key of the value in that Secret.
 	// +kubebuilder:default=password
@@ -238,7 +241,7 @@ const (
 
 // FailoverSpec says when a replica may be promoted.
 type FailoverSpec struct {
-	// mode: Automatic, Manual or Paused.
+	// mode is Automatic, Manual or Paused.
 	// +kubebuilder:default=Automatic
 	// +optional
 	Mode FailoverMode `json:"mode,omitempty"`
@@ -263,7 +266,7 @@ type FailoverSpec struct {
 	// +kubebuilder:validation:Minimum=0
 	// +optional
 	MaxLagBytes *int64 `json:"maxLagBytes,omitempty"`
-	// consistency: Bounded or Strict.
+	// consistency is Bounded or Strict.
 	// +kubebuilder:default=Bounded
 	// +optional
 	Consistency Consistency `json:"consistency,omitempty"`
@@ -274,11 +277,11 @@ type ServicesSpec struct {
 	// master shapes NAME-master, which leads to the master.
 	// +kubebuilder:default={}
 	// +optional
-	Master ServiceSpec `json:"master,omitempty"`
+	Master ServiceSpec `json:"master,omitempty,omitzero"`
 	// replicas shapes NAME-replicas, which leads to the replicas that are ready.
 	// +kubebuilder:default={}
 	// +optional
-	Replicas ServiceSpec `json:"replicas,omitempty"`
+	Replicas ServiceSpec `json:"replicas,omitempty,omitzero"`
 }
 
 // ServiceSpec shapes a Service.
@@ -313,7 +316,7 @@ type ServiceSpec struct {
 	// +kubebuilder:validation:MaxItems=64
 	// +optional
 	LoadBalancerSourceRanges []CIDR `json:"loadBalancerSourceRanges,omitempty"`
-	// externalTrafficPolicy: Local keeps the client's address, and lets a load balancer send only to the
+	// externalTrafficPolicy is Cluster or Local. Local keeps the client's address, and lets a load balancer send only to the
 	// Kubernetes node under the pod.
 	// +kubebuilder:validation:Enum=Cluster;Local
 	// +optional

@@ -180,13 +180,18 @@ func knownOf(n v1alpha1.NodeStatus) failover.NodeRecord {
 	return k
 }
 
+// bounded32 is n, or the nearest number that the status can hold.
+func bounded32(n int) int32 {
+	return int32(max(min(n, math.MaxInt32), math.MinInt32))
+}
+
 func knownTo(k failover.NodeRecord) v1alpha1.NodeStatus {
 	n := v1alpha1.NodeStatus{
 		Pod: k.Pod, PodUID: k.UID, IP: k.IP, RunID: k.RunID,
-		Role: string(k.Role), Ineligible: string(k.Ineligible), ProcessRestarts: int32(min(k.Restarts, math.MaxInt32)),
+		Role: string(k.Role), Ineligible: string(k.Ineligible), ProcessRestarts: bounded32(k.Restarts),
 		Internal: v1alpha1.NodeInternal{
 			Attached: k.Attached, CatchUpOffset: k.CatchUpOffset, OtherReplID: k.OtherReplID,
-			WriteGuard: int32(min(k.WriteGuard, math.MaxInt32)), WriteGuardOff: k.WriteGuardOff,
+			WriteGuard: bounded32(k.WriteGuard), WriteGuardOff: k.WriteGuardOff,
 		},
 	}
 	switch {

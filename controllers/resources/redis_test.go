@@ -130,7 +130,7 @@ func (s *server) redis() int {
 func freePort(t *testing.T) string {
 	t.Helper()
 	for range 100 {
-		port := strconv.Itoa(10000 + rand.IntN(20000)) //nolint:gosec // no secret
+		port := strconv.Itoa(10000 + rand.IntN(20000))
 		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
 			_ = l.Close()
 			return port
@@ -280,7 +280,7 @@ func (s *server) alive(redis int) bool {
 	s.t.Helper()
 	bin, proc := s.t.TempDir(), s.t.TempDir()
 	client := filepath.Join(bin, "redis-cli")
-	if err := os.WriteFile(client, []byte("#!/bin/sh\nexec sleep 60\n"), 0o700); err != nil { //nolint:gosec // it is run
+	if err := os.WriteFile(client, []byte("#!/bin/sh\nexec sleep 60\n"), 0o700); err != nil {
 		s.t.Fatal(err)
 	}
 	pid := strconv.Itoa(redis)

@@ -318,7 +318,7 @@ func older(t *testing.T) string {
 	}
 	bin := t.TempDir()
 	script := fmt.Sprintf("#!/bin/sh\n[ \"$1\" != --version ] || { echo 'Redis server v=6.2.14 sha=00000000:0'; exit; }\nexec %s \"$@\"\n", redis)
-	if err := os.WriteFile(filepath.Join(bin, "redis-server"), []byte(script), 0o700); err != nil { //nolint:gosec // it is run
+	if err := os.WriteFile(filepath.Join(bin, "redis-server"), []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	return bin

@@ -60,7 +60,7 @@ func crashes(reason, message string, turn int) func(*corev1.Pod) {
 	end := endOf(reason, strings.ReplaceAll(message, "TURN", fmt.Sprintf("%d:M 29 Nov 2026 09:41:4%d.123 #", 10+turn, turn)))
 	return func(pod *corev1.Pod) {
 		c := &pod.Status.ContainerStatuses[0]
-		c.RestartCount = int32(turn) //nolint:gosec // a few
+		c.RestartCount = int32(turn)
 		switch turn % 3 {
 		case 0:
 			c.State.Terminated = end

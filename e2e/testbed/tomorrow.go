@@ -61,8 +61,8 @@ var tomorrow = []edit{
 	},
 	{
 		"api/v1alpha1/failover_types.go",
-		"\t// role: master, replica or unknown.",
-		"\tAudited string `json:\"" + TomorrowsField + ",omitempty\"`\n\t// role: master, replica or unknown.",
+		"\t// role is master, replica or unknown.",
+		"\tAudited string `json:\"" + TomorrowsField + ",omitempty\"`\n\t// role is master, replica or unknown.",
 	},
 	{"controllers/failover/convert.go", "\tstatus.Failover = f\n", "\tf.Audited = \"" + TomorrowsValue + "\"\n\tstatus.Failover = f\n"},
 	{"controllers/failover/convert.go", "\tn := v1alpha1.NodeStatus{\n", "\tn := v1alpha1.NodeStatus{\n\t\tAudited: \"" + TomorrowsValue + "\",\n"},

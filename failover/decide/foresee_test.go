@@ -80,7 +80,7 @@ var misfortunes = []func(w *world, n *failover.Node, dice *rand.Rand){
 func TestWhatIsForeseenOfTheLossOfTheMasterIsWhatComesOfIt(t *testing.T) {
 	outcomes := map[bool]int{}
 	for seed := range uint64(500) {
-		dice := rand.New(rand.NewPCG(seed, 7)) //nolint:gosec // no secret
+		dice := rand.New(rand.NewPCG(seed, 7))
 		w := settled(t, 1+dice.IntN(4))
 		w.policy.Persistent = dice.IntN(2) == 0
 		if dice.IntN(3) == 0 {
