@@ -146,7 +146,10 @@ func TestEveryRecordHasAStatusAndADate(t *testing.T) {
 		t.Fatal(records, err)
 	}
 	for _, path := range records {
-		if text := read(t, path); !regexp.MustCompile(`^# \d+\. .+\n\n\*(Accepted|Superseded), 20\d\d-\d\d-\d\d\.`).MatchString(text) {
+		if text := read(
+			t, path,
+		); !regexp.MustCompile(`^# \d+\. .+\n\n\*(Accepted|Superseded), 20\d\d-\d\d-\d\d\.`).
+			MatchString(text) {
 			t.Errorf("%s does not begin with its title, its status and its date", path)
 		}
 	}
@@ -171,7 +174,8 @@ func TestEveryGoFileNamesItsLicence(t *testing.T) {
 
 // Whoever imports the types takes what they require along.
 func TestTheTypesBringNothingOfTheOperatorAlong(t *testing.T) {
-	direct := regexp.MustCompile(`(?m)^\t(\S+) v[^/\n]+$`).FindAllStringSubmatch(read(t, filepath.Join(root, "api", "go.mod")), -1)
+	direct := regexp.MustCompile(`(?m)^\t(\S+) v[^/\n]+$`).
+		FindAllStringSubmatch(read(t, filepath.Join(root, "api", "go.mod")), -1)
 	var names []string
 	for _, module := range direct {
 		names = append(names, module[1])

@@ -44,11 +44,15 @@ type object = map[string]any
 
 func TestTheReferenceOfTheAPIIsTheDefinition(t *testing.T) {
 	var page strings.Builder
-	page.WriteString("# The fields of the API\n\nWritten by `make generate` from the definitions. `[]` stands for an element of a list, `{}` for a value by name.\n" +
-		"What is to be known of the spec of a RedisHA at a glance is in [spec.md](spec.md).\n")
+	page.WriteString(
+		"# The fields of the API\n\nWritten by `make generate` from the definitions. `[]` stands for an element of a list, `{}` for a value by name.\n" +
+			"What is to be known of the spec of a RedisHA at a glance is in [spec.md](spec.md).\n",
+	)
 	for _, kind := range []string{"redishas", "redisharequests"} {
 		definition := object{}
-		if err := yaml.Unmarshal([]byte(read(t, filepath.Join(root, "config/crd/bases/redisha.io_"+kind+".yaml"))), &definition); err != nil {
+		if err := yaml.Unmarshal(
+			[]byte(read(t, filepath.Join(root, "config/crd/bases/redisha.io_"+kind+".yaml"))), &definition,
+		); err != nil {
 			t.Fatal(err)
 		}
 		spec := definition["spec"].(object)
@@ -118,10 +122,14 @@ func cell(text string) string {
 
 func TestTheReferenceOfReasonsIsTheCode(t *testing.T) {
 	var page strings.Builder
-	page.WriteString("# Conditions, reasons and Events by name\n\nWritten by `make generate` from api/v1alpha1. What to do about each is in " +
-		"[conditions.md](../conditions.md).\n")
+	page.WriteString(
+		"# Conditions, reasons and Events by name\n\nWritten by `make generate` from api/v1alpha1. What to do about each is in " +
+			"[conditions.md](../conditions.md).\n",
+	)
 	for _, name := range []string{"conditions.go", "events.go"} {
-		file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, "api/v1alpha1", name), nil, parser.ParseComments)
+		file, err := parser.ParseFile(
+			token.NewFileSet(), filepath.Join(root, "api/v1alpha1", name), nil, parser.ParseComments,
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -137,7 +145,9 @@ func TestTheReferenceOfReasonsIsTheCode(t *testing.T) {
 // constantRows has a table for a group of constants: each is explained, and called what its value is.
 func constantRows(t *testing.T, page *strings.Builder, group *ast.GenDecl) {
 	t.Helper()
-	page.WriteString("\n" + strings.ReplaceAll(strings.TrimSpace(group.Doc.Text()), "\n", " ") + "\n\n| name | what |\n|---|---|\n")
+	page.WriteString(
+		"\n" + strings.ReplaceAll(strings.TrimSpace(group.Doc.Text()), "\n", " ") + "\n\n| name | what |\n|---|---|\n",
+	)
 	for _, spec := range group.Specs {
 		constant := spec.(*ast.ValueSpec)
 		name := constant.Names[0].Name
@@ -182,13 +192,23 @@ func TestTheReferenceOfMetricsIsTheCode(t *testing.T) {
 			text, _ := literal(label)
 			names = append(names, text)
 		}
-		rows = append(rows, fmt.Sprintf("| `%s` | %s | %s | %s |\n", said["Name"], kind, strings.Join(names, ", "), cell(said["Help"])))
+		rows = append(
+			rows,
+			fmt.Sprintf("| `%s` | %s | %s | %s |\n", said["Name"], kind, strings.Join(names, ", "), cell(said["Help"])),
+		)
 		return false
 	})
 	if len(rows) < 5 {
 		t.Fatalf("only %d metrics", len(rows))
 	}
 	slices.Sort(rows)
-	generated(t, metricsPage, "# Metrics\n\nWritten by `make generate`. On the operator's metrics endpoint (`--metrics-bind-address`), beside controller-runtime's own.\n\n"+
-		"| metric | kind | labels | what |\n|---|---|---|---|\n"+strings.Join(rows, ""))
+	generated(
+		t,
+		metricsPage,
+		"# Metrics\n\nWritten by `make generate`. On the operator's metrics endpoint (`--metrics-bind-address`), beside controller-runtime's own.\n\n"+
+			"| metric | kind | labels | what |\n|---|---|---|---|\n"+strings.Join(
+			rows,
+			"",
+		),
+	)
 }

@@ -16,10 +16,12 @@ const (
 	IneligibleSurplus         Ineligibility = "Surplus"         // its ordinal is about to be scaled away
 	IneligibleDivergentMaster Ineligibility = "DivergentMaster" // a master that was not elected, with data of its own
 	IneligibleNoLineage       Ineligibility = "NoLineage"       // its data does not descend from the master's
-	IneligibleEarlierData     Ineligibility = "EarlierData"     // it has found data that is older than the first master, and came after that was chosen
-	IneligibleForeign         Ineligibility = "Foreign"         // it was in sync with a Redis that is none of our nodes; what it holds is that one's data
-	IneligibleLagging         Ineligibility = "Lagging"         // further behind than maxLagBytes
-	IneligibleStillAttached   Ineligibility = "StillAttached"   // its offset may still move
-	IneligibleNotLinked       Ineligibility = "NotLinked"       // planned only: its link to the master is down
-	IneligibleLeaving         Ineligibility = "Leaving"         // planned only: drained or outdated like the master
+	// it has found data that is older than the first master, and came after that was chosen.
+	IneligibleEarlierData Ineligibility = "EarlierData"
+	// it was in sync with a Redis that is none of our nodes; what it holds is that one's data.
+	IneligibleForeign       Ineligibility = "Foreign"
+	IneligibleLagging       Ineligibility = "Lagging"       // further behind than maxLagBytes
+	IneligibleStillAttached Ineligibility = "StillAttached" // its offset may still move
+	IneligibleNotLinked     Ineligibility = "NotLinked"     // planned only: its link to the master is down
+	IneligibleLeaving       Ineligibility = "Leaving"       // planned only: drained or outdated like the master
 )

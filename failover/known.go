@@ -28,7 +28,10 @@ func (p Progress) IsWriteGuardOff(ref NodeRef) bool {
 	if p.Master == nil || p.Master.UID != ref.UID || p.Master.RunID != ref.RunID || ref.RunID == "" {
 		return true
 	}
-	return slices.ContainsFunc(p.Nodes, func(k NodeRecord) bool { return k.UID == ref.UID && k.RunID == ref.RunID && k.WriteGuardOff })
+	return slices.ContainsFunc(
+		p.Nodes,
+		func(k NodeRecord) bool { return k.UID == ref.UID && k.RunID == ref.RunID && k.WriteGuardOff },
+	)
 }
 
 // IsForeign reports a process whose data is not the set's: it has found data that is older than the first master; or it
@@ -63,8 +66,8 @@ func (p Progress) Descends(l Lineage) bool {
 	return p.Lineage.Shared(l) >= 0 || slices.Contains(p.Retired, l.ReplID)
 }
 
-// WasInterimMaster reports a process that we made a master in the running failover, or were about to, or the one that has loaded
-// what such a process wrote, from its volume. Its history may go by a name that we never saw.
+// WasInterimMaster reports a process that we made a master in the running failover, or were about to, or the one that
+// has loaded what such a process wrote, from its volume. Its history may go by a name that we never saw.
 //
 // Example: cache-1 was promoted, and killed before its first INFO was read. Its next process has loaded what it wrote,
 // under a replid that no status names.
@@ -128,7 +131,9 @@ func (p Progress) FollowedUntold(n Node) bool {
 // met.
 func (p Progress) FoundEarlier(n Node) bool {
 	r := n.Replication
-	return slices.Contains(p.UnheardPods, n.Name) && r.Keys > 0 && !r.Syncing && !n.HadLink() && p.MasterLineage().Shared(r.Lineage) < 0 && !p.Descends(r.Lineage)
+	return slices.Contains(p.UnheardPods, n.Name) && r.Keys > 0 && !r.Syncing && !n.HadLink() &&
+		p.MasterLineage().Shared(r.Lineage) < 0 &&
+		!p.Descends(r.Lineage)
 }
 
 // IsDivergent reports a divergent master among the nodes of a failover. It is neither fenced nor promoted: its data is
@@ -136,7 +141,8 @@ func (p Progress) FoundEarlier(n Node) bool {
 //
 // Example: a person runs REPLICAOF NO ONE on cache-2 and writes to it; then cache-0, the master, is killed.
 func (p Progress) IsDivergent(n Node) bool {
-	ours := (p.OldMaster != nil && n.UID == p.OldMaster.UID) || (p.Candidate != nil && n.UID == p.Candidate.UID) || n.Name == p.ForcedPod
+	ours := (p.OldMaster != nil && n.UID == p.OldMaster.UID) || (p.Candidate != nil && n.UID == p.Candidate.UID) ||
+		n.Name == p.ForcedPod
 	return !ours && n.Answers() && p.IsDivergentFrom(p.Lineage, n)
 }
 
@@ -148,7 +154,8 @@ func (p Progress) IsDivergentFrom(ours Lineage, n Node) bool {
 	switch {
 	case n.Replication.Role != RoleMaster || n.Replication.Keys == 0:
 		return false
-	case l.ReplID == ours.ReplID || l.ReplID == ours.ReplID2 || slices.Contains(p.Retired, l.ReplID), slices.Contains(p.Retired, n.Replication.RunID):
+	case l.ReplID == ours.ReplID || l.ReplID == ours.ReplID2 || slices.Contains(p.Retired, l.ReplID),
+		slices.Contains(p.Retired, n.Replication.RunID):
 		return false
 	case l.ReplID2 == ours.ReplID || slices.Contains(p.Retired, l.ReplID2):
 		return l.Offset >= l.SecondOffset

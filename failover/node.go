@@ -109,25 +109,26 @@ func (l Lineage) BeyondFork(of Lineage) bool {
 
 // Replication is one sample of a node's INFO.
 type Replication struct {
-	RunID       string
-	Role        Role
-	MasterHost  string // of a replica
-	MasterPort  int
-	LinkUp      bool          // master_link_status
-	Linked      bool          // the link to the present MasterHost is up, or was, as far as we have watched
-	LastIO      time.Duration // master_last_io_seconds_ago, whole seconds; negative when the link is down
-	Syncing     bool          // a full sync into this node is in progress
-	Loading     bool          // it loads its disk; offsets and keys are not final
-	Lineage     Lineage       // Offset is the applied one
-	Priority    int           // replica-priority; 0 means: never promote
-	Keys        int64         // over all databases
-	Followers   int           // replicas that are connected and online
-	Fresh       int           // those of them that a master has heard within min-replicas-max-lag, and will count a second from now
-	MinReplicas int           // min-replicas-to-write; negative when unknown
-	AOFFailed   bool          // it could not write its append-only file, and refuses writes until it can (MISCONF)
-	SaveFailed  bool          // its last snapshot failed; most refuse writes then as well (stop-writes-on-bgsave-error)
-	OutOfMemory bool          // it refused commands for want of memory in the last seconds (OOM)
-	TurnsAway   bool          // it turned connections away in the last seconds (maxclients)
+	RunID      string
+	Role       Role
+	MasterHost string // of a replica
+	MasterPort int
+	LinkUp     bool          // master_link_status
+	Linked     bool          // the link to the present MasterHost is up, or was, as far as we have watched
+	LastIO     time.Duration // master_last_io_seconds_ago, whole seconds; negative when the link is down
+	Syncing    bool          // a full sync into this node is in progress
+	Loading    bool          // it loads its disk; offsets and keys are not final
+	Lineage    Lineage       // Offset is the applied one
+	Priority   int           // replica-priority; 0 means: never promote
+	Keys       int64         // over all databases
+	Followers  int           // replicas that are connected and online
+	// those of them that a master has heard within min-replicas-max-lag, and will count a second from now
+	Fresh       int
+	MinReplicas int  // min-replicas-to-write; negative when unknown
+	AOFFailed   bool // it could not write its append-only file, and refuses writes until it can (MISCONF)
+	SaveFailed  bool // its last snapshot failed; most refuse writes then as well (stop-writes-on-bgsave-error)
+	OutOfMemory bool // it refused commands for want of memory in the last seconds (OOM)
+	TurnsAway   bool // it turned connections away in the last seconds (maxclients)
 }
 
 // Fenced reports whether the node replicates from the fence address.
@@ -197,7 +198,8 @@ type PodFacts struct {
 type RedisFacts struct {
 	Contact      Contact
 	ContactSince time.Time // since when Contact is what it is
-	LastAnswer   time.Time // the last sign of life; errors instead of its state are none, except for BUSY within BusyPatience. Zero: never
+	// the last sign of life; errors instead of its state are none, except for BUSY within BusyPatience. Zero: never
+	LastAnswer   time.Time
 	WatchedSince time.Time // when we began to watch this pod
 	Sampled      bool      // Replication holds a sample
 	SampledAt    time.Time
@@ -206,12 +208,14 @@ type RedisFacts struct {
 	Replication  Replication
 	Former       Former    // the process that ran in this pod before, as last seen
 	FreshSince   time.Time // since when samples show Replication.Fresh
-	ConnectedAt  time.Time // when a TCP connection to it was last made, whoever answers on it; the machine does, for a process that hangs
-	RoleSince    time.Time // since when samples show Replication.Role
-	LinkSince    time.Time // since when samples show Replication.LinkUp as it is
-	Heard        Heard     // the last link to a master; kept when another process runs in the pod
-	RefusedAt    time.Time // when a sample last showed writes that this process has refused as a replica (READONLY) since the one before
-	Cut          Cut       // how its clients were disconnected since this process is a replica
+	// when a TCP connection to it was last made, whoever answers on it; the machine does, for a process that hangs
+	ConnectedAt time.Time
+	RoleSince   time.Time // since when samples show Replication.Role
+	LinkSince   time.Time // since when samples show Replication.LinkUp as it is
+	Heard       Heard     // the last link to a master; kept when another process runs in the pod
+	// when a sample last showed writes that this process has refused as a replica (READONLY) since the one before
+	RefusedAt time.Time
+	Cut       Cut // how its clients were disconnected since this process is a replica
 }
 
 // Ref returns the node's present incarnation.

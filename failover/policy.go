@@ -50,10 +50,11 @@ const (
 
 // Policy is what the user's spec promises and permits.
 type Policy struct {
-	Mode        Mode
-	DownAfter   time.Duration // silence after which a master is suspected
-	Cooldown    time.Duration // for how long a node that was given up on soft evidence is passed over, while another one has as much data
-	MaxLagBytes int64         // a candidate further behind is refused; 0: no limit
+	Mode      Mode
+	DownAfter time.Duration // silence after which a master is suspected
+	// for how long a node that was given up on soft evidence is passed over, while another one has as much data
+	Cooldown    time.Duration
+	MaxLagBytes int64 // a candidate further behind is refused; 0: no limit
 	Consistency Consistency
 	Replicas    int  // Redis pods in all
 	Persistent  bool // pods keep their data on a volume that survives them

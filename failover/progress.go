@@ -126,15 +126,18 @@ type Master struct {
 // NodeRecord is the last settled snapshot of a node: which incarnation was attached, and how.
 type NodeRecord struct {
 	NodeRef
-	Role          Role
-	LinkUp        bool
-	Attached      bool          // this incarnation has been in sync with the master of this epoch, or is it
-	CatchUpOffset int64         // offset that it has to reach before it counts as attached: where the master was when its link came up; 0: none
+	Role     Role
+	LinkUp   bool
+	Attached bool // this incarnation has been in sync with the master of this epoch, or is it
+	// offset that it has to reach before it counts as attached: where the master was when its link came up; 0: none
+	CatchUpOffset int64
 	Ineligible    Ineligibility // why it may not be promoted now; empty: it may
 	WriteGuard    int           // min-replicas-to-write of this master, where it is certain to be more than 1; else 0
-	WriteGuardOff bool          // this master may accept writes without a replica: its min-replicas-to-write is 0, or about to become it
-	Restarts      int           // how often another process was met in its pod
-	OtherReplID   string        // replid of the history that this incarnation got elsewhere, where Ineligible is IneligibleForeign; empty: not known
+	// this master may accept writes without a replica: its min-replicas-to-write is 0, or about to become it
+	WriteGuardOff bool
+	Restarts      int // how often another process was met in its pod
+	// replid of the history that this incarnation got elsewhere, where Ineligible is IneligibleForeign; empty: not known
+	OtherReplID string
 }
 
 // Progress is the persisted part of the machine. It alone carries a failover over a crash.
@@ -147,17 +150,19 @@ type Progress struct {
 	Reason    Reason
 	Message   string // as of the last transition
 
-	Initialized    bool // a master has been promoted once
-	Master         *Master
-	OldMaster      *NodeRef
-	Candidate      *NodeRef
-	Lineage        Lineage  // of the master that was lost, as last seen
-	Retired        []string // replids of former masters, and run IDs of those whose replid was never seen, newest first
-	InterimMasters []string // run IDs of those who led in the running failover and were lost, and names of pods whose volume has what they wrote
-	UnheardPods    []string // pods that had not been heard when the first master was chosen, nor seen empty or in sync since
-	ForcedPod      string   // pod that a person wants promoted, whatever is lost by it
-	Request        string   // ID of the request that is being carried out, or was last refused or done
-	Steps          []Step
+	Initialized bool // a master has been promoted once
+	Master      *Master
+	OldMaster   *NodeRef
+	Candidate   *NodeRef
+	Lineage     Lineage  // of the master that was lost, as last seen
+	Retired     []string // replids of former masters, and run IDs of those whose replid was never seen, newest first
+	// run IDs of those who led in the running failover and were lost, and names of pods whose volume has what they wrote
+	InterimMasters []string
+	// pods that had not been heard when the first master was chosen, nor seen empty or in sync since
+	UnheardPods []string
+	ForcedPod   string // pod that a person wants promoted, whatever is lost by it
+	Request     string // ID of the request that is being carried out, or was last refused or done
+	Steps       []Step
 
 	CooldownUntil time.Time      // no second attempt at a planned switchover before
 	SoftFailovers []SoftFailover // the last ones, newest first
@@ -180,8 +185,8 @@ func (p *Progress) Retire(replID string) {
 	}
 }
 
-// AddInterimMaster remembers a process that leads or led in the running failover, by a name for its history that may never be seen.
-// Should it come back as master later, it is not divergent either.
+// AddInterimMaster remembers a process that leads or led in the running failover, by a name for its history that may
+// never be seen. Should it come back as master later, it is not divergent either.
 func (p *Progress) AddInterimMaster(runID string) {
 	p.Retire(runID)
 	p.RememberInterimMaster(runID)
@@ -264,7 +269,10 @@ type SoftFailover struct {
 // RecentSoftFailovers are those that were begun within a time, newest first. One that lies in the future was written by
 // an operator whose clock was ahead of ours; how long ago it really was is not known, and it is not waited for.
 func (p Progress) RecentSoftFailovers(now time.Time, within time.Duration) []SoftFailover {
-	return slices.DeleteFunc(slices.Clone(p.SoftFailovers), func(s SoftFailover) bool { return s.At.After(now) || now.Sub(s.At) >= within })
+	return slices.DeleteFunc(
+		slices.Clone(p.SoftFailovers),
+		func(s SoftFailover) bool { return s.At.After(now) || now.Sub(s.At) >= within },
+	)
 }
 
 // MasterLineage is the history that the present master writes; empty when there is none.

@@ -127,7 +127,10 @@ func TestWhoSendsNoListHoldsNoOthersUp(t *testing.T) {
 	}()
 	time.Sleep(200 * time.Millisecond)
 	began := time.Now()
-	if _, err := healthy.CountOperatorConnections(t.Context(), "x"); err != nil || time.Since(began) > 300*time.Millisecond {
+	if _, err := healthy.CountOperatorConnections(
+		t.Context(), "x",
+	); err != nil ||
+		time.Since(began) > 300*time.Millisecond {
 		t.Errorf("answered after %s: %v", time.Since(began), err)
 	}
 }

@@ -288,7 +288,10 @@ func testLinkDown(t *testing.T, start backend) {
 	follow(t, r, m)
 	node.Kill()
 	eventually(t, "the link to be down", func() bool { return !mustInfo(t, r).LinkUp })
-	if got := mustInfo(t, r); got.LastIO != redisclient.Unknown || got.LinkDownFor < 0 || got.Role != redisclient.RoleReplica {
+	if got := mustInfo(
+		t, r,
+	); got.LastIO != redisclient.Unknown || got.LinkDownFor < 0 ||
+		got.Role != redisclient.RoleReplica {
 		t.Errorf("replica of a dead master: %+v", got)
 	}
 }
@@ -434,7 +437,9 @@ func clientWith(t *testing.T, n testNode, o redisclient.Options) *redisclient.Cl
 // user is an ordinary client of the node that c administers.
 func user(t *testing.T, c *redisclient.Client) *redis.Client {
 	t.Helper()
-	u := redis.NewClient(&redis.Options{Addr: c.Addr(), MaxRetries: -1, ReadTimeout: patience, ContextTimeoutEnabled: true})
+	u := redis.NewClient(
+		&redis.Options{Addr: c.Addr(), MaxRetries: -1, ReadTimeout: patience, ContextTimeoutEnabled: true},
+	)
 	t.Cleanup(func() { _ = u.Close() })
 	return u
 }

@@ -56,7 +56,11 @@ func TestClassify(t *testing.T) {
 		{reply("LOADING Redis is loading the dataset in memory"), ClassLoading, true},
 		{reply("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."), ClassMasterDown, true},
 		{reply("BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."), ClassBusy, true},
-		{reply("MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist"), ClassMisconf, true},
+		{
+			reply("MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist"),
+			ClassMisconf,
+			true,
+		},
 		{reply("READONLY You can't write against a read only replica."), ClassReadOnly, true},
 		{reply("NOREPLICAS Not enough good replicas to write."), ClassNoReplicas, true},
 		{reply("ERR max number of clients reached"), ClassMaxClients, true},

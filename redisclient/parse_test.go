@@ -86,7 +86,9 @@ func TestParseInfoRefusesWhatItCannotRead(t *testing.T) {
 }
 
 func TestParseInfoGivesAMasterNothingOfAReplica(t *testing.T) {
-	got, err := ParseInfo("master_link_status:up\r\nmaster_host:x\r\nslave_repl_offset:7\r\nmaster_repl_offset:5\r\nrole:master\r\n")
+	got, err := ParseInfo(
+		"master_link_status:up\r\nmaster_host:x\r\nslave_repl_offset:7\r\nmaster_repl_offset:5\r\nrole:master\r\n",
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

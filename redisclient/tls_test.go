@@ -19,8 +19,12 @@ func TestTLS(t *testing.T) {
 	addr, roots := terminateTLS(t, node.Addr())
 	connect := func(roots *x509.CertPool, ends *eofs) *redisclient.Client {
 		c := redisclient.New(redisclient.Options{
-			Addr: addr, Password: func() string { return "secret" }, TLS: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-			Timeout: patience, DialTimeout: patience, OnEOF: ends.add,
+			Addr:        addr,
+			Password:    func() string { return "secret" },
+			TLS:         &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+			Timeout:     patience,
+			DialTimeout: patience,
+			OnEOF:       ends.add,
 		})
 		t.Cleanup(c.Close)
 		return c
@@ -43,7 +47,9 @@ func terminateTLS(t *testing.T, target string) (string, *x509.CertPool) {
 	t.Cleanup(certs.Close)
 	roots := x509.NewCertPool()
 	roots.AddCert(certs.Certificate())
-	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: certs.TLS.Certificates, MinVersion: tls.VersionTLS12})
+	l, err := tls.Listen(
+		"tcp", "127.0.0.1:0", &tls.Config{Certificates: certs.TLS.Certificates, MinVersion: tls.VersionTLS12},
+	)
 	must(t, err)
 	t.Cleanup(func() { _ = l.Close() })
 	go func() {

@@ -66,7 +66,12 @@ func besides(name string) string {
 
 // fileOnly are names that redis.conf knows and CONFIG SET does not: a command, and settings that some versions ignore.
 var fileOnly = []string{
-	"loadmodule", "list-max-ziplist-entries", "list-max-ziplist-value", "lua-replicate-commands", "io-threads-do-reads", "dynamic-hz",
+	"loadmodule",
+	"list-max-ziplist-entries",
+	"list-max-ziplist-value",
+	"lua-replicate-commands",
+	"io-threads-do-reads",
+	"dynamic-hz",
 }
 
 // refusalOf is why a trial says that redis.conf must not hold a setting; empty when it does not say so.

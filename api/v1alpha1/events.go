@@ -11,12 +11,13 @@ const (
 	EventMasterSuspected = "MasterSuspected"
 	// EventMasterAnswersAgain: the master that was suspected answers.
 	EventMasterAnswersAgain = "MasterAnswersAgain"
-	// EventFailoverStarted: the master is given up, and the message says on what evidence. It names the candidate where the
-	// failover begins and chooses in one step; there is no CandidateChosen then.
+	// EventFailoverStarted: the master is given up, and the message says on what evidence. It names the candidate where
+	// the failover begins and chooses in one step; there is no CandidateChosen then.
 	EventFailoverStarted = "FailoverStarted"
 	// EventSwitchoverStarted: the master is to be replaced as was planned.
 	EventSwitchoverStarted = "SwitchoverStarted"
-	// EventSwitchoverAborted: the master stays, because its successor would have lacked writes or did not take over in time.
+	// EventSwitchoverAborted: the master stays, because its successor would have lacked writes or did not take over in
+	// time.
 	EventSwitchoverAborted = "SwitchoverAborted"
 	// EventCandidateChosen: a node is about to be promoted.
 	EventCandidateChosen = "CandidateChosen"
@@ -26,7 +27,8 @@ const (
 	EventFailoverFinished = "FailoverFinished"
 	// EventSwitchoverFinished: the switchover is over.
 	EventSwitchoverFinished = "SwitchoverFinished"
-	// EventFailoverDelayed: a failover has run for a second and there is no master yet; the message says what it waits for.
+	// EventFailoverDelayed: a failover has run for a second and there is no master yet; the message says what it waits
+	// for.
 	EventFailoverDelayed = "FailoverDelayed"
 	// EventBlocked: a failover cannot go on; the message says why.
 	EventBlocked = "Blocked"

@@ -316,8 +316,8 @@ type ServiceSpec struct {
 	// +kubebuilder:validation:MaxItems=64
 	// +optional
 	LoadBalancerSourceRanges []CIDR `json:"loadBalancerSourceRanges,omitempty"`
-	// externalTrafficPolicy is Cluster or Local. Local keeps the client's address, and lets a load balancer send only to the
-	// Kubernetes node under the pod.
+	// externalTrafficPolicy is Cluster or Local. Local keeps the client's address, and lets a load balancer send only to
+	// the Kubernetes node under the pod.
 	// +kubebuilder:validation:Enum=Cluster;Local
 	// +optional
 	ExternalTrafficPolicy corev1.ServiceExternalTrafficPolicy `json:"externalTrafficPolicy,omitempty"`

@@ -62,7 +62,12 @@ func elect(config *rest.Config, o options, kept string, mgr *ctrl.Options) (*ele
 	if e.records, err = newLock(config, o, e); err != nil {
 		return nil, err
 	}
-	e.succession = &lease.Succession{Self: e.candidate, Leader: lease.Peer{Within: askLeader}, Clock: clock.RealClock{}, Told: told}
+	e.succession = &lease.Succession{
+		Self:   e.candidate,
+		Leader: lease.Peer{Within: askLeader},
+		Clock:  clock.RealClock{},
+		Told:   told,
+	}
 	guard := leader.NewGuard(lock, o.leaseDuration, clock.RealClock{})
 	standing := leader.NewCandidate(guard, o.retryPeriod, e.succession, clock.RealClock{})
 	e.succession.Hurry = standing.Hurry
@@ -158,8 +163,9 @@ func (e *election) watch(mgr ctrl.Manager) error {
 
 // told is for the log: once a leader seems to be gone, each look at it.
 func told(holder string, e lease.Evidence, after time.Duration, err error) {
-	log := ctrl.Log.WithName("succession").WithValues("leader", holder, "connectionEnded", e.Ended, "podGone", e.PodGone, "after", after.String(),
-		"redisAsked", e.Census.Asked, "answered", e.Census.Answered, "listingOperators", e.Census.Listing)
+	log := ctrl.Log.WithName("succession").
+		WithValues("leader", holder, "connectionEnded", e.Ended, "podGone", e.PodGone, "after", after.String(),
+			"redisAsked", e.Census.Asked, "answered", e.Census.Answered, "listingOperators", e.Census.Listing)
 	switch {
 	case err != nil:
 		log.Info("the leader seems to be gone; waiting for its lease", "because", err.Error())

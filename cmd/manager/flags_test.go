@@ -16,7 +16,9 @@ const flagsPage = "../../docs/reference/flags.md"
 // `make generate` sets UPDATE_DOCS and so writes the page.
 func TestTheDocumentedFlagsAreTheManagers(t *testing.T) {
 	want := "# The manager's flags\n\nWritten by `make generate`. Flags that cannot work are refused by name (`cmd/manager: TestFlagsThatCannotWorkAreRefusedByName`).\n\n" +
-		"| flag | default | what |\n|---|---|---|\n" + flagRows(t)
+		"| flag | default | what |\n|---|---|---|\n" + flagRows(
+		t,
+	)
 	if os.Getenv("UPDATE_DOCS") != "" {
 		if err := os.WriteFile(flagsPage, []byte(want), 0o644); err != nil {
 			t.Fatal(err)

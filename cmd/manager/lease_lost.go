@@ -56,5 +56,6 @@ func beginAnew(candidate string) error {
 		return err
 	}
 	environment := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, candidateVar+"=") })
-	return syscall.Exec(self, os.Args, append(environment, candidateVar+"="+candidate)) //nolint:gosec // it is this program, with the arguments that it has
+	environment = append(environment, candidateVar+"="+candidate)
+	return syscall.Exec(self, os.Args, environment) //nolint:gosec // it is this program, with the arguments that it has
 }

@@ -40,7 +40,9 @@ func newMapper(scheme *runtime.Scheme) (meta.RESTMapper, error) {
 		}
 		return nil
 	}
-	if err := add(meta.RESTScopeNamespace, append(owned(), &v1alpha1.RedisHA{}, &v1alpha1.RedisHARequest{}, &corev1.Event{})...); err != nil {
+	if err := add(
+		meta.RESTScopeNamespace,
+		append(owned(), &v1alpha1.RedisHA{}, &v1alpha1.RedisHARequest{}, &corev1.Event{})...); err != nil {
 		return nil, err
 	}
 	return mapper, add(meta.RESTScopeRoot, &corev1.Node{})

@@ -45,15 +45,28 @@ func parseOptions(flags *flag.FlagSet, args []string) (options, error) {
 	o := options{}
 	flags.StringVar(&o.metricsAddress, "metrics-bind-address", ":8080", "Address of the metrics endpoint; 0 turns it off.")
 	flags.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "Address of /healthz and /readyz.")
-	flags.StringVar(&o.beaconAddress, "leader-watch-bind-address", ":8082", "Address at which standbys watch whether this process lives; 0 turns it off: a dead leader's lease is then always waited for.")
+	flags.StringVar(
+		&o.beaconAddress,
+		"leader-watch-bind-address",
+		":8082",
+		"Address at which standbys watch whether this process lives; 0 turns it off: a dead leader's lease is then always "+
+			"waited for.",
+	)
 	flags.StringVar(&o.namespaces, "namespaces", "", "Comma-separated namespaces to watch; empty: all.")
-	flags.BoolVar(&o.leaderElect, "leader-elect", true, "Elect a leader among the operator's replicas; only the leader acts. Turn off for a single process only.")
-	flags.StringVar(&o.leaderElectionNamespace, "leader-election-namespace", "", "Namespace of the Lease; empty: the operator's own.")
-	flags.DurationVar(&o.leaseDuration, "leader-lease-duration", defaultLeaseDuration, "How long a silent leader is waited for. One whose process is known to be dead is not.")
-	flags.DurationVar(&o.renewDeadline, "leader-renew-deadline", defaultRenewDeadline, "How long the leader tries to renew its lease before it stops by itself.")
-	flags.DurationVar(&o.retryPeriod, "leader-retry-period", defaultRetryPeriod, "How often the lease is renewed or tried for.")
-	flags.DurationVar(&o.probePeriod, "probe-period", prober.DefaultPeriod, "How often each Redis is asked how it is. The end of a process is noticed at once, whatever this is.")
-	flags.DurationVar(&o.probeTimeout, "probe-timeout", prober.DefaultProbeTimeout, "How long an answer may take before a Redis counts as silent.")
+	flags.BoolVar(&o.leaderElect, "leader-elect", true,
+		"Elect a leader among the operator's replicas; only the leader acts. Turn off for a single process only.")
+	flags.StringVar(&o.leaderElectionNamespace, "leader-election-namespace", "",
+		"Namespace of the Lease; empty: the operator's own.")
+	flags.DurationVar(&o.leaseDuration, "leader-lease-duration", defaultLeaseDuration,
+		"How long a silent leader is waited for. One whose process is known to be dead is not.")
+	flags.DurationVar(&o.renewDeadline, "leader-renew-deadline", defaultRenewDeadline,
+		"How long the leader tries to renew its lease before it stops by itself.")
+	flags.DurationVar(&o.retryPeriod, "leader-retry-period", defaultRetryPeriod,
+		"How often the lease is renewed or tried for.")
+	flags.DurationVar(&o.probePeriod, "probe-period", prober.DefaultPeriod,
+		"How often each Redis is asked how it is. The end of a process is noticed at once, whatever this is.")
+	flags.DurationVar(&o.probeTimeout, "probe-timeout", prober.DefaultProbeTimeout,
+		"How long an answer may take before a Redis counts as silent.")
 	flags.IntVar(&o.concurrentFailovers, "concurrent-failovers", 256,
 		"How many RedisHA are worked on at the same time. One namespace gets half of that at most.")
 	flags.BoolVar(&o.version, "version", false, "Print what this was built from, and end.")
@@ -67,14 +80,20 @@ func parseOptions(flags *flag.FlagSet, args []string) (options, error) {
 func (o options) validate() error {
 	var errs []error
 	if o.leaseDuration-o.renewDeadline <= maxCommand {
-		errs = append(errs, fmt.Errorf("--leader-lease-duration (%s) must exceed --leader-renew-deadline (%s) by more than %s, the longest Redis command",
-			o.leaseDuration, o.renewDeadline, maxCommand))
+		errs = append(errs, fmt.Errorf(
+			"--leader-lease-duration (%s) must exceed --leader-renew-deadline (%s) by more than %s, the longest Redis command",
+			o.leaseDuration, o.renewDeadline, maxCommand,
+		))
 	}
 	if o.renewDeadline <= o.retryPeriod*12/10 {
-		errs = append(errs, fmt.Errorf("--leader-renew-deadline (%s) must exceed 1.2 times --leader-retry-period (%s)", o.renewDeadline, o.retryPeriod))
+		errs = append(errs, fmt.Errorf(
+			"--leader-renew-deadline (%s) must exceed 1.2 times --leader-retry-period (%s)", o.renewDeadline, o.retryPeriod,
+		))
 	}
 	if o.probePeriod < 10*time.Millisecond || o.probeTimeout < 50*time.Millisecond {
-		errs = append(errs, fmt.Errorf("--probe-period (%s) must be at least 10ms, --probe-timeout (%s) at least 50ms", o.probePeriod, o.probeTimeout))
+		errs = append(errs, fmt.Errorf(
+			"--probe-period (%s) must be at least 10ms, --probe-timeout (%s) at least 50ms", o.probePeriod, o.probeTimeout,
+		))
 	}
 	if o.concurrentFailovers < 1 {
 		errs = append(errs, errors.New("--concurrent-failovers must be at least 1"))

@@ -24,7 +24,10 @@ func builtFrom() string {
 			known[setting.Key] = setting.Value
 		}
 	}
-	return fmt.Sprintf("%s, commit %s of %s, %s", version, orUnknown(known["vcs.revision"]), orUnknown(known["vcs.time"]), runtime.Version())
+	return fmt.Sprintf(
+		"%s, commit %s of %s, %s", version, orUnknown(known["vcs.revision"]), orUnknown(known["vcs.time"]),
+		runtime.Version(),
+	)
 }
 
 func orUnknown(s string) string {

@@ -136,7 +136,8 @@ func (p *Pass) stillWanted(ctx context.Context) error {
 	}
 	err = p.Live.Get(ctx, client.ObjectKeyFromObject(p.owner), live)
 	switch {
-	case apierrors.IsNotFound(err), err == nil && (live.GetUID() != p.owner.GetUID() || live.GetDeletionTimestamp() != nil):
+	case apierrors.IsNotFound(err),
+		err == nil && (live.GetUID() != p.owner.GetUID() || live.GetDeletionTimestamp() != nil):
 		return ErrOwnerGone
 	case err != nil:
 		return fmt.Errorf("reading the %s past the cache: %w", gvk.Kind, err)

@@ -52,8 +52,14 @@ func (c *cluster) apply(t *testing.T, object client.Object) (int, error) {
 	t.Helper()
 	c.writes = 0
 	wrote, err := Applier{
-		Client: c, Live: c, FieldOwner: "test", HashAnnotation: "test/hash", NameLabel: "test/name",
-		Exclusive: map[string][]Field{"Service": {{Path: []string{"spec", "selector"}}, {Path: []string{"spec", "ports"}, Key: "port"}}},
+		Client:         c,
+		Live:           c,
+		FieldOwner:     "test",
+		HashAnnotation: "test/hash",
+		NameLabel:      "test/name",
+		Exclusive: map[string][]Field{
+			"Service": {{Path: []string{"spec", "selector"}}, {Path: []string{"spec", "ports"}, Key: "port"}},
+		},
 	}.For(c.owner).Apply(t.Context(), object)
 	if wrote != (c.writes > 0) {
 		t.Errorf("it says that it wrote: %t; %d writes", wrote, c.writes)
@@ -117,7 +123,10 @@ func TestWhatOthersAddStaysUnlessItWouldDoHarm(t *testing.T) {
 
 func TestWhatIsNoLongerWantedGoes(t *testing.T) {
 	c := newCluster(t)
-	if _, err := c.apply(t, service(func(s *corev1.Service) { s.Annotations = map[string]string{"internal": "true"} })); err != nil {
+	if _, err := c.apply(
+		t,
+		service(func(s *corev1.Service) { s.Annotations = map[string]string{"internal": "true"} }),
+	); err != nil {
 		t.Fatal(err)
 	}
 	if writes, err := c.apply(t, service(nil)); writes != 1 || err != nil || c.live(t).Annotations["internal"] != "" {
@@ -156,7 +165,11 @@ func TestNothingIsWrittenForAnOwnerThatIsGoing(t *testing.T) {
 	if _, err := c.apply(t, service(nil)); !errors.Is(err, ErrOwnerGone) {
 		t.Errorf("%v", err)
 	}
-	if err := c.Get(t.Context(), client.ObjectKey{Namespace: "store", Name: "shop"}, &corev1.Service{}); !apierrors.IsNotFound(err) {
+	if err := c.Get(
+		t.Context(), client.ObjectKey{Namespace: "store", Name: "shop"}, &corev1.Service{},
+	); !apierrors.IsNotFound(
+		err,
+	) {
 		t.Errorf("the Service: %v", err)
 	}
 }

@@ -128,8 +128,8 @@ func containsItems(live, want []any) bool {
 	return true
 }
 
-// exclusivePatch is a JSON merge patch that removes what others added to the exclusive fields; nil when there is nothing
-// to remove.
+// exclusivePatch is a JSON merge patch that removes what others added to the exclusive fields; nil when there is
+// nothing to remove.
 func exclusivePatch(fields []Field, want, live *unstructured.Unstructured) []byte {
 	patch := map[string]any{}
 	for _, field := range fields {

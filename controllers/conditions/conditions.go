@@ -22,7 +22,11 @@ func New(kind string, is bool, reason, message string) metav1.Condition {
 // IsTrouble tells the reasons of Progressing that name a cause which does not go away by waiting, as a rule.
 func IsTrouble(reason string) bool {
 	return slices.Contains([]string{
-		v1alpha1.ReasonFailedCreate, v1alpha1.ReasonUnschedulable, v1alpha1.ReasonImageNotPulled, v1alpha1.ReasonContainerNotStarted,
-		v1alpha1.ReasonContainerFailing, v1alpha1.ReasonOOMKilled,
+		v1alpha1.ReasonFailedCreate,
+		v1alpha1.ReasonUnschedulable,
+		v1alpha1.ReasonImageNotPulled,
+		v1alpha1.ReasonContainerNotStarted,
+		v1alpha1.ReasonContainerFailing,
+		v1alpha1.ReasonOOMKilled,
 	}, reason)
 }

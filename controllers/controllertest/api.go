@@ -46,15 +46,25 @@ func New(t *testing.T, objects ...client.Object) *API {
 	a := &API{T: t, Events: record.NewFakeRecorder(100)}
 	a.Client = fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).
 		WithStatusSubresource(&v1alpha1.RedisHA{}, &v1alpha1.RedisHARequest{}, &appsv1.StatefulSet{}).
-		WithIndex(&v1alpha1.RedisHARequest{}, "spec.redisHA", func(r client.Object) []string { return []string{r.(*v1alpha1.RedisHARequest).Spec.RedisHA} }).
-		WithIndex(&corev1.Pod{}, "spec.nodeName", func(pod client.Object) []string { return []string{pod.(*corev1.Pod).Spec.NodeName} }).
-		WithIndex(&corev1.Event{}, "involvedObject.uid", func(e client.Object) []string { return []string{string(e.(*corev1.Event).InvolvedObject.UID)} }).
+		WithIndex(&v1alpha1.RedisHARequest{}, "spec.redisHA", func(r client.Object) []string {
+			return []string{r.(*v1alpha1.RedisHARequest).Spec.RedisHA}
+		}).
+		WithIndex(&corev1.Pod{}, "spec.nodeName", func(pod client.Object) []string {
+			return []string{pod.(*corev1.Pod).Spec.NodeName}
+		}).
+		WithIndex(&corev1.Event{}, "involvedObject.uid", func(e client.Object) []string {
+			return []string{string(e.(*corev1.Event).InvolvedObject.UID)}
+		}).
 		WithInterceptorFuncs(interceptor.Funcs{
-			Apply: func(ctx context.Context, c client.WithWatch, obj runtime.ApplyConfiguration, opts ...client.ApplyOption) error {
+			Apply: func(
+				ctx context.Context, c client.WithWatch, obj runtime.ApplyConfiguration, opts ...client.ApplyOption,
+			) error {
 				a.note("apply %v", obj)
 				return c.Apply(ctx, obj, opts...)
 			},
-			Patch: func(ctx context.Context, c client.WithWatch, obj client.Object, patch client.Patch, opts ...client.PatchOption) error {
+			Patch: func(
+				ctx context.Context, c client.WithWatch, obj client.Object, patch client.Patch, opts ...client.PatchOption,
+			) error {
 				a.note("patch %s", obj.GetName())
 				return c.Patch(ctx, obj, patch, opts...)
 			},
@@ -62,7 +72,10 @@ func New(t *testing.T, objects ...client.Object) *API {
 				a.note("delete %T %s", obj, obj.GetName())
 				return c.Delete(ctx, obj, opts...)
 			},
-			SubResourcePatch: func(ctx context.Context, c client.Client, sub string, obj client.Object, patch client.Patch, opts ...client.SubResourcePatchOption) error {
+			SubResourcePatch: func(
+				ctx context.Context, c client.Client, sub string, obj client.Object, patch client.Patch,
+				opts ...client.SubResourcePatchOption,
+			) error {
 				a.note("patch %s of %s", sub, obj.GetName())
 				return c.SubResource(sub).Patch(ctx, obj, patch, opts...)
 			},
@@ -103,7 +116,9 @@ func Key(name string) types.NamespacedName {
 
 // Shop is a RedisHA with defaults, but for change.
 func Shop(change func(*v1alpha1.RedisHA)) *v1alpha1.RedisHA {
-	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Name: "shop", Namespace: "store", UID: "rha-uid", Generation: 1}}
+	rha := &v1alpha1.RedisHA{
+		ObjectMeta: metav1.ObjectMeta{Name: "shop", Namespace: "store", UID: "rha-uid", Generation: 1},
+	}
 	if change != nil {
 		change(rha)
 	}

@@ -46,7 +46,9 @@ func (r *Reconciler) claim(ctx context.Context, key string, obs failover.Observa
 // permitted leaves out the orders to processes that could not be claimed: a former leader's may still be on their way
 // there, and would be executed after ours. Each of those was given a deadline; when that is over, what is left does not
 // matter any more.
-func (c *claims) permitted(actions []failover.Action, unclaimed []failover.NodeRef, now time.Time) (permitted []failover.Action, all bool) {
+func (c *claims) permitted(
+	actions []failover.Action, unclaimed []failover.NodeRef, now time.Time,
+) (permitted []failover.Action, all bool) {
 	c.forgetEarlier(now)
 	var waiting []string // UIDs
 	for _, ref := range unclaimed {
@@ -83,7 +85,13 @@ func (c *claims) forgetEarlier(now time.Time) {
 // isOrder reports an action that is carried out by Redis.
 func isOrder(a failover.Action) bool {
 	switch a.(type) {
-	case failover.Detach, failover.Drain, failover.Promote, failover.Follow, failover.CutClients, failover.SetMinReplicas, failover.Unpause:
+	case failover.Detach,
+		failover.Drain,
+		failover.Promote,
+		failover.Follow,
+		failover.CutClients,
+		failover.SetMinReplicas,
+		failover.Unpause:
 		return true
 	}
 	return false

@@ -50,7 +50,9 @@ func TestANewLeaderKnowsThePasswordOfARedisHAThatIsGone(t *testing.T) {
 	if r.memory.Of(key).goneSince.IsZero() {
 		t.Error("it is not known to be gone")
 	}
-	if err := w.Client.Create(t.Context(), &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}); err != nil {
+	if err := w.Client.Create(
+		t.Context(), &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}},
+	); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: key}); err != nil {
@@ -65,7 +67,12 @@ func TestANewLeaderKnowsThePasswordOfARedisHAThatIsGone(t *testing.T) {
 func TestNoOrderOvertakesThatOfAFormerLeaderWhoseConnectionsCouldNotBeCut(t *testing.T) {
 	var c claims
 	node, other := failover.NodeRef{Pod: "r-0", UID: "a", RunID: "1"}, failover.NodeRef{Pod: "r-1", UID: "b", RunID: "2"}
-	actions := []failover.Action{failover.Promote{Node: node}, failover.Follow{Node: other}, failover.Publish{Node: node}, failover.Label{Node: node}}
+	actions := []failover.Action{
+		failover.Promote{Node: node},
+		failover.Follow{Node: other},
+		failover.Publish{Node: node},
+		failover.Label{Node: node},
+	}
 	start := time.Now()
 	for _, step := range []struct {
 		since     time.Duration

@@ -140,7 +140,9 @@ func (r *Reconciler) loadAll(ctx context.Context, key client.ObjectKey) (*v1alph
 
 // stepOnLatest is step, but that a decision made on an old object leads to the present one; nil when it is gone. After
 // writes that were refused again and again it waits.
-func (r *Reconciler) stepOnLatest(ctx context.Context, rha *v1alpha1.RedisHA) (*v1alpha1.RedisHA, failover.Again, error) {
+func (r *Reconciler) stepOnLatest(
+	ctx context.Context, rha *v1alpha1.RedisHA,
+) (*v1alpha1.RedisHA, failover.Again, error) {
 	key := client.ObjectKeyFromObject(rha)
 	if pause := r.refusalPause(key); pause > 0 {
 		return rha, failover.After(pause), nil
@@ -155,7 +157,9 @@ func (r *Reconciler) stepOnLatest(ctx context.Context, rha *v1alpha1.RedisHA) (*
 }
 
 // step is one turn of the loop. again is when to take the next: anything up to stepAtOnce means within this call.
-func (r *Reconciler) step(ctx context.Context, rha *v1alpha1.RedisHA) (next *v1alpha1.RedisHA, again failover.Again, err error) {
+func (r *Reconciler) step(
+	ctx context.Context, rha *v1alpha1.RedisHA,
+) (next *v1alpha1.RedisHA, again failover.Again, err error) {
 	key := client.ObjectKeyFromObject(rha)
 	known := r.memory.Of(key)
 	obs, now, err := r.look(ctx, rha, known)
@@ -172,12 +176,16 @@ func (r *Reconciler) step(ctx context.Context, rha *v1alpha1.RedisHA) (next *v1a
 		return rha, again, err
 	}
 	persisted := r.Clock.Now()
-	actions, all := known.claims.permitted(decision.ActionsAfter(persisted.Sub(now)), r.claim(ctx, key.String(), obs.Observation, &known.claims), persisted)
+	actions, all := known.claims.permitted(
+		decision.ActionsAfter(persisted.Sub(now)), r.claim(ctx, key.String(), obs.Observation, &known.claims), persisted,
+	)
 	results := r.executor.Execute(ctx, key.String(), int(resources.RedisPort), actions)
 	next = r.statuses.Latest(next) // without the request, if that was acknowledged
 	if wrote || len(decision.Actions) > 0 {
-		log.FromContext(ctx).V(1).Info("decided", "state", decision.Next.State, "message", decision.Message, "actions", describe(results),
-			"persisting", persisted.Sub(now), "acting", r.Clock.Since(persisted))
+		log.FromContext(ctx).
+			V(1).
+			Info("decided", "state", decision.Next.State, "message", decision.Message, "actions", describe(results),
+				"persisting", persisted.Sub(now), "acting", r.Clock.Since(persisted))
 	}
 	if r.report(ctx, rha, decision, results) || !all {
 		if decision.Next.Running() {
@@ -192,7 +200,9 @@ func (r *Reconciler) step(ctx context.Context, rha *v1alpha1.RedisHA) (next *v1a
 }
 
 // look is what there is to be seen of a RedisHA, and when it was.
-func (r *Reconciler) look(ctx context.Context, rha *v1alpha1.RedisHA, known *known) (obs sighting, now time.Time, err error) {
+func (r *Reconciler) look(
+	ctx context.Context, rha *v1alpha1.RedisHA, known *known,
+) (obs sighting, now time.Time, err error) {
 	key := client.ObjectKeyFromObject(rha)
 	observer := r.observer.with(&known.sight)
 	pods, err := observer.podsOf(ctx, key, rha)
@@ -209,7 +219,9 @@ func (r *Reconciler) look(ctx context.Context, rha *v1alpha1.RedisHA, known *kno
 }
 
 // decide is the core's word on what is seen, with what else the decision depends on.
-func (r *Reconciler) decide(ctx context.Context, rha *v1alpha1.RedisHA, obs *sighting, now time.Time) (failover.Decision, error) {
+func (r *Reconciler) decide(
+	ctx context.Context, rha *v1alpha1.RedisHA, obs *sighting, now time.Time,
+) (failover.Decision, error) {
 	request, err := r.request(ctx, rha)
 	if err != nil {
 		return failover.Decision{}, err
@@ -240,8 +252,10 @@ func (r *Reconciler) annotated(rha *v1alpha1.RedisHA) *failover.Request {
 	case err != nil:
 		complaint = err.Error()
 	case request != nil && requests.WasHandled(rha):
-		reason, complaint = v1alpha1.EventRequestRepeated, fmt.Sprintf("%q was handled before, and does not run again; to ask again, put another ID behind it: %s",
-			request.ID, requests.AnotherID(request.ID))
+		reason, complaint = v1alpha1.EventRequestRepeated, fmt.Sprintf(
+			"%q was handled before, and does not run again; to ask again, put another ID behind it: %s", request.ID,
+			requests.AnotherID(request.ID),
+		)
 		request = nil
 	}
 	known := r.memory.Of(client.ObjectKeyFromObject(rha))
@@ -257,13 +271,17 @@ func (r *Reconciler) annotated(rha *v1alpha1.RedisHA) *failover.Request {
 func describe(results []executor.Result) []string {
 	names := make([]string, 0, len(results))
 	for _, res := range results {
-		names = append(names, fmt.Sprintf("%T(%s) in %s", res.Action, res.Action.Target().Pod, res.Took.Round(10*time.Microsecond)))
+		names = append(
+			names, fmt.Sprintf("%T(%s) in %s", res.Action, res.Action.Target().Pod, res.Took.Round(10*time.Microsecond)),
+		)
 	}
 	return names
 }
 
 // report logs what did not work; it tells whether anything did not.
-func (r *Reconciler) report(ctx context.Context, rha *v1alpha1.RedisHA, d failover.Decision, results []executor.Result) bool {
+func (r *Reconciler) report(
+	ctx context.Context, rha *v1alpha1.RedisHA, d failover.Decision, results []executor.Result,
+) bool {
 	failed := false
 	for _, res := range results {
 		if res.Err == nil {
@@ -274,8 +292,10 @@ func (r *Reconciler) report(ctx context.Context, rha *v1alpha1.RedisHA, d failov
 			log.FromContext(ctx).Error(res.Err, "the Service was not led elsewhere", "redisha", client.ObjectKeyFromObject(rha))
 		}
 		// A failed action is tried again as long as it is needed; what that needs to tell is in the message.
-		log.FromContext(ctx).V(1).Info("action failed", "action", fmt.Sprintf("%T", res.Action), "target", res.Action.Target().Pod,
-			"error", res.Err.Error(), "took", res.Took, "state", d.Next.State, "redisha", client.ObjectKeyFromObject(rha))
+		log.FromContext(ctx).
+			V(1).
+			Info("action failed", "action", fmt.Sprintf("%T", res.Action), "target", res.Action.Target().Pod,
+				"error", res.Err.Error(), "took", res.Took, "state", d.Next.State, "redisha", client.ObjectKeyFromObject(rha))
 	}
 	return failed
 }
@@ -324,7 +344,9 @@ func (r *Reconciler) forget(key client.ObjectKey) {
 // loadPassword keeps the password in force at hand for the next connection.
 func (r *Reconciler) loadPassword(ctx context.Context, key client.ObjectKey) error {
 	var secret corev1.Secret
-	err := r.Client.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: resources.MountSecretName(key.Name)}, &secret)
+	err := r.Client.Get(
+		ctx, client.ObjectKey{Namespace: key.Namespace, Name: resources.MountSecretName(key.Name)}, &secret,
+	)
 	if apierrors.IsNotFound(err) {
 		return nil // not made yet, or deleted a moment ago: what is known is kept
 	}

@@ -60,7 +60,12 @@ func valueOr[T any](p *T, fallback T) T {
 func progressOf(status *v1alpha1.RedisHAStatus) failover.Progress {
 	p := failover.Progress{State: failover.StateBootstrapping}
 	if m := status.Master; m != nil {
-		p.Master = &failover.Master{NodeRef: refOf(m.NodeRef), Epoch: m.Epoch, Since: timeOf(m.Since), Lineage: lineageOf(m.Lineage)}
+		p.Master = &failover.Master{
+			NodeRef: refOf(m.NodeRef),
+			Epoch:   m.Epoch,
+			Since:   timeOf(m.Since),
+			Lineage: lineageOf(m.Lineage),
+		}
 	}
 	for _, n := range status.Nodes {
 		p.Nodes = append(p.Nodes, knownOf(n))
@@ -73,8 +78,18 @@ func progressOf(status *v1alpha1.RedisHAStatus) failover.Progress {
 	p.Since, p.StartedAt, p.CooldownUntil = timeOf(f.Since), timeOfPtr(f.StartedAt), timeOfPtr(f.CooldownUntil)
 	p.Epoch, p.Cause, p.Reason, p.Message = f.Epoch, failover.Cause(f.Cause), failover.Reason(f.Reason), f.Message
 	p.Initialized, p.Request, p.ForcedPod = f.Internal.Initialized, f.Request, f.Internal.ForcedPod
-	p.Lineage, p.Retired, p.Steps = lineageOf(f.Internal.Lineage), append([]string(nil), f.Internal.RetiredReplIDs...), stepsOf(f.Steps)
-	p.InterimMasters, p.UnheardPods = append([]string(nil), f.Internal.InterimMasters...), append([]string(nil), f.Internal.UnheardPods...)
+	p.Lineage, p.Retired, p.Steps = lineageOf(
+		f.Internal.Lineage,
+	), append(
+		[]string(nil),
+		f.Internal.RetiredReplIDs...), stepsOf(
+		f.Steps,
+	)
+	p.InterimMasters, p.UnheardPods = append(
+		[]string(nil),
+		f.Internal.InterimMasters...), append(
+		[]string(nil),
+		f.Internal.UnheardPods...)
 	for _, s := range f.Internal.RecentSoftFailovers {
 		p.SoftFailovers = append(p.SoftFailovers, failover.SoftFailover{Pod: s.Pod, At: timeOf(s.At)})
 	}
@@ -93,26 +108,48 @@ func progressOf(status *v1alpha1.RedisHAStatus) failover.Progress {
 func writeProgress(status *v1alpha1.RedisHAStatus, p failover.Progress) {
 	status.Master = nil
 	if m := p.Master; m != nil {
-		status.Master = &v1alpha1.MasterStatus{NodeRef: refTo(m.NodeRef), Epoch: m.Epoch, Since: microTime(m.Since), Lineage: lineageTo(m.Lineage)}
+		status.Master = &v1alpha1.MasterStatus{
+			NodeRef: refTo(m.NodeRef),
+			Epoch:   m.Epoch,
+			Since:   microTime(m.Since),
+			Lineage: lineageTo(m.Lineage),
+		}
 	}
 	status.Nodes = nil
 	for _, k := range p.Nodes {
 		status.Nodes = append(status.Nodes, knownTo(k))
 	}
 	f := &v1alpha1.FailoverStatus{
-		State: v1alpha1.FailoverState(p.State), Since: microTime(p.Since), Epoch: p.Epoch,
-		Cause: string(p.Cause), Reason: string(p.Reason), Message: bounded(p.Message), Request: p.Request, Steps: stepsTo(p.Steps),
-		StartedAt: microTimePtr(p.StartedAt), CooldownUntil: microTimePtr(p.CooldownUntil),
+		State: v1alpha1.FailoverState(p.State),
+		Since: microTime(p.Since),
+		Epoch: p.Epoch,
+		Cause: string(
+			p.Cause,
+		),
+		Reason:        string(p.Reason),
+		Message:       bounded(p.Message),
+		Request:       p.Request,
+		Steps:         stepsTo(p.Steps),
+		StartedAt:     microTimePtr(p.StartedAt),
+		CooldownUntil: microTimePtr(p.CooldownUntil),
 		Internal: v1alpha1.FailoverInternal{
-			Initialized: p.Initialized, ForcedPod: p.ForcedPod, Lineage: lineageTo(p.Lineage),
-			RetiredReplIDs: slices.Clone(p.Retired), InterimMasters: slices.Clone(p.InterimMasters), UnheardPods: slices.Clone(p.UnheardPods),
+			Initialized: p.Initialized,
+			ForcedPod:   p.ForcedPod,
+			Lineage:     lineageTo(p.Lineage),
+			RetiredReplIDs: slices.Clone(
+				p.Retired,
+			),
+			InterimMasters: slices.Clone(p.InterimMasters),
+			UnheardPods:    slices.Clone(p.UnheardPods),
 		},
 	}
 	if was := status.Failover; was != nil {
 		f.Internal.Revision, f.Internal.WrittenBy = was.Internal.Revision, was.Internal.WrittenBy
 	}
 	for _, s := range p.SoftFailovers {
-		f.Internal.RecentSoftFailovers = append(f.Internal.RecentSoftFailovers, v1alpha1.SoftFailover{Pod: s.Pod, At: microTime(s.At)})
+		f.Internal.RecentSoftFailovers = append(
+			f.Internal.RecentSoftFailovers, v1alpha1.SoftFailover{Pod: s.Pod, At: microTime(s.At)},
+		)
 	}
 	if p.OldMaster != nil {
 		old := refTo(*p.OldMaster)
@@ -170,9 +207,14 @@ func lineageTo(l failover.Lineage) *v1alpha1.LineageStatus {
 
 func knownOf(n v1alpha1.NodeStatus) failover.NodeRecord {
 	k := failover.NodeRecord{
-		NodeRef:  failover.NodeRef{Pod: n.Pod, UID: n.PodUID, RunID: n.RunID, IP: n.IP},
-		Attached: n.Internal.Attached, CatchUpOffset: n.Internal.CatchUpOffset, Ineligible: failover.Ineligibility(n.Ineligible), OtherReplID: n.Internal.OtherReplID,
-		WriteGuard: int(n.Internal.WriteGuard), WriteGuardOff: n.Internal.WriteGuardOff, Restarts: int(n.ProcessRestarts),
+		NodeRef:       failover.NodeRef{Pod: n.Pod, UID: n.PodUID, RunID: n.RunID, IP: n.IP},
+		Attached:      n.Internal.Attached,
+		CatchUpOffset: n.Internal.CatchUpOffset,
+		Ineligible:    failover.Ineligibility(n.Ineligible),
+		OtherReplID:   n.Internal.OtherReplID,
+		WriteGuard:    int(n.Internal.WriteGuard),
+		WriteGuardOff: n.Internal.WriteGuardOff,
+		Restarts:      int(n.ProcessRestarts),
 	}
 	if n.Role != v1alpha1.RoleUnknown && n.Role != "" {
 		k.Role, k.LinkUp = failover.Role(n.Role), n.Link == v1alpha1.LinkUp

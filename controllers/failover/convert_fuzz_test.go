@@ -64,7 +64,9 @@ func stored(t *testing.T, p failover.Progress) failover.Progress {
 		t.Fatalf("what was written cannot be read: %v\n%s", err, raw)
 	}
 	again := progressOf(&read)
-	micros := cmp.Comparer(func(a, b time.Time) bool { return a.Truncate(time.Microsecond).Equal(b.Truncate(time.Microsecond)) })
+	micros := cmp.Comparer(
+		func(a, b time.Time) bool { return a.Truncate(time.Microsecond).Equal(b.Truncate(time.Microsecond)) },
+	)
 	if diff := cmp.Diff(p, again, micros, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("not the same after it was stored:\n%s", diff)
 	}
@@ -72,7 +74,14 @@ func stored(t *testing.T, p failover.Progress) failover.Progress {
 }
 
 func fuzzedPolicy(shape uint64) failover.Policy {
-	p := failover.Policy{Mode: failover.ModeAutomatic, Replicas: 3, DownAfter: time.Second, Cooldown: time.Second, MaxLagBytes: 1 << 20, Persistent: shape&1 != 0}
+	p := failover.Policy{
+		Mode:        failover.ModeAutomatic,
+		Replicas:    3,
+		DownAfter:   time.Second,
+		Cooldown:    time.Second,
+		MaxLagBytes: 1 << 20,
+		Persistent:  shape&1 != 0,
+	}
 	if shape&2 != 0 {
 		p.Consistency = failover.ConsistencyStrict
 	}
@@ -107,14 +116,36 @@ func fuzzedObservation(now time.Time, p failover.Progress, shape uint64) failove
 }
 
 func fuzzedNode(now time.Time, ref failover.NodeRef, p failover.Progress, ordinal int, shape uint64) failover.Node {
-	contacts := []failover.Contact{failover.ContactAnswering, failover.ContactAnswering, failover.ContactRefused, failover.ContactSilent}
+	contacts := []failover.Contact{
+		failover.ContactAnswering,
+		failover.ContactAnswering,
+		failover.ContactRefused,
+		failover.ContactSilent,
+	}
 	n := failover.Node{
-		Name: ref.Pod, UID: ref.UID, IP: ref.IP, Ordinal: ordinal,
+		Name:     ref.Pod,
+		UID:      ref.UID,
+		IP:       ref.IP,
+		Ordinal:  ordinal,
 		PodFacts: failover.PodFacts{Terminating: shape&64 != 0, MayHoldData: shape&32 != 0},
-		RedisFacts: failover.RedisFacts{Contact: contacts[shape&3], ContactSince: now, LastAnswer: now.Add(-time.Minute), Sampled: true, SampledAt: now, Replication: failover.Replication{
-			RunID: ref.RunID, Role: failover.RoleReplica, MasterHost: failover.FenceHost, MasterPort: failover.FencePort, LastIO: -1,
-			Lineage: p.Lineage, Priority: 100, Keys: int64(shape >> 2 & 3), MinReplicas: 1,
-		}},
+		RedisFacts: failover.RedisFacts{
+			Contact:      contacts[shape&3],
+			ContactSince: now,
+			LastAnswer:   now.Add(-time.Minute),
+			Sampled:      true,
+			SampledAt:    now,
+			Replication: failover.Replication{
+				RunID:       ref.RunID,
+				Role:        failover.RoleReplica,
+				MasterHost:  failover.FenceHost,
+				MasterPort:  failover.FencePort,
+				LastIO:      -1,
+				Lineage:     p.Lineage,
+				Priority:    100,
+				Keys:        int64(shape >> 2 & 3),
+				MinReplicas: 1,
+			},
+		},
 	}
 	switch shape >> 3 & 3 {
 	case 0:

@@ -24,15 +24,38 @@ func wholeProgress() failover.Progress {
 	old, candidate := ref("1"), ref("2")
 	lineage := failover.Lineage{ReplID: "aa", ReplID2: "bb", SecondOffset: 12, Offset: 34}
 	return failover.Progress{
-		State: failover.StatePromoting, Since: at(1), StartedAt: at(2), Epoch: 7, Cause: "MasterDown", Reason: "Cooldown", Message: "a sentence",
-		Initialized: true, Master: &failover.Master{NodeRef: ref("1"), Epoch: 6, Since: at(3), Lineage: lineage},
-		OldMaster: &old, Candidate: &candidate, Lineage: lineage, Retired: []string{"cc", "dd"}, InterimMasters: []string{"run-2", "r-2"}, Request: "switchover:r-2", ForcedPod: "r-2",
-		UnheardPods: []string{"r-3"},
-		Steps:       []failover.Step{{Name: failover.StepIntent, At: at(4)}}, CooldownUntil: at(5), SoftFailovers: []failover.SoftFailover{{Pod: "r-1", At: at(6)}},
+		State:          failover.StatePromoting,
+		Since:          at(1),
+		StartedAt:      at(2),
+		Epoch:          7,
+		Cause:          "MasterDown",
+		Reason:         "Cooldown",
+		Message:        "a sentence",
+		Initialized:    true,
+		Master:         &failover.Master{NodeRef: ref("1"), Epoch: 6, Since: at(3), Lineage: lineage},
+		OldMaster:      &old,
+		Candidate:      &candidate,
+		Lineage:        lineage,
+		Retired:        []string{"cc", "dd"},
+		InterimMasters: []string{"run-2", "r-2"},
+		Request:        "switchover:r-2",
+		ForcedPod:      "r-2",
+		UnheardPods:    []string{"r-3"},
+		Steps: []failover.Step{
+			{Name: failover.StepIntent, At: at(4)},
+		},
+		CooldownUntil: at(5),
+		SoftFailovers: []failover.SoftFailover{{Pod: "r-1", At: at(6)}},
 		Nodes: []failover.NodeRecord{
 			{NodeRef: ref("1"), Role: failover.RoleMaster, Attached: true, WriteGuard: 2, WriteGuardOff: true},
 			{NodeRef: ref("2"), Role: failover.RoleReplica, LinkUp: true, Attached: true, Restarts: 3},
-			{NodeRef: ref("3"), Role: failover.RoleUnknown, CatchUpOffset: 56, Ineligible: failover.IneligibleForeign, OtherReplID: "ee"},
+			{
+				NodeRef:       ref("3"),
+				Role:          failover.RoleUnknown,
+				CatchUpOffset: 56,
+				Ineligible:    failover.IneligibleForeign,
+				OtherReplID:   "ee",
+			},
 		},
 	}
 }

@@ -118,8 +118,8 @@ func (c *kubeEffects) Publish(ctx context.Context, key string, a failover.Publis
 	}})
 }
 
-// machineOf is the Kubernetes node under a pod, without which externalTrafficPolicy Local knows no endpoint as local; nil
-// when the cache does not tell.
+// machineOf is the Kubernetes node under a pod, without which externalTrafficPolicy Local knows no endpoint as local;
+// nil when the cache does not tell.
 func (c *kubeEffects) machineOf(ctx context.Context, namespace string, node failover.NodeRef) *string {
 	pod := &corev1.Pod{}
 	err := c.client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: node.Pod}, pod, client.UnsafeDisableDeepCopy)
@@ -135,7 +135,9 @@ func (c *kubeEffects) Withdraw(ctx context.Context, key string, a failover.Withd
 }
 
 // writeSlice writes the slice, unless a later epoch has written it already.
-func (c *kubeEffects) writeSlice(ctx context.Context, key client.ObjectKey, epoch int64, endpoints []discoveryv1.Endpoint) error {
+func (c *kubeEffects) writeSlice(
+	ctx context.Context, key client.ObjectKey, epoch int64, endpoints []discoveryv1.Endpoint,
+) error {
 	live, found, err := c.masterSlice(ctx, key)
 	if err != nil {
 		return err
@@ -170,7 +172,8 @@ func (c *kubeEffects) writeSlice(ctx context.Context, key client.ObjectKey, epoc
 // cannot be changed: another family takes another slice.
 func (c *kubeEffects) updateSlice(ctx context.Context, live, slice *discoveryv1.EndpointSlice) error {
 	if live.AddressType != slice.AddressType && len(slice.Endpoints) > 0 {
-		if err := c.client.Delete(ctx, live, client.Preconditions{ResourceVersion: &live.ResourceVersion}); client.IgnoreNotFound(err) != nil {
+		err := c.client.Delete(ctx, live, client.Preconditions{ResourceVersion: &live.ResourceVersion})
+		if client.IgnoreNotFound(err) != nil {
 			return err
 		}
 		return c.createSlice(ctx, slice)

@@ -29,7 +29,8 @@ func eventOf(from, to failover.State, begun bool, record *failover.Record) (kind
 		return corev1.EventTypeNormal, v1alpha1.EventSwitchoverStarted
 	case failover.StatePromoting:
 		if begun {
-			return corev1.EventTypeWarning, v1alpha1.EventFailoverStarted // nothing was left to be fenced; the message names the candidate
+			// nothing was left to be fenced; the message names the candidate
+			return corev1.EventTypeWarning, v1alpha1.EventFailoverStarted
 		}
 		return corev1.EventTypeNormal, v1alpha1.EventCandidateChosen
 	case failover.StateReattaching:
@@ -60,7 +61,9 @@ func settledEvent(from failover.State, record *failover.Record) (kind, reason st
 }
 
 // announce tells people what was persisted: an Event, a log line and the metrics.
-func (r *Reconciler) announce(ctx context.Context, rha *v1alpha1.RedisHA, before *v1alpha1.FailoverStatus, d failover.Decision) {
+func (r *Reconciler) announce(
+	ctx context.Context, rha *v1alpha1.RedisHA, before *v1alpha1.FailoverStatus, d failover.Decision,
+) {
 	key := client.ObjectKeyFromObject(rha)
 	from, begun := failover.StateBootstrapping, false
 	if before != nil {
@@ -94,7 +97,9 @@ func (r *Reconciler) announceRestarts(ctx context.Context, before, now *v1alpha1
 		if was < 0 || n.ProcessRestarts <= before.Status.Nodes[was].ProcessRestarts {
 			continue
 		}
-		message := fmt.Sprintf("another Redis process runs in pod %s; %d have been started anew in it", n.Pod, n.ProcessRestarts)
+		message := fmt.Sprintf(
+			"another Redis process runs in pod %s; %d have been started anew in it", n.Pod, n.ProcessRestarts,
+		)
 		r.Recorder.Event(now, corev1.EventTypeWarning, v1alpha1.EventRedisRestarted, message)
 		log.FromContext(ctx).Info(message, "event", v1alpha1.EventRedisRestarted, "pod", n.Pod, "restarts", n.ProcessRestarts)
 	}

@@ -15,7 +15,14 @@ func TestAProcessThatWasStartedAnewIsAnnouncedOnce(t *testing.T) {
 	with := func(nodes ...v1alpha1.NodeStatus) *v1alpha1.RedisHA {
 		return &v1alpha1.RedisHA{Status: v1alpha1.RedisHAStatus{Nodes: nodes}}
 	}
-	none, three := v1alpha1.NodeStatus{Pod: "a-0", PodUID: "x"}, v1alpha1.NodeStatus{Pod: "a-0", PodUID: "x", ProcessRestarts: 3}
+	none, three := v1alpha1.NodeStatus{
+		Pod:    "a-0",
+		PodUID: "x",
+	}, v1alpha1.NodeStatus{
+		Pod:             "a-0",
+		PodUID:          "x",
+		ProcessRestarts: 3,
+	}
 	anew := v1alpha1.NodeStatus{Pod: "a-0", PodUID: "y"}
 	for name, test := range map[string]struct {
 		before, now *v1alpha1.RedisHA
@@ -31,7 +38,10 @@ func TestAProcessThatWasStartedAnewIsAnnouncedOnce(t *testing.T) {
 		r.announceRestarts(t.Context(), test.before, test.now)
 		close(events.Events)
 		said := <-events.Events
-		if want := "Warning RedisRestarted another Redis process runs in pod a-0; 3 have been"; strings.HasPrefix(said, want) != test.want || said != "" != test.want {
+		if want := "Warning RedisRestarted another Redis process runs in pod a-0; 3 have been"; strings.HasPrefix(
+			said, want,
+		) != test.want ||
+			said != "" != test.want {
 			t.Errorf("%s: %q", name, said)
 		}
 	}

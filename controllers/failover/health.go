@@ -35,7 +35,11 @@ func (s *observerHealth) note(key string, d failover.Diagnosis, now time.Time) {
 	}
 	s.known[key] = true
 	switch d {
-	case failover.DiagnosisMasterDown, failover.DiagnosisMasterUnreachableNoWitness, failover.DiagnosisMasterUnreachableWithReplicas, failover.DiagnosisMasterUnreachableWithoutGuard, failover.DiagnosisMasterUnreachableButReplicating:
+	case failover.DiagnosisMasterDown,
+		failover.DiagnosisMasterUnreachableNoWitness,
+		failover.DiagnosisMasterUnreachableWithReplicas,
+		failover.DiagnosisMasterUnreachableWithoutGuard,
+		failover.DiagnosisMasterUnreachableButReplicating:
 		if _, ok := s.since[key]; !ok {
 			s.since[key] = now
 		}

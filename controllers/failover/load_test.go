@@ -38,7 +38,12 @@ func (c *copies) Get(_ context.Context, key client.ObjectKey, obj client.Object,
 	}
 	c.reads++
 	rha := obj.(*v1alpha1.RedisHA)
-	rha.ObjectMeta = metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name, UID: "u", ResourceVersion: c.resourceVersion}
+	rha.ObjectMeta = metav1.ObjectMeta{
+		Namespace:       key.Namespace,
+		Name:            key.Name,
+		UID:             "u",
+		ResourceVersion: c.resourceVersion,
+	}
 	rha.Status.Failover = &v1alpha1.FailoverStatus{State: c.state}
 	return nil
 }

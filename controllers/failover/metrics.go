@@ -34,7 +34,8 @@ var (
 	}, []string{"namespace", "name"})
 	refusedWrites = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "redisha_refused_progress_writes_total",
-		Help: "Writes of the progress that the API server refused. A few are ordinary; a growing number means that no failover can be carried out.",
+		Help: "Writes of the progress that the API server refused. A few are ordinary; a growing number means that no " +
+			"failover can be carried out.",
 	}, []string{"namespace", "name"})
 )
 
@@ -66,7 +67,9 @@ func observeReason(key client.ObjectKey, reason failover.Reason) {
 // forgetMetrics drops the series of a RedisHA that is gone.
 func forgetMetrics(key client.ObjectKey) {
 	labels := prometheus.Labels{"namespace": key.Namespace, "name": key.Name}
-	for _, v := range []interface{ DeletePartialMatch(prometheus.Labels) int }{failoversTotal, failoverSeconds, blockedGauge, epochGauge, availableGauge, refusedWrites} {
+	for _, v := range []interface{ DeletePartialMatch(prometheus.Labels) int }{
+		failoversTotal, failoverSeconds, blockedGauge, epochGauge, availableGauge, refusedWrites,
+	} {
 		v.DeletePartialMatch(labels)
 	}
 }

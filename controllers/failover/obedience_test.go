@@ -32,9 +32,18 @@ type deaf struct{ link.Redis }
 
 func (deaf) Info(context.Context) (redisclient.Info, error) {
 	return redisclient.Info{
-		RunID: "0123456789012345678901234567890123456789", Role: redisclient.RoleReplica, MasterHost: failover.FenceHost, MasterPort: failover.FencePort,
-		LinkDownFor: redisclient.Unknown, LastIO: redisclient.Unknown, ReplID: "a", ReplID2: "0", SecondOffset: -1, Priority: 100,
-		RDBLastSaveOK: true, AOFLastWriteOK: true,
+		RunID:          "0123456789012345678901234567890123456789",
+		Role:           redisclient.RoleReplica,
+		MasterHost:     failover.FenceHost,
+		MasterPort:     failover.FencePort,
+		LinkDownFor:    redisclient.Unknown,
+		LastIO:         redisclient.Unknown,
+		ReplID:         "a",
+		ReplID2:        "0",
+		SecondOffset:   -1,
+		Priority:       100,
+		RDBLastSaveOK:  true,
+		AOFLastWriteOK: true,
 	}, nil
 }
 func (deaf) ReplicaOf(context.Context, string, int) error                 { return nil }
@@ -64,8 +73,13 @@ func newLoop(t *testing.T, dial link.Dial) (*Reconciler, *controllertest.API) {
 		name := resources.PodName("shop", i)
 		objects = append(objects, &corev1.Pod{
 			ObjectMeta: metav1.ObjectMeta{
-				Namespace: "store", Name: name, UID: types.UID(name), Labels: resources.Labels("shop"),
-				OwnerReferences: []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "StatefulSet", Name: "shop", UID: "sts-uid", Controller: ptr.To(true)}},
+				Namespace: "store",
+				Name:      name,
+				UID:       types.UID(name),
+				Labels:    resources.Labels("shop"),
+				OwnerReferences: []metav1.OwnerReference{
+					{APIVersion: "apps/v1", Kind: "StatefulSet", Name: "shop", UID: "sts-uid", Controller: ptr.To(true)},
+				},
 			},
 			Status: corev1.PodStatus{Phase: corev1.PodRunning, PodIP: fmt.Sprintf("10.0.0.%d", i+1)},
 		})
@@ -99,7 +113,9 @@ func TestARedisThatNeverObeysHoldsNoWorker(t *testing.T) {
 		woken = false
 		mu.Unlock()
 		began := time.Now()
-		result, err := r.Reconcile(t.Context(), reconcile.Request{NamespacedName: types.NamespacedName{Namespace: "store", Name: "shop"}})
+		result, err := r.Reconcile(
+			t.Context(), reconcile.Request{NamespacedName: types.NamespacedName{Namespace: "store", Name: "shop"}},
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -116,7 +132,10 @@ func TestARedisThatNeverObeysHoldsNoWorker(t *testing.T) {
 	}
 	rha := &v1alpha1.RedisHA{}
 	w.Get("shop", rha)
-	t.Logf("held for %s of %s in %d calls, at most %s; %d writes; state %v", held, watched, calls, longest, len(w.Writes), rha.Status.Failover)
+	t.Logf(
+		"held for %s of %s in %d calls, at most %s; %d writes; state %v", held, watched, calls, longest, len(w.Writes),
+		rha.Status.Failover,
+	)
 	if rha.Status.Failover == nil {
 		t.Fatal("nothing was tried")
 	}

@@ -89,7 +89,9 @@ func (g *observer) observe(ctx context.Context, rha *v1alpha1.RedisHA, pods []co
 
 // absent are the pods that are to come. One that is to be scaled away comes again for as long as the StatefulSet has a
 // place for it, with what is on its volume.
-func (g *observer) absent(ctx context.Context, rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, present map[int]bool) ([]failover.AbsentNode, error) {
+func (g *observer) absent(
+	ctx context.Context, rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, present map[int]bool,
+) ([]failover.AbsentNode, error) {
 	var absent []failover.AbsentNode
 	for ordinal := range int(max(resources.Replicas(rha), ptr.Deref(sts.Spec.Replicas, 0))) {
 		if present[ordinal] {
@@ -116,8 +118,8 @@ func (g *observer) statefulSet(ctx context.Context, key client.ObjectKey) (*apps
 	return sts, nil
 }
 
-// exits are when the operator was first told of the end of the containers that have ended last, by pod. The kubelet tells
-// of it late, and of its successor later: a process that has answered since is not the one that has ended.
+// exits are when the operator was first told of the end of the containers that have ended last, by pod. The kubelet
+// tells of it late, and of its successor later: a process that has answered since is not the one that has ended.
 type exits map[types.UID]exit
 
 // exit is the end of a container, by its ID.
@@ -156,11 +158,22 @@ func endedContainer(pod *corev1.Pod) string {
 	return ""
 }
 
-// podFacts is what Kubernetes says of a pod: the pod itself, its StatefulSet, the Kubernetes node under it and its volume.
-func (g *observer) podFacts(ctx context.Context, rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pod *corev1.Pod, now time.Time) (failover.PodFacts, error) {
+// podFacts is what Kubernetes says of a pod: the pod itself, its StatefulSet, the Kubernetes node under it and its
+// volume.
+func (g *observer) podFacts(
+	ctx context.Context, rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pod *corev1.Pod, now time.Time,
+) (failover.PodFacts, error) {
 	facts := failover.PodFacts{
-		Ready: podstate.IsReady(pod), Terminating: pod.DeletionTimestamp != nil, RoleLabel: failover.Role(pod.Labels[v1alpha1.LabelRole]),
-		Outdated: podstate.IsOutdated(rha, sts, pod), Unproven: !podstate.IsProven(pod, now), ExitedAt: g.seen.exits[pod.UID].told,
+		Ready: podstate.IsReady(
+			pod,
+		),
+		Terminating: pod.DeletionTimestamp != nil,
+		RoleLabel:   failover.Role(pod.Labels[v1alpha1.LabelRole]),
+		Outdated: podstate.IsOutdated(
+			rha, sts, pod,
+		),
+		Unproven: !podstate.IsProven(pod, now),
+		ExitedAt: g.seen.exits[pod.UID].told,
 	}
 	for _, c := range pod.Status.ContainerStatuses {
 		if c.Name == resources.RedisContainer {

@@ -14,7 +14,9 @@ type countingReader struct {
 	reads int
 }
 
-func (r *countingReader) Get(ctx context.Context, key client.ObjectKey, obj client.Object, opts ...client.GetOption) error {
+func (r *countingReader) Get(
+	ctx context.Context, key client.ObjectKey, obj client.Object, opts ...client.GetOption,
+) error {
 	r.reads++
 	return r.Reader.Get(ctx, key, obj, opts...)
 }

@@ -28,7 +28,9 @@ var errLeaseLost = errors.New("the leader lease is not certainly ours any more")
 // persist writes the decision's progress, if it moved, by compare-and-swap, and the conditions if they changed. It
 // reports whether the progress moved. While a failover runs that is no older than tellAfter, or one may be about to,
 // conditions wait.
-func (r *Reconciler) persist(ctx context.Context, rha *v1alpha1.RedisHA, d failover.Decision, obs sighting) (*v1alpha1.RedisHA, bool, error) {
+func (r *Reconciler) persist(
+	ctx context.Context, rha *v1alpha1.RedisHA, d failover.Decision, obs sighting,
+) (*v1alpha1.RedisHA, bool, error) {
 	next, known := rha.DeepCopy(), r.memory.Of(client.ObjectKeyFromObject(rha))
 	applyDecision(next, d)
 	moved := r.schema.differ(&rha.Status, &next.Status)
@@ -63,7 +65,9 @@ func (r *Reconciler) persist(ctx context.Context, rha *v1alpha1.RedisHA, d failo
 
 // writeConditions applies the failover controller's conditions if they changed, and leaves those
 // of others alone. They inform people; nothing is decided on them.
-func (r *Reconciler) writeConditions(ctx context.Context, rha *v1alpha1.RedisHA, d failover.Decision, obs sighting) (*v1alpha1.RedisHA, error) {
+func (r *Reconciler) writeConditions(
+	ctx context.Context, rha *v1alpha1.RedisHA, d failover.Decision, obs sighting,
+) (*v1alpha1.RedisHA, error) {
 	now := r.Clock.Now()
 	telling := &r.memory.Of(client.ObjectKeyFromObject(rha)).telling
 	possible := telling.settled(rha, possibleCondition(rha, d, obs.Observation, now), now)
@@ -103,13 +107,15 @@ func mergeConditions(rha *v1alpha1.RedisHA, wanted []metav1.Condition) (own []me
 func onlyReworded(rha *v1alpha1.RedisHA, conditions []metav1.Condition) bool {
 	return !slices.ContainsFunc(conditions, func(c metav1.Condition) bool {
 		was := meta.FindStatusCondition(rha.Status.Conditions, c.Type)
-		return was == nil || was.Status != c.Status || was.Reason != c.Reason || was.ObservedGeneration != c.ObservedGeneration
+		return was == nil || was.Status != c.Status || was.Reason != c.Reason ||
+			was.ObservedGeneration != c.ObservedGeneration
 	})
 }
 
 // announceRefusal records an Event when a refusal is new. A state Blocked has announced itself.
 func (r *Reconciler) announceRefusal(before, after *v1alpha1.RedisHA, d failover.Decision) {
-	if d.Next.State == failover.StateBlocked || !meta.IsStatusConditionTrue(after.Status.Conditions, v1alpha1.ConditionBlocked) {
+	if d.Next.State == failover.StateBlocked ||
+		!meta.IsStatusConditionTrue(after.Status.Conditions, v1alpha1.ConditionBlocked) {
 		return
 	}
 	was := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionBlocked)

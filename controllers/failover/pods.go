@@ -29,7 +29,9 @@ import (
 func (g *observer) podsOf(ctx context.Context, key client.ObjectKey, rha *v1alpha1.RedisHA) ([]corev1.Pod, error) {
 	var list corev1.PodList
 	ours := client.MatchingLabels(resources.SelectorLabels(key.Name))
-	if err := g.client.List(ctx, &list, client.InNamespace(key.Namespace), ours, client.UnsafeDisableDeepCopy); err != nil {
+	if err := g.client.List(
+		ctx, &list, client.InNamespace(key.Namespace), ours, client.UnsafeDisableDeepCopy,
+	); err != nil {
 		return nil, fmt.Errorf("listing pods: %w", err)
 	}
 	sts, err := g.statefulSet(ctx, key)
@@ -82,13 +84,16 @@ func knownPods(rha *v1alpha1.RedisHA) map[types.UID]string {
 // yet.
 func ownedBy(pod *corev1.Pod, name string, uid types.UID) bool {
 	owner := metav1.GetControllerOf(pod)
-	return owner != nil && owner.Kind == "StatefulSet" && owner.Name == resources.StatefulSetName(name) && (uid == "" || owner.UID == uid)
+	return owner != nil && owner.Kind == "StatefulSet" && owner.Name == resources.StatefulSetName(name) &&
+		(uid == "" || owner.UID == uid)
 }
 
 // unlisted are the pods that the status names, that are not listed by their label, and that are there nevertheless. A
 // pod that left the cache may have lost its label only; its Redis goes on taking writes. And a cache that is late may
 // show the pod that had its name before. So it is looked up before it is called gone.
-func (g *observer) unlisted(ctx context.Context, key client.ObjectKey, rha *v1alpha1.RedisHA, known map[types.UID]string, listed []corev1.Pod) ([]corev1.Pod, error) {
+func (g *observer) unlisted(
+	ctx context.Context, key client.ObjectKey, rha *v1alpha1.RedisHA, known map[types.UID]string, listed []corev1.Pod,
+) ([]corev1.Pod, error) {
 	var pods []corev1.Pod
 	for uid, name := range known {
 		if slices.ContainsFunc(listed, func(p corev1.Pod) bool { return p.UID == uid }) {
@@ -111,16 +116,21 @@ func (g *observer) putLabelBack(ctx context.Context, rha *v1alpha1.RedisHA, pod 
 	if pod.Labels[v1alpha1.LabelName] == rha.Name {
 		return // the cache will show it in a moment
 	}
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": pod.UID, "labels": resources.SelectorLabels(rha.Name)}})
+	patch, err := json.Marshal(
+		map[string]any{"metadata": map[string]any{"uid": pod.UID, "labels": resources.SelectorLabels(rha.Name)}},
+	)
 	if err == nil {
 		err = g.client.Patch(ctx, pod.DeepCopy(), client.RawPatch(types.MergePatchType, patch))
 	}
 	if err != nil {
-		log.FromContext(ctx).Error(err, "a pod has lost its label, and it cannot be put back", "pod", pod.Name, "label", v1alpha1.LabelName)
+		log.FromContext(ctx).
+			Error(err, "a pod has lost its label, and it cannot be put back", "pod", pod.Name, "label", v1alpha1.LabelName)
 		return
 	}
 	g.recorder.Event(rha, corev1.EventTypeWarning, v1alpha1.EventPodRelabelled, fmt.Sprintf(
-		"pod %s had lost the label %s, by which its Services and the operator find it; it was put back", pod.Name, v1alpha1.LabelName))
+		"pod %s had lost the label %s, by which its Services and the operator find it; it was put back", pod.Name,
+		v1alpha1.LabelName,
+	))
 }
 
 // lookEvery is the least time between two looks past the cache at a pod that it does not show.

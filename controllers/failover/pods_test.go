@@ -22,9 +22,18 @@ import (
 )
 
 func podOwnedBy(name, uid, owner string) *corev1.Pod {
-	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: name, UID: types.UID(uid), Labels: resources.SelectorLabels("cache")}}
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "ns",
+			Name:      name,
+			UID:       types.UID(uid),
+			Labels:    resources.SelectorLabels("cache"),
+		},
+	}
 	if owner != "" {
-		pod.OwnerReferences = []metav1.OwnerReference{{Kind: "StatefulSet", Name: "cache", UID: types.UID(owner), Controller: ptr.To(true)}}
+		pod.OwnerReferences = []metav1.OwnerReference{
+			{Kind: "StatefulSet", Name: "cache", UID: types.UID(owner), Controller: ptr.To(true)},
+		}
 	}
 	return pod
 }
@@ -32,13 +41,23 @@ func podOwnedBy(name, uid, owner string) *corev1.Pod {
 func TestAPodIsANodeByItsOwnerAndNotByItsNameAndLabel(t *testing.T) {
 	sts := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "cache", UID: "sts"}}
 	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "cache"}}
-	rha.Status.Nodes = []v1alpha1.NodeStatus{{Pod: "cache-1", PodUID: "u1"}, {Pod: "cache-2", PodUID: "u2"}, {Pod: "cache-3", PodUID: "u3"}}
+	rha.Status.Nodes = []v1alpha1.NodeStatus{
+		{Pod: "cache-1", PodUID: "u1"},
+		{Pod: "cache-2", PodUID: "u2"},
+		{Pod: "cache-3", PodUID: "u3"},
+	}
 	relabelled := podOwnedBy("cache-2", "u2", "sts")
 	relabelled.Labels = map[string]string{"app": "kept"}
 	w := controllertest.New(t, sts, rha, podOwnedBy("cache-0", "u0", "sts"), podOwnedBy("cache-1", "u1", ""), relabelled,
 		podOwnedBy("cache-7", "u7", ""), podOwnedBy("cache-8", "u8", "another"))
 	reader, clock := &countingReader{Reader: w.Client}, clocktesting.NewFakeClock(time.Now())
-	g := &observer{client: w.Client, effects: &kubeEffects{client: w.Client, reader: reader}, clock: clock, recorder: w.Events, seen: &sight{}}
+	g := &observer{
+		client:   w.Client,
+		effects:  &kubeEffects{client: w.Client, reader: reader},
+		clock:    clock,
+		recorder: w.Events,
+		seen:     &sight{},
+	}
 	names := func() (names []string) {
 		t.Helper()
 		pods, err := g.podsOf(t.Context(), client.ObjectKeyFromObject(rha), rha)
@@ -68,7 +87,8 @@ func TestAPodIsANodeByItsOwnerAndNotByItsNameAndLabel(t *testing.T) {
 	if pod.Labels[v1alpha1.LabelName] != "cache" || pod.Labels["app"] != "kept" {
 		t.Errorf("labels %v", pod.Labels)
 	}
-	if event := <-w.Events.Events; !strings.Contains(event, v1alpha1.EventPodRelabelled) || !strings.Contains(event, "cache-2") {
+	if event := <-w.Events.Events; !strings.Contains(event, v1alpha1.EventPodRelabelled) ||
+		!strings.Contains(event, "cache-2") {
 		t.Errorf("the Event says %q", event)
 	}
 }
@@ -78,9 +98,20 @@ func TestAPodIsNotGoneBecauseALateCacheShowsTheOneBefore(t *testing.T) {
 	sts := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "cache", UID: "sts"}}
 	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "cache"}}
 	rha.Status.Master = &v1alpha1.MasterStatus{NodeRef: v1alpha1.NodeRef{Pod: "cache-0", PodUID: "new"}}
-	late, live := controllertest.New(t, sts, rha, podOwnedBy("cache-0", "old", "sts")), controllertest.New(t, podOwnedBy("cache-0", "new", "sts"))
+	late, live := controllertest.New(
+		t, sts, rha, podOwnedBy("cache-0", "old", "sts"),
+	), controllertest.New(
+		t,
+		podOwnedBy("cache-0", "new", "sts"),
+	)
 	reader, clock := &countingReader{Reader: live.Client}, clocktesting.NewFakeClock(time.Now())
-	g := &observer{client: late.Client, effects: &kubeEffects{client: late.Client, reader: reader}, clock: clock, recorder: late.Events, seen: &sight{}}
+	g := &observer{
+		client:   late.Client,
+		effects:  &kubeEffects{client: late.Client, reader: reader},
+		clock:    clock,
+		recorder: late.Events,
+		seen:     &sight{},
+	}
 	pods, err := g.podsOf(t.Context(), client.ObjectKeyFromObject(rha), rha)
 	if err != nil || len(pods) != 1 || pods[0].UID != "new" {
 		t.Errorf("pods %v, %v", pods, err)

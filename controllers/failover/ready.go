@@ -50,9 +50,13 @@ func readyCondition(rha *v1alpha1.RedisHA, d failover.Decision, seen sighting) m
 	case seen.unfinished != nil:
 		return conditions.New(kind, false, seen.unfinished.reason, seen.unfinished.message)
 	case attached < want-1:
-		return conditions.New(kind, false, v1alpha1.ReasonReplicasSyncing, fmt.Sprintf("%d of %d replicas follow the master", attached, want-1))
+		return conditions.New(
+			kind, false, v1alpha1.ReasonReplicasSyncing, fmt.Sprintf("%d of %d replicas follow the master", attached, want-1),
+		)
 	}
-	return conditions.New(kind, true, v1alpha1.ReasonAllNodesReady, fmt.Sprintf("the master serves and %d replicas follow it", want-1))
+	return conditions.New(
+		kind, true, v1alpha1.ReasonAllNodesReady, fmt.Sprintf("the master serves and %d replicas follow it", want-1),
+	)
 }
 
 func firstUnfinished(all ...*unfinished) *unfinished {

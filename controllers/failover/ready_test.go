@@ -32,12 +32,18 @@ type life struct {
 
 // wellOne is one with which all is well.
 func wellOne() *life {
-	l := &life{rha: controllertest.Shop(func(rha *v1alpha1.RedisHA) { rha.Generation, rha.Spec.Replicas = 2, ptr.To[int32](3) })}
+	l := &life{
+		rha: controllertest.Shop(func(rha *v1alpha1.RedisHA) { rha.Generation, rha.Spec.Replicas = 2, ptr.To[int32](3) }),
+	}
 	l.sts = resources.StatefulSet(l.rha, 3)
 	l.sts.UID, l.sts.Generation = "sts-uid", 5
 	l.sts.Status = appsv1.StatefulSetStatus{ObservedGeneration: 5, UpdateRevision: "new"}
 	own(l.sts, l.rha.UID)
-	next := failover.Progress{Initialized: true, State: failover.StateStable, Master: &failover.Master{NodeRef: failover.NodeRef{Pod: "shop-0", UID: "shop-0"}}}
+	next := failover.Progress{
+		Initialized: true,
+		State:       failover.StateStable,
+		Master:      &failover.Master{NodeRef: failover.NodeRef{Pod: "shop-0", UID: "shop-0"}},
+	}
 	for ordinal := range 3 {
 		pod := controllertest.RunningPod(resources.PodName("shop", ordinal), "new")
 		pod.UID = types.UID(pod.Name)
@@ -47,10 +53,18 @@ func wellOne() *life {
 		if ordinal == 0 {
 			role = failover.RoleMaster
 		}
-		next.Nodes = append(next.Nodes, failover.NodeRecord{NodeRef: failover.NodeRef{Pod: pod.Name, UID: pod.Name}, Role: role, LinkUp: ordinal > 0})
+		next.Nodes = append(
+			next.Nodes,
+			failover.NodeRecord{NodeRef: failover.NodeRef{Pod: pod.Name, UID: pod.Name}, Role: role, LinkUp: ordinal > 0},
+		)
 		l.obs.Nodes = append(l.obs.Nodes, failover.Node{
-			Name: pod.Name, UID: pod.Name,
-			RedisFacts: failover.RedisFacts{Contact: failover.ContactAnswering, Sampled: true, Replication: failover.Replication{Role: role}},
+			Name: pod.Name,
+			UID:  pod.Name,
+			RedisFacts: failover.RedisFacts{
+				Contact:     failover.ContactAnswering,
+				Sampled:     true,
+				Replication: failover.Replication{Role: role},
+			},
 		})
 	}
 	l.decision = failover.Decision{Next: next}
@@ -98,8 +112,11 @@ func TestReadyMeansThatThisGenerationIsAppliedAndThatThesePodsStay(t *testing.T)
 			l.says(v1alpha1.ConditionProgressing, true, v1alpha1.ReasonImageNotPulled, 2)
 			l.pods[1].Status.Conditions[0].Status = corev1.ConditionFalse
 		}, v1alpha1.ReasonImageNotPulled},
-		"no master was ever there": {func(l *life) { l.decision = failover.Decision{Message: "waiting for the first Redis to answer"} }, v1alpha1.ReasonNoMaster},
-		"there is no StatefulSet":  {func(l *life) { l.sts = &appsv1.StatefulSet{} }, v1alpha1.ReasonSpecNotApplied},
+		"no master was ever there": {
+			func(l *life) { l.decision = failover.Decision{Message: "waiting for the first Redis to answer"} },
+			v1alpha1.ReasonNoMaster,
+		},
+		"there is no StatefulSet": {func(l *life) { l.sts = &appsv1.StatefulSet{} }, v1alpha1.ReasonSpecNotApplied},
 		"the StatefulSet is a former RedisHA's": {func(l *life) {
 			own(l.sts, "former")
 		}, v1alpha1.ReasonSpecNotApplied},
@@ -107,7 +124,10 @@ func TestReadyMeansThatThisGenerationIsAppliedAndThatThesePodsStay(t *testing.T)
 		"the cache shows the StatefulSet from before the change": {func(l *life) {
 			l.rha.Spec.Image = "redis:8"
 		}, v1alpha1.ReasonSpecNotApplied},
-		"the StatefulSet controller has not seen the change": {func(l *life) { l.sts.Generation++ }, v1alpha1.ReasonSpecNotApplied},
+		"the StatefulSet controller has not seen the change": {
+			func(l *life) { l.sts.Generation++ },
+			v1alpha1.ReasonSpecNotApplied,
+		},
 		"the StatefulSet is to grow": {func(l *life) {
 			l.sts.Spec.Replicas = ptr.To[int32](2)
 		}, v1alpha1.ReasonScaling},
@@ -124,7 +144,10 @@ func TestReadyMeansThatThisGenerationIsAppliedAndThatThesePodsStay(t *testing.T)
 		"a replica does not follow": {func(l *life) {
 			l.decision.Next.Nodes[2].LinkUp = false
 		}, v1alpha1.ReasonReplicasSyncing},
-		"a failover runs": {func(l *life) { l.decision.Next.State = failover.StateFencing }, v1alpha1.ReasonFailoverInProgress},
+		"a failover runs": {
+			func(l *life) { l.decision.Next.State = failover.StateFencing },
+			v1alpha1.ReasonFailoverInProgress,
+		},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -169,7 +192,8 @@ func TestAFailoverIsPossibleIfTheCoreWouldMakeIt(t *testing.T) {
 			})
 			tc.change(l)
 			got := possibleCondition(l.rha, l.decision, l.obs, now)
-			if is := tc.reason == v1alpha1.ReasonCandidateAvailable; got.Reason != tc.reason || (got.Status == metav1.ConditionTrue) != is {
+			if is := tc.reason == v1alpha1.ReasonCandidateAvailable; got.Reason != tc.reason ||
+				(got.Status == metav1.ConditionTrue) != is {
 				t.Errorf("FailoverPossible is %s because of %s: %s", got.Status, got.Reason, got.Message)
 			}
 		})

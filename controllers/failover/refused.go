@@ -62,7 +62,8 @@ func (r *Reconciler) refused(ctx context.Context, rha *v1alpha1.RedisHA, err err
 	if beyond := f.inARow - ordinaryRefusals; beyond <= 0 || bits.OnesCount(uint(beyond)) != 1 {
 		return
 	}
-	log.FromContext(ctx).Error(err, "the progress cannot be written; no failover can be carried out", "redisha", key, "inARow", f.inARow)
+	log.FromContext(ctx).
+		Error(err, "the progress cannot be written; no failover can be carried out", "redisha", key, "inARow", f.inARow)
 	r.Recorder.Event(rha, corev1.EventTypeWarning, v1alpha1.EventProgressRefused, fmt.Sprintf(
 		"the progress cannot be written, refused %d times in a row: %s", f.inARow, f.why))
 }

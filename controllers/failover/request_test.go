@@ -49,7 +49,8 @@ func TestARequestThatIsPutBackDoesNotRunAgain(t *testing.T) {
 	if len(events.Events) != 1 {
 		t.Fatalf("%d Events for one request that was put back six times", len(events.Events))
 	}
-	if got := <-events.Events; !strings.Contains(got, v1alpha1.EventRequestRepeated) || !strings.Contains(got, "switchover#2") {
+	if got := <-events.Events; !strings.Contains(got, v1alpha1.EventRequestRepeated) ||
+		!strings.Contains(got, "switchover#2") {
 		t.Errorf("the Event does not say how to ask again: %s", got)
 	}
 	if ask("switchover#2") == nil || !requests.IsRequested(rha) {
@@ -89,15 +90,26 @@ func TestTheStatusTellsWhatBecameOfEachRequest(t *testing.T) {
 	applyDecision(rha, over(failover.Handled{ID: "a", Succeeded: true, Message: "r-1 is master"}))
 	expect(first) // it is over, and is not told anew
 	applyDecision(rha, over(failover.Handled{ID: "b", Reason: failover.ReasonNoCandidate, Message: "r-2 lags"}))
-	second := v1alpha1.RequestStatus{ID: "b", State: v1alpha1.RequestFailed, Reason: string(failover.ReasonNoCandidate), Message: "r-2 lags"}
+	second := v1alpha1.RequestStatus{
+		ID:      "b",
+		State:   v1alpha1.RequestFailed,
+		Reason:  string(failover.ReasonNoCandidate),
+		Message: "r-2 lags",
+	}
 	expect(second, first)
 	applyDecision(rha, running("c"))
 	applyDecision(rha, over(failover.Handled{ID: "c", Message: "r-1 did not catch up"}))
-	third := v1alpha1.RequestStatus{ID: "c", State: v1alpha1.RequestFailed, Reason: v1alpha1.ReasonGivenUp, Message: "r-1 did not catch up"}
+	third := v1alpha1.RequestStatus{
+		ID:      "c",
+		State:   v1alpha1.RequestFailed,
+		Reason:  v1alpha1.ReasonGivenUp,
+		Message: "r-1 did not catch up",
+	}
 	expect(third, second, first)
 	applyDecision(rha, running("d"))
 	applyDecision(rha, running("e"))
-	if got := rha.Status.Requests[1]; got.ID != "d" || got.State != v1alpha1.RequestFailed || got.Reason != v1alpha1.ReasonReplaced {
+	if got := rha.Status.Requests[1]; got.ID != "d" || got.State != v1alpha1.RequestFailed ||
+		got.Reason != v1alpha1.ReasonReplaced {
 		t.Errorf("a request in whose place another was taken up is %+v", got)
 	}
 	applyDecision(rha, failover.Decision{Next: failover.Progress{State: failover.StateStable}})

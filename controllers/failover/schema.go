@@ -29,8 +29,10 @@ type storedFields struct {
 
 // compare learns from what was stored of what was to be written.
 func (s *storedFields) compare(wanted, stored *v1alpha1.RedisHAStatus) {
-	if equality.Semantic.DeepEqual(wanted.Failover, stored.Failover) && equality.Semantic.DeepEqual(wanted.Master, stored.Master) &&
-		equality.Semantic.DeepEqual(wanted.Nodes, stored.Nodes) && equality.Semantic.DeepEqual(wanted.History, stored.History) &&
+	if equality.Semantic.DeepEqual(wanted.Failover, stored.Failover) &&
+		equality.Semantic.DeepEqual(wanted.Master, stored.Master) &&
+		equality.Semantic.DeepEqual(wanted.Nodes, stored.Nodes) &&
+		equality.Semantic.DeepEqual(wanted.History, stored.History) &&
 		equality.Semantic.DeepEqual(wanted.Requests, stored.Requests) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -123,7 +125,10 @@ func drop(v any, path []string) {
 func (r *Reconciler) compatibleCondition(rha *v1alpha1.RedisHA, d failover.Decision) metav1.Condition {
 	const kind = v1alpha1.ConditionCompatible
 	if f := &r.memory.Of(client.ObjectKeyFromObject(rha)).refusals; !f.ordinary() {
-		return conditions.New(kind, false, v1alpha1.ReasonProgressRefused, "no failover can be carried out, as its progress cannot be written: "+f.why)
+		return conditions.New(
+			kind, false, v1alpha1.ReasonProgressRefused,
+			"no failover can be carried out, as its progress cannot be written: "+f.why,
+		)
 	}
 	if d.Reason == failover.ReasonUnknownState && !slices.Contains(decide.States(), d.Next.State) {
 		writer := "a newer version"
@@ -131,13 +136,23 @@ func (r *Reconciler) compatibleCondition(rha *v1alpha1.RedisHA, d failover.Decis
 			writer = "version " + f.Internal.WrittenBy
 		}
 		return conditions.New(kind, false, string(failover.ReasonUnknownState), fmt.Sprintf(
-			"status.failover.state is %q, written by %s of the operator, and version %s does not know it; nothing is done until that version runs again",
-			d.Next.State, writer, r.Version))
+			"status.failover.state is %q, written by %s of the operator, and version %s does not know it; nothing is done "+
+				"until that version runs again",
+			d.Next.State,
+			writer,
+			r.Version,
+		))
 	}
 	if missing := r.schema.missing(); len(missing) > 0 {
 		return conditions.New(kind, false, v1alpha1.ReasonDefinitionOutdated, fmt.Sprintf(
-			"the CustomResourceDefinition is older than the operator and does not know status.%s; failovers go on; apply the definition of version %s",
-			strings.Join(missing, ", status."), r.Version))
+			"the CustomResourceDefinition is older than the operator and does not know status.%s; failovers go on; apply the "+
+				"definition of version %s",
+			strings.Join(missing, ", status."),
+			r.Version,
+		))
 	}
-	return conditions.New(kind, true, v1alpha1.ReasonVersionsMatch, "operator, CustomResourceDefinition and status are of versions that go together")
+	return conditions.New(
+		kind, true, v1alpha1.ReasonVersionsMatch,
+		"operator, CustomResourceDefinition and status are of versions that go together",
+	)
 }

@@ -142,7 +142,10 @@ func (p *statusPatch) identify(was map[string]any) {
 		p.testAll(path, was, "epoch", "since")
 		return
 	}
-	p.testAll(path, was, slices.DeleteFunc(slices.Sorted(maps.Keys(was)), func(name string) bool { return name == internalField })...)
+	p.testAll(
+		path,
+		was,
+		slices.DeleteFunc(slices.Sorted(maps.Keys(was)), func(name string) bool { return name == internalField })...)
 	p.testAll(path+"/"+internalField, inner, slices.Sorted(maps.Keys(inner))...)
 }
 

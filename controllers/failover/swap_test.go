@@ -74,7 +74,8 @@ func TestTheFirstProgressIsRefusedWhereTheObjectHasChanged(t *testing.T) {
 	writeProgress(&next.Status, failover.Progress{State: failover.StateBootstrapping})
 	kind, body := swapOf(t, before, next)
 	want := `{"metadata":{"resourceVersion":"7","uid":"u"},"status":{"failover":{"since":null,"state":"Bootstrapping"}}}`
-	if kind != types.MergePatchType || strings.ReplaceAll(string(body), `"since":null,`, "") != strings.ReplaceAll(want, `"since":null,`, "") {
+	if kind != types.MergePatchType ||
+		strings.ReplaceAll(string(body), `"since":null,`, "") != strings.ReplaceAll(want, `"since":null,`, "") {
 		t.Errorf("%s %s, want %s", kind, body, want)
 	}
 }
@@ -142,7 +143,10 @@ func someStatus(r *rand.Rand, history []v1alpha1.HistoryEntry) v1alpha1.RedisHAS
 			continue
 		}
 		ref := failover.NodeRef{Pod: "r-" + string(rune('0'+i)), UID: "u", RunID: "run-" + string(rune('0'+r.IntN(2)))}
-		p.Nodes = append(p.Nodes, failover.NodeRecord{NodeRef: ref, Role: failover.RoleReplica, LinkUp: r.IntN(2) == 0, Attached: r.IntN(2) == 0})
+		p.Nodes = append(
+			p.Nodes,
+			failover.NodeRecord{NodeRef: ref, Role: failover.RoleReplica, LinkUp: r.IntN(2) == 0, Attached: r.IntN(2) == 0},
+		)
 		if r.IntN(3) == 0 {
 			p.Master = &failover.Master{NodeRef: ref, Epoch: p.Epoch}
 		}
@@ -206,9 +210,15 @@ func checkSwap(t *testing.T, seed uint64, before, next *v1alpha1.RedisHA) {
 			t.Errorf("seed %d: what a newer version says of the failover is gone", seed)
 		}
 		checkTomorrow(t, seed, list(status["nodes"]), list(object(stored["status"])["nodes"]), sameNode)
-		checkTomorrow(t, seed, list(status["history"]), list(object(stored["status"])["history"]), func(a, b map[string]any) bool {
-			return reflect.DeepEqual(a["epoch"], b["epoch"])
-		})
+		checkTomorrow(
+			t,
+			seed,
+			list(status["history"]),
+			list(object(stored["status"])["history"]),
+			func(a, b map[string]any) bool {
+				return reflect.DeepEqual(a["epoch"], b["epoch"])
+			},
+		)
 	}
 	if diff := cmp.Diff(asJSON(t, next)["status"], today(any(status))); diff != "" {
 		t.Fatalf("seed %d: written (-wanted +stored):\n%s\n%s", seed, diff, body)
@@ -247,7 +257,9 @@ func TestAFieldThatTheDefinitionDoesNotKnowIsNoDifference(t *testing.T) {
 	if s.differ(&was, &is) {
 		t.Errorf("what cannot be stored counts as a difference; missing: %v", s.missing())
 	}
-	if diff := cmp.Diff([]string{"failover.internal.revision", "failover.internal.writtenBy", "nodes.internal.writeGuard"}, s.missing()); diff != "" {
+	if diff := cmp.Diff(
+		[]string{"failover.internal.revision", "failover.internal.writtenBy", "nodes.internal.writeGuard"}, s.missing(),
+	); diff != "" {
 		t.Error(diff)
 	}
 	is.Failover.Epoch++

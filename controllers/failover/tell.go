@@ -25,7 +25,8 @@ const (
 	tellAgain = time.Second
 )
 
-// telling is what people were told of a RedisHA, by this process's clock: times in the status may be another operator's.
+// telling is what people were told of a RedisHA, by this process's clock: times in the status may be another
+// operator's.
 type telling struct {
 	running  time.Time // since when a failover has been seen to run; zero when none does
 	wrote    time.Time // when its conditions were written
@@ -141,7 +142,10 @@ func (r *Reconciler) tellDelay(rha *v1alpha1.RedisHA, d failover.Decision) {
 
 // refusals of writes by a master that lives; no failover mends them.
 var writeRefusals = []string{
-	v1alpha1.ReasonTooFewReplicas, v1alpha1.ReasonMasterCannotPersist, v1alpha1.ReasonMasterOutOfMemory, v1alpha1.ReasonMasterBusy,
+	v1alpha1.ReasonTooFewReplicas,
+	v1alpha1.ReasonMasterCannotPersist,
+	v1alpha1.ReasonMasterOutOfMemory,
+	v1alpha1.ReasonMasterBusy,
 	v1alpha1.ReasonMasterTurnsClientsAway,
 }
 

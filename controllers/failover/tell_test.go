@@ -25,11 +25,18 @@ func TestAFailoverThatLastsTellsWithinTwoSecondsThatThereIsNoMaster(t *testing.T
 	w := controllertest.New(t, rha)
 	clock := clocktesting.NewFakeClock(time.Now())
 	reconciler := &Reconciler{Client: w.Client, Recorder: w.Events, Clock: clock}
-	next := failover.Progress{Initialized: true, State: failover.StateFencing, Master: &failover.Master{NodeRef: failover.NodeRef{Pod: "r-0", UID: "u"}}}
+	next := failover.Progress{
+		Initialized: true,
+		State:       failover.StateFencing,
+		Master:      &failover.Master{NodeRef: failover.NodeRef{Pod: "r-0", UID: "u"}},
+	}
 	writeProgress(&rha.Status, next)
 	told := time.Duration(-1)
 	for since := time.Duration(0); since < 10*time.Second; since += 50 * time.Millisecond {
-		d := failover.Decision{Next: next, Message: "r-1 is not detached yet: " + strings.Repeat("x", int(since/(50*time.Millisecond)))}
+		d := failover.Decision{
+			Next:    next,
+			Message: "r-1 is not detached yet: " + strings.Repeat("x", int(since/(50*time.Millisecond))),
+		}
 		stored, _, err := reconciler.persist(t.Context(), rha, d, sighting{})
 		if err != nil {
 			t.Fatal(err)
@@ -39,7 +46,8 @@ func TestAFailoverThatLastsTellsWithinTwoSecondsThatThereIsNoMaster(t *testing.T
 		c := meta.FindStatusCondition(rha.Status.Conditions, v1alpha1.ConditionAvailable)
 		if c != nil && told < 0 {
 			told = since
-			if c.Status != metav1.ConditionFalse || c.Reason != v1alpha1.ReasonFailoverInProgress || !strings.Contains(c.Message, "r-1 is not detached yet") {
+			if c.Status != metav1.ConditionFalse || c.Reason != v1alpha1.ReasonFailoverInProgress ||
+				!strings.Contains(c.Message, "r-1 is not detached yet") {
 				t.Errorf("Available is %s because of %s: %s", c.Status, c.Reason, c.Message)
 			}
 		}
@@ -88,8 +96,15 @@ func gauge(t *testing.T, name string, labels prometheus.Labels) (float64, bool) 
 func TestGaugesAreRightFromTheFirstLookOfANewLeaderOn(t *testing.T) {
 	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: "gauges", Name: "r"}}
 	series := prometheus.Labels{"namespace": "gauges", "name": "r"}
-	blocked := prometheus.Labels{"namespace": "gauges", "name": "r", "reason": string(failover.ReasonMasterUnreachableNoWitness)}
-	silent := failover.Decision{Next: failover.Progress{Epoch: 7, Master: &failover.Master{NodeRef: failover.NodeRef{Pod: "r-0"}}}, Reason: failover.ReasonMasterUnreachableNoWitness}
+	blocked := prometheus.Labels{
+		"namespace": "gauges",
+		"name":      "r",
+		"reason":    string(failover.ReasonMasterUnreachableNoWitness),
+	}
+	silent := failover.Decision{
+		Next:   failover.Progress{Epoch: 7, Master: &failover.Master{NodeRef: failover.NodeRef{Pod: "r-0"}}},
+		Reason: failover.ReasonMasterUnreachableNoWitness,
+	}
 	for range 2 { // leaders, each of which finds all as it is
 		forgetMetrics(client.ObjectKeyFromObject(rha))
 		reconciler := &Reconciler{}
@@ -105,7 +120,13 @@ func TestGaugesAreRightFromTheFirstLookOfANewLeaderOn(t *testing.T) {
 		}
 		well := silent
 		well.Reason = failover.ReasonNone
-		reconciler.measure(rha, well, failover.Observation{Nodes: []failover.Node{{Name: "r-0", RedisFacts: failover.RedisFacts{Contact: failover.ContactAnswering}}}})
+		reconciler.measure(
+			rha,
+			well,
+			failover.Observation{
+				Nodes: []failover.Node{{Name: "r-0", RedisFacts: failover.RedisFacts{Contact: failover.ContactAnswering}}},
+			},
+		)
 		if _, ok := gauge(t, "redisha_blocked", blocked); ok {
 			t.Error("redisha_blocked is still there when nothing is refused")
 		}
@@ -121,14 +142,29 @@ func TestRefusedWritesAreToldWhenTheyBeginAndWhenTheyAreOver(t *testing.T) {
 	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "r"}}
 	w := controllertest.New(t, rha)
 	reconciler := &Reconciler{Client: w.Client, Recorder: w.Events, Clock: clocktesting.NewFakeClock(time.Now())}
-	next := failover.Progress{Initialized: true, State: failover.StateStable, Master: &failover.Master{NodeRef: failover.NodeRef{Pod: "r-0", UID: "u"}}}
+	next := failover.Progress{
+		Initialized: true,
+		State:       failover.StateStable,
+		Master:      &failover.Master{NodeRef: failover.NodeRef{Pod: "r-0", UID: "u"}},
+	}
 	writeProgress(&rha.Status, next)
-	node := failover.Node{Name: "r-0", UID: "u", RedisFacts: failover.RedisFacts{Contact: failover.ContactAnswering, Sampled: true, Replication: failover.Replication{Role: failover.RoleMaster}}}
+	node := failover.Node{
+		Name: "r-0",
+		UID:  "u",
+		RedisFacts: failover.RedisFacts{
+			Contact:     failover.ContactAnswering,
+			Sampled:     true,
+			Replication: failover.Replication{Role: failover.RoleMaster},
+		},
+	}
 	full, busy := node, node
 	full.Replication.OutOfMemory = true
 	busy.Contact = failover.ContactBusy
 	for _, n := range []failover.Node{node, full, full, busy, node, node} {
-		stored, err := reconciler.writeConditions(t.Context(), rha, failover.Decision{Next: next, Message: "r-0 is master"}, sighting{Observation: failover.Observation{Nodes: []failover.Node{n}}})
+		stored, err := reconciler.writeConditions(
+			t.Context(), rha, failover.Decision{Next: next, Message: "r-0 is master"},
+			sighting{Observation: failover.Observation{Nodes: []failover.Node{n}}},
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -140,7 +176,11 @@ func TestRefusedWritesAreToldWhenTheyBeginAndWhenTheyAreOver(t *testing.T) {
 			told = append(told, strings.Join(strings.Fields(e)[:3], " "))
 		}
 	}
-	want := []string{"Warning WritesRefused MasterOutOfMemory:", "Warning WritesRefused MasterBusy:", "Normal WritesAccepted master"}
+	want := []string{
+		"Warning WritesRefused MasterOutOfMemory:",
+		"Warning WritesRefused MasterBusy:",
+		"Normal WritesAccepted master",
+	}
 	if !slices.Equal(told, want) {
 		t.Errorf("told %q, want %q", told, want)
 	}
@@ -156,7 +196,10 @@ func TestWordsThatChangeAllTheTimeAreToldSeldom(t *testing.T) {
 		t.Helper()
 		next := failover.Progress{State: failover.StateBootstrapping}
 		writeProgress(&rha.Status, next) // the fake API server was never told of it
-		stored, _, err := reconciler.persist(t.Context(), rha, failover.Decision{Next: next, Reason: failover.ReasonWaitingForPods, Message: sentence}, sighting{})
+		stored, _, err := reconciler.persist(
+			t.Context(), rha, failover.Decision{Next: next, Reason: failover.ReasonWaitingForPods, Message: sentence},
+			sighting{},
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -182,13 +225,18 @@ func TestWordsThatChangeAllTheTimeAreToldSeldom(t *testing.T) {
 	}
 	tell("waiting for r-2")
 	for waited := time.Duration(0); message() != "waiting for r-2"; waited += possibleAgain {
-		if wait := reconciler.memory.Of(client.ObjectKey{Namespace: "ns", Name: "r"}).telling.pending(); wait != failover.After(possibleAgain) || waited > 2*wordsPause {
+		if wait := reconciler.memory.Of(
+			client.ObjectKey{Namespace: "ns", Name: "r"},
+		).telling.pending(); wait != failover.After(possibleAgain) ||
+			waited > 2*wordsPause {
 			t.Fatalf("what is held back is looked at again in %s, after %s", wait, waited)
 		}
 		clock.Step(possibleAgain)
 		tell("waiting for r-2")
 	}
-	if wait := reconciler.memory.Of(client.ObjectKey{Namespace: "ns", Name: "r"}).telling.pending(); wait != failover.OnEvent() {
+	if wait := reconciler.memory.Of(
+		client.ObjectKey{Namespace: "ns", Name: "r"},
+	).telling.pending(); wait != failover.OnEvent() {
 		t.Errorf("all is told, and it is looked at again in %s", wait)
 	}
 }

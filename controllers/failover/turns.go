@@ -29,8 +29,8 @@ const (
 	resting = 500 * time.Millisecond
 )
 
-// turns are how fast the loop turns for a RedisHA: at once while it makes headway, and slower and slower for a Redis that
-// never obeys.
+// turns are how fast the loop turns for a RedisHA: at once while it makes headway, and slower and slower for a Redis
+// that never obeys.
 type turns struct {
 	limiter *rate.Limiter
 	still   time.Time // since when turns have changed nothing on record; zero: the loop rested, or wrote

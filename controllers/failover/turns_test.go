@@ -60,7 +60,11 @@ func TestATurnAfterManyThatLedNowhereIsLateByAFractionOfTheWait(t *testing.T) {
 		began := time.Now()
 		p.begin(began)
 		p.next(false, failover.After(stepPause), began)
-		if wait, _ := p.next(false, failover.After(stepPause), began.Add(stuck)).Wait(); wait > max(stepPause, min(stuck/25, 2*time.Second)) {
+		if wait, _ := p.next(false, failover.After(stepPause), began.Add(stuck)).
+			Wait(); wait > max(
+			stepPause,
+			min(stuck/25, 2*time.Second),
+		) {
 			t.Errorf("after %s the next turn comes %s later", stuck, wait)
 		}
 	}

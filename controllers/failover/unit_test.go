@@ -97,9 +97,16 @@ func TestAPodThatIsToBeScaledAwayIsAwaitedForAsLongAsTheStatefulSetHasAPlaceForI
 	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "shop"}}
 	rha.Spec.Replicas, rha.Spec.Storage = ptr.To[int32](1), &v1alpha1.StorageSpec{}
 	rha.Status.Failover = &v1alpha1.FailoverStatus{Internal: v1alpha1.FailoverInternal{Initialized: true}}
-	claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: resources.ClaimName("shop", 1)}}
+	claim := &corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: resources.ClaimName("shop", 1)},
+	}
 	objects := fake.NewClientBuilder().WithScheme(scheme).WithObjects(claim).Build()
-	g := &observer{client: objects, effects: &kubeEffects{reader: objects}, clock: clocktesting.NewFakeClock(time.Now()), seen: &sight{}}
+	g := &observer{
+		client:  objects,
+		effects: &kubeEffects{reader: objects},
+		clock:   clocktesting.NewFakeClock(time.Now()),
+		seen:    &sight{},
+	}
 	for name, tc := range map[string]struct {
 		sts  *appsv1.StatefulSet
 		want []failover.AbsentNode
@@ -122,7 +129,10 @@ func TestAPodThatIsToBeScaledAwayIsAwaitedForAsLongAsTheStatefulSetHasAPlaceForI
 // A load balancer with externalTrafficPolicy Local sends to the Kubernetes node that the endpoint names.
 func TestWhatIsPublishedNamesTheMachineUnderThePod(t *testing.T) {
 	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "r", UID: "r"}}
-	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "r-0", UID: "u"}, Spec: corev1.PodSpec{NodeName: "worker"}}
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "r-0", UID: "u"},
+		Spec:       corev1.PodSpec{NodeName: "worker"},
+	}
 	w := controllertest.New(t, rha, pod)
 	c := &kubeEffects{client: w.Client, reader: w.Client}
 	for uid, want := range map[string]string{"u": "worker", "of another pod": ""} {
@@ -159,15 +169,29 @@ func TestAnEditedSliceIsNotTakenForPublished(t *testing.T) {
 
 func TestConditionsSayWhatIsRefusedAndWhatIsOnlyWaitedFor(t *testing.T) {
 	rha := &v1alpha1.RedisHA{}
-	served := failover.Progress{Initialized: true, State: failover.StateStable, Master: &failover.Master{NodeRef: failover.NodeRef{Pod: "r-0", UID: "u"}}}
+	served := failover.Progress{
+		Initialized: true,
+		State:       failover.StateStable,
+		Master:      &failover.Master{NodeRef: failover.NodeRef{Pod: "r-0", UID: "u"}},
+	}
 	blocked := served
 	blocked.State = failover.StateBlocked
 	contact := func(c failover.Contact) failover.Observation {
-		return failover.Observation{Nodes: []failover.Node{{Name: "r-0", UID: "u", RedisFacts: failover.RedisFacts{Contact: c}}}}
+		return failover.Observation{
+			Nodes: []failover.Node{{Name: "r-0", UID: "u", RedisFacts: failover.RedisFacts{Contact: c}}},
+		}
 	}
 	silent := contact(failover.ContactSilent)
 	answering := func(r failover.Replication) failover.Observation {
-		return failover.Observation{Nodes: []failover.Node{{Name: "r-0", UID: "u", RedisFacts: failover.RedisFacts{Contact: failover.ContactAnswering, Sampled: true, Replication: r}}}}
+		return failover.Observation{
+			Nodes: []failover.Node{
+				{
+					Name:       "r-0",
+					UID:        "u",
+					RedisFacts: failover.RedisFacts{Contact: failover.ContactAnswering, Sampled: true, Replication: r},
+				},
+			},
+		}
 	}
 	for name, tc := range map[string]struct {
 		decision  failover.Decision
@@ -211,7 +235,12 @@ func TestConditionsSayWhatIsRefusedAndWhatIsOnlyWaitedFor(t *testing.T) {
 			v1alpha1.ConditionAvailable, metav1.ConditionUnknown, v1alpha1.ReasonMasterUnreachable, "r-1 still replicates"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := meta.FindStatusCondition(conditionsOf(rha, tc.decision, sighting{Observation: tc.obs}, metav1.Condition{Type: v1alpha1.ConditionFailoverPossible}), tc.kind)
+			c := meta.FindStatusCondition(
+				conditionsOf(
+					rha, tc.decision, sighting{Observation: tc.obs}, metav1.Condition{Type: v1alpha1.ConditionFailoverPossible},
+				),
+				tc.kind,
+			)
 			if c.Status != tc.status || c.Reason != tc.reason || !strings.Contains(c.Message, tc.mentioned) {
 				t.Errorf("%s is %s because of %s: %s", c.Type, c.Status, c.Reason, c.Message)
 			}
@@ -223,12 +252,22 @@ func TestAFailoverThatMayBeAboutToBeginDoesNotPayForConditions(t *testing.T) {
 	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "r"}}
 	w := controllertest.New(t, rha)
 	reconciler := &Reconciler{Client: w.Client, Recorder: w.Events, Clock: clocktesting.NewFakeClock(time.Now())}
-	next := failover.Progress{Initialized: true, State: failover.StateStable, Master: &failover.Master{NodeRef: failover.NodeRef{Pod: "r-0", UID: "u"}}}
+	next := failover.Progress{
+		Initialized: true,
+		State:       failover.StateStable,
+		Master:      &failover.Master{NodeRef: failover.NodeRef{Pod: "r-0", UID: "u"}},
+	}
 	writeProgress(&rha.Status, next)
-	refused := sighting{Observation: failover.Observation{Nodes: []failover.Node{{Name: "r-0", UID: "u", RedisFacts: failover.RedisFacts{Contact: failover.ContactRefused}}}}}
+	refused := sighting{
+		Observation: failover.Observation{
+			Nodes: []failover.Node{{Name: "r-0", UID: "u", RedisFacts: failover.RedisFacts{Contact: failover.ContactRefused}}},
+		},
+	}
 	for _, settling := range []bool{true, false} {
 		before := len(w.Writes)
-		stored, moved, err := reconciler.persist(t.Context(), rha, failover.Decision{Next: next, Diagnosis: failover.DiagnosisHealthy, Settling: settling}, refused)
+		stored, moved, err := reconciler.persist(
+			t.Context(), rha, failover.Decision{Next: next, Diagnosis: failover.DiagnosisHealthy, Settling: settling}, refused,
+		)
 		if err != nil || moved {
 			t.Fatalf("moved %t: %v", moved, err)
 		}
@@ -241,7 +280,10 @@ func TestAFailoverThatMayBeAboutToBeginDoesNotPayForConditions(t *testing.T) {
 
 func TestAPodThatHasEndedIsNotDialledAndNotSentThePassword(t *testing.T) {
 	for phase, want := range map[corev1.PodPhase]string{corev1.PodRunning: "10.0.0.1", corev1.PodPending: "10.0.0.1", corev1.PodFailed: "", corev1.PodSucceeded: ""} {
-		pod := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "r-0"}, Status: corev1.PodStatus{Phase: phase, PodIP: "10.0.0.1"}}
+		pod := corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Name: "r-0"},
+			Status:     corev1.PodStatus{Phase: phase, PodIP: "10.0.0.1"},
+		}
 		if got := targets([]corev1.Pod{pod})[0].IP; got != want {
 			t.Errorf("a pod in phase %s is dialled at %q, want %q", phase, got, want)
 		}

@@ -19,7 +19,9 @@ import (
 // mayHoldData reports whether the volume of an ordinal may hold data that matters: any volume once there has been a
 // master; before that, only one that was not made for this RedisHA. pod is the UID of the pod of that ordinal, empty
 // when there is none.
-func (g *observer) mayHoldData(ctx context.Context, rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, ordinal int, pod string) (bool, error) {
+func (g *observer) mayHoldData(
+	ctx context.Context, rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, ordinal int, pod string,
+) (bool, error) {
 	initialized := rha.Status.Failover != nil && rha.Status.Failover.Internal.Initialized
 	switch {
 	case rha.Spec.Storage == nil:
@@ -35,7 +37,9 @@ func (g *observer) mayHoldData(ctx context.Context, rha *v1alpha1.RedisHA, sts *
 }
 
 // claim reads the claim of an ordinal; nil when there is none. A hurried look past the cache is given up soon.
-func (g *observer) claim(ctx context.Context, rha *v1alpha1.RedisHA, ordinal int, pod string, hurried bool) (*corev1.PersistentVolumeClaim, error) {
+func (g *observer) claim(
+	ctx context.Context, rha *v1alpha1.RedisHA, ordinal int, pod string, hurried bool,
+) (*corev1.PersistentVolumeClaim, error) {
 	key := client.ObjectKey{Namespace: rha.Namespace, Name: resources.ClaimName(rha.Name, ordinal)}
 	claim := &corev1.PersistentVolumeClaim{}
 	err := g.client.Get(ctx, key, claim)
@@ -92,7 +96,9 @@ func (c unlistedClaim) due(now time.Time, pod string) bool {
 }
 
 // lookUpClaim reads a claim past the cache; nil when there is none.
-func (g *observer) lookUpClaim(ctx context.Context, name client.ObjectKey, pod string) (*corev1.PersistentVolumeClaim, error) {
+func (g *observer) lookUpClaim(
+	ctx context.Context, name client.ObjectKey, pod string,
+) (*corev1.PersistentVolumeClaim, error) {
 	now := g.clock.Now()
 	last, looked := g.seen.volumes[name.Name]
 	if looked && !last.due(now, pod) {

@@ -19,9 +19,13 @@ import (
 
 // claimsWorld is a RedisHA with disks and its StatefulSet, and an observer whose cache shows claims with the set's
 // label only.
-func claimsWorld(t *testing.T, claims ...client.Object) (*observer, *v1alpha1.RedisHA, *appsv1.StatefulSet, *countingReader, *clocktesting.FakeClock) {
+func claimsWorld(
+	t *testing.T, claims ...client.Object,
+) (*observer, *v1alpha1.RedisHA, *appsv1.StatefulSet, *countingReader, *clocktesting.FakeClock) {
 	t.Helper()
-	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "cache", UID: "now", CreationTimestamp: metav1.Now()}}
+	rha := &v1alpha1.RedisHA{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "cache", UID: "now", CreationTimestamp: metav1.Now()},
+	}
 	rha.Spec.Storage = &v1alpha1.StorageSpec{}
 	var cached []client.Object
 	for _, c := range claims {
@@ -29,8 +33,17 @@ func claimsWorld(t *testing.T, claims ...client.Object) (*observer, *v1alpha1.Re
 			cached = append(cached, c)
 		}
 	}
-	reader, clock := &countingReader{Reader: controllertest.New(t, claims...).Client}, clocktesting.NewFakeClock(time.Now())
-	g := &observer{client: controllertest.New(t, cached...).Client, effects: &kubeEffects{reader: reader}, clock: clock, seen: &sight{}}
+	reader, clock := &countingReader{
+		Reader: controllertest.New(t, claims...).Client,
+	}, clocktesting.NewFakeClock(
+		time.Now(),
+	)
+	g := &observer{
+		client:  controllertest.New(t, cached...).Client,
+		effects: &kubeEffects{reader: reader},
+		clock:   clock,
+		seen:    &sight{},
+	}
 	return g, rha, resources.StatefulSet(rha, 3), reader, clock
 }
 

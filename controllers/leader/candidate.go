@@ -142,7 +142,9 @@ func (c *Candidate) rest(ctx context.Context, since time.Time) error {
 
 // renewalOf tells a renewal of the lease from every other. The record that client-go compares is cut to whole seconds.
 func renewalOf(record *resourcelock.LeaderElectionRecord) string {
-	return fmt.Sprintf("%s, %d transitions, renewed %d", record.HolderIdentity, record.LeaderTransitions, record.RenewTime.UnixNano())
+	return fmt.Sprintf(
+		"%s, %d transitions, renewed %d", record.HolderIdentity, record.LeaderTransitions, record.RenewTime.UnixNano(),
+	)
 }
 
 // NoSuccession is that of a process that knows nothing about the leader's: it waits for it.

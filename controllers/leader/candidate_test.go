@@ -137,8 +137,15 @@ func stand(t *testing.T, l *storedLease, name string) *elector {
 	guard := NewGuard(&leaseLock{lease: l, name: name}, 5*time.Second, clock.RealClock{})
 	e.Candidate = NewCandidate(guard, 500*time.Millisecond, e.word, clock.RealClock{})
 	le, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
-		Lock: e.Candidate, LeaseDuration: 5 * time.Second, RenewDeadline: 3500 * time.Millisecond, RetryPeriod: ElectorTick, ReleaseOnCancel: true,
-		Callbacks: leaderelection.LeaderCallbacks{OnStartedLeading: func(context.Context) { close(e.leads) }, OnStoppedLeading: func() {}},
+		Lock:            e.Candidate,
+		LeaseDuration:   5 * time.Second,
+		RenewDeadline:   3500 * time.Millisecond,
+		RetryPeriod:     ElectorTick,
+		ReleaseOnCancel: true,
+		Callbacks: leaderelection.LeaderCallbacks{
+			OnStartedLeading: func(context.Context) { close(e.leads) },
+			OnStoppedLeading: func() {},
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -340,7 +347,8 @@ func TestTheAPIServerIsAskedNoMoreOftenThanThePeriodSays(t *testing.T) {
 		time.Sleep(time.Minute)
 		reads, writes := l.asked()
 		// One leader, two standbys, half a second.
-		if reads, writes := reads-readsBefore, writes-writesBefore; reads > 240 || writes > 120 || reads < 150 || writes < 90 {
+		if reads, writes := reads-readsBefore, writes-writesBefore; reads > 240 || writes > 120 || reads < 150 ||
+			writes < 90 {
 			t.Errorf("%d reads and %d writes in a minute", reads, writes)
 		}
 	})

@@ -130,7 +130,10 @@ func ended(pod *corev1.Pod) bool {
 		return false
 	}
 	return len(pod.Status.ContainerStatuses) > 0 &&
-		!slices.ContainsFunc(pod.Status.ContainerStatuses, func(s corev1.ContainerStatus) bool { return s.State.Terminated == nil })
+		!slices.ContainsFunc(
+			pod.Status.ContainerStatuses,
+			func(s corev1.ContainerStatus) bool { return s.State.Terminated == nil },
+		)
 }
 
 // Records reads the Lease; lease.Records is its interface. The lock is not used otherwise.

@@ -108,8 +108,10 @@ func TestOfEachRedisHAOnePodIsAskedFirst(t *testing.T) {
 	add := func(name string, ordinal int, phase corev1.PodPhase, ip string) {
 		pods = append(pods, corev1.Pod{
 			ObjectMeta: metav1.ObjectMeta{
-				Namespace: "default", Name: fmt.Sprintf("%s-%d", name, ordinal), UID: types.UID(fmt.Sprintf("%s-%d", name, ordinal)),
-				Labels: map[string]string{v1alpha1.LabelName: name},
+				Namespace: "default",
+				Name:      fmt.Sprintf("%s-%d", name, ordinal),
+				UID:       types.UID(fmt.Sprintf("%s-%d", name, ordinal)),
+				Labels:    map[string]string{v1alpha1.LabelName: name},
 			},
 			Status: corev1.PodStatus{Phase: phase, PodIP: ip},
 		})

@@ -48,7 +48,8 @@ func addedByHand(rha *v1alpha1.RedisHA, template *corev1.PodTemplateSpec, pod *c
 	if rha.Spec.PodTemplate != nil {
 		spec = *rha.Spec.PodTemplate
 	}
-	return lacks(pod.Annotations, template.Annotations, spec.Annotations) || lacks(pod.Labels, template.Labels, spec.Labels)
+	return lacks(pod.Annotations, template.Annotations, spec.Annotations) ||
+		lacks(pod.Labels, template.Labels, spec.Labels)
 }
 
 func lacks[V any](have, want map[string]string, except map[string]V) bool {

@@ -28,7 +28,8 @@ func ProvenIn(pod *corev1.Pod, now time.Time) (left time.Duration, well bool) {
 		}
 		since := c.LastTransitionTime.Time
 		if since.After(now) {
-			return 0, true // the clock of its machine is ahead of ours by an unknown time; a rollout must not wait for that to pass
+			// the clock of its machine is ahead of ours by an unknown time; a rollout must not wait for that to pass
+			return 0, true
 		}
 		return max(0, since.Add(probation(pod)).Sub(now)), true
 	}

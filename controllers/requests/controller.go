@@ -91,7 +91,9 @@ func (r *Reconciler) expire(ctx context.Context, request *v1alpha1.RedisHAReques
 
 // judge says what has become of a request that is not over, for all that is known, and whether it was begun. rha is nil
 // when there is none.
-func (r *Reconciler) judge(ctx context.Context, request *v1alpha1.RedisHARequest, rha *v1alpha1.RedisHA) (is v1alpha1.RequestStatus, begun bool, err error) {
+func (r *Reconciler) judge(
+	ctx context.Context, request *v1alpha1.RedisHARequest, rha *v1alpha1.RedisHA,
+) (is v1alpha1.RequestStatus, begun bool, err error) {
 	if rha != nil && request.Spec.Action == v1alpha1.ActionRestart {
 		if is, begun, err = r.restarting(ctx, request, rha); err != nil || begun {
 			return is, begun, err
@@ -105,9 +107,14 @@ func (r *Reconciler) judge(ctx context.Context, request *v1alpha1.RedisHARequest
 	why := waitingFor(request, rha)
 	switch {
 	case rha != nil && rha.Status.Master != nil && !isMaster(rha, request):
-		return failed(v1alpha1.ReasonPreconditionFailed, "spec.ifMaster is %s, and the master is %s", request.Spec.IfMaster, rha.Status.Master.Pod), false, nil
+		return failed(
+			v1alpha1.ReasonPreconditionFailed, "spec.ifMaster is %s, and the master is %s", request.Spec.IfMaster,
+			rha.Status.Master.Pod,
+		), false, nil
 	case r.Clock.Now().After(deadline(request).Add(overdue)):
-		return failed(v1alpha1.ReasonDeadlineExceeded, "not begun within %d s: %s", request.Spec.DeadlineSeconds, why), false, nil
+		return failed(
+			v1alpha1.ReasonDeadlineExceeded, "not begun within %d s: %s", request.Spec.DeadlineSeconds, why,
+		), false, nil
 	}
 	return v1alpha1.RequestStatus{State: v1alpha1.RequestPending, Message: why}, false, nil
 }
@@ -126,11 +133,15 @@ func waitingFor(request *v1alpha1.RedisHARequest, rha *v1alpha1.RedisHA) string 
 	case rha.Status.Failover == nil || rha.Status.Master == nil:
 		return "the RedisHA has no master"
 	}
-	return fmt.Sprintf("waiting for its turn; the failover state is %s: %s", rha.Status.Failover.State, rha.Status.Failover.Message)
+	return fmt.Sprintf(
+		"waiting for its turn; the failover state is %s: %s", rha.Status.Failover.State, rha.Status.Failover.Message,
+	)
 }
 
 // tell writes what has become of a request, if that is news.
-func (r *Reconciler) tell(ctx context.Context, request *v1alpha1.RedisHARequest, is v1alpha1.RequestStatus, begun bool) error {
+func (r *Reconciler) tell(
+	ctx context.Context, request *v1alpha1.RedisHARequest, is v1alpha1.RequestStatus, begun bool,
+) error {
 	now := metav1.NewMicroTime(r.Clock.Now())
 	next := request.DeepCopy()
 	status := &next.Status

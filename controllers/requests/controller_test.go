@@ -46,9 +46,18 @@ func newDesk(t *testing.T, requests ...*v1alpha1.RedisHARequest) *desk {
 	for _, r := range requests {
 		objects = append(objects, r)
 	}
-	d := &desk{API: controllertest.New(t, objects...), clock: clocktesting.NewFakeClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))}
+	d := &desk{
+		API:   controllertest.New(t, objects...),
+		clock: clocktesting.NewFakeClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)),
+	}
 	d.inbox.Open(d.Client)
-	d.tested = &Reconciler{Client: d.Client, APIReader: d.Client, Clock: d.clock, Inbox: &d.inbox, Wake: func(client.ObjectKey) { d.woken++ }}
+	d.tested = &Reconciler{
+		Client:    d.Client,
+		APIReader: d.Client,
+		Clock:     d.clock,
+		Inbox:     &d.inbox,
+		Wake:      func(client.ObjectKey) { d.woken++ },
+	}
 	return d
 }
 
@@ -62,7 +71,10 @@ func asking(name string, after time.Duration, spec v1alpha1.RedisHARequestSpec) 
 	}
 	return &v1alpha1.RedisHARequest{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: "store", Name: name, UID: types.UID(name + "-uid"), CreationTimestamp: metav1.NewTime(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Add(after)),
+			Namespace:         "store",
+			Name:              name,
+			UID:               types.UID(name + "-uid"),
+			CreationTimestamp: metav1.NewTime(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Add(after)),
 		},
 		Spec: spec,
 	}
@@ -114,7 +126,8 @@ func (d *desk) expect(request *v1alpha1.RedisHARequest, state v1alpha1.RequestSt
 	}
 	complete := meta.IsStatusConditionTrue(s.Conditions, v1alpha1.ConditionComplete)
 	failed := meta.IsStatusConditionTrue(s.Conditions, v1alpha1.ConditionFailed)
-	if complete != (state == v1alpha1.RequestSucceeded) || failed != (state == v1alpha1.RequestFailed) || (s.FinishedAt != nil) != state.IsOver() {
+	if complete != (state == v1alpha1.RequestSucceeded) || failed != (state == v1alpha1.RequestFailed) ||
+		(s.FinishedAt != nil) != state.IsOver() {
 		d.T.Errorf("%s: Complete %v, Failed %v, finished at %v", request.Name, complete, failed, s.FinishedAt)
 	}
 }
@@ -126,7 +139,10 @@ func TestARequestIsToldWhatBecomesOfIt(t *testing.T) {
 	} {
 		t.Run(string(ends.State), func(t *testing.T) {
 			d := newDesk(t, asking("move", 0, v1alpha1.RedisHARequestSpec{Action: v1alpha1.ActionSwitchover, Pod: "shop-1"}))
-			d.expect(d.look("move"), v1alpha1.RequestPending, "", "waiting for its turn; the failover state is Stable: shop-0 is master")
+			d.expect(
+				d.look("move"), v1alpha1.RequestPending, "",
+				"waiting for its turn; the failover state is Stable: shop-0 is master",
+			)
 			if d.woken == 0 {
 				t.Error("the failover controller was not woken")
 			}
@@ -160,9 +176,15 @@ func TestARequestIsToldWhatBecomesOfIt(t *testing.T) {
 }
 
 func TestRequestsAreCarriedOutOneAfterTheOtherTheOldestFirst(t *testing.T) {
-	d := newDesk(t,
-		asking("b", time.Second, v1alpha1.RedisHARequestSpec{Action: v1alpha1.ActionDiscard, Pod: "shop-1", AcceptDataLoss: true}),
-		asking("a", 2*time.Second, v1alpha1.RedisHARequestSpec{Action: v1alpha1.ActionForceFailover, Pod: "shop-1", AcceptDataLoss: true}),
+	d := newDesk(
+		t,
+		asking(
+			"b", time.Second, v1alpha1.RedisHARequestSpec{Action: v1alpha1.ActionDiscard, Pod: "shop-1", AcceptDataLoss: true},
+		),
+		asking(
+			"a", 2*time.Second,
+			v1alpha1.RedisHARequestSpec{Action: v1alpha1.ActionForceFailover, Pod: "shop-1", AcceptDataLoss: true},
+		),
 		asking("elsewhere", 0, v1alpha1.RedisHARequestSpec{RedisHA: "bank", Action: v1alpha1.ActionSwitchover}),
 	)
 	first := d.next()
@@ -187,13 +209,18 @@ func TestARequestThatCannotBeBegunFailsAtItsDeadline(t *testing.T) {
 		change func(*v1alpha1.RedisHA)
 		says   string
 	}{
-		"no RedisHA": {spec: v1alpha1.RedisHARequestSpec{RedisHA: "bank"}, says: "there is no RedisHA bank in namespace store"},
+		"no RedisHA": {
+			spec: v1alpha1.RedisHARequestSpec{RedisHA: "bank"},
+			says: "there is no RedisHA bank in namespace store",
+		},
 		"paused": {
-			change: func(rha *v1alpha1.RedisHA) { rha.Spec.Failover.Mode = v1alpha1.ModePaused }, says: "spec.failover.mode of the RedisHA is Paused",
+			change: func(rha *v1alpha1.RedisHA) { rha.Spec.Failover.Mode = v1alpha1.ModePaused },
+			says:   "spec.failover.mode of the RedisHA is Paused",
 		},
 		"paused, restart": {
 			spec:   v1alpha1.RedisHARequestSpec{Action: v1alpha1.ActionRestart},
-			change: func(rha *v1alpha1.RedisHA) { rha.Spec.Failover.Mode = v1alpha1.ModePaused }, says: "spec.failover.mode of the RedisHA is Paused",
+			change: func(rha *v1alpha1.RedisHA) { rha.Spec.Failover.Mode = v1alpha1.ModePaused },
+			says:   "spec.failover.mode of the RedisHA is Paused",
 		},
 		"not taken up": {says: "waiting for its turn"},
 	}
@@ -234,13 +261,24 @@ func TestARequestFailsWhereAnotherPodIsMasterThanItNames(t *testing.T) {
 	if got := d.next(); got == nil || !strings.Contains(got.ID, "right") {
 		t.Errorf("given %+v", got)
 	}
-	d.expect(d.look("wrong"), v1alpha1.RequestFailed, v1alpha1.ReasonPreconditionFailed, "spec.ifMaster is shop-1, and the master is shop-0")
+	d.expect(
+		d.look("wrong"), v1alpha1.RequestFailed, v1alpha1.ReasonPreconditionFailed,
+		"spec.ifMaster is shop-1, and the master is shop-0",
+	)
 	d.expect(d.look("right"), v1alpha1.RequestPending, "", "")
 }
 
 func TestARequestThatIsOverIsDeletedAfterItsTime(t *testing.T) {
 	kept := asking("kept", 0, v1alpha1.RedisHARequestSpec{Action: v1alpha1.ActionSwitchover, IfMaster: "shop-9"})
-	brief := asking("brief", 0, v1alpha1.RedisHARequestSpec{Action: v1alpha1.ActionSwitchover, IfMaster: "shop-9", TTLSecondsAfterFinished: ptr.To(int32(60))})
+	brief := asking(
+		"brief",
+		0,
+		v1alpha1.RedisHARequestSpec{
+			Action:                  v1alpha1.ActionSwitchover,
+			IfMaster:                "shop-9",
+			TTLSecondsAfterFinished: ptr.To(int32(60)),
+		},
+	)
 	d := newDesk(t, kept, brief)
 	for _, name := range []string{"kept", "brief"} {
 		d.expect(d.look(name), v1alpha1.RequestFailed, v1alpha1.ReasonPreconditionFailed, "")
@@ -251,7 +289,11 @@ func TestARequestThatIsOverIsDeletedAfterItsTime(t *testing.T) {
 	if _, err := d.tested.Reconcile(t.Context(), ctrl.Request{NamespacedName: controllertest.Key("brief")}); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Client.Get(t.Context(), controllertest.Key("brief"), &v1alpha1.RedisHARequest{}); !apierrors.IsNotFound(err) {
+	if err := d.Client.Get(
+		t.Context(), controllertest.Key("brief"), &v1alpha1.RedisHARequest{},
+	); !apierrors.IsNotFound(
+		err,
+	) {
 		t.Errorf("it is still there: %v", err)
 	}
 	d.clock.Step(time.Hour)
@@ -279,10 +321,16 @@ func (d *desk) runs(name string, annotations map[string]string) {
 }
 
 func TestARestartOnRequestIsARolloutRestart(t *testing.T) {
-	d := newDesk(t, asking("again", 0, v1alpha1.RedisHARequestSpec{Action: v1alpha1.ActionRestart}), asking("once-more", time.Minute, v1alpha1.RedisHARequestSpec{Action: v1alpha1.ActionRestart}))
+	d := newDesk(
+		t, asking("again", 0, v1alpha1.RedisHARequestSpec{Action: v1alpha1.ActionRestart}),
+		asking("once-more", time.Minute, v1alpha1.RedisHARequestSpec{Action: v1alpha1.ActionRestart}),
+	)
 	ready := conditions.New(v1alpha1.ConditionReady, true, v1alpha1.ReasonAllNodesReady, "")
 	d.writes(func(s *v1alpha1.RedisHAStatus) {
-		s.Conditions = []metav1.Condition{ready, conditions.New(v1alpha1.ConditionProgressing, true, v1alpha1.ReasonRollingOut, "replacing shop-1, 2 outdated")}
+		s.Conditions = []metav1.Condition{
+			ready,
+			conditions.New(v1alpha1.ConditionProgressing, true, v1alpha1.ReasonRollingOut, "replacing shop-1, 2 outdated"),
+		}
 	})
 	d.statefulSet()
 	d.runs("shop-0", nil)

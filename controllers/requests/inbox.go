@@ -24,8 +24,8 @@ func RedisHAOf(request client.Object) []string {
 	return []string{request.(*v1alpha1.RedisHARequest).Spec.RedisHA}
 }
 
-// Inbox holds the RedisHARequests that wait to be carried out. It is empty until the kind is served: an operator that is
-// newer than the definitions, or than its role, fails over as any other.
+// Inbox holds the RedisHARequests that wait to be carried out. It is empty until the kind is served: an operator that
+// is newer than the definitions, or than its role, fails over as any other.
 type Inbox struct {
 	reader atomic.Pointer[client.Reader]
 }
@@ -41,7 +41,9 @@ func (b *Inbox) Next(ctx context.Context, rha *v1alpha1.RedisHA, now time.Time) 
 		return nil, nil
 	}
 	list := &v1alpha1.RedisHARequestList{}
-	if err := (*reader).List(ctx, list, client.InNamespace(rha.Namespace), client.MatchingFields{ByRedisHA: rha.Name}); err != nil {
+	if err := (*reader).List(
+		ctx, list, client.InNamespace(rha.Namespace), client.MatchingFields{ByRedisHA: rha.Name},
+	); err != nil {
 		return nil, fmt.Errorf("listing the requests: %w", err)
 	}
 	slices.SortFunc(list.Items, func(a, b v1alpha1.RedisHARequest) int {
@@ -53,7 +55,8 @@ func (b *Inbox) Next(ctx context.Context, rha *v1alpha1.RedisHA, now time.Time) 
 		if begun && outcome.State.IsOver() && !request.Status.State.IsOver() {
 			return nil, nil
 		}
-		if verb, core := verbs[request.Spec.Action]; core && !request.Status.State.IsOver() && (begun || mayBegin(rha, request, now)) {
+		if verb, core := verbs[request.Spec.Action]; core && !request.Status.State.IsOver() &&
+			(begun || mayBegin(rha, request, now)) {
 			return &failover.Request{ID: id(request), Verb: verb, Target: request.Spec.Pod}, nil
 		}
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/redisha/redisha/failover"
 )
 
-// What the annotation may carry: "switchover" lets the operator choose, "switchover:POD" names the pod that is to become
-// master. Behind it "#ID" may stand, which tells a request from an earlier one that is like it.
+// What the annotation may carry: "switchover" lets the operator choose, "switchover:POD" names the pod that is to
+// become master. Behind it "#ID" may stand, which tells a request from an earlier one that is like it.
 const (
 	Switchover = "switchover"
 	IDMark     = "#"

@@ -18,11 +18,27 @@ func TestRequestsAreReadFromTheAnnotation(t *testing.T) {
 		want  *failover.Request
 		fails bool
 	}{
-		"none":                         {"", nil, false},
-		"any replica":                  {"switchover", &failover.Request{ID: "switchover", Verb: failover.VerbSwitchover}, false},
-		"a certain replica":            {"switchover:r-2", &failover.Request{ID: "switchover:r-2", Verb: failover.VerbSwitchover, Target: "r-2"}, false},
-		"any replica, again":           {"switchover#2", &failover.Request{ID: "switchover#2", Verb: failover.VerbSwitchover}, false},
-		"a certain replica, again":     {"switchover:r-2#x:y", &failover.Request{ID: "switchover:r-2#x:y", Verb: failover.VerbSwitchover, Target: "r-2"}, false},
+		"none": {"", nil, false},
+		"any replica": {
+			"switchover",
+			&failover.Request{ID: "switchover", Verb: failover.VerbSwitchover},
+			false,
+		},
+		"a certain replica": {
+			"switchover:r-2",
+			&failover.Request{ID: "switchover:r-2", Verb: failover.VerbSwitchover, Target: "r-2"},
+			false,
+		},
+		"any replica, again": {
+			"switchover#2",
+			&failover.Request{ID: "switchover#2", Verb: failover.VerbSwitchover},
+			false,
+		},
+		"a certain replica, again": {
+			"switchover:r-2#x:y",
+			&failover.Request{ID: "switchover:r-2#x:y", Verb: failover.VerbSwitchover, Target: "r-2"},
+			false,
+		},
 		"what a RedisHARequest is for": {"force-failover:r-2", nil, true},
 		"an ID only":                   {"#1", nil, true},
 		"a very long one":              {"switchover#" + strings.Repeat("x", 600), nil, true},

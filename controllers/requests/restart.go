@@ -23,7 +23,9 @@ import (
 const restartedAt = "kubectl.kubernetes.io/restartedAt"
 
 // restarting begins a restart, or tells how far it is. begun is false when it cannot be begun yet.
-func (r *Reconciler) restarting(ctx context.Context, request *v1alpha1.RedisHARequest, rha *v1alpha1.RedisHA) (is v1alpha1.RequestStatus, begun bool, err error) {
+func (r *Reconciler) restarting(
+	ctx context.Context, request *v1alpha1.RedisHARequest, rha *v1alpha1.RedisHA,
+) (is v1alpha1.RequestStatus, begun bool, err error) {
 	sts := &appsv1.StatefulSet{}
 	err = r.Client.Get(ctx, client.ObjectKey{Namespace: rha.Namespace, Name: resources.StatefulSetName(rha.Name)}, sts)
 	if err != nil {
@@ -41,7 +43,9 @@ func (r *Reconciler) restarting(ctx context.Context, request *v1alpha1.RedisHARe
 		}
 	}
 	pods := &corev1.PodList{}
-	if err := r.Client.List(ctx, pods, client.InNamespace(rha.Namespace), client.MatchingLabels(resources.SelectorLabels(rha.Name))); err != nil {
+	if err := r.Client.List(
+		ctx, pods, client.InNamespace(rha.Namespace), client.MatchingLabels(resources.SelectorLabels(rha.Name)),
+	); err != nil {
 		return is, true, fmt.Errorf("listing the pods: %w", err)
 	}
 	return restarted(rha, pods.Items, asked), true, nil
@@ -56,10 +60,14 @@ func restarted(rha *v1alpha1.RedisHA, pods []corev1.Pod, asked time.Time) v1alph
 		}
 	}
 	told := fmt.Sprintf("%d of %d pods have been restarted", done, wanted)
-	if done >= wanted && len(pods) == wanted && meta.IsStatusConditionTrue(rha.Status.Conditions, v1alpha1.ConditionReady) {
+	if done >= wanted && len(pods) == wanted &&
+		meta.IsStatusConditionTrue(rha.Status.Conditions, v1alpha1.ConditionReady) {
 		return v1alpha1.RequestStatus{State: v1alpha1.RequestSucceeded, Message: told}
 	}
-	if c := meta.FindStatusCondition(rha.Status.Conditions, v1alpha1.ConditionProgressing); c != nil && c.Status == metav1.ConditionTrue {
+	if c := meta.FindStatusCondition(
+		rha.Status.Conditions, v1alpha1.ConditionProgressing,
+	); c != nil &&
+		c.Status == metav1.ConditionTrue {
 		told += "; " + c.Message
 	}
 	return v1alpha1.RequestStatus{State: v1alpha1.RequestRunning, Message: told}

@@ -66,7 +66,9 @@ func (r *Reconciler) waitUntilServed(ctx context.Context, log logr.Logger) bool 
 			return true
 		}
 		if !told {
-			log.Info("RedisHARequests are not carried out: apply the definitions and the role of this version", "because", err.Error())
+			log.Info(
+				"RedisHARequests are not carried out: apply the definitions and the role of this version", "because", err.Error(),
+			)
 			told = true
 		}
 		select {
@@ -93,7 +95,9 @@ func (r *Reconciler) isServed(ctx context.Context) error {
 // openRequests are the requests to a RedisHA that are not over.
 func (r *Reconciler) openRequests(ctx context.Context, rha client.Object) []reconcile.Request {
 	list := &v1alpha1.RedisHARequestList{}
-	if err := r.Client.List(ctx, list, client.InNamespace(rha.GetNamespace()), client.MatchingFields{ByRedisHA: rha.GetName()}); err != nil {
+	if err := r.Client.List(
+		ctx, list, client.InNamespace(rha.GetNamespace()), client.MatchingFields{ByRedisHA: rha.GetName()},
+	); err != nil {
 		return nil
 	}
 	var open []reconcile.Request

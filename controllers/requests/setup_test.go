@@ -41,12 +41,17 @@ func TestRequestsWaitForTheirKindToBeServedAndReadable(t *testing.T) {
 			var served atomic.Bool
 			told := atomic.Int32{}
 			clock := clocktesting.NewFakeClock(time.Now())
-			r := &Reconciler{Clock: clock, Inbox: &Inbox{}, Namespaces: []string{"a", "b"}, APIReader: reader{answer: func(namespace string) error {
-				if namespace == "b" && !served.Load() {
-					return refusal
-				}
-				return nil
-			}}}
+			r := &Reconciler{
+				Clock:      clock,
+				Inbox:      &Inbox{},
+				Namespaces: []string{"a", "b"},
+				APIReader: reader{answer: func(namespace string) error {
+					if namespace == "b" && !served.Load() {
+						return refusal
+					}
+					return nil
+				}},
+			}
 			log := funcr.New(func(_, _ string) { told.Add(1) }, funcr.Options{})
 			done := make(chan bool, 1)
 			go func() { done <- r.waitUntilServed(t.Context(), log) }()
@@ -70,7 +75,10 @@ func TestRequestsWaitForTheirKindToBeServedAndReadable(t *testing.T) {
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	r := &Reconciler{Clock: clocktesting.NewFakeClock(time.Now()), APIReader: reader{answer: func(string) error { return context.Canceled }}}
+	r := &Reconciler{
+		Clock:     clocktesting.NewFakeClock(time.Now()),
+		APIReader: reader{answer: func(string) error { return context.Canceled }},
+	}
 	if r.waitUntilServed(ended, logr.Discard()) {
 		t.Error("it was never served")
 	}

@@ -95,8 +95,9 @@ func effectiveSettings(rha *v1alpha1.RedisHA) map[string]string {
 	return settings
 }
 
-// maxMemory is what data may take of the container's limit of memory, in bytes; 0 where there is no limit. The rest is for
-// what Redis does not count: pages that are copied while it writes a snapshot or syncs a replica, and fragmentation.
+// maxMemory is what data may take of the container's limit of memory, in bytes; 0 where there is no limit. The rest is
+// for what Redis does not count: pages that are copied while it writes a snapshot or syncs a replica, and
+// fragmentation.
 func maxMemory(rha *v1alpha1.RedisHA) int64 {
 	return rha.Spec.Resources.Limits.Memory().Value() / 4 * 3
 }

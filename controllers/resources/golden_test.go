@@ -49,7 +49,10 @@ func full() *v1alpha1.RedisHA {
 			"maxmemory-policy": "allkeys-lru",
 			"save":             "900 1 60 1000",
 		},
-		Modules: []v1alpha1.ModuleSpec{{Path: "/modules/search.so", Args: []v1alpha1.ModuleArg{"MAXEXPANSIONS", "200"}}, {Path: "/modules/bloom.so"}},
+		Modules: []v1alpha1.ModuleSpec{
+			{Path: "/modules/search.so", Args: []v1alpha1.ModuleArg{"MAXEXPANSIONS", "200"}},
+			{Path: "/modules/bloom.so"},
+		},
 		Services: v1alpha1.ServicesSpec{
 			Master: v1alpha1.ServiceSpec{
 				Type:                     corev1.ServiceTypeLoadBalancer,

@@ -18,8 +18,15 @@ import (
 func all(name string) []client.Object {
 	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "store"}}
 	return []client.Object{
-		resources.StatefulSet(rha, resources.Replicas(rha)), resources.HeadlessService(rha), resources.MasterService(rha),
-		resources.ReplicasService(rha), resources.ConfigMap(rha), resources.GeneratedSecret(rha, "x"), resources.MountSecret(rha, "x"),
+		resources.StatefulSet(rha, resources.Replicas(rha)),
+		resources.HeadlessService(rha),
+		resources.MasterService(rha),
+		resources.ReplicasService(
+			rha,
+		),
+		resources.ConfigMap(rha),
+		resources.GeneratedSecret(rha, "x"),
+		resources.MountSecret(rha, "x"),
 		resources.PodDisruptionBudget(rha),
 	}
 }
@@ -46,7 +53,9 @@ func TestNoTwoRedisHAWantAnObjectOfTheSameName(t *testing.T) {
 		for s := range of {
 			for u := range of {
 				if s != u && strings.HasSuffix(u, s) {
-					t.Errorf("%s: NAME%s of one RedisHA is NAME%s of another, called NAME%s there", kind, u, s, strings.TrimSuffix(u, s))
+					t.Errorf(
+						"%s: NAME%s of one RedisHA is NAME%s of another, called NAME%s there", kind, u, s, strings.TrimSuffix(u, s),
+					)
 				}
 			}
 		}

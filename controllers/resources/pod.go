@@ -52,22 +52,24 @@ func plain(labels map[string]v1alpha1.LabelValue) map[string]string {
 
 func podSpec(rha *v1alpha1.RedisHA, extra v1alpha1.PodTemplateSpec) corev1.PodSpec {
 	spec := corev1.PodSpec{
-		AutomountServiceAccountToken:  ptr.To(false),
-		EnableServiceLinks:            ptr.To(false),
-		TerminationGracePeriodSeconds: ptr.To(ptr.Deref(extra.TerminationGracePeriodSeconds, v1alpha1.DefaultTerminationGracePeriodSeconds)),
-		ImagePullSecrets:              rha.Spec.ImagePullSecrets,
-		ServiceAccountName:            extra.ServiceAccountName,
-		PriorityClassName:             extra.PriorityClassName,
-		RuntimeClassName:              extra.RuntimeClassName,
-		DNSConfig:                     extra.DNSConfig,
-		NodeSelector:                  plain(extra.NodeSelector),
-		Tolerations:                   extra.Tolerations,
-		Affinity:                      orDefault(extra.Affinity, defaultAffinity(rha.Name)),
-		TopologySpreadConstraints:     extra.TopologySpreadConstraints,
-		SecurityContext:               orDefault(extra.SecurityContext, defaultPodSecurity()),
-		InitContainers:                extra.InitContainers,
-		Containers:                    append([]corev1.Container{redisContainer(rha, extra)}, extra.ExtraContainers...),
-		Volumes:                       append(volumes(rha), extra.ExtraVolumes...),
+		AutomountServiceAccountToken: ptr.To(false),
+		EnableServiceLinks:           ptr.To(false),
+		TerminationGracePeriodSeconds: ptr.To(
+			ptr.Deref(extra.TerminationGracePeriodSeconds, v1alpha1.DefaultTerminationGracePeriodSeconds),
+		),
+		ImagePullSecrets:          rha.Spec.ImagePullSecrets,
+		ServiceAccountName:        extra.ServiceAccountName,
+		PriorityClassName:         extra.PriorityClassName,
+		RuntimeClassName:          extra.RuntimeClassName,
+		DNSConfig:                 extra.DNSConfig,
+		NodeSelector:              plain(extra.NodeSelector),
+		Tolerations:               extra.Tolerations,
+		Affinity:                  orDefault(extra.Affinity, defaultAffinity(rha.Name)),
+		TopologySpreadConstraints: extra.TopologySpreadConstraints,
+		SecurityContext:           orDefault(extra.SecurityContext, defaultPodSecurity()),
+		InitContainers:            extra.InitContainers,
+		Containers:                append([]corev1.Container{redisContainer(rha, extra)}, extra.ExtraContainers...),
+		Volumes:                   append(volumes(rha), extra.ExtraVolumes...),
 	}
 	if spec.TopologySpreadConstraints == nil {
 		spec.TopologySpreadConstraints = defaultSpread(rha.Name)
@@ -84,7 +86,13 @@ var volumeScript string
 // startCommand has the scripts in itself: the ConfigMap may be of another version of the operator than the pod, during
 // an upgrade and after a rollback.
 func startCommand() []string {
-	return []string{"sh", "-c", withoutComments(volumeScript) + withoutComments(startScript), "redisha", configDir + "/redis.conf"}
+	return []string{
+		"sh",
+		"-c",
+		withoutComments(volumeScript) + withoutComments(startScript),
+		"redisha",
+		configDir + "/redis.conf",
+	}
 }
 
 // withoutComments drops whole lines of comments: every pod object carries the text, and every operator's cache does.

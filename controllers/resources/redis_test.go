@@ -65,9 +65,7 @@ func start(t *testing.T, rha *v1alpha1.RedisHA, how launch) *server {
 	s.write("health.sh", data["health.sh"])
 	s.write("prestop.sh", data["prestop.sh"])
 	s.write("redis.conf", strings.NewReplacer(
-		"port 6379", "port "+s.port,
-		"dir /data", "dir "+s.dir,
-		"/etc/redisha-auth", s.dir,
+		"port 6379", "port "+s.port, "dir /data", "dir "+s.dir, "/etc/redisha-auth", s.dir,
 	).Replace(data["redis.conf"]))
 	command := slices.Clone(resources.StatefulSet(rha, 3).Spec.Template.Spec.Containers[0].Command)
 	last := len(command) - 1
@@ -187,7 +185,10 @@ func TestAScriptIsAnsweredForBeforeItsRedisIsTakenForHung(t *testing.T) {
 	for _, name := range []string{"lua-time-limit", "busy-reply-threshold"} {
 		rha := &v1alpha1.RedisHA{}
 		rha.Spec.Config = map[string]v1alpha1.ConfigValue{name: "1234"}
-		if conf := resources.RedisConf(rha); !strings.Contains(conf, "\n"+name+" 1234\n") || strings.Count(conf, "lua-time-limit")+strings.Count(conf, "busy-reply-threshold") != 1 {
+		if conf := resources.RedisConf(
+			rha,
+		); !strings.Contains(conf, "\n"+name+" 1234\n") ||
+			strings.Count(conf, "lua-time-limit")+strings.Count(conf, "busy-reply-threshold") != 1 {
 			t.Errorf("%s is not what the spec says:\n%s", name, conf)
 		}
 	}
@@ -287,7 +288,10 @@ func (s *server) alive(redis int) bool {
 	if err := os.Symlink("/proc/"+pid, filepath.Join(proc, pid)); err != nil { // other tests' processes are here too
 		s.t.Fatal(err)
 	}
-	_, err := s.command("env", "PATH="+bin+":"+os.Getenv("PATH"), "REDISHA_PROC="+proc, "REDISHA_ANSWER_SECONDS=1", "sh", filepath.Join(s.dir, "health.sh"), "live")
+	_, err := s.command(
+		"env", "PATH="+bin+":"+os.Getenv("PATH"), "REDISHA_PROC="+proc, "REDISHA_ANSWER_SECONDS=1", "sh",
+		filepath.Join(s.dir, "health.sh"), "live",
+	)
 	return err == nil
 }
 
@@ -306,7 +310,9 @@ func TestARedisThatIsLateIsNotKilledAndOneThatIsHungIs(t *testing.T) {
 func TestAPodThatIsAboutToBeReadyIsSeenToBeByTheSameProbe(t *testing.T) {
 	s := startRedis(t, minimal())
 	time.AfterFunc(time.Second, func() { s.cli("replicaof", "no", "one") })
-	if out, err := s.command("env", "REDISHA_READY_LOOKS=4", "sh", filepath.Join(s.dir, "health.sh"), "ready"); err != nil {
+	if out, err := s.command(
+		"env", "REDISHA_READY_LOOKS=4", "sh", filepath.Join(s.dir, "health.sh"), "ready",
+	); err != nil {
 		t.Error(out)
 	}
 }
@@ -359,7 +365,9 @@ func TestPreStopOutlastsAnAnswerThatIsLate(t *testing.T) {
 	began := time.Now()
 	wake := time.AfterFunc(1500*time.Millisecond, func() { master.signal(redis, syscall.SIGCONT) })
 	defer wake.Stop()
-	if out, err := master.command("env", "REDISHA_ALONE_SECONDS=5", "sh", filepath.Join(master.dir, "prestop.sh")); err != nil {
+	if out, err := master.command(
+		"env", "REDISHA_ALONE_SECONDS=5", "sh", filepath.Join(master.dir, "prestop.sh"),
+	); err != nil {
 		t.Errorf("preStop failed: %v %s", err, out)
 	}
 	if took := time.Since(began); took < 2500*time.Millisecond {

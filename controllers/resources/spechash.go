@@ -32,8 +32,14 @@ type personal struct {
 func SpecHash(rha *v1alpha1.RedisHA) string {
 	spec := rha.Spec
 	text, err := json.Marshal(personal{
-		Image: spec.Image, ImagePullPolicy: spec.ImagePullPolicy, ImagePullSecrets: spec.ImagePullSecrets,
-		Resources: spec.Resources, Storage: spec.Storage != nil, Config: spec.Config, Modules: spec.Modules, PodTemplate: spec.PodTemplate,
+		Image:            spec.Image,
+		ImagePullPolicy:  spec.ImagePullPolicy,
+		ImagePullSecrets: spec.ImagePullSecrets,
+		Resources:        spec.Resources,
+		Storage:          spec.Storage != nil,
+		Config:           spec.Config,
+		Modules:          spec.Modules,
+		PodTemplate:      spec.PodTemplate,
 	})
 	if err != nil {
 		return "" // strings, numbers and quantities can be marshalled

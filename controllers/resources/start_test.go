@@ -193,7 +193,8 @@ func TestAContainerThatIsStoppedEndsAsItsRedisDoes(t *testing.T) {
 			s := start(t, minimal(), launch{shell: shell, env: bounds(0, 0)})
 			s.eventually("redis-server answers", func() bool { return s.runID() != "" })
 			s.signal(s.process.Process.Pid, signal)
-			if code := s.exitCode(); code != 0 || strings.Contains(s.output.String(), "anew") || !strings.Contains(s.output.String(), "bye bye") {
+			if code := s.exitCode(); code != 0 || strings.Contains(s.output.String(), "anew") ||
+				!strings.Contains(s.output.String(), "bye bye") {
 				t.Errorf("%s: exit code %d", signal, code)
 			}
 		}
@@ -241,7 +242,11 @@ func TestARedisThatDiesAgainAndAgainEndsTheContainer(t *testing.T) {
 			t.Errorf("exit code %d after %d starts, want 7 after 6", code, starts)
 		}
 		// A life that lasted, the third, is one after which they are counted anew.
-		s = stub(t, shell, `echo started; echo >>"$BIN/lives"; [ "$(wc -l <"$BIN/lives")" -ne 3 ] || sleep 3; exit 7`, bounds(0, 2)...)
+		s = stub(
+			t,
+			shell,
+			`echo started; echo >>"$BIN/lives"; [ "$(wc -l <"$BIN/lives")" -ne 3 ] || sleep 3; exit 7`,
+			bounds(0, 2)...)
 		if code, starts := s.exitCode(), strings.Count(s.output.String(), "started"); code != 7 || starts != 9 {
 			t.Errorf("exit code %d after %d starts, want 7 after 9", code, starts)
 		}

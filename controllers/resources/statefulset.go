@@ -57,7 +57,9 @@ func claimTemplate(rha *v1alpha1.RedisHA, storage *v1alpha1.StorageSpec) corev1.
 	}
 	return corev1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{
-			Name: dataVolume, Labels: claimLabels(rha.Name), Annotations: map[string]string{v1alpha1.AnnotationMadeFor: string(rha.UID)},
+			Name:        dataVolume,
+			Labels:      claimLabels(rha.Name),
+			Annotations: map[string]string{v1alpha1.AnnotationMadeFor: string(rha.UID)},
 		},
 		Spec: corev1.PersistentVolumeClaimSpec{
 			AccessModes:      modes,

@@ -49,7 +49,10 @@ func onVolume(t *testing.T, volume string, settings config, how launch) *server 
 
 func (s *server) serves() *server {
 	s.t.Helper()
-	s.eventually("redis-server has loaded", func() bool { return strings.Contains(s.cli("info", "persistence"), "loading:0") })
+	s.eventually(
+		"redis-server has loaded",
+		func() bool { return strings.Contains(s.cli("info", "persistence"), "loading:0") },
+	)
 	return s
 }
 
@@ -317,7 +320,10 @@ func older(t *testing.T) string {
 		t.Fatal(err)
 	}
 	bin := t.TempDir()
-	script := fmt.Sprintf("#!/bin/sh\n[ \"$1\" != --version ] || { echo 'Redis server v=6.2.14 sha=00000000:0'; exit; }\nexec %s \"$@\"\n", redis)
+	script := fmt.Sprintf(
+		"#!/bin/sh\n[ \"$1\" != --version ] || { echo 'Redis server v=6.2.14 sha=00000000:0'; exit; }\nexec %s \"$@\"\n",
+		redis,
+	)
 	if err := os.WriteFile(filepath.Join(bin, "redis-server"), []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}

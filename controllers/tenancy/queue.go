@@ -24,15 +24,18 @@ type inTurns struct {
 
 // NewQueue is a controller's queue, with that order.
 func NewQueue(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) Queue {
-	return workqueue.NewTypedRateLimitingQueueWithConfig(limiter, workqueue.TypedRateLimitingQueueConfig[reconcile.Request]{
-		Name: name,
-		DelayingQueue: workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[reconcile.Request]{
+	return workqueue.NewTypedRateLimitingQueueWithConfig(
+		limiter,
+		workqueue.TypedRateLimitingQueueConfig[reconcile.Request]{
 			Name: name,
-			Queue: workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[reconcile.Request]{
-				Name: name, Queue: &inTurns{waiting: map[string][]reconcile.Request{}},
+			DelayingQueue: workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[reconcile.Request]{
+				Name: name,
+				Queue: workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[reconcile.Request]{
+					Name: name, Queue: &inTurns{waiting: map[string][]reconcile.Request{}},
+				}),
 			}),
-		}),
-	})
+		},
+	)
 }
 
 // Touch is called for what waits already; it keeps its place.

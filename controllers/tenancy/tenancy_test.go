@@ -125,7 +125,11 @@ func TestTheWritesOfOneTenantAreNotTakenFromAnother(t *testing.T) {
 	if err := write("noisy", "a"); err != nil {
 		t.Errorf("a second later: %v", err)
 	}
-	if err := c.Patch(context.Background(), pod.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(`{}`))); err != nil {
+	if err := c.Patch(
+		context.Background(),
+		pod.DeepCopy(),
+		client.RawPatch(types.MergePatchType, []byte(`{}`)),
+	); err != nil {
 		t.Errorf("a write for no RedisHA: %v", err)
 	}
 	if PauseFor(errors.New("other")) != 0 {

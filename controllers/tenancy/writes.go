@@ -34,7 +34,11 @@ func newBudget(clock clock.PassiveClock) *budget {
 	limited := func(perSecond rate.Limit, atOnce int) memory.Store[rate.Limiter] {
 		return memory.Store[rate.Limiter]{New: func() *rate.Limiter { return rate.NewLimiter(perSecond, atOnce) }}
 	}
-	return &budget{clock: clock, one: limited(writesOfOne, writesOfOneAtOnce), all: limited(writesOfNamespace, writesOfNamespaceAtOnce)}
+	return &budget{
+		clock: clock,
+		one:   limited(writesOfOne, writesOfOneAtOnce),
+		all:   limited(writesOfNamespace, writesOfNamespaceAtOnce),
+	}
 }
 
 // overBudget refuses a write. Nothing was sent.
@@ -153,7 +157,9 @@ type budgetedStatus struct {
 	client *Client
 }
 
-func (s *budgetedStatus) Patch(ctx context.Context, obj client.Object, patch client.Patch, opts ...client.SubResourcePatchOption) error {
+func (s *budgetedStatus) Patch(
+	ctx context.Context, obj client.Object, patch client.Patch, opts ...client.SubResourcePatchOption,
+) error {
 	if err := s.client.take(ctx); err != nil {
 		return err
 	}

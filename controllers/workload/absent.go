@@ -99,7 +99,8 @@ func isBeginning(pod *corev1.Pod) bool {
 // whyNotCreated reads what the StatefulSet controller said of a pod last. If it was created since, nothing.
 func (w *pass) whyNotCreated(ctx context.Context, pod string) (trouble, error) {
 	last, err := w.lastEvent(ctx, w.sts.UID, func(e *corev1.Event) bool {
-		return strings.Contains(e.Message, " Pod "+pod+" in StatefulSet ") && (e.Reason == "FailedCreate" || e.Reason == "SuccessfulCreate")
+		return strings.Contains(e.Message, " Pod "+pod+" in StatefulSet ") &&
+			(e.Reason == "FailedCreate" || e.Reason == "SuccessfulCreate")
 	})
 	if err != nil || last == nil || last.Reason != "FailedCreate" {
 		return trouble{}, err
@@ -117,13 +118,20 @@ func (w *pass) whyNotBegun(ctx context.Context, pod *corev1.Pod) (trouble, error
 	if err != nil || last == nil || last.Type != corev1.EventTypeWarning {
 		return trouble{}, err
 	}
-	return trouble{v1alpha1.ReasonContainerNotStarted, fmt.Sprintf("pod %s cannot be started: %s: %s", pod.Name, last.Reason, steady(last.Message))}, nil
+	return trouble{
+		v1alpha1.ReasonContainerNotStarted,
+		fmt.Sprintf("pod %s cannot be started: %s: %s", pod.Name, last.Reason, steady(last.Message)),
+	}, nil
 }
 
 // lastEvent is the latest Event about an object that is of interest; nil when there is none.
-func (w *pass) lastEvent(ctx context.Context, about types.UID, ofInterest func(*corev1.Event) bool) (*corev1.Event, error) {
+func (w *pass) lastEvent(
+	ctx context.Context, about types.UID, ofInterest func(*corev1.Event) bool,
+) (*corev1.Event, error) {
 	events := &corev1.EventList{}
-	err := w.APIReader.List(ctx, events, client.InNamespace(w.rha.Namespace), client.MatchingFields{"involvedObject.uid": string(about)})
+	err := w.APIReader.List(
+		ctx, events, client.InNamespace(w.rha.Namespace), client.MatchingFields{"involvedObject.uid": string(about)},
+	)
 	if err != nil {
 		return nil, fmt.Errorf("listing Events: %w", err)
 	}

@@ -67,7 +67,12 @@ func whose(live client.Object, kind string) string {
 		return fmt.Sprintf("belongs to %s %q: leave it, and choose another name for this RedisHA", owner.Kind, owner.Name)
 	}
 	if other := live.GetLabels()[v1alpha1.LabelName]; other != "" {
-		return fmt.Sprintf("belongs to RedisHA %q, by its label %s: leave it, and choose another name for this RedisHA", other, v1alpha1.LabelName)
+		return fmt.Sprintf(
+			"belongs to RedisHA %q, by its label %s: leave it, and choose another name for this RedisHA", other,
+			v1alpha1.LabelName,
+		)
 	}
-	return fmt.Sprintf("does not belong to this RedisHA: choose another name for this RedisHA, or delete the %s if nothing uses it", kind)
+	return fmt.Sprintf(
+		"does not belong to this RedisHA: choose another name for this RedisHA, or delete the %s if nothing uses it", kind,
+	)
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/redisha/redisha/controllers/resources"
 )
 
-// knownPassword is the password in force, so that even deleting or editing both Secrets at once cannot lock the operator
-// out of a running Redis.
+// knownPassword is the password in force, so that even deleting or editing both Secrets at once cannot lock the
+// operator out of a running Redis.
 type knownPassword struct {
 	uid      types.UID // of the RedisHA: one of the same name that is made anew has another password
 	password string
@@ -45,9 +45,13 @@ func (w *pass) password(ctx context.Context) (string, error) {
 			return inForce, err
 		}
 		if inForce != "" && password != inForce {
-			return inForce, refuse(v1alpha1.ReasonPasswordChangeRefused,
-				"spec.auth.passwordSecretRef.name: Secret %q holds another password than the one Redis runs with, and changing it is not supported yet: put the old one back (it is in Secret %q)",
-				w.rha.Spec.Auth.PasswordSecretRef.Name, resources.MountSecretName(w.rha.Name))
+			return inForce, refuse(
+				v1alpha1.ReasonPasswordChangeRefused,
+				"spec.auth.passwordSecretRef.name: Secret %q holds another password than the one Redis runs with, and changing "+
+					"it is not supported yet: put the old one back (it is in Secret %q)",
+				w.rha.Spec.Auth.PasswordSecretRef.Name,
+				resources.MountSecretName(w.rha.Name),
+			)
 		}
 	}
 	if password == "" {
@@ -72,7 +76,8 @@ func (w *pass) passwordInForce(ctx context.Context) (string, error) {
 		return password, nil
 	}
 	for _, name := range []string{resources.GeneratedSecretName(w.rha.Name), resources.FormerSecretName(w.rha.Name)} {
-		if name == resources.FormerSecretName(w.rha.Name) && w.rha.Spec.Auth != nil && w.rha.Spec.Auth.PasswordSecretRef.Name == name {
+		if name == resources.FormerSecretName(w.rha.Name) && w.rha.Spec.Auth != nil &&
+			w.rha.Spec.Auth.PasswordSecretRef.Name == name {
 			continue // it is the user's
 		}
 		generated, err := w.ownSecret(ctx, name)
@@ -114,17 +119,25 @@ func (w *pass) userPassword(ctx context.Context, ref v1alpha1.SecretKeyReference
 	secret := &corev1.Secret{}
 	err := w.APIReader.Get(ctx, types.NamespacedName{Namespace: w.rha.Namespace, Name: ref.Name}, secret)
 	if apierrors.IsNotFound(err) {
-		return "", refuse(v1alpha1.ReasonSecretNotFound,
-			"spec.auth.passwordSecretRef.name: there is no Secret %q in namespace %q: create it with the password under %q, or remove spec.auth to have one generated",
-			ref.Name, w.rha.Namespace, key)
+		return "", refuse(
+			v1alpha1.ReasonSecretNotFound,
+			"spec.auth.passwordSecretRef.name: there is no Secret %q in namespace %q: create it with the password under %q, "+
+				"or remove spec.auth to have one generated",
+			ref.Name,
+			w.rha.Namespace,
+			key,
+		)
 	}
 	if err != nil {
 		return "", fmt.Errorf("reading Secret %q: %w", ref.Name, err)
 	}
 	value, found := secret.Data[key]
 	if !found || len(value) == 0 {
-		return "", refuse(v1alpha1.ReasonSecretKeyMissing,
-			"spec.auth.passwordSecretRef.key: Secret %q has no value under %q: put the password there, or name the right key", ref.Name, key)
+		return "", refuse(
+			v1alpha1.ReasonSecretKeyMissing,
+			"spec.auth.passwordSecretRef.key: Secret %q has no value under %q: put the password there, or name the right key",
+			ref.Name, key,
+		)
 	}
 	if err := resources.CheckPassword(string(value)); err != nil {
 		return "", refuse(v1alpha1.ReasonPasswordInvalid,

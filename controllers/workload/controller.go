@@ -237,7 +237,8 @@ func soonest(a, b time.Duration) time.Duration {
 // need not stop the others (w.later).
 func (w *pass) phases(ctx context.Context) error {
 	for _, phase := range []func(context.Context) error{
-		w.applyNetwork, w.tryConfig, w.applyMounted, w.applyStatefulSet, w.removeUnwanted, w.keepClaims, w.replacePods, w.tellTrouble, w.spreadPods,
+		w.applyNetwork, w.tryConfig, w.applyMounted, w.applyStatefulSet, w.removeUnwanted, w.keepClaims,
+		w.replacePods, w.tellTrouble, w.spreadPods,
 	} {
 		if err := phase(ctx); err != nil {
 			return errors.Join(w.later, err)

@@ -40,7 +40,9 @@ func newWorld(t *testing.T, objects ...client.Object) *world {
 func (w *world) reconcile() []string {
 	w.T.Helper()
 	w.Writes = nil
-	if _, err := w.reconciler.Reconcile(w.T.Context(), ctrl.Request{NamespacedName: controllertest.Key("shop")}); err != nil {
+	if _, err := w.reconciler.Reconcile(
+		w.T.Context(), ctrl.Request{NamespacedName: controllertest.Key("shop")},
+	); err != nil {
 		w.T.Fatalf("Reconcile: %v", err)
 	}
 	return slices.Clone(w.Writes)
@@ -145,7 +147,9 @@ func TestDriftIsRepairedAndOthersFieldsAreLeftAlone(t *testing.T) {
 		"a container added": func(w *world) client.Object {
 			sts := &appsv1.StatefulSet{}
 			w.Get("shop", sts)
-			sts.Spec.Template.Spec.Containers = append(sts.Spec.Template.Spec.Containers, corev1.Container{Name: "x", Image: "x"})
+			sts.Spec.Template.Spec.Containers = append(
+				sts.Spec.Template.Spec.Containers, corev1.Container{Name: "x", Image: "x"},
+			)
 			return sts
 		},
 		"labels and owner removed": func(w *world) client.Object {
@@ -236,7 +240,10 @@ func TestAFieldNoLongerWantedIsRemoved(t *testing.T) {
 }
 
 func TestAForeignObjectIsNotTaken(t *testing.T) {
-	foreign := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "shop-config", Namespace: "store"}, Data: map[string]string{"a": "b"}}
+	foreign := &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Name: "shop-config", Namespace: "store"},
+		Data:       map[string]string{"a": "b"},
+	}
 	w := newWorld(t, controllertest.Shop(nil), foreign)
 	w.reconcile()
 	got := w.Condition(v1alpha1.ConditionReconciled)
@@ -262,8 +269,15 @@ func TestAUsersSecretThatCannotBeUsedIsNamedWithTheRemedy(t *testing.T) {
 		reason string
 		says   []string
 	}{
-		"missing":  {reason: v1alpha1.ReasonSecretNotFound, says: []string{"spec.auth.passwordSecretRef.name", `"mine"`, "create it"}},
-		"no value": {secret: secret(""), reason: v1alpha1.ReasonSecretKeyMissing, says: []string{"spec.auth.passwordSecretRef.key", `"password"`}},
+		"missing": {
+			reason: v1alpha1.ReasonSecretNotFound,
+			says:   []string{"spec.auth.passwordSecretRef.name", `"mine"`, "create it"},
+		},
+		"no value": {
+			secret: secret(""),
+			reason: v1alpha1.ReasonSecretKeyMissing,
+			says:   []string{"spec.auth.passwordSecretRef.key", `"password"`},
+		},
 		"a line break": {
 			secret: secret("s3cret\n"), reason: v1alpha1.ReasonPasswordInvalid, says: []string{"spec.auth", "printf"},
 		},
@@ -324,7 +338,11 @@ func TestAChangedUserPasswordIsRefusedAndWhatRunsGoesOn(t *testing.T) {
 
 func TestClaimsGrowAndTheTemplateStays(t *testing.T) {
 	claim := &corev1.PersistentVolumeClaim{
-		ObjectMeta: metav1.ObjectMeta{Name: "data-shop-0", Namespace: "store", Labels: map[string]string{v1alpha1.LabelName: "shop"}},
+		ObjectMeta: metav1.ObjectMeta{
+			Name:      "data-shop-0",
+			Namespace: "store",
+			Labels:    map[string]string{v1alpha1.LabelName: "shop"},
+		},
 		Spec: corev1.PersistentVolumeClaimSpec{Resources: corev1.VolumeResourceRequirements{
 			Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")},
 		}},
@@ -371,9 +389,15 @@ func TestTheClaimsOfAnEarlierVersionLookNoMoreLikeAnApps(t *testing.T) {
 	}
 	for ordinal, app := range []string{"shop", "of a person's own"} {
 		claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{
-			Name: resources.ClaimName("shop", ordinal), Namespace: "store", Labels: map[string]string{v1alpha1.LabelName: "shop", label: app},
+			Name: resources.ClaimName(
+				"shop", ordinal,
+			),
+			Namespace: "store",
+			Labels:    map[string]string{v1alpha1.LabelName: "shop", label: app},
 		}}
-		claim.Spec.Resources.Requests = corev1.ResourceList{corev1.ResourceStorage: resource.MustParse(v1alpha1.DefaultStorageSize)}
+		claim.Spec.Resources.Requests = corev1.ResourceList{
+			corev1.ResourceStorage: resource.MustParse(v1alpha1.DefaultStorageSize),
+		}
 		if err := w.Client.Create(t.Context(), claim); err != nil {
 			t.Fatal(err)
 		}

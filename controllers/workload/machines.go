@@ -85,7 +85,9 @@ func takes(node *corev1.Node, pod *corev1.Pod) bool {
 	if node.Spec.Unschedulable || node.DeletionTimestamp != nil {
 		return false
 	}
-	if _, untolerated := schedulinghelpers.FindMatchingUntoleratedTaint(node.Spec.Taints, pod.Spec.Tolerations, nil); untolerated {
+	if _, untolerated := schedulinghelpers.FindMatchingUntoleratedTaint(
+		node.Spec.Taints, pod.Spec.Tolerations, nil,
+	); untolerated {
 		return false
 	}
 	match, err := nodeaffinity.GetRequiredNodeAffinity(pod).Match(node)
@@ -158,7 +160,9 @@ func freedomChanged(before, after client.Object) bool {
 // stacked are the RedisHA that have pods which share a machine.
 func (r *Reconciler) stacked(ctx context.Context) []reconcile.Request {
 	var list corev1.PodList
-	if err := r.Client.List(ctx, &list, &client.ListOptions{UnsafeDisableDeepCopy: ptr.To(true)}); err != nil { // the cache holds Redis pods only
+	if err := r.Client.List(
+		ctx, &list, &client.ListOptions{UnsafeDisableDeepCopy: ptr.To(true)},
+	); err != nil { // the cache holds Redis pods only
 		return nil
 	}
 	sets := map[client.ObjectKey][]corev1.Pod{}

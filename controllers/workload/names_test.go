@@ -35,7 +35,9 @@ func named(name string) *v1alpha1.RedisHA {
 
 func (w *world) pass(name string) {
 	w.T.Helper()
-	if _, err := w.reconciler.Reconcile(w.T.Context(), ctrl.Request{NamespacedName: controllertest.Key(name)}); err != nil {
+	if _, err := w.reconciler.Reconcile(
+		w.T.Context(), ctrl.Request{NamespacedName: controllertest.Key(name)},
+	); err != nil {
 		w.T.Fatalf("%s: %v", name, err)
 	}
 }
@@ -55,7 +57,10 @@ func TestTwoRedisHAOfWhichOneIsCalledLikeTheOthersObjectBothStart(t *testing.T) 
 			w.Get(name, &appsv1.StatefulSet{})
 			rha := &v1alpha1.RedisHA{}
 			w.Get(name, rha)
-			if c := meta.FindStatusCondition(rha.Status.Conditions, v1alpha1.ConditionReconciled); c == nil || c.Status != metav1.ConditionTrue {
+			if c := meta.FindStatusCondition(
+				rha.Status.Conditions, v1alpha1.ConditionReconciled,
+			); c == nil ||
+				c.Status != metav1.ConditionTrue {
 				t.Errorf("%v: Reconciled of %s is %+v", order, name, c)
 			}
 		}
@@ -151,7 +156,8 @@ func TestOneObjectThatCannotBeAppliedHoldsNoOtherUp(t *testing.T) {
 			objects := owned()
 			for name, object := range objects {
 				err := w.Client.Get(t.Context(), controllertest.Key(name), object)
-				absent := strings.HasSuffix(refused, " "+name) && !strings.HasPrefix(refused, "PodDisruptionBudget") || name == "shop" && waits
+				absent := strings.HasSuffix(refused, " "+name) && !strings.HasPrefix(refused, "PodDisruptionBudget") ||
+					name == "shop" && waits
 				if apierrors.IsNotFound(err) != absent {
 					t.Errorf("%s: %v, want it absent: %t", name, err, absent)
 				}
@@ -161,7 +167,10 @@ func TestOneObjectThatCannotBeAppliedHoldsNoOtherUp(t *testing.T) {
 				t.Errorf("the budget: %v", err)
 			}
 			got := w.Condition(v1alpha1.ConditionReconciled)
-			if _, name, _ := strings.Cut(refused, " "); got.Reason != v1alpha1.ReasonApplyFailed || !strings.Contains(got.Message, `"`+name+`"`) {
+			if _, name, _ := strings.Cut(
+				refused, " ",
+			); got.Reason != v1alpha1.ReasonApplyFailed ||
+				!strings.Contains(got.Message, `"`+name+`"`) {
 				t.Errorf("Reconciled is %s: %s", got.Reason, got.Message)
 			}
 		})

@@ -153,7 +153,9 @@ var changesThatReplace = map[string]func(*v1alpha1.RedisHASpec){
 		spec.PodTemplate = &v1alpha1.PodTemplateSpec{SecurityContext: &corev1.PodSecurityContext{}}
 	},
 	"containers": func(spec *v1alpha1.RedisHASpec) {
-		spec.PodTemplate = &v1alpha1.PodTemplateSpec{ExtraContainers: []corev1.Container{{Name: "exporter", Image: "exporter:1"}}}
+		spec.PodTemplate = &v1alpha1.PodTemplateSpec{
+			ExtraContainers: []corev1.Container{{Name: "exporter", Image: "exporter:1"}},
+		}
 	},
 }
 

@@ -23,7 +23,9 @@ import (
 // listPods are the Redis pods by ordinal.
 func (w *pass) listPods(ctx context.Context) ([]corev1.Pod, error) {
 	list := &corev1.PodList{}
-	err := w.Client.List(ctx, list, client.InNamespace(w.rha.Namespace), client.MatchingLabels(resources.SelectorLabels(w.rha.Name)))
+	err := w.Client.List(
+		ctx, list, client.InNamespace(w.rha.Namespace), client.MatchingLabels(resources.SelectorLabels(w.rha.Name)),
+	)
 	if err != nil {
 		return nil, fmt.Errorf("listing the pods: %w", err)
 	}
@@ -90,7 +92,9 @@ func (w *pass) keepClaims(ctx context.Context) error {
 		return nil
 	}
 	claims := &corev1.PersistentVolumeClaimList{}
-	err := w.Client.List(ctx, claims, client.InNamespace(w.rha.Namespace), client.MatchingLabels(resources.SelectorLabels(w.rha.Name)))
+	err := w.Client.List(
+		ctx, claims, client.InNamespace(w.rha.Namespace), client.MatchingLabels(resources.SelectorLabels(w.rha.Name)),
+	)
 	if err != nil {
 		return fmt.Errorf("listing the claims: %w", err)
 	}

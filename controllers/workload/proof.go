@@ -29,7 +29,10 @@ func runsRedis(pod *corev1.Pod) bool {
 }
 
 func redisStatus(pod *corev1.Pod) *corev1.ContainerStatus {
-	i := slices.IndexFunc(pod.Status.ContainerStatuses, func(s corev1.ContainerStatus) bool { return s.Name == resources.RedisContainer })
+	i := slices.IndexFunc(
+		pod.Status.ContainerStatuses,
+		func(s corev1.ContainerStatus) bool { return s.Name == resources.RedisContainer },
+	)
 	if i < 0 {
 		return nil
 	}
@@ -47,7 +50,8 @@ func stuck(pod *corev1.Pod) bool {
 
 // waitsInVain reports a container that waits for what may never come: an image, a configuration, the end of a back-off.
 func waitsInVain(waiting *corev1.ContainerStateWaiting) bool {
-	return waiting != nil && waiting.Reason != "" && waiting.Reason != "ContainerCreating" && waiting.Reason != "PodInitializing"
+	return waiting != nil && waiting.Reason != "" && waiting.Reason != "ContainerCreating" &&
+		waiting.Reason != "PodInitializing"
 }
 
 // unscheduled is why there is no machine for a pod; empty when there is, or when that is not known.
@@ -97,7 +101,8 @@ const stopsAfter = time.Minute
 func (r rollout) unproven() *corev1.Pod {
 	for i := range r.pods {
 		pod := &r.pods[i]
-		if pod.DeletionTimestamp.IsZero() && !podstate.IsOutdated(r.rha, r.sts, pod) && (!podstate.IsProven(pod, r.now) || !r.serves(pod)) {
+		if pod.DeletionTimestamp.IsZero() && !podstate.IsOutdated(r.rha, r.sts, pod) &&
+			(!podstate.IsProven(pod, r.now) || !r.serves(pod)) {
 			return pod
 		}
 	}

@@ -152,7 +152,8 @@ func (r rollout) doubtful() bool {
 
 // everPromoted reports a set that has had a master. The labels of the pods tell what a lost status does not.
 func (r rollout) everPromoted() bool {
-	return r.rha.Status.Master != nil || slices.ContainsFunc(r.pods, func(pod corev1.Pod) bool { return pod.Labels[v1alpha1.LabelRole] != "" })
+	return r.rha.Status.Master != nil ||
+		slices.ContainsFunc(r.pods, func(pod corev1.Pod) bool { return pod.Labels[v1alpha1.LabelRole] != "" })
 }
 
 // lacking names a node, other than the one given, that is missing, leaving or not
@@ -176,9 +177,15 @@ func (r rollout) settling() podProgress {
 	wanted, have := resources.Replicas(r.rha), ptr.Deref(r.sts.Spec.Replicas, 1)
 	switch {
 	case have > wanted && r.leavingMaster():
-		return podProgress{v1alpha1.ReasonWaitingForSwitchover, r.master() + " will be removed and is master; waiting for the switchover"}
+		return podProgress{
+			v1alpha1.ReasonWaitingForSwitchover,
+			r.master() + " will be removed and is master; waiting for the switchover",
+		}
 	case have > wanted && r.replicas() == have:
-		return podProgress{v1alpha1.ReasonWaitingForNodes, fmt.Sprintf("to go from %d pods to %d; waiting for those that stay to be in sync", have, wanted)}
+		return podProgress{
+			v1alpha1.ReasonWaitingForNodes,
+			fmt.Sprintf("to go from %d pods to %d; waiting for those that stay to be in sync", have, wanted),
+		}
 	case have != wanted || len(r.pods) > int(wanted):
 		return podProgress{v1alpha1.ReasonScaling, fmt.Sprintf("from %d pods to %d", len(r.pods), wanted)}
 	}

@@ -55,7 +55,9 @@ func aRollout(change func(*rollout)) rollout {
 func inStatus(r *rollout, ordinal int, role, link string) {
 	pod := &r.pods[ordinal]
 	pod.UID = types.UID("uid-" + pod.Name)
-	r.rha.Status.Nodes = append(r.rha.Status.Nodes, v1alpha1.NodeStatus{Pod: pod.Name, PodUID: string(pod.UID), Role: role, Link: link})
+	r.rha.Status.Nodes = append(
+		r.rha.Status.Nodes, v1alpha1.NodeStatus{Pod: pod.Name, PodUID: string(pod.UID), Role: role, Link: link},
+	)
 }
 
 // beside puts a container beside Redis; the pod is ready if it is.
@@ -70,9 +72,11 @@ func beside(pod *corev1.Pod, status corev1.ContainerStatus) {
 // crashing is a container that ends each time, while it waits to be started anew.
 func crashing(restarts int32) corev1.ContainerStatus {
 	return corev1.ContainerStatus{
-		RestartCount:         restarts,
-		State:                corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}},
-		LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 2, Message: "usage:\nunknown flag --redis\n"}},
+		RestartCount: restarts,
+		State:        corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}},
+		LastTerminationState: corev1.ContainerState{
+			Terminated: &corev1.ContainerStateTerminated{ExitCode: 2, Message: "usage:\nunknown flag --redis\n"},
+		},
 	}
 }
 
@@ -202,7 +206,9 @@ func TestRolloutReplacesOnePodAtATimeAndTheMasterLast(t *testing.T) {
 				current(&r.pods[2])
 				beside(&r.pods[2], corev1.ContainerStatus{Ready: true})
 				readyFor(&r.pods[2], 20*time.Second)
-				r.pods[2].Spec.Containers = []corev1.Container{{Name: "exporter", LivenessProbe: &corev1.Probe{PeriodSeconds: 10, FailureThreshold: 3}}}
+				r.pods[2].Spec.Containers = []corev1.Container{
+					{Name: "exporter", LivenessProbe: &corev1.Probe{PeriodSeconds: 10, FailureThreshold: 3}},
+				}
 			},
 			reason: v1alpha1.ReasonWaitingForNodes,
 		},
@@ -270,7 +276,9 @@ func TestRolloutReplacesOnePodAtATimeAndTheMasterLast(t *testing.T) {
 				current(&r.pods[2])
 				controllertest.Unready(&r.pods[2])
 				controllertest.Unready(&r.pods[1])
-				r.pods[1].Status.ContainerStatuses[0].State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 137}}
+				r.pods[1].Status.ContainerStatuses[0].State = corev1.ContainerState{
+					Terminated: &corev1.ContainerStateTerminated{ExitCode: 137},
+				}
 			},
 			reason: v1alpha1.ReasonWaitingForNodes,
 		},
@@ -353,12 +361,28 @@ func TestScaleDownWaitsForTheMasterToStay(t *testing.T) {
 		change func(*rollout)
 		want   int32
 	}{
-		"up at once":                                    {wanted: 5, want: 5},
-		"down when the master stays":                    {wanted: 1, want: 1},
-		"not while the master would go":                 {wanted: 2, change: func(r *rollout) { r.rha.Status.Master.Pod = "shop-2" }, want: 3},
-		"not during a failover":                         {wanted: 2, change: func(r *rollout) { r.rha.Status.Failover.State = v1alpha1.StatePromoting }, want: 3},
-		"not before one of those that stay is in sync":  {wanted: 2, change: func(r *rollout) { controllertest.Unready(&r.pods[1]) }, want: 3},
-		"not before its process, started anew, follows": {wanted: 2, change: func(r *rollout) { inStatus(r, 1, v1alpha1.RoleReplica, v1alpha1.LinkDown) }, want: 3},
+		"up at once":                 {wanted: 5, want: 5},
+		"down when the master stays": {wanted: 1, want: 1},
+		"not while the master would go": {
+			wanted: 2,
+			change: func(r *rollout) { r.rha.Status.Master.Pod = "shop-2" },
+			want:   3,
+		},
+		"not during a failover": {
+			wanted: 2,
+			change: func(r *rollout) { r.rha.Status.Failover.State = v1alpha1.StatePromoting },
+			want:   3,
+		},
+		"not before one of those that stay is in sync": {
+			wanted: 2,
+			change: func(r *rollout) { controllertest.Unready(&r.pods[1]) },
+			want:   3,
+		},
+		"not before its process, started anew, follows": {
+			wanted: 2,
+			change: func(r *rollout) { inStatus(r, 1, v1alpha1.RoleReplica, v1alpha1.LinkDown) },
+			want:   3,
+		},
 		"though another one that stays never starts": {wanted: 3, change: func(r *rollout) {
 			r.sts.Spec.Replicas = ptr.To[int32](4)
 			controllertest.Unready(&r.pods[1])
@@ -368,7 +392,11 @@ func TestScaleDownWaitsForTheMasterToStay(t *testing.T) {
 			r.sts.Spec.Replicas = ptr.To[int32](4)
 			controllertest.Unready(&r.pods[1])
 		}, want: 4},
-		"Strict, all that stay in sync":   {wanted: 2, change: func(r *rollout) { r.rha.Spec.Failover.Consistency = v1alpha1.ConsistencyStrict }, want: 2},
+		"Strict, all that stay in sync": {
+			wanted: 2,
+			change: func(r *rollout) { r.rha.Spec.Failover.Consistency = v1alpha1.ConsistencyStrict },
+			want:   2,
+		},
 		"down before there is any master": {wanted: 2, change: func(r *rollout) { r.rha.Status.Master = nil }, want: 2},
 		"a new StatefulSet as wanted":     {wanted: 2, change: func(r *rollout) { r.sts = nil }, want: 2},
 	}

@@ -182,7 +182,9 @@ func (w *pass) spreadPods(ctx context.Context) error {
 		return fmt.Errorf("moving pod %q: %w", pod.Name, err)
 	}
 	w.known.moves.note(pod, now)
-	message := fmt.Sprintf("%s leaves %s, which other pods of the set run on, because another machine is free", pod.Name, pod.Spec.NodeName)
+	message := fmt.Sprintf(
+		"%s leaves %s, which other pods of the set run on, because another machine is free", pod.Name, pod.Spec.NodeName,
+	)
 	ctrl.LoggerFrom(ctx).Info(message, "pod", pod.Name)
 	w.Recorder.Event(w.rha, corev1.EventTypeNormal, v1alpha1.EventPodMoved, message)
 	return nil

@@ -42,38 +42,132 @@ func TestAReplicaIsMovedToAFreeMachineOnlyWhileAllElseIsWell(t *testing.T) {
 		want   string
 		again  time.Duration
 	}{
-		"three on three":                                   {on: []string{"w1", "w2", "w3"}, change: free(nil)},
-		"two on two":                                       {on: []string{"w1", "w2"}, change: free(nil)},
-		"three on two, nothing free":                       {on: []string{"w1", "w2", "w2"}},
-		"a machine is free in a moment":                    {on: []string{"w1", "w1"}, change: func(s *spread) { s.machines.settles = time.Second }, again: time.Second},
-		"two replicas together":                            {on: []string{"w1", "w2", "w2"}, change: free(nil), want: "shop-2"},
-		"the master and a replica together":                {on: []string{"w1", "w1", "w2"}, change: free(nil), want: "shop-1"},
-		"a pair on one":                                    {on: []string{"w1", "w1"}, change: free(nil), want: "shop-1"},
-		"all on one: one at a time":                        {on: []string{"w1", "w1", "w1"}, change: free(nil), want: "shop-2"},
-		"the replica beside the master first":              {on: []string{"w1", "w1", "w2", "w2", "w2"}, change: free(nil), want: "shop-1"},
-		"the machine with most of the replicas":            {on: []string{"w1", "w2", "w2", "w3", "w3", "w3"}, change: free(nil), want: "shop-5"},
-		"the master is never moved":                        {on: []string{"w1", "w1"}, change: free(func(s *spread) { s.pods[1].Labels[v1alpha1.LabelRole] = v1alpha1.RoleMaster })},
-		"disks stay":                                       {on: []string{"w1", "w1"}, change: free(func(s *spread) { s.rha.Spec.Storage = &v1alpha1.StorageSpec{} })},
-		"paused":                                           {on: []string{"w1", "w1"}, change: free(func(s *spread) { s.rha.Spec.Failover.Mode = v1alpha1.ModePaused })},
-		"something was requested":                          {on: []string{"w1", "w1"}, change: free(func(s *spread) { s.rha.Annotations = map[string]string{v1alpha1.AnnotationRequest: "switchover"} })},
-		"a failover runs":                                  {on: []string{"w1", "w1"}, change: free(func(s *spread) { s.rha.Status.Failover.State = v1alpha1.StateSuspected })},
-		"a replica is not in sync":                         {on: []string{"w1", "w1", "w2"}, change: free(func(s *spread) { s.link(2, v1alpha1.LinkDown) })},
-		"the replica itself is not in sync":                {on: []string{"w1", "w1", "w2"}, change: free(func(s *spread) { s.link(1, v1alpha1.LinkDown) })},
-		"of a replica nothing was heard yet":               {on: []string{"w1", "w1", "w2"}, change: free(func(s *spread) { s.pods[2].UID = "another" })},
-		"a replica is not ready":                           {on: []string{"w1", "w1", "w2"}, change: free(func(s *spread) { controllertest.Unready(&s.pods[2]) })},
-		"a pod is missing":                                 {on: []string{"w1", "w1", "w2"}, change: free(func(s *spread) { s.pods = s.pods[:2] })},
-		"a pod leaves":                                     {on: []string{"w1", "w1", "w2"}, change: free(func(s *spread) { s.pods[2].DeletionTimestamp = ptr.To(metav1.Now()) })},
-		"a rollout":                                        {on: []string{"w1", "w1", "w2"}, change: free(func(s *spread) { outdate(&s.pods[2]) })},
-		"a spec that was not applied yet":                  {on: []string{"w1", "w1", "w2"}, change: free(func(s *spread) { s.rha.Generation++ })},
-		"scaling up":                                       {on: []string{"w1", "w1"}, change: free(func(s *spread) { s.rha.Spec.Replicas = ptr.To[int32](3) })},
-		"scaling down":                                     {on: []string{"w1", "w1", "w2"}, change: free(func(s *spread) { s.rha.Spec.Replicas = ptr.To[int32](2) })},
-		"a drain is under way":                             {on: []string{"w1", "w1", "w2"}, change: free(func(s *spread) { s.machines.under["w2"].Spec.Unschedulable = true })},
-		"a machine under it is not ready":                  {on: []string{"w1", "w1", "w2"}, change: free(func(s *spread) { s.machines.under["w2"].Status.Conditions[0].Status = corev1.ConditionUnknown })},
-		"pods that a person lets share a machine":          {on: []string{"w1", "w1"}, change: free(func(s *spread) { s.pods[1].Spec.Affinity = &corev1.Affinity{} })},
-		"it came back where it was":                        {on: []string{"w1", "w1", "w1"}, change: free(func(s *spread) { s.movedBefore(2, "w1", time.Minute) }), again: 9 * time.Minute},
-		"it came back where it was, and the pause is over": {on: []string{"w1", "w1", "w1"}, change: free(func(s *spread) { s.movedBefore(2, "w1", movePause) }), want: "shop-2"},
-		"after one that was moved with success, the next":  {on: []string{"w1", "w1", "w2"}, change: free(func(s *spread) { s.movedBefore(2, "w1", time.Minute) }), want: "shop-1"},
-		"it was moved here a minute ago":                   {on: []string{"w1", "w2", "w2"}, change: free(func(s *spread) { s.movedBefore(1, "w1", time.Minute); s.movedBefore(2, "w1", 3*time.Minute) }), again: 7 * time.Minute},
+		"three on three":             {on: []string{"w1", "w2", "w3"}, change: free(nil)},
+		"two on two":                 {on: []string{"w1", "w2"}, change: free(nil)},
+		"three on two, nothing free": {on: []string{"w1", "w2", "w2"}},
+		"a machine is free in a moment": {
+			on:     []string{"w1", "w1"},
+			change: func(s *spread) { s.machines.settles = time.Second },
+			again:  time.Second,
+		},
+		"two replicas together": {
+			on:     []string{"w1", "w2", "w2"},
+			change: free(nil),
+			want:   "shop-2",
+		},
+		"the master and a replica together": {
+			on:     []string{"w1", "w1", "w2"},
+			change: free(nil),
+			want:   "shop-1",
+		},
+		"a pair on one": {on: []string{"w1", "w1"}, change: free(nil), want: "shop-1"},
+		"all on one: one at a time": {
+			on:     []string{"w1", "w1", "w1"},
+			change: free(nil),
+			want:   "shop-2",
+		},
+		"the replica beside the master first": {
+			on:     []string{"w1", "w1", "w2", "w2", "w2"},
+			change: free(nil),
+			want:   "shop-1",
+		},
+		"the machine with most of the replicas": {
+			on:     []string{"w1", "w2", "w2", "w3", "w3", "w3"},
+			change: free(nil),
+			want:   "shop-5",
+		},
+		"the master is never moved": {
+			on:     []string{"w1", "w1"},
+			change: free(func(s *spread) { s.pods[1].Labels[v1alpha1.LabelRole] = v1alpha1.RoleMaster }),
+		},
+		"disks stay": {
+			on:     []string{"w1", "w1"},
+			change: free(func(s *spread) { s.rha.Spec.Storage = &v1alpha1.StorageSpec{} }),
+		},
+		"paused": {
+			on:     []string{"w1", "w1"},
+			change: free(func(s *spread) { s.rha.Spec.Failover.Mode = v1alpha1.ModePaused }),
+		},
+		"something was requested": {
+			on:     []string{"w1", "w1"},
+			change: free(func(s *spread) { s.rha.Annotations = map[string]string{v1alpha1.AnnotationRequest: "switchover"} }),
+		},
+		"a failover runs": {
+			on:     []string{"w1", "w1"},
+			change: free(func(s *spread) { s.rha.Status.Failover.State = v1alpha1.StateSuspected }),
+		},
+		"a replica is not in sync": {
+			on:     []string{"w1", "w1", "w2"},
+			change: free(func(s *spread) { s.link(2, v1alpha1.LinkDown) }),
+		},
+		"the replica itself is not in sync": {
+			on:     []string{"w1", "w1", "w2"},
+			change: free(func(s *spread) { s.link(1, v1alpha1.LinkDown) }),
+		},
+		"of a replica nothing was heard yet": {
+			on:     []string{"w1", "w1", "w2"},
+			change: free(func(s *spread) { s.pods[2].UID = "another" }),
+		},
+		"a replica is not ready": {
+			on:     []string{"w1", "w1", "w2"},
+			change: free(func(s *spread) { controllertest.Unready(&s.pods[2]) }),
+		},
+		"a pod is missing": {
+			on:     []string{"w1", "w1", "w2"},
+			change: free(func(s *spread) { s.pods = s.pods[:2] }),
+		},
+		"a pod leaves": {
+			on:     []string{"w1", "w1", "w2"},
+			change: free(func(s *spread) { s.pods[2].DeletionTimestamp = ptr.To(metav1.Now()) }),
+		},
+		"a rollout": {
+			on:     []string{"w1", "w1", "w2"},
+			change: free(func(s *spread) { outdate(&s.pods[2]) }),
+		},
+		"a spec that was not applied yet": {
+			on:     []string{"w1", "w1", "w2"},
+			change: free(func(s *spread) { s.rha.Generation++ }),
+		},
+		"scaling up": {
+			on:     []string{"w1", "w1"},
+			change: free(func(s *spread) { s.rha.Spec.Replicas = ptr.To[int32](3) }),
+		},
+		"scaling down": {
+			on:     []string{"w1", "w1", "w2"},
+			change: free(func(s *spread) { s.rha.Spec.Replicas = ptr.To[int32](2) }),
+		},
+		"a drain is under way": {
+			on:     []string{"w1", "w1", "w2"},
+			change: free(func(s *spread) { s.machines.under["w2"].Spec.Unschedulable = true }),
+		},
+		"a machine under it is not ready": {
+			on:     []string{"w1", "w1", "w2"},
+			change: free(func(s *spread) { s.machines.under["w2"].Status.Conditions[0].Status = corev1.ConditionUnknown }),
+		},
+		"pods that a person lets share a machine": {
+			on:     []string{"w1", "w1"},
+			change: free(func(s *spread) { s.pods[1].Spec.Affinity = &corev1.Affinity{} }),
+		},
+		"it came back where it was": {
+			on:     []string{"w1", "w1", "w1"},
+			change: free(func(s *spread) { s.movedBefore(2, "w1", time.Minute) }),
+			again:  9 * time.Minute,
+		},
+		"it came back where it was, and the pause is over": {
+			on:     []string{"w1", "w1", "w1"},
+			change: free(func(s *spread) { s.movedBefore(2, "w1", movePause) }),
+			want:   "shop-2",
+		},
+		"after one that was moved with success, the next": {
+			on:     []string{"w1", "w1", "w2"},
+			change: free(func(s *spread) { s.movedBefore(2, "w1", time.Minute) }),
+			want:   "shop-1",
+		},
+		"it was moved here a minute ago": {
+			on:     []string{"w1", "w2", "w2"},
+			change: free(func(s *spread) { s.movedBefore(1, "w1", time.Minute); s.movedBefore(2, "w1", 3*time.Minute) }),
+			again:  7 * time.Minute,
+		},
 		"deleted, and the cache does not know yet": {on: []string{"w1", "w1", "w1"}, change: free(func(s *spread) {
 			s.moves["shop-2"] = moved(move{}, &s.pods[2], spreadNow.Add(-time.Hour))
 		})},
@@ -193,9 +287,12 @@ func TestKubeletsThatReportWakeNoRedisHAAndAMachineThatBecomesFreeDoes(t *testin
 		change func(*corev1.Node)
 		want   bool
 	}{
-		"a heartbeat":          {change: func(n *corev1.Node) { n.Status.Conditions[0].LastHeartbeatTime = metav1.Now() }},
-		"an image":             {change: func(n *corev1.Node) { n.Status.Images = []corev1.ContainerImage{{SizeBytes: 1}} }},
-		"not ready":            {change: func(n *corev1.Node) { n.Status.Conditions[0].Status = corev1.ConditionFalse }, want: true},
+		"a heartbeat": {change: func(n *corev1.Node) { n.Status.Conditions[0].LastHeartbeatTime = metav1.Now() }},
+		"an image":    {change: func(n *corev1.Node) { n.Status.Images = []corev1.ContainerImage{{SizeBytes: 1}} }},
+		"not ready": {
+			change: func(n *corev1.Node) { n.Status.Conditions[0].Status = corev1.ConditionFalse },
+			want:   true,
+		},
 		"cordoned":             {change: func(n *corev1.Node) { n.Spec.Unschedulable = true }, want: true},
 		"tainted":              {change: func(n *corev1.Node) { n.Spec.Taints = []corev1.Taint{{Key: "for"}} }, want: true},
 		"labelled":             {change: func(n *corev1.Node) { n.Labels["disk"] = "fast" }, want: true},
@@ -258,7 +355,10 @@ func (w *world) follow(ordinal int, uid string) {
 // deletions are the pods deleted in one pass.
 func (w *world) deletions() []string {
 	w.T.Helper()
-	return slices.DeleteFunc(w.reconcile(), func(write string) bool { return !strings.HasPrefix(write, "delete *v1.Pod ") })
+	return slices.DeleteFunc(
+		w.reconcile(),
+		func(write string) bool { return !strings.HasPrefix(write, "delete *v1.Pod ") },
+	)
 }
 
 func TestStackedPodsAreSpreadOneAtATimeAndASettledSetIsNotWrittenTo(t *testing.T) {
@@ -266,7 +366,10 @@ func TestStackedPodsAreSpreadOneAtATimeAndASettledSetIsNotWrittenTo(t *testing.T
 	w.moveTo(2, "w2")
 	w.moveTo(1, "w3")
 	w.reconcile()
-	if got := w.Condition(v1alpha1.ConditionSurvivesMachineLoss); got.Status != metav1.ConditionTrue || got.Reason != v1alpha1.ReasonNodesSpread {
+	if got := w.Condition(
+		v1alpha1.ConditionSurvivesMachineLoss,
+	); got.Status != metav1.ConditionTrue ||
+		got.Reason != v1alpha1.ReasonNodesSpread {
 		t.Errorf("%s, %s: %s", got.Status, got.Reason, got.Message)
 	}
 	if writes := w.reconcile(); len(writes) > 0 {
@@ -317,7 +420,10 @@ func TestAPodThatComesBackWhereItWasIsLeftForAWhile(t *testing.T) {
 func TestAPodIsNotMovedToWhereThereIsNoRoom(t *testing.T) {
 	full := aMachine("w2", "")
 	full.Status.Allocatable = corev1.ResourceList{corev1.ResourcePods: resource.MustParse("1")}
-	other := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "other", Namespace: "elsewhere"}, Spec: corev1.PodSpec{NodeName: "w2"}}
+	other := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: "other", Namespace: "elsewhere"},
+		Spec:       corev1.PodSpec{NodeName: "w2"},
+	}
 	w, clock := stackedWorld(t, []client.Object{aMachine("w1", ""), full, other}, "w1", "w1")
 	if got := w.deletions(); len(got) > 0 {
 		t.Fatalf("%q, and there is no room elsewhere", got)
@@ -340,7 +446,10 @@ func TestWhatAPodRequestsFitsOrNot(t *testing.T) {
 	done := asking("3Gi")
 	done.Status.Phase = corev1.PodSucceeded
 	node := aMachine("w2", "")
-	node.Status.Allocatable = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("4Gi"), corev1.ResourcePods: resource.MustParse("3")}
+	node.Status.Allocatable = corev1.ResourceList{
+		corev1.ResourceMemory: resource.MustParse("4Gi"),
+		corev1.ResourcePods:   resource.MustParse("3"),
+	}
 	tests := map[string]struct {
 		pod   corev1.Pod
 		there []corev1.Pod

@@ -56,7 +56,8 @@ func (w *pass) writeStatus(ctx context.Context, failure error) (later time.Durat
 // told says that the status is of the present spec, so that what differs is what the pods have come to.
 func (w *pass) told(status *v1alpha1.RedisHAStatus) bool {
 	before := meta.FindStatusCondition(w.rha.Status.Conditions, v1alpha1.ConditionReconciled)
-	return before != nil && before.ObservedGeneration == w.rha.Generation && status.ObservedGeneration == w.rha.Status.ObservedGeneration
+	return before != nil && before.ObservedGeneration == w.rha.Generation &&
+		status.ObservedGeneration == w.rha.Status.ObservedGeneration
 }
 
 func (w *pass) fillStatus(status *v1alpha1.RedisHAStatus, failure error) {
@@ -66,8 +67,10 @@ func (w *pass) fillStatus(status *v1alpha1.RedisHAStatus, failure error) {
 			ready++
 		}
 	}
-	if ready := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady); ready != nil && ready.ObservedGeneration == w.rha.Generation {
-		status.ObservedGeneration = w.rha.Generation // not before: who waits for a change looks at it first, and then at Ready
+	told := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady)
+	if told != nil && told.ObservedGeneration == w.rha.Generation {
+		// not before: who waits for a change looks at it first, and then at Ready
+		status.ObservedGeneration = w.rha.Generation
 	}
 	status.Replicas = int32(len(w.pods)) //nolint:gosec // at most a handful of pods
 	status.ReadyReplicas = ready
@@ -99,7 +102,8 @@ func reconciled(failure error) metav1.Condition {
 	if failure == nil {
 		return condition
 	}
-	condition.Status, condition.Reason, condition.Message = metav1.ConditionFalse, v1alpha1.ReasonApplyFailed, failure.Error()
+	condition.Status, condition.Reason = metav1.ConditionFalse, v1alpha1.ReasonApplyFailed
+	condition.Message = failure.Error()
 	var refused *refusal
 	if errors.As(failure, &refused) {
 		condition.Reason, condition.Message = refused.reason, messages(failure)
@@ -109,7 +113,7 @@ func reconciled(failure error) metav1.Condition {
 
 // messages are those of everything that failed, the refusals' in words for people.
 func messages(failure error) string {
-	if refused, ok := failure.(*refusal); ok { //nolint:errorlint // what is wrapped was joined, and is looked at one by one
+	if refused, ok := failure.(*refusal); ok { //nolint:errorlint // what was joined is looked at one by one
 		return refused.message
 	}
 	joined, ok := failure.(interface{ Unwrap() []error })
@@ -141,7 +145,8 @@ func (w *pass) report(status *v1alpha1.RedisHAStatus) {
 		w.Recorder.Event(w.rha, corev1.EventTypeWarning, now.Reason, now.Message)
 	}
 	before, now = w.both(status, v1alpha1.ConditionProgressing)
-	if now != nil && conditions.IsTrouble(now.Reason) && (before == nil || before.Reason != now.Reason || before.Message != now.Message) {
+	if now != nil && conditions.IsTrouble(now.Reason) &&
+		(before == nil || before.Reason != now.Reason || before.Message != now.Message) {
 		w.Recorder.Event(w.rha, corev1.EventTypeWarning, now.Reason, now.Message)
 	}
 }
@@ -154,7 +159,9 @@ func (w *pass) both(status *v1alpha1.RedisHAStatus, kind string) (before, now *m
 // statusConfiguration is the part of the status this controller owns.
 func statusConfiguration(rha *v1alpha1.RedisHA, status *v1alpha1.RedisHAStatus) (*unstructured.Unstructured, error) {
 	var conditions []any
-	for _, kind := range []string{v1alpha1.ConditionReconciled, v1alpha1.ConditionProgressing, v1alpha1.ConditionSurvivesMachineLoss} {
+	for _, kind := range []string{
+		v1alpha1.ConditionReconciled, v1alpha1.ConditionProgressing, v1alpha1.ConditionSurvivesMachineLoss,
+	} {
 		condition := meta.FindStatusCondition(status.Conditions, kind)
 		if condition == nil {
 			continue

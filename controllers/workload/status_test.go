@@ -125,8 +125,14 @@ func TestAStatefulSetThatWasJustChangedIsNotCalledUpToDate(t *testing.T) {
 	}
 	w.changeSpec(func(spec *v1alpha1.RedisHASpec) { spec.Image = "redis:8" })
 	w.reconcile()
-	if got := w.Condition(v1alpha1.ConditionProgressing); got.Status != metav1.ConditionTrue || got.ObservedGeneration != 2 {
-		t.Errorf("the pods are of the spec before, and Progressing is %s because of %s for generation %d", got.Status, got.Reason, got.ObservedGeneration)
+	if got := w.Condition(
+		v1alpha1.ConditionProgressing,
+	); got.Status != metav1.ConditionTrue ||
+		got.ObservedGeneration != 2 {
+		t.Errorf(
+			"the pods are of the spec before, and Progressing is %s because of %s for generation %d", got.Status, got.Reason,
+			got.ObservedGeneration,
+		)
 	}
 }
 
@@ -143,7 +149,10 @@ func TestAnObjectThatIsBeingDeletedIsNotCalledApplied(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.reconcile()
-	if got := w.Condition(v1alpha1.ConditionReconciled); got.Status != metav1.ConditionFalse || got.Reason != v1alpha1.ReasonBeingDeleted {
+	if got := w.Condition(
+		v1alpha1.ConditionReconciled,
+	); got.Status != metav1.ConditionFalse ||
+		got.Reason != v1alpha1.ReasonBeingDeleted {
 		t.Errorf("Reconciled is %s because of %s: %s", got.Status, got.Reason, got.Message)
 	}
 }

@@ -43,8 +43,12 @@ func (p placement) survival() *metav1.Condition {
 		return say(false, v1alpha1.ReasonNoReplica, "no replica is in sync with master "+master.Name)
 	}
 	if reason, place := p.together(master, attached); place != "" {
-		return say(false, reason, fmt.Sprintf("%s (master) and every replica in sync run %s; the loss of %s is not survived%s",
-			master.Name, preposition(reason)+place, place, p.unmoved("another machine is free, and ")))
+		return say(
+			false,
+			reason,
+			fmt.Sprintf("%s (master) and every replica in sync run %s; the loss of %s is not survived%s",
+				master.Name, preposition(reason)+place, place, p.unmoved("another machine is free, and ")),
+		)
 	}
 	if stack := p.stack(); stack != nil && len(p.machines.free) > 0 {
 		return say(true, v1alpha1.ReasonNodesStacked, p.stackMessage(stack))
@@ -67,7 +71,8 @@ func (p placement) stable() bool {
 // masterPod is the pod that the status names as master; nil while it has no machine or is not the same pod any more.
 func (p placement) masterPod() *corev1.Pod {
 	for i := range p.pods {
-		if pod := &p.pods[i]; pod.Name == p.master() && string(pod.UID) == p.rha.Status.Master.PodUID && pod.Spec.NodeName != "" {
+		if pod := &p.pods[i]; pod.Name == p.master() && string(pod.UID) == p.rha.Status.Master.PodUID &&
+			pod.Spec.NodeName != "" {
 			return pod
 		}
 	}

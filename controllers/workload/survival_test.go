@@ -20,7 +20,9 @@ import (
 func aMachine(name, zone string) *corev1.Node {
 	node := &corev1.Node{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{corev1.LabelHostname: name}},
-		Status:     corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}}},
+		Status: corev1.NodeStatus{
+			Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}},
+		},
 	}
 	if zone != "" {
 		node.Labels[corev1.LabelTopologyZone] = zone
@@ -84,9 +86,15 @@ func TestTheConditionSaysWhichMachineTheSetDoesNotSurvive(t *testing.T) {
 			on: []string{"w1", "w2", "w2"}, status: metav1.ConditionTrue, reason: v1alpha1.ReasonNodesSpread,
 		},
 		"two replicas together though a machine is free": {
-			on: []string{"w1", "w2", "w2"}, change: func(s *spread) { s.addFree("w3") },
-			status: metav1.ConditionTrue, reason: v1alpha1.ReasonNodesStacked,
-			says: []string{"shop-1 and shop-2 run on w2 although another machine is free", "the loss of w2 leaves shop-0 (master) alone"}, not: "w3",
+			on:     []string{"w1", "w2", "w2"},
+			change: func(s *spread) { s.addFree("w3") },
+			status: metav1.ConditionTrue,
+			reason: v1alpha1.ReasonNodesStacked,
+			says: []string{
+				"shop-1 and shop-2 run on w2 although another machine is free",
+				"the loss of w2 leaves shop-0 (master) alone",
+			},
+			not: "w3",
 		},
 		"the master and a replica together though a machine is free": {
 			on: []string{"w1", "w2", "w1"}, change: func(s *spread) { s.addFree("w3") },
@@ -94,12 +102,23 @@ func TestTheConditionSaysWhichMachineTheSetDoesNotSurvive(t *testing.T) {
 			says: []string{"shop-0 (master) and shop-2 run on w1 although", "the loss of w1 leaves shop-1 alone"},
 		},
 		"stacked, and enough elsewhere": {
-			on: []string{"w1", "w2", "w3", "w3"}, change: func(s *spread) { s.addFree("w4") },
-			status: metav1.ConditionTrue, reason: v1alpha1.ReasonNodesStacked, says: []string{"shop-2 and shop-3 run on w3"}, not: "alone",
+			on:     []string{"w1", "w2", "w3", "w3"},
+			change: func(s *spread) { s.addFree("w4") },
+			status: metav1.ConditionTrue,
+			reason: v1alpha1.ReasonNodesStacked,
+			says:   []string{"shop-2 and shop-3 run on w3"},
+			not:    "alone",
 		},
 		"stacked with disks": {
-			on: []string{"w1", "w2", "w2"}, change: func(s *spread) { s.addFree("w3"); s.rha.Spec.Storage = &v1alpha1.StorageSpec{} },
-			status: metav1.ConditionTrue, reason: v1alpha1.ReasonNodesStacked, says: []string{"pods with spec.storage are not moved"},
+			on: []string{
+				"w1",
+				"w2",
+				"w2",
+			},
+			change: func(s *spread) { s.addFree("w3"); s.rha.Spec.Storage = &v1alpha1.StorageSpec{} },
+			status: metav1.ConditionTrue,
+			reason: v1alpha1.ReasonNodesStacked,
+			says:   []string{"pods with spec.storage are not moved"},
 		},
 		"all on one": {
 			on: []string{"w1", "w1", "w1"}, status: metav1.ConditionFalse, reason: v1alpha1.ReasonAllOnOneMachine,

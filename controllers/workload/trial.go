@@ -25,7 +25,9 @@ import (
 // ConfigTrial asks a Redis that runs which settings it would refuse, and changes none. The failover controller has the
 // connections.
 type ConfigTrial interface {
-	TryConfig(ctx context.Context, key string, node failover.NodeRef, settings []redisclient.Setting) ([]redisclient.RefusedSetting, error)
+	TryConfig(
+		ctx context.Context, key string, node failover.NodeRef, settings []redisclient.Setting,
+	) ([]redisclient.RefusedSetting, error)
 }
 
 // triesFor is for how long a change of spec.config waits for a Redis on which it can be tried. A trial is an advance
@@ -56,7 +58,9 @@ func (w *pass) tryConfig(ctx context.Context) error {
 	}
 	if len(refused) > 0 {
 		w.refused = true
-		w.later = errors.Join(w.later, refuseConfig(node.Pod, refused)) // whatever else is refused: nothing of this generation has reached the StatefulSet
+		w.later = errors.Join(
+			w.later, refuseConfig(node.Pod, refused),
+		) // whatever else is refused: nothing of this generation has reached the StatefulSet
 	}
 	return nil
 }
@@ -66,14 +70,18 @@ func refuseConfig(pod string, refused []redisclient.RefusedSetting) error {
 	for _, r := range refused {
 		parts = append(parts, fmt.Sprintf("%s: %q: %s", r.Name, r.Value, r.Why))
 	}
-	return refuse(v1alpha1.ReasonConfigRefused,
-		"spec.config: tried on %s, which refuses it; no pod was changed, and none is until the spec is mended: %s", pod, strings.Join(parts, "; "))
+	return refuse(
+		v1alpha1.ReasonConfigRefused,
+		"spec.config: tried on %s, which refuses it; no pod was changed, and none is until the spec is mended: %s", pod,
+		strings.Join(parts, "; "),
+	)
 }
 
 // untried are the settings that were changed since redis.conf was written. With another image none is tried: what runs
 // may know less, or more, than what is to run.
 func (w *pass) untried(ctx context.Context) ([]redisclient.Setting, error) {
-	if w.Trial == nil || w.sts == nil || imageOf(w.sts.Spec.Template) != imageOf(resources.StatefulSet(w.rha, 1).Spec.Template) {
+	if w.Trial == nil || w.sts == nil ||
+		imageOf(w.sts.Spec.Template) != imageOf(resources.StatefulSet(w.rha, 1).Spec.Template) {
 		return nil, nil
 	}
 	cm := &corev1.ConfigMap{}

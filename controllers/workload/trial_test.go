@@ -51,7 +51,13 @@ func (w *world) runs(rha *v1alpha1.RedisHA) {
 		if err := w.Client.Create(w.T.Context(), &pod); err != nil {
 			w.T.Fatal(err)
 		}
-		n := v1alpha1.NodeStatus{Pod: pod.Name, PodUID: string(pod.UID), RunID: "run", Role: v1alpha1.RoleReplica, Link: v1alpha1.LinkUp}
+		n := v1alpha1.NodeStatus{
+			Pod:    pod.Name,
+			PodUID: string(pod.UID),
+			RunID:  "run",
+			Role:   v1alpha1.RoleReplica,
+			Link:   v1alpha1.LinkUp,
+		}
 		if ordinal == 0 {
 			n.Role, n.Link = v1alpha1.RoleMaster, ""
 		}
@@ -101,7 +107,8 @@ func TestASettingThatRedisRefusesHoldsTheConfigurationBack(t *testing.T) {
 		t.Errorf("tried on %q, want a replica", asked.on)
 	}
 	got := w.Condition(v1alpha1.ConditionReconciled)
-	if got.Reason != v1alpha1.ReasonConfigRefused || !strings.Contains(got.Message, `maxmemory: "wrong": argument must be a memory value`) {
+	if got.Reason != v1alpha1.ReasonConfigRefused ||
+		!strings.Contains(got.Message, `maxmemory: "wrong": argument must be a memory value`) {
 		t.Errorf("Reconciled is %s: %s", got.Reason, got.Message)
 	}
 	if writes := w.reconcile(); len(writes) > 0 {
@@ -155,7 +162,9 @@ func TestAChangeThatCannotBeTriedIsNotHeldUpForLong(t *testing.T) {
 		w.Get("shop", rha)
 		w.runs(rha)
 		w.set(change)
-		if _, err := w.reconciler.Reconcile(t.Context(), ctrl.Request{NamespacedName: controllertest.Key("shop")}); err == nil {
+		if _, err := w.reconciler.Reconcile(
+			t.Context(), ctrl.Request{NamespacedName: controllertest.Key("shop")},
+		); err == nil {
 			t.Error("it is not tried again")
 		}
 		if strings.Contains(w.written(), "maxmemory wrong") {

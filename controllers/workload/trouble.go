@@ -35,7 +35,9 @@ func (w *pass) tellTrouble(ctx context.Context) error {
 		return nil
 	}
 	message := found.message + "; " + w.progress.message
-	if slices.Contains([]string{v1alpha1.ReasonCreating, v1alpha1.ReasonWaitingForNodes, v1alpha1.ReasonScaling}, w.progress.reason) {
+	if slices.Contains(
+		[]string{v1alpha1.ReasonCreating, v1alpha1.ReasonWaitingForNodes, v1alpha1.ReasonScaling}, w.progress.reason,
+	) {
 		w.progress.reason = found.reason
 	}
 	w.progress.message = message
@@ -72,7 +74,10 @@ func (w *pass) lookAgain(d time.Duration) {
 func podTrouble(pod *corev1.Pod, now time.Time) (trouble, time.Duration) {
 	for _, c := range pod.Status.Conditions {
 		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Message != "" {
-			return trouble{v1alpha1.ReasonUnschedulable, fmt.Sprintf("pod %s cannot be scheduled: %s", pod.Name, steady(c.Message))}, 0
+			return trouble{
+				v1alpha1.ReasonUnschedulable,
+				fmt.Sprintf("pod %s cannot be scheduled: %s", pod.Name, steady(c.Message)),
+			}, 0
 		}
 	}
 	for _, init := range []bool{true, false} {
@@ -101,7 +106,13 @@ func waitingTrouble(pod *corev1.Pod, c *corev1.ContainerStatus) trouble {
 	switch waiting.Reason {
 	case "", "ContainerCreating", "PodInitializing", "CrashLoopBackOff":
 		return trouble{}
-	case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError", "RegistryUnavailable", "SignatureValidationFailed":
+	case "ErrImagePull",
+		"ImagePullBackOff",
+		"InvalidImageName",
+		"ErrImageNeverPull",
+		"ImageInspectError",
+		"RegistryUnavailable",
+		"SignatureValidationFailed":
 		// The first two take turns, with the same cause behind words of their own.
 		_, cause, found := strings.Cut(waiting.Message, "ErrImagePull: ")
 		if !found {
@@ -110,8 +121,12 @@ func waitingTrouble(pod *corev1.Pod, c *corev1.ContainerStatus) trouble {
 		return trouble{v1alpha1.ReasonImageNotPulled,
 			fmt.Sprintf("pod %s: the image %q of container %s cannot be pulled: %s", pod.Name, c.Image, c.Name, steady(cause))}
 	}
-	return trouble{v1alpha1.ReasonContainerNotStarted,
-		fmt.Sprintf("pod %s: container %s cannot be started: %s: %s", pod.Name, c.Name, waiting.Reason, steady(waiting.Message))}
+	return trouble{
+		v1alpha1.ReasonContainerNotStarted,
+		fmt.Sprintf(
+			"pod %s: container %s cannot be started: %s: %s", pod.Name, c.Name, waiting.Reason, steady(waiting.Message),
+		),
+	}
 }
 
 // recently is for how long a container that runs and is not ready is told by how the one before it ended. It may be the
@@ -138,14 +153,22 @@ func lastEnd(c *corev1.ContainerStatus, init bool, now time.Time) (*corev1.Conta
 
 func endTrouble(pod *corev1.Pod, container string, end *corev1.ContainerStateTerminated) trouble {
 	if end.Reason == "OOMKilled" {
-		return trouble{v1alpha1.ReasonOOMKilled, fmt.Sprintf(
-			"pod %s: container %s was ended by the kernel, since it needed more memory than its limit (OOMKilled)", pod.Name, container)}
+		return trouble{
+			v1alpha1.ReasonOOMKilled,
+			fmt.Sprintf(
+				"pod %s: container %s was ended by the kernel, since it needed more memory than its limit (OOMKilled)", pod.Name,
+				container,
+			),
+		}
 	}
 	words := lastWords(end.Message)
 	if words == "" {
 		words = fmt.Sprintf("see kubectl logs --previous %s -c %s", pod.Name, container)
 	}
-	return trouble{v1alpha1.ReasonContainerFailing, fmt.Sprintf("pod %s: container %s ends with exit code %d: %s", pod.Name, container, end.ExitCode, words)}
+	return trouble{
+		v1alpha1.ReasonContainerFailing,
+		fmt.Sprintf("pod %s: container %s ends with exit code %d: %s", pod.Name, container, end.ExitCode, words),
+	}
 }
 
 // lastWords is the last line that a program has printed. Where it is Redis's about a line of redis.conf, that line is

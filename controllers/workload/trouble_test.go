@@ -57,7 +57,9 @@ func endOf(reason, message string) *corev1.ContainerStateTerminated {
 
 // crashes are the turns of a crash loop; each process has its own ID and time.
 func crashes(reason, message string, turn int) func(*corev1.Pod) {
-	end := endOf(reason, strings.ReplaceAll(message, "TURN", fmt.Sprintf("%d:M 29 Nov 2026 09:41:4%d.123 #", 10+turn, turn)))
+	end := endOf(
+		reason, strings.ReplaceAll(message, "TURN", fmt.Sprintf("%d:M 29 Nov 2026 09:41:4%d.123 #", 10+turn, turn)),
+	)
 	return func(pod *corev1.Pod) {
 		c := &pod.Status.ContainerStatuses[0]
 		c.RestartCount = int32(turn)
@@ -65,7 +67,10 @@ func crashes(reason, message string, turn int) func(*corev1.Pod) {
 		case 0:
 			c.State.Terminated = end
 		case 1:
-			c.State.Waiting = &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff", Message: fmt.Sprintf("back-off %ds restarting", 10*turn)}
+			c.State.Waiting = &corev1.ContainerStateWaiting{
+				Reason:  "CrashLoopBackOff",
+				Message: fmt.Sprintf("back-off %ds restarting", 10*turn),
+			}
 			c.LastTerminationState.Terminated = end
 		default:
 			c.State.Running = &corev1.ContainerStateRunning{StartedAt: metav1.Now()}
@@ -92,15 +97,25 @@ func TestAPodThatDoesNotRunIsToldWithItsCauseInWords(t *testing.T) {
 			first: []func(*corev1.Pod){func(pod *corev1.Pod) {
 				pod.Status.ContainerStatuses = nil
 				pod.Status.Conditions = append(pod.Status.Conditions, corev1.PodCondition{
-					Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", Message: "0/3 nodes are available: 3 Insufficient memory.",
+					Type:    corev1.PodScheduled,
+					Status:  corev1.ConditionFalse,
+					Reason:  "Unschedulable",
+					Message: "0/3 nodes are available: 3 Insufficient memory.",
 				})
 			}},
 			reason: v1alpha1.ReasonUnschedulable, says: []string{"pod shop-1", "3 Insufficient memory"},
 		},
 		"its image is not there": {
-			first:  []func(*corev1.Pod){waits("ErrImagePull", "docker.io/library/redis:nope: not found")},
-			later:  []func(*corev1.Pod){waits("ImagePullBackOff", `Back-off pulling image "redis:nope": ErrImagePull: docker.io/library/redis:nope: not found`)},
-			reason: v1alpha1.ReasonImageNotPulled, says: []string{"pod shop-1", `"redis:7.4"`, "redis:nope: not found"}, hides: []string{"Back-off"},
+			first: []func(*corev1.Pod){waits("ErrImagePull", "docker.io/library/redis:nope: not found")},
+			later: []func(*corev1.Pod){
+				waits(
+					"ImagePullBackOff",
+					`Back-off pulling image "redis:nope": ErrImagePull: docker.io/library/redis:nope: not found`,
+				),
+			},
+			reason: v1alpha1.ReasonImageNotPulled,
+			says:   []string{"pod shop-1", `"redis:7.4"`, "redis:nope: not found"},
+			hides:  []string{"Back-off"},
 		},
 		"its image has no proper name": {
 			first:  []func(*corev1.Pod){waits("InvalidImageName", `couldn't parse image name "Redis::7"`)},
@@ -108,19 +123,35 @@ func TestAPodThatDoesNotRunIsToldWithItsCauseInWords(t *testing.T) {
 		},
 		"a Secret is missing": {
 			first:  []func(*corev1.Pod){waits("CreateContainerConfigError", `secret "licence" not found`)},
-			reason: v1alpha1.ReasonContainerNotStarted, says: []string{"container redis", "CreateContainerConfigError", `secret "licence" not found`},
+			reason: v1alpha1.ReasonContainerNotStarted,
+			says:   []string{"container redis", "CreateContainerConfigError", `secret "licence" not found`},
 		},
 		"Redis refuses a setting": {
 			first: []func(*corev1.Pod){crashes("Error", badSetting, 0)},
-			later: []func(*corev1.Pod){crashes("Error", badSetting, 1), crashes("Error", badSetting, 2), crashes("Error", badSetting, 3),
-				crashes("Error", badSetting, 4)},
+			later: []func(*corev1.Pod){
+				crashes("Error", badSetting, 1),
+				crashes("Error", badSetting, 2),
+				crashes("Error", badSetting, 3),
+				crashes("Error", badSetting, 4),
+			},
 			reason: v1alpha1.ReasonContainerFailing,
-			says:   []string{"pod shop-1", "exit code 1", `'maxmemory "4Gi"': argument must be a memory value`}, hides: []string{"died young", "back-off"},
+			says: []string{
+				"pod shop-1",
+				"exit code 1",
+				`'maxmemory "4Gi"': argument must be a memory value`,
+			},
+			hides: []string{"died young", "back-off"},
 		},
 		"its append-only file is corrupt": {
-			first:  []func(*corev1.Pod){crashes("Error", "TURN Bad file format reading the append only file: use ./redis-check-aof --fix x", 1)},
-			later:  []func(*corev1.Pod){crashes("Error", "TURN Bad file format reading the append only file: use ./redis-check-aof --fix x", 4)},
-			reason: v1alpha1.ReasonContainerFailing, says: []string{"Bad file format", "redis-check-aof --fix"}, hides: []string{"2026"},
+			first: []func(*corev1.Pod){
+				crashes("Error", "TURN Bad file format reading the append only file: use ./redis-check-aof --fix x", 1),
+			},
+			later: []func(*corev1.Pod){
+				crashes("Error", "TURN Bad file format reading the append only file: use ./redis-check-aof --fix x", 4),
+			},
+			reason: v1alpha1.ReasonContainerFailing,
+			says:   []string{"Bad file format", "redis-check-aof --fix"},
+			hides:  []string{"2026"},
 		},
 		"it needs too much memory": {
 			first:  []func(*corev1.Pod){crashes("OOMKilled", "whatever it printed", 0)},
@@ -143,9 +174,14 @@ func TestAPodThatDoesNotRunIsToldWithItsCauseInWords(t *testing.T) {
 			reason: v1alpha1.ReasonContainerFailing, says: []string{"kubectl logs --previous shop-1 -c redis"},
 		},
 		"a runtime cannot start it": {
-			first:  []func(*corev1.Pod){waits("RunContainerError", "failed to start container "+strings.Repeat("ab", 32)+": no such program")},
-			later:  []func(*corev1.Pod){waits("RunContainerError", "failed to start container "+strings.Repeat("cd", 32)+": no such program")},
-			reason: v1alpha1.ReasonContainerNotStarted, says: []string{"no such program"},
+			first: []func(*corev1.Pod){
+				waits("RunContainerError", "failed to start container "+strings.Repeat("ab", 32)+": no such program"),
+			},
+			later: []func(*corev1.Pod){
+				waits("RunContainerError", "failed to start container "+strings.Repeat("cd", 32)+": no such program"),
+			},
+			reason: v1alpha1.ReasonContainerNotStarted,
+			says:   []string{"no such program"},
 		},
 	}
 	for name, tc := range tests {
@@ -167,7 +203,10 @@ func TestAPodThatDoesNotRunIsToldWithItsCauseInWords(t *testing.T) {
 			for i, change := range tc.later {
 				w.suffer(1, change)
 				if writes := w.reconcile(); len(writes) > 0 {
-					t.Errorf("the same cause is written again at turn %d: %q, %s", i, writes, w.Condition(v1alpha1.ConditionProgressing).Message)
+					t.Errorf(
+						"the same cause is written again at turn %d: %q, %s", i, writes,
+						w.Condition(v1alpha1.ConditionProgressing).Message,
+					)
 				}
 			}
 		})
@@ -196,7 +235,10 @@ func TestAContainerThatEndedLongAgoIsNotWhyItsPodIsNotReady(t *testing.T) {
 		c.LastTerminationState.Terminated = endOf("Error", badSetting)
 	})
 	w.reconcile()
-	if got := w.Condition(v1alpha1.ConditionProgressing); got.Reason != v1alpha1.ReasonCreating || strings.Contains(got.Message, "memory value") {
+	if got := w.Condition(
+		v1alpha1.ConditionProgressing,
+	); got.Reason != v1alpha1.ReasonCreating ||
+		strings.Contains(got.Message, "memory value") {
 		t.Errorf("Progressing because of %s: %s", got.Reason, got.Message)
 	}
 }
@@ -213,8 +255,14 @@ func TestAPasswordThatRedisRefusesIsNotTold(t *testing.T) {
 func (w *world) eventOf(name string, about client.Object, kind, reason, message string, at time.Time) {
 	w.T.Helper()
 	e := &corev1.Event{
-		ObjectMeta:     metav1.ObjectMeta{Namespace: "store", Name: name},
-		InvolvedObject: corev1.ObjectReference{UID: about.GetUID()}, Type: kind, Reason: reason, Message: message, LastTimestamp: metav1.NewTime(at),
+		ObjectMeta: metav1.ObjectMeta{Namespace: "store", Name: name},
+		InvolvedObject: corev1.ObjectReference{
+			UID: about.GetUID(),
+		},
+		Type:          kind,
+		Reason:        reason,
+		Message:       message,
+		LastTimestamp: metav1.NewTime(at),
 	}
 	_ = w.Client.Delete(w.T.Context(), e.DeepCopy())
 	if err := w.Client.Create(w.T.Context(), e); err != nil {
@@ -268,7 +316,10 @@ func TestAPodThatCannotBeCreatedIsToldInTheWordsOfItsEvent(t *testing.T) {
 	}
 	refused := `create Pod shop-1 in StatefulSet shop failed error: pods "shop-1" is forbidden: exceeded quota: small, ` +
 		`requested: pods=1, used: pods=2, limited: pods=2`
-	w.eventOf("other", sts, corev1.EventTypeWarning, "FailedCreate", "create Pod shop-11 in StatefulSet shop failed error: not this one", clock.Now())
+	w.eventOf(
+		"other", sts, corev1.EventTypeWarning, "FailedCreate",
+		"create Pod shop-11 in StatefulSet shop failed error: not this one", clock.Now(),
+	)
 	w.eventOf("failed", sts, corev1.EventTypeWarning, "FailedCreate", refused, clock.Now())
 	if next := w.after(clock, 0); *reads > 0 || next <= 0 || next > absentFor {
 		t.Errorf("%d readings at once, the next look is after %s", *reads, next)
@@ -279,7 +330,9 @@ func TestAPodThatCannotBeCreatedIsToldInTheWordsOfItsEvent(t *testing.T) {
 	if got.Reason != v1alpha1.ReasonFailedCreate {
 		t.Errorf("Progressing because of %s: %s", got.Reason, got.Message)
 	}
-	expectWords(t, got.Message, []string{"pod shop-1 cannot be created", "exceeded quota: small"}, []string{"not this one"})
+	expectWords(
+		t, got.Message, []string{"pod shop-1 cannot be created", "exceeded quota: small"}, []string{"not this one"},
+	)
 	if events := w.quietly(); len(events) != 1 || !strings.Contains(events[0], "exceeded quota") {
 		t.Errorf("Events: %q", events)
 	}
@@ -294,7 +347,10 @@ func TestAPodThatCannotBeCreatedIsToldInTheWordsOfItsEvent(t *testing.T) {
 	if *reads != 1 {
 		t.Errorf("%d readings within %s", *reads, readAgain)
 	}
-	w.eventOf("created", sts, corev1.EventTypeNormal, "SuccessfulCreate", "create Pod shop-1 in StatefulSet shop successful", clock.Now())
+	w.eventOf(
+		"created", sts, corev1.EventTypeNormal, "SuccessfulCreate", "create Pod shop-1 in StatefulSet shop successful",
+		clock.Now(),
+	)
 	w.after(clock, readAgain)
 	if got := w.Condition(v1alpha1.ConditionProgressing); got.Reason == v1alpha1.ReasonFailedCreate {
 		t.Errorf("a cause that is over is told: %s", got.Message)
@@ -311,7 +367,14 @@ func TestAPodWhoseVolumeCannotBeMountedIsToldInTheWordsOfItsEvent(t *testing.T) 
 	if err := w.Client.Update(t.Context(), pod); err != nil {
 		t.Fatal(err)
 	}
-	w.eventOf("mount", pod, corev1.EventTypeWarning, "FailedMount", `MountVolume.SetUp failed for volume "extra": configmap "x" not found`, clock.Now())
+	w.eventOf(
+		"mount",
+		pod,
+		corev1.EventTypeWarning,
+		"FailedMount",
+		`MountVolume.SetUp failed for volume "extra": configmap "x" not found`,
+		clock.Now(),
+	)
 	w.after(clock, 0)
 	w.after(clock, absentFor)
 	got := w.Condition(v1alpha1.ConditionProgressing)

@@ -50,7 +50,10 @@ func NewSentinel(master string, addrs []string, dial Dialer) *Sentinel {
 // go-redis.
 func (s *Sentinel) listen(index int64, announced <-chan *redis.Message) {
 	for message := range announced {
-		if words := strings.Fields(message.Payload); len(words) == 5 && words[0] == s.master { // name, old host, port, new host, port
+		if words := strings.Fields(
+			message.Payload,
+		); len(words) == 5 &&
+			words[0] == s.master { // name, old host, port, new host, port
 			s.first.Store(index)
 			s.leaveAllBut(net.JoinHostPort(words[3], words[4]))
 		}

@@ -87,9 +87,15 @@ func TestTheServicesAddressIsItsClusterIPAndFirstPort(t *testing.T) {
 
 func slice(ip string, ready *bool) *discoveryv1.EndpointSlice {
 	return &discoveryv1.EndpointSlice{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "cache-master", Labels: map[string]string{discoveryv1.LabelServiceName: "cache-master"}},
-		Ports:      []discoveryv1.EndpointPort{{Port: ptr.To[int32](6379)}},
-		Endpoints:  []discoveryv1.Endpoint{{Addresses: []string{ip}, Conditions: discoveryv1.EndpointConditions{Ready: ready}}},
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "shop",
+			Name:      "cache-master",
+			Labels:    map[string]string{discoveryv1.LabelServiceName: "cache-master"},
+		},
+		Ports: []discoveryv1.EndpointPort{{Port: ptr.To[int32](6379)}},
+		Endpoints: []discoveryv1.Endpoint{
+			{Addresses: []string{ip}, Conditions: discoveryv1.EndpointConditions{Ready: ready}},
+		},
 	}
 }
 
@@ -104,7 +110,9 @@ func TestAFlippedEndpointIsFoundAndTheOldOneLeft(t *testing.T) {
 	if err != nil || before.Addr != "198.18.1.2:6379" {
 		t.Fatalf("found %v, %v", before, err)
 	}
-	if _, err := client.DiscoveryV1().EndpointSlices("shop").Update(t.Context(), slice("198.18.2.2", ptr.To(true)), metav1.UpdateOptions{}); err != nil {
+	if _, err := client.DiscoveryV1().
+		EndpointSlices("shop").
+		Update(t.Context(), slice("198.18.2.2", ptr.To(true)), metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	select {

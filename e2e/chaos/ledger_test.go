@@ -35,11 +35,23 @@ func TestTheLongestGapThatReachesIntoTheWindow(t *testing.T) {
 		gap      [2]time.Duration
 		open     bool
 	}{
-		"inside":               {[]time.Duration{1 * s, 2 * s, 7 * s, 8 * s}, 1500 * time.Millisecond, 8 * s, [2]time.Duration{2 * s, 7 * s}, false},
-		"begins before":        {[]time.Duration{1 * s, 5 * s, 6 * s}, 3 * s, 6 * s, [2]time.Duration{1 * s, 5 * s}, false},
-		"ends after":           {[]time.Duration{1 * s, 2 * s, 9 * s}, 1 * s, 4 * s, [2]time.Duration{2 * s, 9 * s}, false},
-		"a longer one outside": {[]time.Duration{1 * s, 9 * s, 10 * s, 12 * s, 30 * s}, 9500 * time.Millisecond, 11 * s, [2]time.Duration{10 * s, 12 * s}, false},
-		"no end yet":           {[]time.Duration{1 * s, 2 * s}, 1 * s, 9 * s, [2]time.Duration{2 * s, 9 * s}, true},
+		"inside": {
+			[]time.Duration{1 * s, 2 * s, 7 * s, 8 * s},
+			1500 * time.Millisecond,
+			8 * s,
+			[2]time.Duration{2 * s, 7 * s},
+			false,
+		},
+		"begins before": {[]time.Duration{1 * s, 5 * s, 6 * s}, 3 * s, 6 * s, [2]time.Duration{1 * s, 5 * s}, false},
+		"ends after":    {[]time.Duration{1 * s, 2 * s, 9 * s}, 1 * s, 4 * s, [2]time.Duration{2 * s, 9 * s}, false},
+		"a longer one outside": {
+			[]time.Duration{1 * s, 9 * s, 10 * s, 12 * s, 30 * s},
+			9500 * time.Millisecond,
+			11 * s,
+			[2]time.Duration{10 * s, 12 * s},
+			false,
+		},
+		"no end yet": {[]time.Duration{1 * s, 2 * s}, 1 * s, 9 * s, [2]time.Duration{2 * s, 9 * s}, true},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -52,7 +52,11 @@ func Stay(ctx context.Context, options Options) (*Stayer, error) {
 	}
 	o := options.client(place.Addr, options.Dial)
 	o.ReadTimeout = patience
-	s := &Stayer{client: redis.NewClient(o), run: rand.Text(), stayed: Stayed{Addr: place.Addr, Errors: map[string]int64{}}}
+	s := &Stayer{
+		client: redis.NewClient(o),
+		run:    rand.Text(),
+		stayed: Stayed{Addr: place.Addr, Errors: map[string]int64{}},
+	}
 	// As a pipeline: pipelines have connections of their own, and it is theirs that has to be there.
 	_, err = s.client.Pipelined(ctx, func(p redis.Pipeliner) error { return p.Ping(ctx).Err() })
 	if err != nil {

@@ -156,8 +156,18 @@ func (l *leash) isCut() bool {
 // clientOptions are those of a client that tries once: whoever measures must know of every failure.
 func clientOptions(addr string, timeout time.Duration, dial Dialer) *redis.Options {
 	return &redis.Options{
-		Addr: addr, Dialer: dial, DialTimeout: timeout, ReadTimeout: timeout, WriteTimeout: timeout, ContextTimeoutEnabled: true,
-		MaxRetries: -1, DialerRetries: 1, PoolSize: 1, PipelinePoolSize: -1, ConnMaxIdleTime: -1, DisableIdentity: true,
+		Addr:                     addr,
+		Dialer:                   dial,
+		DialTimeout:              timeout,
+		ReadTimeout:              timeout,
+		WriteTimeout:             timeout,
+		ContextTimeoutEnabled:    true,
+		MaxRetries:               -1,
+		DialerRetries:            1,
+		PoolSize:                 1,
+		PipelinePoolSize:         -1,
+		ConnMaxIdleTime:          -1,
+		DisableIdentity:          true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}
 }

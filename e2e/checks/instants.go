@@ -100,7 +100,9 @@ func (w *instants) slice(event watch.Event) {
 	defer w.mu.Unlock()
 	var epoch int64
 	if _, err := fmt.Sscan(slice.Annotations[v1alpha1.AnnotationEpoch], &epoch); err != nil || epoch < w.epoch {
-		w.wrong = append(w.wrong, fmt.Sprintf("published by epoch %q after epoch %d", slice.Annotations[v1alpha1.AnnotationEpoch], w.epoch))
+		w.wrong = append(
+			w.wrong, fmt.Sprintf("published by epoch %q after epoch %d", slice.Annotations[v1alpha1.AnnotationEpoch], w.epoch),
+		)
 	}
 	w.epoch = max(w.epoch, epoch)
 	if len(slice.Endpoints) > 1 {

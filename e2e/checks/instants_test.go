@@ -31,7 +31,9 @@ func rolePod(name, role string) *corev1.Pod {
 
 func publishedSlice(epoch string, addresses ...string) *discoveryv1.EndpointSlice {
 	slice := &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{
-		Namespace: "ns", Name: resources.MasterServiceName("cache"), Annotations: map[string]string{v1alpha1.AnnotationEpoch: epoch},
+		Namespace:   "ns",
+		Name:        resources.MasterServiceName("cache"),
+		Annotations: map[string]string{v1alpha1.AnnotationEpoch: epoch},
 	}}
 	for _, address := range addresses {
 		slice.Endpoints = append(slice.Endpoints, discoveryv1.Endpoint{Addresses: []string{address}})

@@ -25,7 +25,9 @@ func Lacking(rha *v1alpha1.RedisHA) string {
 	case status.ReadyReplicas != want || status.ObservedGeneration != rha.Generation:
 		return fmt.Sprintf("%d/%d ready, master %s", status.ReadyReplicas, want, status.Master.Pod)
 	case !meta.IsStatusConditionTrue(status.Conditions, v1alpha1.ConditionReady):
-		return fmt.Sprintf("%d/%d ready, master %s, condition Ready is not true yet", status.ReadyReplicas, want, status.Master.Pod)
+		return fmt.Sprintf(
+			"%d/%d ready, master %s, condition Ready is not true yet", status.ReadyReplicas, want, status.Master.Pod,
+		)
 	}
 	return ""
 }

@@ -8,7 +8,7 @@
 // password in REDIS_PASSWORD. It counts from START and prints one line for each thing that happens, with the time in
 // milliseconds since 1970:
 //
-//	A <time> <number>            Redis has acknowledged the number: a key PREFIX:number is written, a job accepted, a key read
+//	A <time> <number>            Redis has acknowledged the number: PREFIX:number is written or read, a job accepted
 //	D <time> <number>            the number has arrived: a job has run, an item was popped, a message came
 //	E <time> <number> <message>  an error
 //

@@ -131,10 +131,15 @@ func (r *Report) Wrong(bounds map[string]Bound) []string {
 		}
 		bound := bounds[row.Fault]
 		if bound.Median > 0 && row.Median > bound.Median {
-			wrong = append(wrong, fmt.Sprintf("%s had no answer for %s in the median, at most %s is wanted", about, row.Median, bound.Median))
+			wrong = append(
+				wrong,
+				fmt.Sprintf("%s had no answer for %s in the median, at most %s is wanted", about, row.Median, bound.Median),
+			)
 		}
 		if bound.Worst > 0 && row.Worst > bound.Worst {
-			wrong = append(wrong, fmt.Sprintf("%s had no answer for %s at worst, at most %s is wanted", about, row.Worst, bound.Worst))
+			wrong = append(
+				wrong, fmt.Sprintf("%s had no answer for %s at worst, at most %s is wanted", about, row.Worst, bound.Worst),
+			)
 		}
 	}
 	return wrong

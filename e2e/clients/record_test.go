@@ -27,12 +27,18 @@ func TestTheGapIsTheLongestOfTheLaneThatWaitedLongest(t *testing.T) {
 		from, to int64
 		want     time.Duration
 	}{
-		"between two answers":        {1, []string{"A 1000 0", "A 1010 1", "A 1500 2", "A 1510 3"}, 1200, 2000, 490 * ms},
-		"begins before the fault":    {1, []string{"A 1000 0", "A 1500 1", "A 1990 2"}, 1200, 2000, 500 * ms},
-		"a longer one earlier":       {1, []string{"A 1000 0", "A 9000 1", "A 9010 2", "A 9050 3"}, 9005, 9060, 40 * ms},
-		"no answer any more":         {1, []string{"A 1000 0", "A 1010 1"}, 1200, 8000, 6990 * ms},
-		"no answer at all":           {1, nil, 1000, 3000, 2000 * ms},
-		"one of two goroutines":      {2, []string{"A 1000 0", "A 1000 1", "A 1010 2", "A 1020 4", "A 1900 3", "A 1990 6"}, 1005, 2000, 970 * ms},
+		"between two answers":     {1, []string{"A 1000 0", "A 1010 1", "A 1500 2", "A 1510 3"}, 1200, 2000, 490 * ms},
+		"begins before the fault": {1, []string{"A 1000 0", "A 1500 1", "A 1990 2"}, 1200, 2000, 500 * ms},
+		"a longer one earlier":    {1, []string{"A 1000 0", "A 9000 1", "A 9010 2", "A 9050 3"}, 9005, 9060, 40 * ms},
+		"no answer any more":      {1, []string{"A 1000 0", "A 1010 1"}, 1200, 8000, 6990 * ms},
+		"no answer at all":        {1, nil, 1000, 3000, 2000 * ms},
+		"one of two goroutines": {
+			2,
+			[]string{"A 1000 0", "A 1000 1", "A 1010 2", "A 1020 4", "A 1900 3", "A 1990 6"},
+			1005,
+			2000,
+			970 * ms,
+		},
 		"an answer after the window": {1, []string{"A 1000 0", "A 9000 1"}, 1200, 2000, 1000 * ms},
 	}
 	for name, tt := range tests {
@@ -49,7 +55,10 @@ func TestTheGapIsTheLongestOfTheLaneThatWaitedLongest(t *testing.T) {
 func TestWhatArrivesOrWhatIsAcknowledgedCountsForTheGap(t *testing.T) {
 	for arrivals, want := range map[bool]time.Duration{false: 100 * time.Millisecond, true: 700 * time.Millisecond} {
 		r := NewRecord(Library{Role: Queue, Lanes: 1, Arrivals: arrivals})
-		note(r, "A 1000 0", "D 1000 0", "A 1100 1", "A 1200 2", "A 1300 3", "D 1700 1", "A 1400 4", "A 1500 5", "A 1600 6", "A 1700 7")
+		note(
+			r, "A 1000 0", "D 1000 0", "A 1100 1", "A 1200 2", "A 1300 3", "D 1700 1", "A 1400 4", "A 1500 5", "A 1600 6",
+			"A 1700 7",
+		)
 		if got := r.Gap(at(1000), at(1700)); got != want {
 			t.Errorf("arrivals %t: %s, want %s", arrivals, got, want)
 		}

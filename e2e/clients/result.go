@@ -143,7 +143,13 @@ func (r *Report) Text() string {
 	}
 	for _, row := range r.Rows() {
 		lines = append(lines, []string{
-			row.Fault, row.Library, milliseconds(row.Median), milliseconds(row.Worst), row.leftBehind(), row.losses(), row.firstErrors(3),
+			row.Fault,
+			row.Library,
+			milliseconds(row.Median),
+			milliseconds(row.Worst),
+			row.leftBehind(),
+			row.losses(),
+			row.firstErrors(3),
 		})
 	}
 	return checks.Aligned(lines) + "\n" + strings.Join(r.leftOut(), "\n")

@@ -21,7 +21,13 @@ func someReport() *Report {
 			{Name: "jedis", Title: "Jedis (Java)", Lacking: "no Java"},
 		},
 		Rounds: []Round{
-			{Fault: "kill", Published: 90}, {Fault: "kill", Published: 80}, {Fault: "kill", Published: 85}, {Fault: "delete", Published: 40},
+			{
+				Fault:     "kill",
+				Published: 90,
+			},
+			{Fault: "kill", Published: 80},
+			{Fault: "kill", Published: 85},
+			{Fault: "delete", Published: 40},
 		},
 		Results: []*Result{
 			{Fault: "kill", Library: "redigo", Gap: 300, Acked: 100, Lost: 1, Errors: map[string]int64{"EOF": 1}},
@@ -38,7 +44,8 @@ func TestRowsSumUpTheRoundsOfAFault(t *testing.T) {
 		t.Fatalf("%d rows, want one for each fault", len(rows))
 	}
 	r := rows[0]
-	if r.Median != 300*time.Millisecond || r.Worst != 9*time.Second || r.Left != 1 || r.Rounds != 3 || r.Lost != 1 || r.Acked != 300 {
+	if r.Median != 300*time.Millisecond || r.Worst != 9*time.Second || r.Left != 1 || r.Rounds != 3 || r.Lost != 1 ||
+		r.Acked != 300 {
 		t.Errorf("%+v", r)
 	}
 	if !slices.Equal(r.Errors, []string{"READONLY", "EOF"}) {
@@ -121,7 +128,10 @@ func TestARoundIsTheLastFailoverThatPublishedAMaster(t *testing.T) {
 	entry := func(epoch int64, steps ...string) v1alpha1.HistoryEntry {
 		e := v1alpha1.HistoryEntry{Epoch: epoch, Cause: "because"}
 		for i, name := range steps {
-			e.Steps = append(e.Steps, v1alpha1.StepStatus{Name: name, At: metav1.NewMicroTime(at.Add(time.Duration(100*(i+1)) * time.Millisecond))})
+			e.Steps = append(
+				e.Steps,
+				v1alpha1.StepStatus{Name: name, At: metav1.NewMicroTime(at.Add(time.Duration(100*(i+1)) * time.Millisecond))},
+			)
 		}
 		return e
 	}

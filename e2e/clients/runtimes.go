@@ -103,7 +103,9 @@ func (m *machine) packages(ctx context.Context, names []string) error {
 }
 
 // script is a runtime that runs files, if it has the library, whose version the arguments make it print.
-func script(folder, interpreter, extension string, version ...string) func(context.Context, *machine) (installed, error) {
+func script(
+	folder, interpreter, extension string, version ...string,
+) func(context.Context, *machine) (installed, error) {
 	return func(ctx context.Context, m *machine) (installed, error) {
 		path, err := exec.LookPath(interpreter)
 		if err != nil {
@@ -173,7 +175,10 @@ func cPrograms(ctx context.Context, m *machine) (installed, error) {
 		return installed{}, err
 	}
 	version, err := output(exec.CommandContext(ctx, binary))
-	return installed{versions: map[string]string{"": version}, command: func(string) []string { return []string{binary} }}, err
+	return installed{
+		versions: map[string]string{"": version},
+		command:  func(string) []string { return []string{binary} },
+	}, err
 }
 
 // output runs a command and returns what it prints; an error has the last line of that.

@@ -125,7 +125,11 @@ func (b *builder) static(ctx context.Context, name, pkg, path, user string, valu
 
 // binary returns the archive of an image with one static binary.
 func (b *builder) binary(name, file, path, user string, below ...debian) (string, error) {
-	config := image.Config{Entrypoint: []string{path}, User: user, Env: []string{"PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}}
+	config := image.Config{
+		Entrypoint: []string{path},
+		User:       user,
+		Env:        []string{"PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+	}
 	key, err := fileDigest(file)
 	if err != nil {
 		return "", err

@@ -105,7 +105,11 @@ func (c *Cluster) check(ctx context.Context) error {
 
 func (c *Cluster) volumeSurvives(ctx context.Context, client *kubernetes.Clientset) error {
 	redis := func(pod string, args ...string) (string, error) {
-		return c.exec(ctx, client, pod, append([]string{"redis-cli", "-h", "first." + checkNamespace + ".svc.cluster.local"}, args...)...)
+		return c.exec(
+			ctx,
+			client,
+			pod,
+			append([]string{"redis-cli", "-h", "first." + checkNamespace + ".svc.cluster.local"}, args...)...)
 	}
 	err := eventually(ctx, 3*time.Minute, "a value is written through a Service by name", func(context.Context) error {
 		out, err := redis("check-1", "set", "key", "value")
@@ -125,31 +129,44 @@ func (c *Cluster) volumeSurvives(ctx context.Context, client *kubernetes.Clients
 	if err := pods.Delete(ctx, before.Name, metav1.DeleteOptions{}); err != nil {
 		return err
 	}
-	return eventually(ctx, 2*time.Minute, "the value is there after its pod was made anew", func(ctx context.Context) error {
-		now, err := pods.Get(ctx, before.Name, metav1.GetOptions{})
-		if err != nil {
+	return eventually(
+		ctx,
+		2*time.Minute,
+		"the value is there after its pod was made anew",
+		func(ctx context.Context) error {
+			now, err := pods.Get(ctx, before.Name, metav1.GetOptions{})
+			if err != nil {
+				return err
+			}
+			if now.UID == before.UID {
+				return errors.New("the pod is still the old one")
+			}
+			out, err := redis("check-1", "get", "key")
+			if err == nil && out != "value" {
+				err = fmt.Errorf("the value is %q", out)
+			}
 			return err
-		}
-		if now.UID == before.UID {
-			return errors.New("the pod is still the old one")
-		}
-		out, err := redis("check-1", "get", "key")
-		if err == nil && out != "value" {
-			err = fmt.Errorf("the value is %q", out)
-		}
-		return err
-	})
+		},
+	)
 }
 
 // exec runs a command in a pod and returns what it prints.
-func (c *Cluster) exec(ctx context.Context, client *kubernetes.Clientset, pod string, command ...string) (string, error) {
+func (c *Cluster) exec(
+	ctx context.Context, client *kubernetes.Clientset, pod string, command ...string,
+) (string, error) {
 	config, err := c.Config()
 	if err != nil {
 		return "", err
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	request := client.CoreV1().RESTClient().Post().Resource("pods").Namespace(checkNamespace).Name(pod).SubResource("exec").
+	request := client.CoreV1().
+		RESTClient().
+		Post().
+		Resource("pods").
+		Namespace(checkNamespace).
+		Name(pod).
+		SubResource("exec").
 		VersionedParams(&corev1.PodExecOptions{Command: command, Stdout: true, Stderr: true}, scheme.ParameterCodec)
 	executor, err := remotecommand.NewSPDYExecutor(config, "POST", request.URL())
 	if err != nil {

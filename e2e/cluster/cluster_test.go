@@ -24,7 +24,10 @@ func check(t *testing.T, err error) {
 }
 
 func TestNodesImportTheImagesOfTheirRole(t *testing.T) {
-	p := &plan{nodeImage: "node:1", mounts: map[bool][]string{true: {"/c/etcd.tar", "/c/pause.tar"}, false: {"/c/pause.tar"}}}
+	p := &plan{
+		nodeImage: "node:1",
+		mounts:    map[bool][]string{true: {"/c/etcd.tar", "/c/pause.tar"}, false: {"/c/pause.tar"}},
+	}
 	config := p.config(v1alpha4.Mount{HostPath: "/c/audit.yaml", ContainerPath: "/etc/audit.yaml", Readonly: true})
 	if len(config.Nodes) != 4 {
 		t.Fatalf("%d nodes, want 4", len(config.Nodes))
@@ -32,7 +35,11 @@ func TestNodesImportTheImagesOfTheirRole(t *testing.T) {
 	for i, node := range config.Nodes {
 		role, want := v1alpha4.WorkerRole, []string{"/kind/images/pause.tar"}
 		if i == 0 {
-			role, want = v1alpha4.ControlPlaneRole, []string{"/etc/audit.yaml", "/kind/images/etcd.tar", "/kind/images/pause.tar"}
+			role, want = v1alpha4.ControlPlaneRole, []string{
+				"/etc/audit.yaml",
+				"/kind/images/etcd.tar",
+				"/kind/images/pause.tar",
+			}
 		}
 		var got []string
 		for _, mount := range node.ExtraMounts {
@@ -116,7 +123,8 @@ func TestTheAuditLogTellsWhatAPodAskedForSinceAnInstant(t *testing.T) {
 	since := time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
 	events, err := parseAudit([]byte(line("09:59:59", "200")+"\n"+line("10:00:00", "403")+"\n"+`{"kind":"Ev`), since)
 	check(t, err)
-	if len(events) != 1 || events[0].ResponseStatus.Code != 403 || events[0].PodUID() != "u1" || events[0].ObjectRef.Resource != "pods" {
+	if len(events) != 1 || events[0].ResponseStatus.Code != 403 || events[0].PodUID() != "u1" ||
+		events[0].ObjectRef.Resource != "pods" {
 		t.Errorf("%+v", events)
 	}
 	if events, err := parseAudit([]byte("what is this\n"+line("10:00:00", "200")), since); err == nil {

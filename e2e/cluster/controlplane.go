@@ -21,11 +21,18 @@ const (
 )
 
 // toolsSystem has what kube-proxy calls, and a shell for what prepares volumes.
-var toolsSystem = debian{name: "tools", suite: "bookworm", packages: []string{"iptables", "conntrack", "dash", "coreutils"}}
+var toolsSystem = debian{
+	name:     "tools",
+	suite:    "bookworm",
+	packages: []string{"iptables", "conntrack", "dash", "coreutils"},
+}
 
 // toolsFiles links the variant of iptables that the kernel has native support for; a script of the package would have.
 func toolsFiles(l *image.Layer) error {
-	for _, name := range []string{"iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tables-save", "ip6tables-restore"} {
+	for _, name := range []string{
+		"iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tables-save",
+		"ip6tables-restore",
+	} {
 		if err := l.Symlink("usr/sbin/"+name, "xtables-nft-multi"); err != nil {
 			return err
 		}
@@ -35,7 +42,10 @@ func toolsFiles(l *image.Layer) error {
 
 func kubeCommands() []gobuild.Command {
 	commands := []gobuild.Command{gobuild.Etcd}
-	for _, name := range []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet", "kubeadm", "kubectl"} {
+	for _, name := range []string{
+		"kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet", "kubeadm",
+		"kubectl",
+	} {
 		commands = append(commands, gobuild.Kube(name))
 	}
 	return commands
@@ -67,7 +77,9 @@ func (b *builder) controlPlane(ctx context.Context) (map[bool][]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	volumes, err := b.binary(provisionerImage, filepath.Join(b.addons, provisioner.Name), "/usr/bin/local-path-provisioner", "")
+	volumes, err := b.binary(
+		provisionerImage, filepath.Join(b.addons, provisioner.Name), "/usr/bin/local-path-provisioner", "",
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +89,10 @@ func (b *builder) controlPlane(ctx context.Context) (map[bool][]string, error) {
 
 // kubeadmImages are the names under which kubeadm expects images.
 func (b *builder) kubeadmImages(ctx context.Context) ([]string, error) {
-	text, err := run(ctx, filepath.Join(b.kube, "kubeadm"), "config", "images", "list", "--kubernetes-version", gobuild.KubernetesVersion)
+	text, err := run(
+		ctx, filepath.Join(b.kube, "kubeadm"), "config", "images", "list", "--kubernetes-version",
+		gobuild.KubernetesVersion,
+	)
 	if err != nil {
 		return nil, err
 	}

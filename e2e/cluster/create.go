@@ -43,8 +43,10 @@ func create(ctx context.Context, out *steps, dir string, p *plan, keep bool) (*C
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		failure = provider.Create(Name, kind.CreateWithV1Alpha4Config(config), kind.CreateWithKubeconfigPath(kubeconfigFile(dir)),
-			kind.CreateWithRetain(keep), kind.CreateWithDisplayUsage(false))
+		failure = provider.Create(
+			Name, kind.CreateWithV1Alpha4Config(config), kind.CreateWithKubeconfigPath(kubeconfigFile(dir)),
+			kind.CreateWithRetain(keep), kind.CreateWithDisplayUsage(false),
+		)
 	}()
 	select {
 	case <-ended:
@@ -155,7 +157,8 @@ type logger struct{ out *steps }
 
 func (l logger) Warn(message string) {
 	// That the network is ours is meant so, and that version 1 of cgroups goes away is not for today.
-	if strings.Contains(message, "dragons") || strings.Contains(message, "KIND_EXPERIMENTAL") || strings.Contains(message, "cgroup v1") {
+	if strings.Contains(message, "dragons") || strings.Contains(message, "KIND_EXPERIMENTAL") ||
+		strings.Contains(message, "cgroup v1") {
 		return
 	}
 	l.print(message)

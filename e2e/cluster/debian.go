@@ -40,7 +40,9 @@ func install(ctx context.Context, log *steps, commands ...string) error {
 	}
 	list := strings.Join(packages, ", ")
 	if os.Geteuid() != 0 || !onDebian() {
-		return fmt.Errorf("missing: %s: install what your system calls that; only on Debian and as root is it done here", list)
+		return fmt.Errorf(
+			"missing: %s: install what your system calls that; only on Debian and as root is it done here", list,
+		)
 	}
 	return log.step("installing Debian's packages "+list, func() error {
 		// At run level 1 no package starts a daemon of its own.
@@ -48,7 +50,12 @@ func install(ctx context.Context, log *steps, commands ...string) error {
 		if _, err := runWith(ctx, nil, environment, "apt-get", "update", "-qq"); err != nil {
 			return err
 		}
-		_, err := runWith(ctx, nil, environment, "apt-get", append([]string{"install", "-y", "-qq", "--no-install-recommends"}, packages...)...)
+		_, err := runWith(
+			ctx,
+			nil,
+			environment,
+			"apt-get",
+			append([]string{"install", "-y", "-qq", "--no-install-recommends"}, packages...)...)
 		return err
 	})
 }
@@ -81,7 +88,9 @@ func (d debian) provide(ctx context.Context, log *steps, dir string) error {
 		return nil
 	}
 	if os.Geteuid() != 0 {
-		return errors.New("building images takes root: run this as root, or with " + EnvImages + "=pull where a registry is in reach")
+		return errors.New(
+			"building images takes root: run this as root, or with " + EnvImages + "=pull where a registry is in reach",
+		)
 	}
 	temporary := filepath.Join(dir, ".debian-"+d.name+".tar")
 	defer os.Remove(temporary)

@@ -71,10 +71,28 @@ func launch(ctx context.Context, progress io.Writer, dir string) error {
 		return err
 	}
 	defer out.Close()
-	cmd := exec.Command("dockerd", "--data-root", filepath.Join(dir, "docker"), "--exec-root", runFolder, "--pidfile", runFolder+".pid",
-		"--bridge", "none", "--iptables=false", "--ip-masq=false", "--ip-forward=false",
-		"--dns", "127.0.0.53", // of the container itself, where nothing listens: names from outside are not asked for
-		"--add-runtime", "redisha="+runtime, "--default-runtime", "redisha", "--log-level", "warn")
+	cmd := exec.Command(
+		"dockerd",
+		"--data-root",
+		filepath.Join(dir, "docker"),
+		"--exec-root",
+		runFolder,
+		"--pidfile",
+		runFolder+".pid",
+		"--bridge",
+		"none",
+		"--iptables=false",
+		"--ip-masq=false",
+		"--ip-forward=false",
+		"--dns",
+		"127.0.0.53", // of the container itself, where nothing listens: names from outside are not asked for
+		"--add-runtime",
+		"redisha="+runtime,
+		"--default-runtime",
+		"redisha",
+		"--log-level",
+		"warn",
+	)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // it outlives us, and ctrl-C
 	keepFilesToOurselves()

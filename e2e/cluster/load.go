@@ -22,7 +22,10 @@ func (c *Cluster) Load(ctx context.Context, archive string) error {
 func (c *Cluster) loadNew(ctx context.Context, p *plan) error {
 	lacking := p.load
 	if p.built { // the name of an archive tells what is in it
-		lacking = slices.DeleteFunc(slices.Clone(p.load), func(archive string) bool { return slices.Contains(c.Loaded, archive) })
+		lacking = slices.DeleteFunc(
+			slices.Clone(p.load),
+			func(archive string) bool { return slices.Contains(c.Loaded, archive) },
+		)
 	}
 	if err := importAll(ctx, c.Workers, lacking); err != nil {
 		return err

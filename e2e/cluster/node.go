@@ -26,18 +26,37 @@ const recipeLabel = "io.redisha.recipe"
 // nodeSystem is what a node boots. Debian 12, because its systemd is the last one in a Debian that boots on a machine
 // with version 1 of cgroups; on version 2 it boots as well.
 var nodeSystem = debian{name: "node", suite: "bookworm", system: true, packages: []string{
-	"systemd", "systemd-sysv", "containerd", "runc", "containernetworking-plugins", "iptables", "nftables", "conntrack", "ipset",
-	"iproute2", "procps", "kmod", "ethtool", "socat", "mount", "util-linux", "ca-certificates", "curl"}}
+	"systemd",
+	"systemd-sysv",
+	"containerd",
+	"runc",
+	"containernetworking-plugins",
+	"iptables",
+	"nftables",
+	"conntrack",
+	"ipset",
+	"iproute2",
+	"procps",
+	"kmod",
+	"ethtool",
+	"socat",
+	"mount",
+	"util-linux",
+	"ca-certificates",
+	"curl",
+}}
 
 //go:embed node manifests
 var files embed.FS
 
 // notInNode are units that a node does without: they wait for devices, write where nothing can be written, or belong to
 // no package.
-var notInNode = regexp.MustCompile(`^(usr/)?(lib|etc)/systemd/system/(multi-user|local-fs|basic|timers|getty|remote-fs)\.target\.wants/.|` +
-	`systemd/system/sockets\.target\.wants/.*(udev|initctl)|` +
-	`systemd/system/sysinit\.target\.wants/(systemd-tmpfiles-setup\.service|systemd-udev|systemd-journal-flush)|` +
-	`^(usr/share/(doc|man|info|locale|lintian)|var/(cache|lib/apt/lists|log)|dev|proc|sys|run|tmp)/.`)
+var notInNode = regexp.MustCompile(
+	`^(usr/)?(lib|etc)/systemd/system/(multi-user|local-fs|basic|timers|getty|remote-fs)\.target\.wants/.|` +
+		`systemd/system/sockets\.target\.wants/.*(udev|initctl)|` +
+		`systemd/system/sysinit\.target\.wants/(systemd-tmpfiles-setup\.service|systemd-udev|systemd-journal-flush)|` +
+		`^(usr/share/(doc|man|info|locale|lintian)|var/(cache|lib/apt/lists|log)|dev|proc|sys|run|tmp)/.`,
+)
 
 // nodeImageLoaded reports whether the engine has a node image that was built here.
 func nodeImageLoaded(ctx context.Context) bool {
@@ -57,7 +76,15 @@ func (b *builder) node(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	loaded, err := run(ctx, "docker", "image", "inspect", "--format", `{{index .Config.Labels "`+recipeLabel+`"}}`, builtNode)
+	loaded, err := run(
+		ctx,
+		"docker",
+		"image",
+		"inspect",
+		"--format",
+		`{{index .Config.Labels "`+recipeLabel+`"}}`,
+		builtNode,
+	)
 	if err == nil && loaded == recipe {
 		return nil
 	}
@@ -193,7 +220,9 @@ func nodeLinks(l *image.Layer) error {
 	for _, unit := range []string{"containerd", "kubelet", "undo-mount-hacks", "import-images"} {
 		links[system+"multi-user.target.wants/"+unit+".service"] = "/" + system + unit + ".service"
 	}
-	for _, unit := range []string{"systemd-logind.service", "getty.target", "console-getty.service", "systemd-binfmt.service"} {
+	for _, unit := range []string{
+		"systemd-logind.service", "getty.target", "console-getty.service", "systemd-binfmt.service",
+	} {
 		links[system+unit] = "/dev/null"
 	}
 	for name, target := range links {

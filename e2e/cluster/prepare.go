@@ -45,7 +45,11 @@ func prepare(ctx context.Context, log *steps, dir, choice string) (*plan, error)
 		return built(ctx, log, dir)
 	}
 	if _, err := os.Stat("/sys/fs/cgroup/cgroup.controllers"); err != nil {
-		fmt.Fprintln(log, "this machine has version 1 of cgroups, on which the systemd of the published nodes does not boot; building all images")
+		fmt.Fprintln(
+			log,
+			"this machine has version 1 of cgroups, on which the systemd of the published nodes does not boot; building all "+
+				"images",
+		)
 		return built(ctx, log, dir)
 	}
 	err := log.step("pulling "+publishedNode, func() error { return pull(ctx, publishedNode) })

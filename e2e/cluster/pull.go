@@ -56,7 +56,9 @@ func operatorArchive(ctx context.Context, log *steps, dir string) (string, error
 	if err != nil {
 		return "", err
 	}
-	if _, err := runWith(ctx, nil, []string{"DOCKER_BUILDKIT=1"}, "docker", "build", "--tag", operatorImage, root); err != nil {
+	if _, err := runWith(
+		ctx, nil, []string{"DOCKER_BUILDKIT=1"}, "docker", "build", "--tag", operatorImage, root,
+	); err != nil {
 		return "", err
 	}
 	archive := filepath.Join(dir, "operator.tar")

@@ -12,8 +12,13 @@ var Kubernetes = Module{
 	Dir:   "e2e/kubebin",
 	Key:   "kube-" + KubernetesVersion,
 	Title: "Kubernetes " + KubernetesVersion,
-	LDFlags: fmt.Sprintf("-X %[1]s.gitVersion=%[3]s -X %[1]s.gitMajor=1 -X %[1]s.gitMinor=34 -X %[1]s.gitTreeState=clean -X %[2]s.gitVersion=%[3]s",
-		"k8s.io/component-base/version", "k8s.io/client-go/pkg/version", KubernetesVersion),
+	LDFlags: fmt.Sprintf(
+		"-X %[1]s.gitVersion=%[3]s -X %[1]s.gitMajor=1 -X %[1]s.gitMinor=34 -X %[1]s.gitTreeState=clean -X "+
+			"%[2]s.gitVersion=%[3]s",
+		"k8s.io/component-base/version",
+		"k8s.io/client-go/pkg/version",
+		KubernetesVersion,
+	),
 }
 
 // Etcd is built from its own module, in the version that Kubernetes is built with.

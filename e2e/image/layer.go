@@ -54,7 +54,9 @@ func (l *Layer) Dir(name string, mode fs.FileMode) error {
 
 // Text adds a file with this content.
 func (l *Layer) Text(name string, mode fs.FileMode, content string) error {
-	if err := l.header(&tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: tarMode(mode), Size: int64(len(content))}); err != nil {
+	if err := l.header(
+		&tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: tarMode(mode), Size: int64(len(content))},
+	); err != nil {
 		return err
 	}
 	_, err := io.WriteString(l.tar, content)
@@ -77,7 +79,9 @@ func (l *Layer) File(name string, mode fs.FileMode, source string) error {
 	if err != nil {
 		return err
 	}
-	if err := l.header(&tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: tarMode(mode), Size: info.Size()}); err != nil {
+	if err := l.header(
+		&tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: tarMode(mode), Size: info.Size()},
+	); err != nil {
 		return err
 	}
 	_, err = io.Copy(l.tar, f)

@@ -36,7 +36,9 @@ func TestABadRequestIsRefusedNamingFieldAndRemedy(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := &unstructured.Unstructured{}
-			if err := yaml.Unmarshal([]byte("apiVersion: redisha.io/v1alpha1\nkind: RedisHARequest\nspec:\n"+indent(tc.spec)), &u.Object); err != nil {
+			if err := yaml.Unmarshal(
+				[]byte("apiVersion: redisha.io/v1alpha1\nkind: RedisHARequest\nspec:\n"+indent(tc.spec)), &u.Object,
+			); err != nil {
 				t.Fatal(err)
 			}
 			u.SetNamespace(ns)
@@ -73,14 +75,18 @@ func answered(t *testing.T, request *v1alpha1.RedisHARequest, state v1alpha1.Req
 		return request.Status.State.IsOver(), err
 	})
 	if s := request.Status; s.State != state || s.Reason != reason || !strings.Contains(s.Message, message) {
-		t.Errorf("request %s is %s (%s): %q, want %s (%s): %q", request.Name, s.State, s.Reason, s.Message, state, reason, message)
+		t.Errorf(
+			"request %s is %s (%s): %q, want %s (%s): %q", request.Name, s.State, s.Reason, s.Message, state, reason, message,
+		)
 	}
 }
 
 func TestARequestIsCarriedOutOnceAndTellsWhatCameOfIt(t *testing.T) {
 	ns := namespace(t)
 	first := ask(t, ns, "early", v1alpha1.RedisHARequestSpec{Action: v1alpha1.ActionSwitchover, DeadlineSeconds: 3})
-	answered(t, first, v1alpha1.RequestFailed, v1alpha1.ReasonDeadlineExceeded, "there is no RedisHA cache in namespace "+ns)
+	answered(
+		t, first, v1alpha1.RequestFailed, v1alpha1.ReasonDeadlineExceeded, "there is no RedisHA cache in namespace "+ns,
+	)
 	key := create(t, ns, v1alpha1.RedisHASpec{})
 	rha := settled(t, key)
 	master := rha.Status.Master.Pod
@@ -92,18 +98,27 @@ func TestARequestIsCarriedOutOnceAndTellsWhatCameOfIt(t *testing.T) {
 	if master == target {
 		target = "cache-2"
 	}
-	move := ask(t, ns, "move", v1alpha1.RedisHARequestSpec{Action: v1alpha1.ActionSwitchover, Pod: target, IfMaster: master})
+	move := ask(
+		t, ns, "move", v1alpha1.RedisHARequestSpec{Action: v1alpha1.ActionSwitchover, Pod: target, IfMaster: master},
+	)
 	answered(t, move, v1alpha1.RequestSucceeded, "", target+" is master by epoch")
 	back := ask(t, ns, "back", v1alpha1.RedisHARequestSpec{Action: v1alpha1.ActionSwitchover, Pod: master})
 	answered(t, back, v1alpha1.RequestSucceeded, "", master+" is master by epoch")
-	force := ask(t, ns, "force", v1alpha1.RedisHARequestSpec{Action: v1alpha1.ActionForceFailover, Pod: target, AcceptDataLoss: true})
+	force := ask(
+		t, ns, "force",
+		v1alpha1.RedisHARequestSpec{Action: v1alpha1.ActionForceFailover, Pod: target, AcceptDataLoss: true},
+	)
 	answered(t, force, v1alpha1.RequestSucceeded, "", target+" is master by epoch")
 	after := settled(t, key)
-	if got, want := after.Status.Master.Epoch, rha.Status.Master.Epoch+3; got != want || after.Status.Master.Pod != target {
+	if got, want := after.Status.Master.Epoch, rha.Status.Master.Epoch+3; got != want ||
+		after.Status.Master.Pod != target {
 		t.Errorf("master %s by epoch %d, want %s by %d", after.Status.Master.Pod, got, target, want)
 	}
 	move.Spec.Pod = "cache-0"
-	if err := bed.Client.Update(t.Context(), move); err == nil || !strings.Contains(err.Error(), "delete the request, and make another") {
+	if err := bed.Client.Update(
+		t.Context(), move,
+	); err == nil ||
+		!strings.Contains(err.Error(), "delete the request, and make another") {
 		t.Errorf("a request was changed: %v", err)
 	}
 }
@@ -121,7 +136,10 @@ func TestARestartOnRequestReplacesEachPodOnceTheMasterLast(t *testing.T) {
 		}
 	}
 	if rha.Status.Master.Epoch != first.Status.Master.Epoch+1 || rha.Status.History[0].Kind != v1alpha1.HistorySwitchover {
-		t.Errorf("epoch %d, before %d; the last entry is a %s", rha.Status.Master.Epoch, first.Status.Master.Epoch, rha.Status.History[0].Kind)
+		t.Errorf(
+			"epoch %d, before %d; the last entry is a %s", rha.Status.Master.Epoch, first.Status.Master.Epoch,
+			rha.Status.History[0].Kind,
+		)
 	}
 }
 
@@ -133,7 +151,10 @@ func TestARequesterMayAskAndChangeNoRedisHA(t *testing.T) {
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "redisha-requester"},
 		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: "jane"}},
 	}
-	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "cache"}, Spec: v1alpha1.RedisHASpec{Failover: v1alpha1.FailoverSpec{Mode: v1alpha1.ModePaused}}}
+	rha := &v1alpha1.RedisHA{
+		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "cache"},
+		Spec:       v1alpha1.RedisHASpec{Failover: v1alpha1.FailoverSpec{Mode: v1alpha1.ModePaused}},
+	}
 	for _, object := range []client.Object{binding, rha} {
 		if err := bed.Client.Create(t.Context(), object); err != nil {
 			t.Fatal(err)
@@ -145,7 +166,10 @@ func TestARequesterMayAskAndChangeNoRedisHA(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	request := &v1alpha1.RedisHARequest{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "asked"}, Spec: v1alpha1.RedisHARequestSpec{RedisHA: "cache", Action: v1alpha1.ActionSwitchover}}
+	request := &v1alpha1.RedisHARequest{
+		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "asked"},
+		Spec:       v1alpha1.RedisHARequestSpec{RedisHA: "cache", Action: v1alpha1.ActionSwitchover},
+	}
 	eventually(t, "jane may ask", 20*time.Second, func(ctx context.Context) (bool, error) {
 		return jane.Create(ctx, request) == nil, nil // the binding is seen after a moment
 	})
@@ -168,7 +192,9 @@ func TestARequesterMayAskAndChangeNoRedisHA(t *testing.T) {
 func pods(t *testing.T, key client.ObjectKey) map[string]string {
 	t.Helper()
 	list := &corev1.PodList{}
-	if err := bed.Client.List(t.Context(), list, client.InNamespace(key.Namespace), client.MatchingLabels(resources.SelectorLabels(key.Name))); err != nil {
+	if err := bed.Client.List(
+		t.Context(), list, client.InNamespace(key.Namespace), client.MatchingLabels(resources.SelectorLabels(key.Name)),
+	); err != nil {
 		t.Fatal(err)
 	}
 	uids := map[string]string{}

@@ -35,7 +35,9 @@ func cause(t *testing.T, key client.ObjectKey, reason string, says ...string) {
 			last = text
 			t.Log(text)
 		}
-		return progressing.Status == metav1.ConditionTrue && progressing.Reason == reason && ready.Status == metav1.ConditionFalse && ready.Reason == reason &&
+		return progressing.Status == metav1.ConditionTrue && progressing.Reason == reason &&
+			ready.Status == metav1.ConditionFalse &&
+			ready.Reason == reason &&
 			ready.Message == progressing.Message, nil
 	})
 	for _, part := range says {
@@ -109,14 +111,21 @@ func TestWhyThereIsNoPodIsTold(t *testing.T) {
 
 func TestAQuotaIsToldAndItsEndIsTheEndOfIt(t *testing.T) {
 	ns := namespace(t)
-	quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "small"}, Spec: corev1.ResourceQuotaSpec{
-		Hard: corev1.ResourceList{corev1.ResourcePods: resource.MustParse("0")},
-	}}
+	quota := &corev1.ResourceQuota{
+		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "small"},
+		Spec: corev1.ResourceQuotaSpec{
+			Hard: corev1.ResourceList{corev1.ResourcePods: resource.MustParse("0")},
+		},
+	}
 	if err := bed.Client.Create(t.Context(), quota); err != nil {
 		t.Fatal(err)
 	}
-	quota.Status = corev1.ResourceQuotaStatus{Hard: quota.Spec.Hard, Used: corev1.ResourceList{corev1.ResourcePods: resource.MustParse("0")}}
-	if err := bed.Client.Status().Update(t.Context(), quota); err != nil { // as the quota controller does, which the sandbox lacks
+	quota.Status = corev1.ResourceQuotaStatus{
+		Hard: quota.Spec.Hard,
+		Used: corev1.ResourceList{corev1.ResourcePods: resource.MustParse("0")},
+	}
+	if err := bed.Client.Status().
+		Update(t.Context(), quota); err != nil { // as the quota controller does, which the sandbox lacks
 		t.Fatal(err)
 	}
 	key := born(t, ns, "cache", "")

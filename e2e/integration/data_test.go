@@ -72,7 +72,9 @@ func TestARestoredClaimIsWaitedForAndItsDataIsServed(t *testing.T) {
 		return len(pods.Items) == 0, err
 	})
 	claim := &corev1.PersistentVolumeClaim{}
-	if err := bed.Client.Get(t.Context(), client.ObjectKey{Namespace: ns, Name: resources.ClaimName(key.Name, 0)}, claim); err != nil {
+	if err := bed.Client.Get(
+		t.Context(), client.ObjectKey{Namespace: ns, Name: resources.ClaimName(key.Name, 0)}, claim,
+	); err != nil {
 		t.Fatal(err)
 	}
 	claim.Labels = map[string]string{"restored": "yes"}

@@ -37,7 +37,9 @@ func inventory(ctx context.Context, t *testing.T, key client.ObjectKey) map[stri
 		&appsv1.StatefulSetList{}, &corev1.ServiceList{}, &corev1.ConfigMapList{}, &corev1.SecretList{},
 		&policyv1.PodDisruptionBudgetList{}, &corev1.PersistentVolumeClaimList{},
 	} {
-		err := bed.Client.List(ctx, list, client.InNamespace(key.Namespace), client.MatchingLabels{v1alpha1.LabelName: key.Name})
+		err := bed.Client.List(
+			ctx, list, client.InNamespace(key.Namespace), client.MatchingLabels{v1alpha1.LabelName: key.Name},
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -108,17 +110,24 @@ func masterSlice(t *testing.T, key client.ObjectKey) *discoveryv1.EndpointSlice 
 	return slice
 }
 
-func deleteAndAwait(t *testing.T, key client.ObjectKey, object client.Object, listed string, options ...client.DeleteOption) {
+func deleteAndAwait(
+	t *testing.T, key client.ObjectKey, object client.Object, listed string, options ...client.DeleteOption,
+) {
 	t.Helper()
 	gone := object.GetUID()
 	if err := bed.Client.Delete(t.Context(), object, options...); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, fmt.Sprintf("%T %s is there again", object, object.GetName()), 30*time.Second, func(ctx context.Context) (bool, error) {
-		err := bed.Client.Get(ctx, client.ObjectKeyFromObject(object), object)
-		back := err == nil && object.GetUID() != gone && object.GetDeletionTimestamp().IsZero()
-		return back && (listed == "" || inventory(ctx, t, key)[listed] != nil), client.IgnoreNotFound(err)
-	})
+	eventually(
+		t,
+		fmt.Sprintf("%T %s is there again", object, object.GetName()),
+		30*time.Second,
+		func(ctx context.Context) (bool, error) {
+			err := bed.Client.Get(ctx, client.ObjectKeyFromObject(object), object)
+			back := err == nil && object.GetUID() != gone && object.GetDeletionTimestamp().IsZero()
+			return back && (listed == "" || inventory(ctx, t, key)[listed] != nil), client.IgnoreNotFound(err)
+		},
+	)
 }
 
 func TestEveryEditOfAnOwnedObjectIsRepaired(t *testing.T) {
@@ -129,23 +138,31 @@ func TestEveryEditOfAnOwnedObjectIsRepaired(t *testing.T) {
 	}{
 		"the master's Service gets a selector": {"Service cache-master", `{"spec":{"selector":{"redisha.io/name":"cache"}}}`},
 		"the replicas' Service leads to all":   {"Service cache-replicas", `{"spec":{"selector":{"redisha.io/role":null}}}`},
-		"another port":                         {"Service cache-replicas", `{"spec":{"ports":[{"name":"redis","port":7000}]}}`},
-		"redis.conf":                           {"ConfigMap cache-config", `{"data":{"redis.conf":"replicaof no one"}}`},
-		"a file added":                         {"ConfigMap cache-config", `{"data":{"x":"y"}}`},
-		"the password":                         {"Secret cache-generated-auth", `{"stringData":{"password":"x"}}`},
-		"the mounted password":                 {"Secret cache-conf-auth", `{"stringData":{"password":"x"}}`},
-		"the budget":                           {"PodDisruptionBudget cache", `{"spec":{"maxUnavailable":2}}`},
-		"scaled behind our back":               {"StatefulSet cache", `{"spec":{"replicas":3}}`},
-		"the update strategy":                  {"StatefulSet cache", `{"spec":{"updateStrategy":{"type":"RollingUpdate"}}}`},
-		"labels":                               {"StatefulSet cache", `{"metadata":{"labels":{"app.kubernetes.io/name":"x","redisha.io/name":null}}}`},
-		"the owner":                            {"ConfigMap cache-config", `{"metadata":{"ownerReferences":[]}}`},
+		"another port": {
+			"Service cache-replicas",
+			`{"spec":{"ports":[{"name":"redis","port":7000}]}}`,
+		},
+		"redis.conf":             {"ConfigMap cache-config", `{"data":{"redis.conf":"replicaof no one"}}`},
+		"a file added":           {"ConfigMap cache-config", `{"data":{"x":"y"}}`},
+		"the password":           {"Secret cache-generated-auth", `{"stringData":{"password":"x"}}`},
+		"the mounted password":   {"Secret cache-conf-auth", `{"stringData":{"password":"x"}}`},
+		"the budget":             {"PodDisruptionBudget cache", `{"spec":{"maxUnavailable":2}}`},
+		"scaled behind our back": {"StatefulSet cache", `{"spec":{"replicas":3}}`},
+		"the update strategy":    {"StatefulSet cache", `{"spec":{"updateStrategy":{"type":"RollingUpdate"}}}`},
+		"labels": {
+			"StatefulSet cache",
+			`{"metadata":{"labels":{"app.kubernetes.io/name":"x","redisha.io/name":null}}}`,
+		},
+		"the owner": {"ConfigMap cache-config", `{"metadata":{"ownerReferences":[]}}`},
 	}
 	before := inventory(t.Context(), t, key)
 	for name, edit := range edits {
 		t.Run(name, func(t *testing.T) {
 			want := asText(before[edit.object])
 			object, _ := before[edit.object].DeepCopyObject().(client.Object)
-			if err := bed.Client.Patch(t.Context(), object, client.RawPatch("application/merge-patch+json", []byte(edit.patch))); err != nil {
+			if err := bed.Client.Patch(
+				t.Context(), object, client.RawPatch("application/merge-patch+json", []byte(edit.patch)),
+			); err != nil {
 				t.Fatal(err)
 			}
 			if asText(object) == want {
@@ -191,7 +208,10 @@ func TestDeletingARedisHALeavesWhatRetentionSays(t *testing.T) {
 		t.Run(string(policy), func(t *testing.T) {
 			key := create(t, namespace(t), v1alpha1.RedisHASpec{
 				Replicas: ptr.To[int32](2),
-				Storage:  &v1alpha1.StorageSpec{Size: resource.MustParse("1Gi"), Retention: v1alpha1.StorageRetention{WhenDeleted: policy}},
+				Storage: &v1alpha1.StorageSpec{
+					Size:      resource.MustParse("1Gi"),
+					Retention: v1alpha1.StorageRetention{WhenDeleted: policy},
+				},
 			})
 			if got := len(inventory(t.Context(), t, key)); got != len(owned)+2 {
 				t.Errorf("%d objects are listed, want the claims too", got)
@@ -203,15 +223,20 @@ func TestDeletingARedisHALeavesWhatRetentionSays(t *testing.T) {
 			if err := bed.Client.Delete(t.Context(), rha); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, fmt.Sprintf("nothing but %d claims is left", left), time.Minute, func(ctx context.Context) (bool, error) {
-				pods := &corev1.PodList{}
-				err := bed.Client.List(ctx, pods, client.InNamespace(key.Namespace))
-				endpoints := &discoveryv1.EndpointSliceList{}
-				if err == nil {
-					err = bed.Client.List(ctx, endpoints, client.InNamespace(key.Namespace))
-				}
-				return len(inventory(ctx, t, key)) == left && len(pods.Items) == 0 && len(endpoints.Items) == 0, err
-			})
+			eventually(
+				t,
+				fmt.Sprintf("nothing but %d claims is left", left),
+				time.Minute,
+				func(ctx context.Context) (bool, error) {
+					pods := &corev1.PodList{}
+					err := bed.Client.List(ctx, pods, client.InNamespace(key.Namespace))
+					endpoints := &discoveryv1.EndpointSliceList{}
+					if err == nil {
+						err = bed.Client.List(ctx, endpoints, client.InNamespace(key.Namespace))
+					}
+					return len(inventory(ctx, t, key)) == left && len(pods.Items) == 0 && len(endpoints.Items) == 0, err
+				},
+			)
 		})
 	}
 }
@@ -222,7 +247,10 @@ func TestRetainedClaimsDoNotLookLikeAnApps(t *testing.T) {
 	ns := namespace(t)
 	rha := &v1alpha1.RedisHA{
 		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "cache"},
-		Spec:       v1alpha1.RedisHASpec{Replicas: ptr.To[int32](2), Storage: &v1alpha1.StorageSpec{Size: resource.MustParse("1Gi")}},
+		Spec: v1alpha1.RedisHASpec{
+			Replicas: ptr.To[int32](2),
+			Storage:  &v1alpha1.StorageSpec{Size: resource.MustParse("1Gi")},
+		},
 	}
 	sts := resources.StatefulSet(rha, 2) // as an earlier version made it: its template cannot be changed
 	sts.Spec.VolumeClaimTemplates[0].Labels[label] = rha.Name
@@ -241,10 +269,15 @@ func TestRetainedClaimsDoNotLookLikeAnApps(t *testing.T) {
 		}
 		return claims, like
 	}
-	eventually(t, "claims are there, as an earlier version labelled them", time.Minute, func(ctx context.Context) (bool, error) {
-		claims, like := labelled(ctx)
-		return claims == 2 && like == 2, nil
-	})
+	eventually(
+		t,
+		"claims are there, as an earlier version labelled them",
+		time.Minute,
+		func(ctx context.Context) (bool, error) {
+			claims, like := labelled(ctx)
+			return claims == 2 && like == 2, nil
+		},
+	)
 	if err := bed.Client.Create(t.Context(), rha); err != nil {
 		t.Fatal(err)
 	}
@@ -316,15 +349,25 @@ func TestAPassThatFindsNothingToChangeWritesNothing(t *testing.T) {
 		Replicas: ptr.To[int32](2),
 		Storage:  &v1alpha1.StorageSpec{Size: resource.MustParse("0.0625Gi")}, // not as the API server writes it
 		Resources: corev1.ResourceRequirements{
-			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("0.05"), corev1.ResourceMemory: resource.MustParse("0.03125Gi")},
+			Requests: corev1.ResourceList{
+				corev1.ResourceCPU:    resource.MustParse("0.05"),
+				corev1.ResourceMemory: resource.MustParse("0.03125Gi"),
+			},
 		},
 		Config: map[string]v1alpha1.ConfigValue{"maxmemory": "16mb"},
 		PodTemplate: &v1alpha1.PodTemplateSpec{
-			Labels:       map[string]v1alpha1.LabelValue{"team": "shop"},
-			Tolerations:  []corev1.Toleration{{Key: "spot", Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute}},
-			ExtraVolumes: []corev1.Volume{{Name: "more", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}},
+			Labels: map[string]v1alpha1.LabelValue{"team": "shop"},
+			Tolerations: []corev1.Toleration{
+				{Key: "spot", Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute},
+			},
+			ExtraVolumes: []corev1.Volume{
+				{Name: "more", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
+			},
 		},
-		PodDisruptionBudget: v1alpha1.PodDisruptionBudgetSpec{Mode: v1alpha1.BudgetEnabled, MaxUnavailable: ptr.To(intstr.FromInt32(1))},
+		PodDisruptionBudget: v1alpha1.PodDisruptionBudgetSpec{
+			Mode:           v1alpha1.BudgetEnabled,
+			MaxUnavailable: ptr.To(intstr.FromInt32(1)),
+		},
 	})
 	time.Sleep(3 * time.Second) // well is not yet at rest
 	before := len(operatorWrites(t, ns))

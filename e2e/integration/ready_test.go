@@ -53,7 +53,10 @@ func finished(t *testing.T, u *unstructured.Unstructured) {
 		t.Fatal(err)
 	}
 	pods := &corev1.PodList{}
-	if err := bed.Client.List(t.Context(), pods, client.InNamespace(u.GetNamespace()), client.MatchingLabels(resources.SelectorLabels(u.GetName()))); err != nil {
+	if err := bed.Client.List(
+		t.Context(), pods, client.InNamespace(u.GetNamespace()),
+		client.MatchingLabels(resources.SelectorLabels(u.GetName())),
+	); err != nil {
 		t.Fatal(err)
 	}
 	if want := int(resources.Replicas(rha)); len(pods.Items) != want {
@@ -64,8 +67,14 @@ func finished(t *testing.T, u *unstructured.Unstructured) {
 		for _, c := range pod.Status.Conditions {
 			ready = ready || c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
 		}
-		if present := pod.Annotations[v1alpha1.AnnotationSpecHash] == resources.SpecHash(rha); !ready || !present || pod.DeletionTimestamp != nil {
-			t.Errorf("called finished while %s is ready: %t, of the present spec: %t, leaving: %t", pod.Name, ready, present, pod.DeletionTimestamp != nil)
+		if present := pod.Annotations[v1alpha1.AnnotationSpecHash] == resources.SpecHash(
+			rha,
+		); !ready || !present ||
+			pod.DeletionTimestamp != nil {
+			t.Errorf(
+				"called finished while %s is ready: %t, of the present spec: %t, leaving: %t", pod.Name, ready, present,
+				pod.DeletionTimestamp != nil,
+			)
 		}
 	}
 }
@@ -85,7 +94,11 @@ func unfinished(t *testing.T, u *unstructured.Unstructured, during time.Duration
 
 func patchSpec(t *testing.T, u *unstructured.Unstructured, patch string) {
 	t.Helper()
-	if err := bed.Client.Patch(t.Context(), u, client.RawPatch("application/merge-patch+json", []byte(`{"spec":`+patch+`}`))); err != nil {
+	if err := bed.Client.Patch(
+		t.Context(),
+		u,
+		client.RawPatch("application/merge-patch+json", []byte(`{"spec":`+patch+`}`)),
+	); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -19,7 +19,9 @@ import (
 func object(t *testing.T, ns, name, spec string) *unstructured.Unstructured {
 	t.Helper()
 	u := &unstructured.Unstructured{}
-	if err := yaml.Unmarshal([]byte("apiVersion: redisha.io/v1alpha1\nkind: RedisHA\nspec:\n"+indent(spec)), &u.Object); err != nil {
+	if err := yaml.Unmarshal(
+		[]byte("apiVersion: redisha.io/v1alpha1\nkind: RedisHA\nspec:\n"+indent(spec)), &u.Object,
+	); err != nil {
 		t.Fatal(err)
 	}
 	u.SetNamespace(ns)
@@ -39,51 +41,103 @@ func TestBadInputIsRefusedNamingFieldAndRemedy(t *testing.T) {
 		spec string
 		says []string
 	}{
-		"no replicas":          {spec: "replicas: 0", says: []string{"spec.replicas", "use 1 to 9"}},
-		"negative replicas":    {spec: "replicas: -1", says: []string{"spec.replicas", "use 1 to 9"}},
-		"too many replicas":    {spec: "replicas: 10", says: []string{"spec.replicas", "use 1 to 9"}},
-		"replicas in words":    {spec: "replicas: three", says: []string{"spec.replicas", "integer"}},
-		"an empty image":       {spec: "image: ''", says: []string{"spec.image", "remove the field for the default"}},
-		"unparsable size":      {spec: "storage: {size: big}", says: []string{"spec.storage.size", "write it like 8Gi"}},
-		"a size of nothing":    {spec: "storage: {size: 0}", says: []string{"spec.storage.size", "write it like 8Gi"}},
-		"unparsable memory":    {spec: "resources: {limits: {memory: lots}}", says: []string{"spec.resources.limits.memory", "write them like 500m or 2Gi"}},
-		"impatient down-after": {spec: "failover: {downAfterMilliseconds: 499}", says: []string{"spec.failover.downAfterMilliseconds", "use 500 or more"}},
-		"unknown mode":         {spec: "failover: {mode: Auto}", says: []string{"spec.failover.mode", `"Automatic", "Manual", "Paused"`}},
-		"negative lag":         {spec: "failover: {maxLagBytes: -1}", says: []string{"spec.failover.maxLagBytes"}},
-		"long cooldown":        {spec: "failover: {cooldownSeconds: 3601}", says: []string{"spec.failover.cooldownSeconds", "3600"}},
+		"no replicas":       {spec: "replicas: 0", says: []string{"spec.replicas", "use 1 to 9"}},
+		"negative replicas": {spec: "replicas: -1", says: []string{"spec.replicas", "use 1 to 9"}},
+		"too many replicas": {spec: "replicas: 10", says: []string{"spec.replicas", "use 1 to 9"}},
+		"replicas in words": {spec: "replicas: three", says: []string{"spec.replicas", "integer"}},
+		"an empty image":    {spec: "image: ''", says: []string{"spec.image", "remove the field for the default"}},
+		"unparsable size":   {spec: "storage: {size: big}", says: []string{"spec.storage.size", "write it like 8Gi"}},
+		"a size of nothing": {spec: "storage: {size: 0}", says: []string{"spec.storage.size", "write it like 8Gi"}},
+		"unparsable memory": {
+			spec: "resources: {limits: {memory: lots}}",
+			says: []string{"spec.resources.limits.memory", "write them like 500m or 2Gi"},
+		},
+		"impatient down-after": {
+			spec: "failover: {downAfterMilliseconds: 499}",
+			says: []string{"spec.failover.downAfterMilliseconds", "use 500 or more"},
+		},
+		"unknown mode": {
+			spec: "failover: {mode: Auto}",
+			says: []string{"spec.failover.mode", `"Automatic", "Manual", "Paused"`},
+		},
+		"negative lag": {spec: "failover: {maxLagBytes: -1}", says: []string{"spec.failover.maxLagBytes"}},
+		"long cooldown": {
+			spec: "failover: {cooldownSeconds: 3601}",
+			says: []string{"spec.failover.cooldownSeconds", "3600"},
+		},
 		"a config key in capitals": {
 			spec: "config: {REPLICAOF: 'a 1'}", says: []string{"spec.config", "lower case"},
 		},
 		"a setting smuggled in": {
 			spec: `config: {maxmemory: "1gb\nreplicaof no one"}`, says: []string{"spec.config", "single line"},
 		},
-		"persistence without a disk": {spec: "config: {appendonly: 'yes'}", says: []string{"spec.config.appendonly", "set spec.storage"}},
-		"snapshots without a disk":   {spec: "config: {save: '60 1'}", says: []string{"spec.config.save", "set spec.storage"}},
-		"Redis Cluster":              {spec: "config: {cluster-enabled: 'yes'}", says: []string{"spec.config", "cluster-"}},
-		"an unnamed Secret":          {spec: "auth: {passwordSecretRef: {name: ''}}", says: []string{"spec.auth.passwordSecretRef.name"}},
-		"a budget in words":          {spec: "podDisruptionBudget: {maxUnavailable: abc}", says: []string{"spec.podDisruptionBudget.maxUnavailable", "write it like 1 or 50%"}},
-		"a budget beyond all pods":   {spec: "podDisruptionBudget: {maxUnavailable: '101%'}", says: []string{"spec.podDisruptionBudget.maxUnavailable", "write it like 1 or 50%"}},
-		"a negative budget":          {spec: "podDisruptionBudget: {maxUnavailable: -1}", says: []string{"spec.podDisruptionBudget.maxUnavailable", "write it like 1 or 50%"}},
-		"a label with a blank":       {spec: "podTemplate: {labels: {team: 'a b'}}", says: []string{"spec.podTemplate.labels", "begins and ends with a letter or digit"}},
-		"a label that is too long":   {spec: "podTemplate: {labels: {team: " + strings.Repeat("x", 64) + "}}", says: []string{"spec.podTemplate.labels", "63"}},
-		"a label with a bad name":    {spec: "podTemplate: {labels: {'my team': a}}", says: []string{"spec.podTemplate.labels", "an optional DNS name and '/'"}},
-		"a node that cannot be":      {spec: "podTemplate: {nodeSelector: {disk: 'ssd!'}}", says: []string{"spec.podTemplate.nodeSelector", "begins and ends with a letter or digit"}},
-		"an annotation's bad name":   {spec: "podTemplate: {annotations: {'a b': x}}", says: []string{"spec.podTemplate.annotations", "an optional DNS name and '/'"}},
-		"a Service's bad annotation": {spec: "services: {master: {annotations: {'a b': x}}}", says: []string{"spec.services.master.annotations", "an optional DNS name and '/'"}},
+		"persistence without a disk": {
+			spec: "config: {appendonly: 'yes'}",
+			says: []string{"spec.config.appendonly", "set spec.storage"},
+		},
+		"snapshots without a disk": {
+			spec: "config: {save: '60 1'}",
+			says: []string{"spec.config.save", "set spec.storage"},
+		},
+		"Redis Cluster": {spec: "config: {cluster-enabled: 'yes'}", says: []string{"spec.config", "cluster-"}},
+		"an unnamed Secret": {
+			spec: "auth: {passwordSecretRef: {name: ''}}",
+			says: []string{"spec.auth.passwordSecretRef.name"},
+		},
+		"a budget in words": {
+			spec: "podDisruptionBudget: {maxUnavailable: abc}",
+			says: []string{"spec.podDisruptionBudget.maxUnavailable", "write it like 1 or 50%"},
+		},
+		"a budget beyond all pods": {
+			spec: "podDisruptionBudget: {maxUnavailable: '101%'}",
+			says: []string{"spec.podDisruptionBudget.maxUnavailable", "write it like 1 or 50%"},
+		},
+		"a negative budget": {
+			spec: "podDisruptionBudget: {maxUnavailable: -1}",
+			says: []string{"spec.podDisruptionBudget.maxUnavailable", "write it like 1 or 50%"},
+		},
+		"a label with a blank": {
+			spec: "podTemplate: {labels: {team: 'a b'}}",
+			says: []string{"spec.podTemplate.labels", "begins and ends with a letter or digit"},
+		},
+		"a label that is too long": {
+			spec: "podTemplate: {labels: {team: " + strings.Repeat("x", 64) + "}}",
+			says: []string{"spec.podTemplate.labels", "63"},
+		},
+		"a label with a bad name": {
+			spec: "podTemplate: {labels: {'my team': a}}",
+			says: []string{"spec.podTemplate.labels", "an optional DNS name and '/'"},
+		},
+		"a node that cannot be": {
+			spec: "podTemplate: {nodeSelector: {disk: 'ssd!'}}",
+			says: []string{"spec.podTemplate.nodeSelector", "begins and ends with a letter or digit"},
+		},
+		"an annotation's bad name": {
+			spec: "podTemplate: {annotations: {'a b': x}}",
+			says: []string{"spec.podTemplate.annotations", "an optional DNS name and '/'"},
+		},
+		"a Service's bad annotation": {
+			spec: "services: {master: {annotations: {'a b': x}}}",
+			says: []string{"spec.services.master.annotations", "an optional DNS name and '/'"},
+		},
 		"a load balancer's class without one": {
 			spec: "services: {master: {loadBalancerClass: a/b}}", says: []string{"spec.services.master", "set the type"},
 		},
 		"source ranges without a load balancer": {
-			spec: "services: {replicas: {type: NodePort, loadBalancerSourceRanges: [10.0.0.0/8]}}", says: []string{"spec.services.replicas", "set the type"},
+			spec: "services: {replicas: {type: NodePort, loadBalancerSourceRanges: [10.0.0.0/8]}}",
+			says: []string{"spec.services.replicas", "set the type"},
 		},
 		"an address in the place of a range": {
-			spec: "services: {master: {type: LoadBalancer, loadBalancerSourceRanges: [10.0.0.1]}}", says: []string{"loadBalancerSourceRanges", "10.0.0.0/8"},
+			spec: "services: {master: {type: LoadBalancer, loadBalancerSourceRanges: [10.0.0.1]}}",
+			says: []string{"loadBalancerSourceRanges", "10.0.0.0/8"},
 		},
 		"a traffic policy within the cluster": {
-			spec: "services: {master: {externalTrafficPolicy: Local}}", says: []string{"spec.services.master", "NodePort or LoadBalancer"},
+			spec: "services: {master: {externalTrafficPolicy: Local}}",
+			says: []string{"spec.services.master", "NodePort or LoadBalancer"},
 		},
 		"a label of the operator on a Service": {
-			spec: "services: {master: {labels: {redisha.io/name: other}}}", says: []string{"spec.services.master.labels", "choose other names"},
+			spec: "services: {master: {labels: {redisha.io/name: other}}}",
+			says: []string{"spec.services.master.labels", "choose other names"},
 		},
 		"a module in config": {spec: "config: {loadmodule: /m.so}", says: []string{"spec.config", "spec.modules"}},
 		"a module by name":   {spec: "modules: [{path: search.so}]", says: []string{"spec.modules", "absolute path"}},
@@ -93,15 +147,31 @@ func TestBadInputIsRefusedNamingFieldAndRemedy(t *testing.T) {
 		"a module's argument with a quote": {
 			spec: `modules: [{path: /m.so, args: ["a\"b"]}]`, says: []string{"spec.modules", "one word"},
 		},
-		"too little time to end":   {spec: "podTemplate: {terminationGracePeriodSeconds: 5}", says: []string{"spec.podTemplate.terminationGracePeriodSeconds", "at least 30"}},
-		"the operator's label":     {spec: "podTemplate: {labels: {redisha.io/role: master}}", says: []string{"spec.podTemplate.labels", "choose other names"}},
-		"the operator's container": {spec: "podTemplate: {extraContainers: [{name: redis, image: x}]}", says: []string{"spec.podTemplate.extraContainers", "choose another"}},
-		"the operator's volume":    {spec: "podTemplate: {extraVolumes: [{name: data, emptyDir: {}}]}", says: []string{"spec.podTemplate.extraVolumes", "choose another"}},
+		"too little time to end": {
+			spec: "podTemplate: {terminationGracePeriodSeconds: 5}",
+			says: []string{"spec.podTemplate.terminationGracePeriodSeconds", "at least 30"},
+		},
+		"the operator's label": {
+			spec: "podTemplate: {labels: {redisha.io/role: master}}",
+			says: []string{"spec.podTemplate.labels", "choose other names"},
+		},
+		"the operator's container": {
+			spec: "podTemplate: {extraContainers: [{name: redis, image: x}]}",
+			says: []string{"spec.podTemplate.extraContainers", "choose another"},
+		},
+		"the operator's volume": {
+			spec: "podTemplate: {extraVolumes: [{name: data, emptyDir: {}}]}",
+			says: []string{"spec.podTemplate.extraVolumes", "choose another"},
+		},
 		"a name too long for pods": {
 			name: strings.Repeat("x", 53), spec: "{}", says: []string{"metadata.name", "52", "choose a shorter name"},
 		},
-		"a name that no Service can have": {name: "1cache", spec: "{}", says: []string{"metadata.name", "begins with a letter"}},
-		"a name with a dot":               {name: "my.cache", spec: "{}", says: []string{"metadata.name", "DNS label"}},
+		"a name that no Service can have": {
+			name: "1cache",
+			spec: "{}",
+			says: []string{"metadata.name", "begins with a letter"},
+		},
+		"a name with a dot": {name: "my.cache", spec: "{}", says: []string{"metadata.name", "DNS label"}},
 	}
 	for _, setting := range []string{
 		"replicaof", "slaveof", "masterauth", "masteruser", "requirepass", "port", "bind", "dir", "unixsocket", "user",
@@ -162,16 +232,56 @@ func TestChangesThatCannotBeMadeAreRefusedAndChangeNothing(t *testing.T) {
 		patch string
 		says  []string
 	}{
-		"storage shrunk":        {on: disk, patch: `{"spec":{"storage":{"size":"1Gi"}}}`, says: []string{"spec.storage", "cannot shrink", "keep the size"}},
-		"class changed":         {on: disk, patch: `{"spec":{"storage":{"storageClassName":"fast"}}}`, says: []string{"spec.storage.storageClassName", "create a new RedisHA"}},
-		"class removed":         {on: disk, patch: `{"spec":{"storage":{"storageClassName":null}}}`, says: []string{"spec.storage.storageClassName", "create a new RedisHA"}},
-		"access modes changed":  {on: disk, patch: `{"spec":{"storage":{"accessModes":["ReadWriteMany"]}}}`, says: []string{"spec.storage.accessModes", "create a new RedisHA"}},
-		"storage removed":       {on: disk, patch: `{"spec":{"storage":null}}`, says: []string{"spec.storage", "cannot be added or removed"}},
-		"storage added":         {on: memory, patch: `{"spec":{"storage":{"size":"1Gi"}}}`, says: []string{"spec.storage", "cannot be added or removed"}},
-		"scaled to nothing":     {on: memory, patch: `{"spec":{"replicas":0}}`, says: []string{"spec.replicas", "use 1 to 9"}},
-		"an owned setting":      {on: memory, patch: `{"spec":{"config":{"replicaof":"no one"}}}`, says: []string{"spec.config", "replicaof", "remove the setting"}},
-		"the image made empty":  {on: memory, patch: `{"spec":{"image":""}}`, says: []string{"spec.image", "remove the field"}},
-		"down-after made short": {on: memory, patch: `{"spec":{"failover":{"downAfterMilliseconds":1}}}`, says: []string{"spec.failover.downAfterMilliseconds", "use 500 or more"}},
+		"storage shrunk": {
+			on:    disk,
+			patch: `{"spec":{"storage":{"size":"1Gi"}}}`,
+			says:  []string{"spec.storage", "cannot shrink", "keep the size"},
+		},
+		"class changed": {
+			on:    disk,
+			patch: `{"spec":{"storage":{"storageClassName":"fast"}}}`,
+			says:  []string{"spec.storage.storageClassName", "create a new RedisHA"},
+		},
+		"class removed": {
+			on:    disk,
+			patch: `{"spec":{"storage":{"storageClassName":null}}}`,
+			says:  []string{"spec.storage.storageClassName", "create a new RedisHA"},
+		},
+		"access modes changed": {
+			on:    disk,
+			patch: `{"spec":{"storage":{"accessModes":["ReadWriteMany"]}}}`,
+			says:  []string{"spec.storage.accessModes", "create a new RedisHA"},
+		},
+		"storage removed": {
+			on:    disk,
+			patch: `{"spec":{"storage":null}}`,
+			says:  []string{"spec.storage", "cannot be added or removed"},
+		},
+		"storage added": {
+			on:    memory,
+			patch: `{"spec":{"storage":{"size":"1Gi"}}}`,
+			says:  []string{"spec.storage", "cannot be added or removed"},
+		},
+		"scaled to nothing": {
+			on:    memory,
+			patch: `{"spec":{"replicas":0}}`,
+			says:  []string{"spec.replicas", "use 1 to 9"},
+		},
+		"an owned setting": {
+			on:    memory,
+			patch: `{"spec":{"config":{"replicaof":"no one"}}}`,
+			says:  []string{"spec.config", "replicaof", "remove the setting"},
+		},
+		"the image made empty": {
+			on:    memory,
+			patch: `{"spec":{"image":""}}`,
+			says:  []string{"spec.image", "remove the field"},
+		},
+		"down-after made short": {
+			on:    memory,
+			patch: `{"spec":{"failover":{"downAfterMilliseconds":1}}}`,
+			says:  []string{"spec.failover.downAfterMilliseconds", "use 500 or more"},
+		},
 	}
 	for what, tc := range tests {
 		t.Run(what, func(t *testing.T) {
@@ -186,7 +296,9 @@ func TestChangesThatCannotBeMadeAreRefusedAndChangeNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			if before.GetGeneration() != after.GetGeneration() {
-				t.Errorf("the refused change changed the spec: generation %d became %d", before.GetGeneration(), after.GetGeneration())
+				t.Errorf(
+					"the refused change changed the spec: generation %d became %d", before.GetGeneration(), after.GetGeneration(),
+				)
 			}
 		})
 	}

@@ -24,7 +24,8 @@ func TestARequestRunsOnceThoughGitPutsItBack(t *testing.T) {
 		})
 		eventually(t, "the request is carried out and acknowledged", time.Minute, func(ctx context.Context) (bool, error) {
 			rha, err := bed.Get(ctx, key)
-			return err == nil && rha.Annotations[v1alpha1.AnnotationRequest] == "" && rha.Status.Master.Epoch == first.Status.Master.Epoch+i+1, err
+			return err == nil && rha.Annotations[v1alpha1.AnnotationRequest] == "" &&
+				rha.Status.Master.Epoch == first.Status.Master.Epoch+i+1, err
 		})
 	}
 	for i := range 6 { // applied again and again, also one that is not the last

@@ -46,7 +46,9 @@ func TestAChangedConfigReplacesEveryPodAndSwitchesTheMasterOver(t *testing.T) {
 func podUIDs(t *testing.T, key client.ObjectKey) map[string]bool {
 	t.Helper()
 	pods := &corev1.PodList{}
-	err := bed.Client.List(t.Context(), pods, client.InNamespace(key.Namespace), client.MatchingLabels(resources.SelectorLabels(key.Name)))
+	err := bed.Client.List(
+		t.Context(), pods, client.InNamespace(key.Namespace), client.MatchingLabels(resources.SelectorLabels(key.Name)),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +99,9 @@ func TestABadFirstImageIsReplacedByAGoodOne(t *testing.T) {
 func TestScalingDownToOneSwitchesOverFromAMasterThatLeaves(t *testing.T) {
 	key := create(t, namespace(t), v1alpha1.RedisHASpec{Replicas: ptr.To[int32](2)})
 	first := &corev1.Pod{}
-	if err := bed.Client.Get(t.Context(), client.ObjectKey{Namespace: key.Namespace, Name: resources.PodName(key.Name, 0)}, first); err != nil {
+	if err := bed.Client.Get(
+		t.Context(), client.ObjectKey{Namespace: key.Namespace, Name: resources.PodName(key.Name, 0)}, first,
+	); err != nil {
 		t.Fatal(err)
 	}
 	if err := bed.Client.Delete(t.Context(), first); err != nil {
@@ -124,7 +128,10 @@ func TestAMissingSecretIsNamedAndComingLateIsEnough(t *testing.T) {
 	ns := namespace(t)
 	rha := &v1alpha1.RedisHA{
 		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "cache"},
-		Spec:       v1alpha1.RedisHASpec{Replicas: ptr.To[int32](1), Auth: &v1alpha1.AuthSpec{PasswordSecretRef: v1alpha1.SecretKeyReference{Name: "mine"}}},
+		Spec: v1alpha1.RedisHASpec{
+			Replicas: ptr.To[int32](1),
+			Auth:     &v1alpha1.AuthSpec{PasswordSecretRef: v1alpha1.SecretKeyReference{Name: "mine"}},
+		},
 	}
 	if err := bed.Client.Create(t.Context(), rha); err != nil {
 		t.Fatal(err)
@@ -142,7 +149,10 @@ func TestAMissingSecretIsNamedAndComingLateIsEnough(t *testing.T) {
 		}
 		return false, nil
 	})
-	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "mine"}, StringData: map[string]string{"password": "a b\"c"}}
+	secret := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "mine"},
+		StringData: map[string]string{"password": "a b\"c"},
+	}
 	if err := bed.Client.Create(t.Context(), secret); err != nil {
 		t.Fatal(err)
 	}

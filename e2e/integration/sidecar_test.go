@@ -93,7 +93,10 @@ func TestAChangeWhoseSidecarCrashesStopsAtOnePodAndAMendedOneGoesOn(t *testing.T
 
 func TestADrainTakesNoRedisThatServesThoughNoPodIsReady(t *testing.T) {
 	ns := namespace(t)
-	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "cache"}, Spec: v1alpha1.RedisHASpec{PodTemplate: unreadySidecar()}}
+	rha := &v1alpha1.RedisHA{
+		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "cache"},
+		Spec:       v1alpha1.RedisHASpec{PodTemplate: unreadySidecar()},
+	}
 	if err := bed.Client.Create(t.Context(), rha); err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +145,8 @@ func budgetKnows(t *testing.T, key client.ObjectKey, healthy int32) {
 	eventually(t, fmt.Sprintf("the budget counts %d", healthy), 30*time.Second, func(ctx context.Context) (bool, error) {
 		pdb := &policyv1.PodDisruptionBudget{}
 		err := bed.Client.Get(ctx, key, pdb)
-		return err == nil && pdb.Status.ObservedGeneration == pdb.Generation && pdb.Status.ExpectedPods == 3 && pdb.Status.CurrentHealthy == healthy, err
+		return err == nil && pdb.Status.ObservedGeneration == pdb.Generation && pdb.Status.ExpectedPods == 3 &&
+			pdb.Status.CurrentHealthy == healthy, err
 	})
 }
 
@@ -160,7 +164,12 @@ func TestAPodThatIsBrokenForGoodStopsTheRolloutAndMayBeDrained(t *testing.T) {
 	if err := evict(t, key, 2); err != nil {
 		t.Errorf("the pod that is broken: %v", err)
 	}
-	eventually(t, "the broken pod is replaced", time.Minute, func(context.Context) (bool, error) { return left(t, key, broken) == 2, nil })
+	eventually(
+		t,
+		"the broken pod is replaced",
+		time.Minute,
+		func(context.Context) (bool, error) { return left(t, key, broken) == 2, nil },
+	)
 	change(t, key, func(rha *v1alpha1.RedisHA) { rha.Spec.Config = map[string]v1alpha1.ConfigValue{"databases": "32"} })
 	settled(t, key)
 	if n := left(t, key, before); n != 0 {
@@ -175,7 +184,8 @@ func TestASettingThatRedisRefusesIsToldBeforeAnyPodIsReplaced(t *testing.T) {
 	change(t, key, func(rha *v1alpha1.RedisHA) { rha.Spec.Config = map[string]v1alpha1.ConfigValue{"maxmemory": "4Gi"} })
 	eventually(t, "the condition has Redis's words", 20*time.Second, func(context.Context) (bool, error) {
 		c := conditionOf(t, key, v1alpha1.ConditionReconciled)
-		return c.Reason == v1alpha1.ReasonConfigRefused && strings.Contains(c.Message, `maxmemory: "4Gi": argument must be a memory value`), nil
+		return c.Reason == v1alpha1.ReasonConfigRefused &&
+			strings.Contains(c.Message, `maxmemory: "4Gi": argument must be a memory value`), nil
 	})
 	time.Sleep(5 * time.Second) // nothing may come of it
 	if n := left(t, key, before); n != 3 {

@@ -59,7 +59,9 @@ func asStored(ctx context.Context, t *testing.T, key client.ObjectKey) *unstruct
 
 // writeStatus merges fields into the status until the API server has stored them: it follows a changed definition after
 // a moment.
-func writeStatus(t *testing.T, key client.ObjectKey, fields map[string]any, stored func(*unstructured.Unstructured) bool) {
+func writeStatus(
+	t *testing.T, key client.ObjectKey, fields map[string]any, stored func(*unstructured.Unstructured) bool,
+) {
 	t.Helper()
 	patch, err := json.Marshal(map[string]any{"status": fields})
 	if err != nil {
@@ -81,7 +83,9 @@ func killMaster(t *testing.T, key client.ObjectKey) int64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := bed.Sandbox.Signal(key.Namespace, rha.Status.Master.Pod, resources.RedisContainer, syscall.SIGKILL); err != nil {
+	if err := bed.Sandbox.Signal(
+		key.Namespace, rha.Status.Master.Pod, resources.RedisContainer, syscall.SIGKILL,
+	); err != nil {
 		t.Fatal(err)
 	}
 	return rha.Status.Master.Epoch
@@ -133,7 +137,12 @@ func TestWhatANewerVersionWroteHoldsNoFailoverUpAndSurvivesIt(t *testing.T) {
 		said, _, _ := unstructured.NestedString(o.Object, "status", "failover", "tomorrow")
 		return said
 	}
-	writeStatus(t, key, map[string]any{"failover": testbed.Properties{"tomorrow": "kept"}}, func(o *unstructured.Unstructured) bool { return tomorrow(o) == "kept" })
+	writeStatus(
+		t,
+		key,
+		map[string]any{"failover": testbed.Properties{"tomorrow": "kept"}},
+		func(o *unstructured.Unstructured) bool { return tomorrow(o) == "kept" },
+	)
 	before := writesOf(t, key)
 	failedOver(t, key, killMaster(t, key), 10*time.Second)
 	settled(t, key)
@@ -163,11 +172,19 @@ func TestAStateThatThisVersionDoesNotKnowIsLeftAloneAndNamesItsWriter(t *testing
 	})
 	epoch := killMaster(t, key)
 	time.Sleep(5 * time.Second)
-	if rha, err := bed.Get(t.Context(), key); err != nil || rha.Status.Failover.Epoch != epoch || rha.Status.Failover.State != "Rebalancing" {
+	if rha, err := bed.Get(
+		t.Context(), key,
+	); err != nil || rha.Status.Failover.Epoch != epoch ||
+		rha.Status.Failover.State != "Rebalancing" {
 		t.Errorf("%v, %+v", err, rha.Status.Failover)
 	}
 	// The newer version comes back and finishes.
-	writeStatus(t, key, map[string]any{"failover": testbed.Properties{"state": "Stable"}}, func(*unstructured.Unstructured) bool { return true })
+	writeStatus(
+		t,
+		key,
+		map[string]any{"failover": testbed.Properties{"state": "Stable"}},
+		func(*unstructured.Unstructured) bool { return true },
+	)
 	failedOver(t, key, epoch, 10*time.Second)
 	settled(t, key)
 }
@@ -200,9 +217,14 @@ func TestADefinitionOfAnOlderVersionIsToldAndFailoversGoOn(t *testing.T) {
 	time.Sleep(2 * time.Second)
 	failedOver(t, key, killMaster(t, key), 10*time.Second)
 	settled(t, key)
-	eventually(t, "the condition to tell that the definition was applied", 10*time.Second, func(context.Context) (bool, error) {
-		return conditionOf(t, key, v1alpha1.ConditionCompatible).Status == metav1.ConditionTrue, nil
-	})
+	eventually(
+		t,
+		"the condition to tell that the definition was applied",
+		10*time.Second,
+		func(context.Context) (bool, error) {
+			return conditionOf(t, key, v1alpha1.ConditionCompatible).Status == metav1.ConditionTrue, nil
+		},
+	)
 }
 
 func TestAProgressThatIsRefusedForEverIsToldAndTriedEverMoreSeldom(t *testing.T) {

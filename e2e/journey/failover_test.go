@@ -26,7 +26,8 @@ func TestAKilledMasterIsReplacedOnceAndTheDataKept(t *testing.T) {
 	}
 	entry := r.promoted(ctx)
 	r.waitAcks(ctx, 50)
-	if r.master() == old || entry.From != old || entry.Kind != v1alpha1.HistoryFailover || entry.Outcome != v1alpha1.OutcomeSucceeded {
+	if r.master() == old || entry.From != old || entry.Kind != v1alpha1.HistoryFailover ||
+		entry.Outcome != v1alpha1.OutcomeSucceeded {
 		t.Errorf("master %s after %s was killed; history %+v", r.master(), old, entry)
 	}
 	if r.epoch() != epoch+1 {
@@ -91,7 +92,10 @@ func TestTheFailoverOfADeadOperatorIsFinishedByItsSuccessorUnderTheSameEpoch(t *
 			r.promoted(ctx)
 			r.waitAcks(ctx, 50)
 			if r.master() == old || r.epoch() != epoch+1 {
-				t.Errorf("master %s, epoch %d; before it was %s, epoch %d: %+v", r.master(), r.epoch(), old, epoch, r.object.Status.History)
+				t.Errorf(
+					"master %s, epoch %d; before it was %s, epoch %d: %+v", r.master(), r.epoch(), old, epoch,
+					r.object.Status.History,
+				)
 			}
 		})
 	}

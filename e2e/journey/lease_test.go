@@ -83,7 +83,12 @@ func TestALeaderThatLosesItsLeaseToNoOtherLeadsOn(t *testing.T) {
 	if err := theStage.Sandbox.StopAPIServer(ctx); err != nil {
 		t.Fatal(err)
 	}
-	wait(ctx, t, "the leader to begin anew", func(context.Context) bool { return strings.Contains(logSince(t, leader.LogPath, since), anew) })
+	wait(
+		ctx,
+		t,
+		"the leader to begin anew",
+		func(context.Context) bool { return strings.Contains(logSince(t, leader.LogPath, since), anew) },
+	)
 	if err := theStage.Sandbox.StartAPIServer(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +123,11 @@ func (r *redisHA) failsOver(ctx context.Context) {
 
 func wait(ctx context.Context, t *testing.T, what string, condition func(context.Context) bool) {
 	t.Helper()
-	if err := sandbox.WaitFor(ctx, what, func(ctx context.Context) (bool, error) { return condition(ctx), nil }); err != nil {
+	if err := sandbox.WaitFor(
+		ctx,
+		what,
+		func(ctx context.Context) (bool, error) { return condition(ctx), nil },
+	); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -127,7 +136,9 @@ func wait(ctx context.Context, t *testing.T, what string, condition func(context
 func lease(ctx context.Context, t *testing.T) coordinationv1.LeaseSpec {
 	t.Helper()
 	object := &coordinationv1.Lease{}
-	if err := theStage.Client.Get(ctx, client.ObjectKey{Namespace: testbed.Namespace, Name: "redisha-operator"}, object); err != nil {
+	if err := theStage.Client.Get(
+		ctx, client.ObjectKey{Namespace: testbed.Namespace, Name: "redisha-operator"}, object,
+	); err != nil {
 		t.Fatal(err)
 	}
 	if object.Spec.HolderIdentity == nil || object.Spec.LeaseTransitions == nil {

@@ -135,10 +135,14 @@ func (r *redisHA) waitAcks(ctx context.Context, n int64) {
 func (r *redisHA) promoted(ctx context.Context) v1alpha1.HistoryEntry {
 	r.t.Helper()
 	before := r.epoch()
-	err := sandbox.WaitFor(ctx, fmt.Sprintf("a promotion after epoch %d", before), func(ctx context.Context) (bool, error) {
-		object, err := theStage.Get(ctx, r.key)
-		return err == nil && len(object.Status.History) > 0 && object.Status.History[0].Epoch > before, err
-	})
+	err := sandbox.WaitFor(
+		ctx,
+		fmt.Sprintf("a promotion after epoch %d", before),
+		func(ctx context.Context) (bool, error) {
+			object, err := theStage.Get(ctx, r.key)
+			return err == nil && len(object.Status.History) > 0 && object.Status.History[0].Epoch > before, err
+		},
+	)
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -23,7 +23,9 @@ type AuditWrite struct {
 }
 
 func (w AuditWrite) String() string {
-	return fmt.Sprintf("%s %s %s %s/%s by %s: %d", w.Time.Format("15:04:05.000"), w.Verb, w.Resource, w.Namespace, w.Name, w.User, w.Code)
+	return fmt.Sprintf(
+		"%s %s %s %s/%s by %s: %d", w.Time.Format("15:04:05.000"), w.Verb, w.Resource, w.Namespace, w.Name, w.User, w.Code,
+	)
 }
 
 // auditEvent is the part of audit.k8s.io/v1 Event that is used here.
@@ -79,7 +81,13 @@ func (e *auditEvent) write() AuditWrite {
 		resource += "/" + e.ObjectRef.Subresource
 	}
 	return AuditWrite{
-		Time: e.Timestamp, User: e.User.Username, Verb: e.Verb, Resource: resource, Namespace: e.ObjectRef.Namespace, Name: e.ObjectRef.Name,
-		Code: e.ResponseStatus.Code, RequestPath: e.RequestURI,
+		Time:        e.Timestamp,
+		User:        e.User.Username,
+		Verb:        e.Verb,
+		Resource:    resource,
+		Namespace:   e.ObjectRef.Namespace,
+		Name:        e.ObjectRef.Name,
+		Code:        e.ResponseStatus.Code,
+		RequestPath: e.RequestURI,
 	}
 }

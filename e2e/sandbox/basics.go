@@ -25,7 +25,10 @@ const provisionerName = "redisha.io/sandbox"
 // createBasics creates what a cluster has before anybody uses it: nodes and a storage class.
 func createBasics(ctx context.Context, client kubernetes.Interface, nodes int) error {
 	class := &storagev1.StorageClass{
-		ObjectMeta:           metav1.ObjectMeta{Name: StorageClass, Annotations: map[string]string{"storageclass.kubernetes.io/is-default-class": "true"}},
+		ObjectMeta: metav1.ObjectMeta{
+			Name:        StorageClass,
+			Annotations: map[string]string{"storageclass.kubernetes.io/is-default-class": "true"},
+		},
 		Provisioner:          provisionerName,
 		ReclaimPolicy:        ptr.To(corev1.PersistentVolumeReclaimDelete),
 		VolumeBindingMode:    ptr.To(storagev1.VolumeBindingImmediate),
@@ -47,7 +50,10 @@ func createBasics(ctx context.Context, client kubernetes.Interface, nodes int) e
 	}
 	// The API server makes it by itself, but not before it says that it is ready.
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: metav1.NamespaceDefault}}
-	if _, err := client.CoreV1().Namespaces().Create(ctx, namespace, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
+	if _, err := client.CoreV1().
+		Namespaces().
+		Create(ctx, namespace, metav1.CreateOptions{}); err != nil &&
+		!apierrors.IsAlreadyExists(err) {
 		return fmt.Errorf("create namespace default: %w", err)
 	}
 	return nil
@@ -64,13 +70,25 @@ func newNode(index int) *corev1.Node {
 	now := metav1.Now()
 	return &corev1.Node{
 		ObjectMeta: metav1.ObjectMeta{Name: NodeName(index), Labels: map[string]string{
-			corev1.LabelHostname: NodeName(index), corev1.LabelOSStable: "linux", corev1.LabelTopologyZone: "zone-" + strconv.Itoa(index),
+			corev1.LabelHostname: NodeName(
+				index,
+			),
+			corev1.LabelOSStable:     "linux",
+			corev1.LabelTopologyZone: "zone-" + strconv.Itoa(index),
 		}},
 		Status: corev1.NodeStatus{
-			Capacity: capacity, Allocatable: capacity,
-			Addresses:       []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: nodeAddr(index).String()}, {Type: corev1.NodeHostName, Address: NodeName(index)}},
+			Capacity:    capacity,
+			Allocatable: capacity,
+			Addresses: []corev1.NodeAddress{
+				{Type: corev1.NodeInternalIP, Address: nodeAddr(index).String()},
+				{Type: corev1.NodeHostName, Address: NodeName(index)},
+			},
 			DaemonEndpoints: corev1.NodeDaemonEndpoints{KubeletEndpoint: corev1.DaemonEndpoint{Port: kubeletPort}},
-			NodeInfo:        corev1.NodeSystemInfo{KubeletVersion: KubernetesVersion, OperatingSystem: "linux", ContainerRuntimeVersion: "sandbox://1"},
+			NodeInfo: corev1.NodeSystemInfo{
+				KubeletVersion:          KubernetesVersion,
+				OperatingSystem:         "linux",
+				ContainerRuntimeVersion: "sandbox://1",
+			},
 			Conditions: []corev1.NodeCondition{{
 				Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "SandboxReady", Message: "pods can run",
 				LastHeartbeatTime: now, LastTransitionTime: now,

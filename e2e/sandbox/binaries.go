@@ -19,7 +19,11 @@ const KubernetesVersion = gobuild.KubernetesVersion
 const EnvKubeBinDir = "KUBE_BIN_DIR"
 
 var (
-	kubeBinaries  = []gobuild.Command{gobuild.Etcd, gobuild.Kube("kube-controller-manager"), gobuild.Kube("kube-apiserver")}
+	kubeBinaries = []gobuild.Command{
+		gobuild.Etcd,
+		gobuild.Kube("kube-controller-manager"),
+		gobuild.Kube("kube-apiserver"),
+	}
 	kubectlBinary = gobuild.Kube("kubectl")
 )
 
@@ -40,7 +44,9 @@ func Kubectl(ctx context.Context, progress io.Writer) (string, error) {
 func provideBinaries(ctx context.Context, progress io.Writer, binaries []gobuild.Command) (string, error) {
 	if dir := os.Getenv(EnvKubeBinDir); dir != "" {
 		if lacking := gobuild.Missing(dir, binaries); len(lacking) > 0 {
-			return "", fmt.Errorf("%s=%s lacks %s: put it there, or unset %s to have it built", EnvKubeBinDir, dir, lacking[0].Name, EnvKubeBinDir)
+			return "", fmt.Errorf(
+				"%s=%s lacks %s: put it there, or unset %s to have it built", EnvKubeBinDir, dir, lacking[0].Name, EnvKubeBinDir,
+			)
 		}
 		return dir, nil
 	}

@@ -35,7 +35,13 @@ spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}
 		}))
 	}
 	capacity("1Mi")
-	_, err := claims.Patch(within(t), "disk", types.MergePatchType, []byte(`{"spec":{"resources":{"requests":{"storage":"2Mi"}}}}`), metav1.PatchOptions{})
+	_, err := claims.Patch(
+		within(t),
+		"disk",
+		types.MergePatchType,
+		[]byte(`{"spec":{"resources":{"requests":{"storage":"2Mi"}}}}`),
+		metav1.PatchOptions{},
+	)
 	check(t, err)
 	capacity("2Mi")
 	check(t, claims.Delete(within(t), "disk", metav1.DeleteOptions{}))
@@ -49,14 +55,25 @@ func TestNoPodGoesToACordonedNode(t *testing.T) {
 	namespace := newNamespace(t)
 	cordon := func(value string) {
 		t.Helper()
-		_, err := client.CoreV1().Nodes().Patch(context.Background(), sandbox.NodeName(2), types.MergePatchType, []byte(`{"spec":{"unschedulable":`+value+`}}`), metav1.PatchOptions{})
+		_, err := client.CoreV1().
+			Nodes().
+			Patch(context.Background(), sandbox.NodeName(2), types.MergePatchType, []byte(`{"spec":{"unschedulable":`+value+`}}`), metav1.PatchOptions{})
 		check(t, err)
 	}
 	cordon("true")
 	t.Cleanup(func() { cordon("false") })
-	apply(t, namespace, strings.Replace(redisPod("bound"), "spec:", "spec:\n  nodeSelector: {kubernetes.io/hostname: "+sandbox.NodeName(2)+"}", 1)+redisPod("free"))
+	apply(
+		t,
+		namespace,
+		strings.Replace(
+			redisPod("bound"), "spec:", "spec:\n  nodeSelector: {kubernetes.io/hostname: "+sandbox.NodeName(2)+"}", 1,
+		)+redisPod(
+			"free",
+		),
+	)
 	waitPod(t, namespace, "bound", "unschedulable", func(pod *corev1.Pod) bool {
-		return pod.Spec.NodeName == "" && len(pod.Status.Conditions) > 0 && pod.Status.Conditions[0].Reason == corev1.PodReasonUnschedulable
+		return pod.Spec.NodeName == "" && len(pod.Status.Conditions) > 0 &&
+			pod.Status.Conditions[0].Reason == corev1.PodReasonUnschedulable
 	})
 	if pod := ready(t, namespace, "free"); pod.Spec.NodeName == sandbox.NodeName(2) {
 		t.Error("a pod went to the cordoned node")
@@ -71,7 +88,9 @@ func TestAPodCanBeAppliedBeforeItsServiceAccountIsThere(t *testing.T) {
 	namespace := newNamespace(t)
 	late := time.AfterFunc(time.Second, func() {
 		account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "late"}}
-		if _, err := client.CoreV1().ServiceAccounts(namespace).Create(context.Background(), account, metav1.CreateOptions{}); err != nil {
+		if _, err := client.CoreV1().
+			ServiceAccounts(namespace).
+			Create(context.Background(), account, metav1.CreateOptions{}); err != nil {
 			t.Error(err)
 		}
 	})

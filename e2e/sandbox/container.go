@@ -238,7 +238,9 @@ func (c *container) backOff(ctx context.Context, finished time.Time, cause error
 	retry := false // what is missing may come any moment; kubelets look again when they sync the pod
 	var failed *startError
 	if errors.As(cause, &failed) {
-		c.w.r.sandbox.log.Warn("start container", "pod", c.w.key, "container", c.name, "reason", failed.reason, "error", failed.err)
+		c.w.r.sandbox.log.Warn(
+			"start container", "pod", c.w.key, "container", c.name, "reason", failed.reason, "error", failed.err,
+		)
 		reason := failed.reason
 		if retry = reason == "CreateContainerConfigError"; retry {
 			wait = time.Second

@@ -52,7 +52,9 @@ func newControlPlane(binaries, dir, logs string, users []User) (*controlPlane, e
 	}
 	var err error
 	kubernetesService := servicePrefix.Addr().Next()
-	c.certificate, err = writeServingCertificate(dir, net.IPv4(127, 0, 0, 1), apiServerAddr.AsSlice(), kubernetesService.AsSlice())
+	c.certificate, err = writeServingCertificate(
+		dir, net.IPv4(127, 0, 0, 1), apiServerAddr.AsSlice(), kubernetesService.AsSlice(),
+	)
 	if err != nil {
 		return nil, fmt.Errorf("write certificate: %w", err)
 	}
@@ -81,23 +83,49 @@ func (c *controlPlane) etcdArgs() []string {
 
 func (c *controlPlane) apiServerArgs() []string {
 	return []string{
-		"--etcd-servers=" + etcdURL, "--bind-address=0.0.0.0", "--secure-port=" + apiServerPort,
-		"--advertise-address=" + apiServerAddr.String(), "--service-cluster-ip-range=" + servicePrefix.String(),
-		"--tls-cert-file=" + c.file("tls.crt"), "--tls-private-key-file=" + c.file("tls.key"),
-		"--token-auth-file=" + c.file("tokens.csv"), "--authorization-mode=RBAC", "--anonymous-auth=true",
-		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-signing-key-file=" + c.file("tokens.key"),
-		"--service-account-key-file=" + c.file("tokens.key"), "--allow-privileged=true", "--profiling=false",
-		"--audit-policy-file=" + c.file("audit.yaml"), "--audit-log-path=" + c.auditLog(),
-		"--shutdown-delay-duration=0s", "--kubelet-preferred-address-types=InternalIP",
+		"--etcd-servers=" + etcdURL,
+		"--bind-address=0.0.0.0",
+		"--secure-port=" + apiServerPort,
+		"--advertise-address=" + apiServerAddr.String(),
+		"--service-cluster-ip-range=" + servicePrefix.String(),
+		"--tls-cert-file=" + c.file("tls.crt"),
+		"--tls-private-key-file=" + c.file("tls.key"),
+		"--token-auth-file=" + c.file("tokens.csv"),
+		"--authorization-mode=RBAC",
+		"--anonymous-auth=true",
+		"--service-account-issuer=https://kubernetes.default.svc",
+		"--service-account-signing-key-file=" + c.file("tokens.key"),
+		"--service-account-key-file=" + c.file("tokens.key"),
+		"--allow-privileged=true",
+		"--profiling=false",
+		"--audit-policy-file=" + c.file("audit.yaml"),
+		"--audit-log-path=" + c.auditLog(),
+		"--shutdown-delay-duration=0s",
+		"--kubelet-preferred-address-types=InternalIP",
 	}
 }
 
 // controllers are those that something in a RedisHA's life depends on. The node lifecycle controller is not among them:
 // the sandbox's nodes have no kubelet that would renew a lease.
 var controllers = []string{
-	"statefulset", "deployment", "replicaset", "daemonset", "job", "endpointslice", "disruption", "namespace", "serviceaccount", "serviceaccount-token",
-	"garbage-collector", "pod-garbage-collector", "persistentvolume-binder", "persistentvolumeclaim-protection", "persistentvolume-protection",
-	"root-ca-certificate-publisher", "taint-eviction", "clusterrole-aggregation",
+	"statefulset",
+	"deployment",
+	"replicaset",
+	"daemonset",
+	"job",
+	"endpointslice",
+	"disruption",
+	"namespace",
+	"serviceaccount",
+	"serviceaccount-token",
+	"garbage-collector",
+	"pod-garbage-collector",
+	"persistentvolume-binder",
+	"persistentvolumeclaim-protection",
+	"persistentvolume-protection",
+	"root-ca-certificate-publisher",
+	"taint-eviction",
+	"clusterrole-aggregation",
 }
 
 func (c *controlPlane) managerArgs() []string {
@@ -106,9 +134,16 @@ func (c *controlPlane) managerArgs() []string {
 		names = append(names, name+"-controller")
 	}
 	return []string{
-		"--kubeconfig=" + c.file("manager.kubeconfig"), "--leader-elect=false", "--controllers=" + strings.Join(names, ","),
-		"--service-account-private-key-file=" + c.file("tokens.key"), "--root-ca-file=" + c.file("tls.crt"),
-		"--kube-api-qps=500", "--kube-api-burst=1000", "--secure-port=0", "--enable-dynamic-provisioning=false", "--profiling=false",
+		"--kubeconfig=" + c.file("manager.kubeconfig"),
+		"--leader-elect=false",
+		"--controllers=" + strings.Join(names, ","),
+		"--service-account-private-key-file=" + c.file("tokens.key"),
+		"--root-ca-file=" + c.file("tls.crt"),
+		"--kube-api-qps=500",
+		"--kube-api-burst=1000",
+		"--secure-port=0",
+		"--enable-dynamic-provisioning=false",
+		"--profiling=false",
 	}
 }
 

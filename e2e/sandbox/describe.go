@@ -65,7 +65,8 @@ func hostname(name string) string { return name[:min(len(name), 63)] }
 
 func (w *worker) files() map[string]string {
 	return map[string]string{
-		"/etc/passwd":        "root:x:0:0:root:/root:/bin/sh\nredis:x:999:999::/data:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n",
+		"/etc/passwd": "root:x:0:0:root:/root:/bin/sh\nredis:x:999:999::/data:/bin/sh\n" +
+			"nobody:x:65534:65534::/:/bin/false\n",
 		"/etc/group":         "root:x:0:\nredis:x:999:\nnogroup:x:65534:\n",
 		"/etc/hostname":      w.key.Name + "\n",
 		"/etc/hosts":         fmt.Sprintf("127.0.0.1\tlocalhost\n::1\tlocalhost\n%s\t%s\n", w.addr(), w.key.Name),

@@ -155,7 +155,9 @@ func runInside(bridge *os.File, environment []string) (int, error) {
 		Setsid: true,
 	}
 	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
+	signal.Notify(
+		signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2,
+	)
 	if err := cmd.Start(); err != nil {
 		return 1, explainNamespaces(err)
 	}
@@ -190,7 +192,8 @@ func exitStatus(status syscall.WaitStatus) int {
 // explainNamespaces adds the remedy to the error of a machine that does not let its users make namespaces.
 func explainNamespaces(err error) error {
 	for _, knob := range []struct{ path, bad, remedy string }{
-		{"/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1", "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"},
+		{"/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1", "sudo sysctl -w " +
+			"kernel.apparmor_restrict_unprivileged_userns=0"},
 		{"/proc/sys/kernel/unprivileged_userns_clone", "0", "sudo sysctl -w kernel.unprivileged_userns_clone=1"},
 		{"/proc/sys/user/max_user_namespaces", "0", "sudo sysctl -w user.max_user_namespaces=15000"},
 	} {
@@ -198,10 +201,15 @@ func explainNamespaces(err error) error {
 			return fmt.Errorf("this machine does not let a user make namespaces (%w); allow it with: %s", err, knob.remedy)
 		}
 	}
-	if !errors.Is(err, fs.ErrPermission) && !errors.Is(err, unix.EROFS) && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOSPC) {
+	if !errors.Is(err, fs.ErrPermission) && !errors.Is(err, unix.EROFS) && !errors.Is(err, unix.EINVAL) &&
+		!errors.Is(err, unix.ENOSPC) {
 		return err
 	}
-	return fmt.Errorf("cannot make a user, network, pid and mount namespace: %w (inside a container, run it with --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined)", err)
+	return fmt.Errorf(
+		"cannot make a user, network, pid and mount namespace: %w (inside a container, run it with --security-opt "+
+			"seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined)",
+		err,
+	)
 }
 
 // runInit is PID 1 of the namespace: it prepares what only needs doing once, starts the program, reaps orphans, and by
@@ -218,7 +226,9 @@ func runInit() int {
 		return 1
 	}
 	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
+	signal.Notify(
+		signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2,
+	)
 	os.Setenv(envStage, stageMain)
 	process, err := os.StartProcess(self, os.Args, &os.ProcAttr{
 		Env:   os.Environ(),

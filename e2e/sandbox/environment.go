@@ -107,7 +107,9 @@ func (w *worker) field(path string) (string, error) {
 	if value, ok := fields[path]; ok {
 		return value, nil
 	}
-	for prefix, all := range map[string]map[string]string{"metadata.labels": pod.Labels, "metadata.annotations": pod.Annotations} {
+	for prefix, all := range map[string]map[string]string{
+		"metadata.labels": pod.Labels, "metadata.annotations": pod.Annotations,
+	} {
 		if path == prefix {
 			lines := make([]string, 0, len(all))
 			for name, value := range all {

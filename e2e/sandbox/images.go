@@ -28,7 +28,9 @@ func resolveImage(images map[string]Image, name string) (Image, error) {
 	}
 	program, known := serverImages[imageBase(name)]
 	if !known || strings.ContainsAny(name, " \t") {
-		return Image{}, fmt.Errorf("failed to pull image %q: not found (the sandbox has redis, valkey and the names in Options.Images)", name)
+		return Image{}, fmt.Errorf(
+			"failed to pull image %q: not found (the sandbox has redis, valkey and the names in Options.Images)", name,
+		)
 	}
 	if _, err := exec.LookPath(program); err != nil {
 		return Image{}, fmt.Errorf("failed to pull image %q: %s is not installed on this machine", name, program)

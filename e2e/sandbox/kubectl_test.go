@@ -20,7 +20,10 @@ func TestLogsAndExecWorkThroughTheAPI(t *testing.T) {
 	apply(t, namespace, redisPod("talker"))
 	ready(t, namespace, "talker")
 	lines := int64(1)
-	log, err := client.CoreV1().Pods(namespace).GetLogs("talker", &corev1.PodLogOptions{TailLines: &lines}).DoRaw(within(t))
+	log, err := client.CoreV1().
+		Pods(namespace).
+		GetLogs("talker", &corev1.PodLogOptions{TailLines: &lines}).
+		DoRaw(within(t))
 	if err != nil || !strings.Contains(string(log), "Ready to accept connections") || bytes.Count(log, []byte("\n")) != 1 {
 		t.Errorf("the last line of the log: %q, %v", log, err)
 	}
@@ -34,7 +37,13 @@ func TestLogsAndExecWorkThroughTheAPI(t *testing.T) {
 		{"terminal", "test -t 0 && test -t 1 && echo terminal", "", "terminal\r\n", true, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			request := client.CoreV1().RESTClient().Post().Namespace(namespace).Resource("pods").Name("talker").SubResource("exec").
+			request := client.CoreV1().
+				RESTClient().
+				Post().
+				Namespace(namespace).
+				Resource("pods").
+				Name("talker").
+				SubResource("exec").
 				VersionedParams(&corev1.PodExecOptions{Command: []string{"sh", "-c", c.script}, Stdin: true, Stdout: true, TTY: c.tty}, scheme.ParameterCodec)
 			executor, err := remotecommand.NewWebSocketExecutor(shared.AdminConfig(), "GET", request.URL().String())
 			check(t, err)

@@ -58,11 +58,16 @@ func startTwice(ctx context.Context) error {
 	}
 	// Redis overwrites the environment that it was started with, sleep keeps it.
 	pod := strings.NewReplacer("    readinessProbe:", "    env: [{name: "+envSleeper+", value: "+withCluster+"}]\n    readinessProbe:",
-		redisCommand, "[sleep, '1000']").Replace(redisPod("one"))
+		redisCommand, "[sleep, '1000']").
+		Replace(redisPod("one"))
 	if err := second.Apply(ctx, []byte(pod)); err != nil {
 		return err
 	}
-	return sandbox.WaitFor(ctx, "the pod to run", func(context.Context) (bool, error) { return second.Signal("default", "one", "redis", 0) == nil, nil })
+	return sandbox.WaitFor(
+		ctx,
+		"the pod to run",
+		func(context.Context) (bool, error) { return second.Signal("default", "one", "redis", 0) == nil, nil },
+	)
 }
 
 // marked returns the processes whose environment has the mark, however deep they are.
@@ -100,10 +105,24 @@ func TestNothingIsLeftWhenTheOuterProcessEnds(t *testing.T) {
 				t.Fatalf("the program inside said %q, %v", line, err)
 			}
 			running := fmt.Sprintf("%d processes to run", c.processes)
-			check(t, sandbox.WaitFor(within(t), running, func(context.Context) (bool, error) { return len(marked(c.mark)) >= c.processes, nil }))
+			check(
+				t,
+				sandbox.WaitFor(
+					within(t),
+					running,
+					func(context.Context) (bool, error) { return len(marked(c.mark)) >= c.processes, nil },
+				),
+			)
 			check(t, cmd.Process.Signal(c.signal))
 			_ = cmd.Wait()
-			check(t, sandbox.WaitFor(within(t), "every process to end", func(context.Context) (bool, error) { return len(marked(c.mark)) == 0, nil }))
+			check(
+				t,
+				sandbox.WaitFor(
+					within(t),
+					"every process to end",
+					func(context.Context) (bool, error) { return len(marked(c.mark)) == 0, nil },
+				),
+			)
 			if left, _ := os.ReadDir(folder); c.signal != syscall.SIGKILL && len(left) > 0 {
 				t.Errorf("left in the folder for temporary files: %v", left)
 			}
@@ -159,7 +178,9 @@ subjects: [{kind: ServiceAccount, name: redisha-controller-manager, namespace: r
 	}
 	writes, err := shared.AuditWrites(sandbox.OperatorUser)
 	check(t, err)
-	if len(writes) != 1 || writes[0].Verb != "create" || writes[0].Resource != "configmaps" || writes[0].Name != "written" || writes[0].Code != 201 {
+	if len(writes) != 1 || writes[0].Verb != "create" || writes[0].Resource != "configmaps" ||
+		writes[0].Name != "written" ||
+		writes[0].Code != 201 {
 		t.Errorf("writes: %v, want the one create", writes)
 	}
 }

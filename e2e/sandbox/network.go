@@ -64,7 +64,10 @@ func prepareRootNetwork() error {
 	if err := writeSysctl("ip_forward", "1"); err != nil {
 		return fmt.Errorf("switch on forwarding: %w", err)
 	}
-	for _, name := range []string{"conf/all/rp_filter", "conf/default/rp_filter", "conf/all/send_redirects", "conf/default/send_redirects"} {
+	for _, name := range []string{
+		"conf/all/rp_filter", "conf/default/rp_filter", "conf/all/send_redirects",
+		"conf/default/send_redirects",
+	} {
 		_ = writeSysctl(name, "0") // matters only where the machine's defaults are unusual
 	}
 	for _, addr := range []netip.Addr{apiServerAddr, proxyAddr} {
@@ -73,7 +76,13 @@ func prepareRootNetwork() error {
 		}
 	}
 	// The whole range of service addresses is local, for the service proxy to listen on.
-	local := &netlink.Route{LinkIndex: lo.Attrs().Index, Dst: ipNet(servicePrefix), Type: unix.RTN_LOCAL, Table: unix.RT_TABLE_LOCAL, Scope: netlink.SCOPE_HOST}
+	local := &netlink.Route{
+		LinkIndex: lo.Attrs().Index,
+		Dst:       ipNet(servicePrefix),
+		Type:      unix.RTN_LOCAL,
+		Table:     unix.RT_TABLE_LOCAL,
+		Scope:     netlink.SCOPE_HOST,
+	}
 	if err := netlink.RouteAdd(local); err != nil {
 		return fmt.Errorf("make %s local: %w", servicePrefix, err)
 	}
@@ -174,7 +183,12 @@ func (e *endpoint) connect() error {
 	mac := net.HardwareAddr{2, 0, b[0], b[1], b[2], b[3]}
 	attributes := netlink.NewLinkAttrs()
 	attributes.Name, attributes.HardwareAddr = e.link, gatewayMAC
-	pair := &netlink.Veth{LinkAttrs: attributes, PeerName: "eth0", PeerHardwareAddr: mac, PeerNamespace: netlink.NsFd(int(e.ns.Fd()))}
+	pair := &netlink.Veth{
+		LinkAttrs:        attributes,
+		PeerName:         "eth0",
+		PeerHardwareAddr: mac,
+		PeerNamespace:    netlink.NsFd(int(e.ns.Fd())),
+	}
 	if err := netlink.LinkAdd(pair); err != nil {
 		return fmt.Errorf("add veth: %w", err)
 	}
@@ -230,7 +244,9 @@ func configureLink(h *netlink.Handle, link netlink.Link, dst *net.IPNet, src net
 	if err := h.RouteAdd(&netlink.Route{LinkIndex: index, Scope: netlink.SCOPE_LINK, Dst: dst, Src: src}); err != nil {
 		return fmt.Errorf("add route: %w", err)
 	}
-	if err := h.NeighSet(&netlink.Neigh{LinkIndex: index, State: netlink.NUD_PERMANENT, IP: dst.IP, HardwareAddr: neighbour}); err != nil {
+	if err := h.NeighSet(
+		&netlink.Neigh{LinkIndex: index, State: netlink.NUD_PERMANENT, IP: dst.IP, HardwareAddr: neighbour},
+	); err != nil {
 		return fmt.Errorf("add neighbour: %w", err)
 	}
 	return nil

@@ -85,7 +85,9 @@ spec: {ports: [{name: redis, port: 6379}]}
 // clients returns how many commands the pod's redis has served besides its own redis-cli's: a GETRANGE tells.
 func clients(t *testing.T, namespace, pod string) int {
 	t.Helper()
-	stats, err := shared.Exec(within(t), namespace, pod, "redis", "sh", "-c", "redis-cli info commandstats | grep -c cmdstat_getrange || true")
+	stats, err := shared.Exec(
+		within(t), namespace, pod, "redis", "sh", "-c", "redis-cli info commandstats | grep -c cmdstat_getrange || true",
+	)
 	check(t, err)
 	if stats == "1\n" {
 		return 1
@@ -100,7 +102,9 @@ func endpointSlice(namespace string, pod *corev1.Pod) *discoveryv1.EndpointSlice
 		}},
 		AddressType: discoveryv1.AddressTypeIPv4,
 		Ports:       []discoveryv1.EndpointPort{{Name: ptr.To("redis"), Port: ptr.To(int32(6379))}},
-		Endpoints:   []discoveryv1.Endpoint{{Addresses: []string{pod.Status.PodIP}, Conditions: discoveryv1.EndpointConditions{Ready: ptr.To(true)}}},
+		Endpoints: []discoveryv1.Endpoint{
+			{Addresses: []string{pod.Status.PodIP}, Conditions: discoveryv1.EndpointConditions{Ready: ptr.To(true)}},
+		},
 	}
 }
 
@@ -120,13 +124,18 @@ func TestPartitionDropsSilentlyAndHeals(t *testing.T) {
 	if got, err := say(established, "PING", 700*time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("PING through a partition: %q, %v; want silence", got, err)
 	}
-	if _, err := dial(t, host, far.Status.PodIP+":6379", 700*time.Millisecond); !errors.Is(err, context.DeadlineExceeded) && !isTimeout(err) {
+	if _, err := dial(
+		t, host, far.Status.PodIP+":6379", 700*time.Millisecond,
+	); !errors.Is(err, context.DeadlineExceeded) &&
+		!isTimeout(err) {
 		t.Errorf("dial through a partition: %v, want silence", err)
 	}
 	if got := ask(t, host, near.Status.PodIP+":6379", "PING"); got != "+PONG" {
 		t.Errorf("PING to a pod that is not parted: %q", got)
 	}
-	if got, err := shared.Exec(within(t), namespace, "near", "redis", "redis-cli", "-h", far.Status.PodIP, "ping"); got != "PONG\n" {
+	if got, err := shared.Exec(
+		within(t), namespace, "near", "redis", "redis-cli", "-h", far.Status.PodIP, "ping",
+	); got != "PONG\n" {
 		t.Errorf("the pods are not parted from each other, yet: %q, %v", got, err)
 	}
 
@@ -184,11 +193,16 @@ func TestIsolatedPodIsAloneAndStillProbed(t *testing.T) {
 	if _, err := dial(t, host, lone.Status.PodIP+":6379", 500*time.Millisecond); !isTimeout(err) {
 		t.Errorf("dial an isolated pod: %v, want silence", err)
 	}
-	if got, err := shared.Exec(within(t), namespace, "lone", "redis", "timeout", "0.5", "redis-cli", "-h", other.Status.PodIP, "ping"); err == nil {
+	if got, err := shared.Exec(
+		within(t), namespace, "lone", "redis", "timeout", "0.5", "redis-cli", "-h", other.Status.PodIP, "ping",
+	); err == nil {
 		t.Errorf("an isolated pod got out: %q", got)
 	}
 	time.Sleep(4 * time.Second) // more than the readiness probe's three failures
-	if pod, err := client.CoreV1().Pods(namespace).Get(within(t), "lone", metav1.GetOptions{}); err != nil || !isReady(pod) {
+	if pod, err := client.CoreV1().
+		Pods(namespace).
+		Get(within(t), "lone", metav1.GetOptions{}); err != nil ||
+		!isReady(pod) {
 		t.Errorf("the node no longer finds the isolated pod ready: %v", err)
 	}
 	check(t, shared.Rejoin(podAddr(t, lone)))

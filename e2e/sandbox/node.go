@@ -37,7 +37,11 @@ func (s *Sandbox) FailNode(ctx context.Context, name string) error {
 // with a new address and with the volumes they had.
 func (s *Sandbox) RecoverNode(ctx context.Context, name string) error {
 	// The dead must be buried before their pods begin anew.
-	err := WaitFor(ctx, "the processes of "+name+" to end", func(context.Context) (bool, error) { return s.runner.isEmpty(name), nil })
+	err := WaitFor(
+		ctx,
+		"the processes of "+name+" to end",
+		func(context.Context) (bool, error) { return s.runner.isEmpty(name), nil },
+	)
 	if err != nil {
 		return err
 	}
@@ -106,13 +110,21 @@ func (s *Sandbox) markNode(ctx context.Context, name string, ready bool) error {
 				node.Spec.Taints = append(node.Spec.Taints, taint)
 			}
 		}
-		condition := corev1.NodeCondition{Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "SandboxReady", Message: "pods can run"}
+		condition := corev1.NodeCondition{
+			Type:    corev1.NodeReady,
+			Status:  corev1.ConditionTrue,
+			Reason:  "SandboxReady",
+			Message: "pods can run",
+		}
 		if !ready {
 			now := metav1.Now()
 			for _, effect := range []corev1.TaintEffect{corev1.TaintEffectNoSchedule, corev1.TaintEffectNoExecute} {
-				node.Spec.Taints = append(node.Spec.Taints, corev1.Taint{Key: corev1.TaintNodeUnreachable, Effect: effect, TimeAdded: &now})
+				node.Spec.Taints = append(
+					node.Spec.Taints, corev1.Taint{Key: corev1.TaintNodeUnreachable, Effect: effect, TimeAdded: &now},
+				)
 			}
-			condition.Status, condition.Reason, condition.Message = corev1.ConditionUnknown, "NodeStatusUnknown", "Kubelet stopped posting node status."
+			condition.Status, condition.Reason, condition.Message = corev1.ConditionUnknown, "NodeStatusUnknown", "Kubelet "+
+				"stopped posting node status."
 		}
 		if node, err = nodes.Update(ctx, node, metav1.UpdateOptions{}); err != nil {
 			return err

@@ -78,15 +78,19 @@ func (s *nodeServer) exec(response http.ResponseWriter, request *http.Request) {
 		http.Error(response, err.Error(), http.StatusNotFound)
 		return
 	}
-	remotecommand.ServeExec(response, request, executor{p}, request.PathValue("pod"), "", request.PathValue("container"),
-		request.URL.Query()["command"], options, streamIdleTimeout, streamCreationTimeout, remotecommandconstants.SupportedStreamingProtocols)
+	remotecommand.ServeExec(
+		response, request, executor{p}, request.PathValue("pod"), "", request.PathValue("container"),
+		request.URL.Query()["command"], options, streamIdleTimeout, streamCreationTimeout,
+		remotecommandconstants.SupportedStreamingProtocols,
+	)
 }
 
 // executor is remotecommand.Executor for one process.
 type executor struct{ p *process }
 
-func (e executor) ExecInContainer(ctx context.Context, _ string, _ types.UID, _ string, argv []string, in io.Reader, out, err io.WriteCloser,
-	tty bool, resize <-chan clientremotecommand.TerminalSize, _ time.Duration,
+func (e executor) ExecInContainer(
+	ctx context.Context, _ string, _ types.UID, _ string, argv []string, in io.Reader, out, err io.WriteCloser, tty bool,
+	resize <-chan clientremotecommand.TerminalSize, _ time.Duration,
 ) error {
 	c := command{argv: argv, environment: e.p.spec.Env, dir: e.p.spec.Dir, stdin: in}
 	if out != nil {
@@ -126,7 +130,9 @@ func (s *nodeServer) portForward(response http.ResponseWriter, request *http.Req
 // forwarder is portforward.PortForwarder for one pod: it dials 127.0.0.1 in the pod, as a kubelet does.
 type forwarder struct{ w *worker }
 
-func (f forwarder) PortForward(ctx context.Context, _ string, _ types.UID, port int32, stream io.ReadWriteCloser) error {
+func (f forwarder) PortForward(
+	ctx context.Context, _ string, _ types.UID, port int32, stream io.ReadWriteCloser,
+) error {
 	defer stream.Close()
 	f.w.mu.Lock()
 	e := f.w.endpoint
@@ -137,7 +143,9 @@ func (f forwarder) PortForward(ctx context.Context, _ string, _ types.UID, port 
 	var conn net.Conn
 	err := inNetNS(e.ns, func() error {
 		var err error
-		conn, err = (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(port))))
+		conn, err = (&net.Dialer{Timeout: 5 * time.Second}).DialContext(
+			ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(port))),
+		)
 		return err
 	})
 	if err != nil {

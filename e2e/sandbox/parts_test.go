@@ -95,7 +95,12 @@ func check(t *testing.T, err error) {
 func TestVolumeItemsChooseAndMissingKeysAreErrorsUnlessOptional(t *testing.T) {
 	data := map[string][]byte{"x": []byte("1"), "y": []byte("2")}
 	files := volumeFiles{}
-	check(t, files.add(data, nil, []corev1.KeyToPath{{Key: "x", Path: "in/x", Mode: ptr.To(int32(0o400))}}, ptr.To(int32(0o440)), nil))
+	check(
+		t,
+		files.add(
+			data, nil, []corev1.KeyToPath{{Key: "x", Path: "in/x", Mode: ptr.To(int32(0o400))}}, ptr.To(int32(0o440)), nil,
+		),
+	)
 	want := volumeFiles{"in/x": {[]byte("1"), 0o400}}
 	if diff := cmp.Diff(want, files, cmp.AllowUnexported(volumeFile{})); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)

@@ -49,7 +49,9 @@ func TestStatefulSetOfRealRedisComesUpReady(t *testing.T) {
 			t.Errorf("%s: %q, %v; want %q", c.command, got, err, c.want)
 		}
 	}
-	if _, err := shared.Exec(ctx, namespace, "cache-1", "redis", "sh", "-c", "head -c 20000000 /dev/zero > /data/big"); err == nil {
+	if _, err := shared.Exec(
+		ctx, namespace, "cache-1", "redis", "sh", "-c", "head -c 20000000 /dev/zero > /data/big",
+	); err == nil {
 		t.Error("20 MB went into a volume of 16Mi, want no space left")
 	}
 	for _, path := range []string{"/written", "/usr/written", "/etc/redisha/written"} {
@@ -65,7 +67,13 @@ func testVolumeSurvivesThePod(t *testing.T, namespace string) {
 	t.Helper()
 	before := ready(t, namespace, "cache-0")
 	check(t, client.CoreV1().Pods(namespace).Delete(within(t), "cache-0", metav1.DeleteOptions{}))
-	after := waitPod(t, namespace, "cache-0", "is a new pod and ready", func(pod *corev1.Pod) bool { return pod.UID != before.UID && isReady(pod) })
+	after := waitPod(
+		t,
+		namespace,
+		"cache-0",
+		"is a new pod and ready",
+		func(pod *corev1.Pod) bool { return pod.UID != before.UID && isReady(pod) },
+	)
 	if after.Status.PodIP == before.Status.PodIP {
 		t.Errorf("the new pod has the old address %s", after.Status.PodIP)
 	}
@@ -93,7 +101,8 @@ func TestKilledProcessRestartsAtOnceAsANewContainerAndThenBacksOff(t *testing.T)
 	if after.ContainerID == before.ContainerID {
 		t.Errorf("the container ID is still %s", after.ContainerID)
 	}
-	if last := after.LastTerminationState.Terminated; last == nil || last.ExitCode != 137 || last.ContainerID != before.ContainerID {
+	if last := after.LastTerminationState.Terminated; last == nil || last.ExitCode != 137 ||
+		last.ContainerID != before.ContainerID {
 		t.Errorf("last state is %+v, want the killed container's, exit code 137", last)
 	}
 	if _, err := shared.Exec(within(t), namespace, "single", "redis", "ls", "/scratch/kept"); err != nil {
@@ -105,7 +114,13 @@ func TestKilledProcessRestartsAtOnceAsANewContainerAndThenBacksOff(t *testing.T)
 		waiting := pod.Status.ContainerStatuses[0].State.Waiting
 		return waiting != nil && waiting.Reason == "CrashLoopBackOff" && !isReady(pod)
 	})
-	waitPod(t, namespace, "single", "back", func(pod *corev1.Pod) bool { return isReady(pod) && pod.Status.ContainerStatuses[0].RestartCount == 2 })
+	waitPod(
+		t,
+		namespace,
+		"single",
+		"back",
+		func(pod *corev1.Pod) bool { return isReady(pod) && pod.Status.ContainerStatuses[0].RestartCount == 2 },
+	)
 }
 
 // supervisor is a shell that starts its redis-server anew, as in the pods of a RedisHA: the first process is not the
@@ -135,18 +150,36 @@ func TestASignalReachesTheProgramThatAShellSupervisesAndItsContainerStays(t *tes
 		t.Errorf("its container was started anew: %+v", status)
 	}
 	check(t, shared.SignalContainer(namespace, "supervised", "redis", syscall.SIGKILL))
-	waitPod(t, namespace, "supervised", "restarted", func(pod *corev1.Pod) bool { return pod.Status.ContainerStatuses[0].RestartCount == 1 })
+	waitPod(
+		t,
+		namespace,
+		"supervised",
+		"restarted",
+		func(pod *corev1.Pod) bool { return pod.Status.ContainerStatuses[0].RestartCount == 1 },
+	)
 }
 
 func TestHungProcessFailsItsLivenessProbeAndIsReplaced(t *testing.T) {
 	namespace := newNamespace(t)
-	manifest := strings.Replace(redisPod("hung"), "    readinessProbe:", `    livenessProbe: {exec: {command: [redis-cli, ping]}, periodSeconds: 1, timeoutSeconds: 1, failureThreshold: 2, terminationGracePeriodSeconds: 1}
-    readinessProbe:`, 1)
+	manifest := strings.Replace(
+		redisPod("hung"),
+		"    readinessProbe:",
+		`    livenessProbe: {exec: {command: [redis-cli, ping]}, periodSeconds: 1, timeoutSeconds: 1, failureThreshold: 2, terminationGracePeriodSeconds: 1}
+    readinessProbe:`,
+		1,
+	)
 	apply(t, namespace, manifest)
 	ready(t, namespace, "hung")
 	check(t, shared.Signal(namespace, "hung", "redis", syscall.SIGSTOP))
-	pod := waitPod(t, namespace, "hung", "restarted", func(pod *corev1.Pod) bool { return pod.Status.ContainerStatuses[0].RestartCount == 1 })
-	if last := pod.Status.ContainerStatuses[0].LastTerminationState.Terminated; last == nil || last.Signal != int32(syscall.SIGKILL) {
+	pod := waitPod(
+		t,
+		namespace,
+		"hung",
+		"restarted",
+		func(pod *corev1.Pod) bool { return pod.Status.ContainerStatuses[0].RestartCount == 1 },
+	)
+	if last := pod.Status.ContainerStatuses[0].LastTerminationState.Terminated; last == nil ||
+		last.Signal != int32(syscall.SIGKILL) {
 		t.Errorf("last state is %+v; a stopped process ignores SIGTERM, so want SIGKILL", last)
 	}
 	ready(t, namespace, "hung")
@@ -154,7 +187,10 @@ func TestHungProcessFailsItsLivenessProbeAndIsReplaced(t *testing.T) {
 
 func TestForceDeletionKillsAtOnce(t *testing.T) {
 	namespace := newNamespace(t)
-	apply(t, namespace, strings.Replace(redisPod("forced"), "terminationGracePeriodSeconds: 2", "terminationGracePeriodSeconds: 600", 1))
+	apply(
+		t, namespace,
+		strings.Replace(redisPod("forced"), "terminationGracePeriodSeconds: 2", "terminationGracePeriodSeconds: 600", 1),
+	)
 	pod := ready(t, namespace, "forced")
 	check(t, shared.Signal(namespace, "forced", "redis", syscall.SIGSTOP)) // it would not listen to SIGTERM
 	zero := int64(0)
@@ -178,7 +214,12 @@ func TestGracePeriodEndsInSIGKILL(t *testing.T) {
 	ready(t, namespace, "graceful")
 	check(t, shared.Signal(namespace, "graceful", "redis", syscall.SIGSTOP))
 	began := time.Now()
-	check(t, client.PolicyV1().Evictions(namespace).Evict(within(t), &policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "graceful"}}))
+	check(
+		t,
+		client.PolicyV1().
+			Evictions(namespace).
+			Evict(within(t), &policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "graceful"}}),
+	)
 	waitPod(t, namespace, "graceful", "terminating", func(pod *corev1.Pod) bool { return pod.DeletionTimestamp != nil })
 	check(t, sandbox.WaitFor(within(t), "the pod to be gone", func(ctx context.Context) (bool, error) {
 		_, err := client.CoreV1().Pods(namespace).Get(ctx, "graceful", metav1.GetOptions{})
@@ -208,16 +249,24 @@ data: {colour: red, shape: round}
 	if got := read(); got != "red" {
 		t.Fatalf("colour is %q, want red", got)
 	}
-	_, err := client.CoreV1().ConfigMaps(namespace).Patch(within(t), "settings", types.MergePatchType, []byte(`{"data":{"colour":"blue"}}`), metav1.PatchOptions{})
+	_, err := client.CoreV1().
+		ConfigMaps(namespace).
+		Patch(within(t), "settings", types.MergePatchType, []byte(`{"data":{"colour":"blue"}}`), metav1.PatchOptions{})
 	check(t, err)
-	check(t, sandbox.WaitFor(within(t), "the new colour", func(context.Context) (bool, error) { return read() == "blue", nil }))
+	check(
+		t,
+		sandbox.WaitFor(within(t), "the new colour", func(context.Context) (bool, error) { return read() == "blue", nil }),
+	)
 }
 
 func TestPodThatCannotRunSaysWhy(t *testing.T) {
 	namespace := newNamespace(t)
 	apply(t, namespace, strings.Replace(redisPod("imageless"), "image: redis:7", "image: example.com/none/nothing:1", 1)+
 		strings.Replace(redisPod("nodeless"), "spec:", "spec:\n  nodeSelector: {colour: green}", 1)+
-		strings.Replace(redisPod("secretless"), "    readinessProbe:", "    env: [{name: X, valueFrom: {secretKeyRef: {name: missing, key: x}}}]\n    readinessProbe:", 1))
+		strings.Replace(
+			redisPod("secretless"), "    readinessProbe:",
+			"    env: [{name: X, valueFrom: {secretKeyRef: {name: missing, key: x}}}]\n    readinessProbe:", 1,
+		))
 	waiting := func(reasons ...string) func(*corev1.Pod) bool {
 		return func(pod *corev1.Pod) bool {
 			for _, s := range pod.Status.ContainerStatuses {
@@ -235,7 +284,9 @@ func TestPodThatCannotRunSaysWhy(t *testing.T) {
 	waitPod(t, namespace, "nodeless", "unschedulable", func(pod *corev1.Pod) bool {
 		return len(pod.Status.Conditions) > 0 && pod.Status.Conditions[0].Reason == corev1.PodReasonUnschedulable
 	})
-	_, err := client.CoreV1().Nodes().Patch(within(t), sandbox.NodeName(1), types.MergePatchType, []byte(`{"metadata":{"labels":{"colour":"green"}}}`), metav1.PatchOptions{})
+	_, err := client.CoreV1().
+		Nodes().
+		Patch(within(t), sandbox.NodeName(1), types.MergePatchType, []byte(`{"metadata":{"labels":{"colour":"green"}}}`), metav1.PatchOptions{})
 	check(t, err)
 	if pod := ready(t, namespace, "nodeless"); pod.Spec.NodeName != sandbox.NodeName(1) {
 		t.Errorf("the pod is on %s, want the node with the label", pod.Spec.NodeName)
@@ -282,9 +333,13 @@ func TestFailedNodeIsSilentAndItsPodsComeBackWithIt(t *testing.T) {
 		return isReady(pod) && pod.Status.ContainerStatuses[0].RestartCount == 1
 	})
 	if after.UID != before.UID || after.Status.PodIP == before.Status.PodIP {
-		t.Errorf("UID %s, address %s; want the same pod with an address other than %s", after.UID, after.Status.PodIP, before.Status.PodIP)
+		t.Errorf(
+			"UID %s, address %s; want the same pod with an address other than %s", after.UID, after.Status.PodIP,
+			before.Status.PodIP,
+		)
 	}
-	if last := after.Status.ContainerStatuses[0].LastTerminationState.Terminated; last == nil || last.ContainerID != before.Status.ContainerStatuses[0].ContainerID {
+	if last := after.Status.ContainerStatuses[0].LastTerminationState.Terminated; last == nil ||
+		last.ContainerID != before.Status.ContainerStatuses[0].ContainerID {
 		t.Errorf("last state is %+v, want the container's before the failure", last)
 	}
 	if _, err := shared.Exec(within(t), namespace, "unlucky", "redis", "ls", "/scratch/kept"); err != nil {
@@ -326,7 +381,12 @@ func TestAFrozenNodeStandsStillAndGoesOnWhereItWas(t *testing.T) {
 	thaw = freeze()
 	taken, err := dial(t, host, before.Status.PodIP+":6379", 5*time.Second)
 	check(t, err)
-	check(t, client.CoreV1().Pods(namespace).Delete(within(t), "frozen", metav1.DeleteOptions{GracePeriodSeconds: ptr.To(int64(1))}))
+	check(
+		t,
+		client.CoreV1().
+			Pods(namespace).
+			Delete(within(t), "frozen", metav1.DeleteOptions{GracePeriodSeconds: ptr.To(int64(1))}),
+	)
 	if got, err := say(taken, "PING", 2*time.Second); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("PING after the grace period: %q, %v; want silence, for nothing on a frozen node ends", got, err)
 	}

@@ -75,7 +75,14 @@ func startProcess(spec *containerSpec, ns *os.File, log *os.File) (*process, err
 		_ = cmd.Wait()
 		return nil, fmt.Errorf("open process: %w", err)
 	}
-	p := &process{spec: spec, id: newContainerID(), started: time.Now(), handle: cmd.Process, pidfd: os.NewFile(uintptr(pidfd), "pidfd"), done: make(chan struct{})}
+	p := &process{
+		spec:    spec,
+		id:      newContainerID(),
+		started: time.Now(),
+		handle:  cmd.Process,
+		pidfd:   os.NewFile(uintptr(pidfd), "pidfd"),
+		done:    make(chan struct{}),
+	}
 	go p.wait(cmd)
 	return p, nil
 }
@@ -113,7 +120,9 @@ type command struct {
 // output runs a command in the container's namespaces and returns its exit code and the beginning of what it printed.
 func (p *process) output(ctx context.Context, argv ...string) (int, string, error) {
 	var output cappedBuffer
-	code, err := p.exec(ctx, command{argv: argv, environment: p.spec.Env, dir: p.spec.Dir, stdout: &output, stderr: &output})
+	code, err := p.exec(
+		ctx, command{argv: argv, environment: p.spec.Env, dir: p.spec.Dir, stdout: &output, stderr: &output},
+	)
 	return code, output.String(), err
 }
 

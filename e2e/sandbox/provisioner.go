@@ -40,11 +40,19 @@ type provisioner struct {
 	wake    chan struct{}
 }
 
-func newProvisioner(client kubernetes.Interface, log *slog.Logger, factory informers.SharedInformerFactory, dir string) *provisioner {
+func newProvisioner(
+	client kubernetes.Interface, log *slog.Logger, factory informers.SharedInformerFactory, dir string,
+) *provisioner {
 	claims, volumes := factory.Core().V1().PersistentVolumeClaims(), factory.Core().V1().PersistentVolumes()
 	classes := factory.Storage().V1().StorageClasses()
 	p := &provisioner{
-		client: client, log: log, claims: claims.Lister(), volumes: volumes.Lister(), classes: classes.Lister(), dir: dir, wake: make(chan struct{}, 1),
+		client:  client,
+		log:     log,
+		claims:  claims.Lister(),
+		volumes: volumes.Lister(),
+		classes: classes.Lister(),
+		dir:     dir,
+		wake:    make(chan struct{}, 1),
 	}
 	for _, informer := range []cache.SharedIndexInformer{claims.Informer(), volumes.Informer(), classes.Informer()} {
 		_, _ = informer.AddEventHandler(wakeOn(p.wake))
@@ -104,7 +112,9 @@ func (p *provisioner) removeReleased(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-func (p *provisioner) provision(ctx context.Context, claim *corev1.PersistentVolumeClaim, policy corev1.PersistentVolumeReclaimPolicy) error {
+func (p *provisioner) provision(
+	ctx context.Context, claim *corev1.PersistentVolumeClaim, policy corev1.PersistentVolumeReclaimPolicy,
+) error {
 	name := "pvc-" + string(claim.UID)
 	path := filepath.Join(p.dir, name)
 	if err := mountVolume(path, claim.Spec.Resources.Requests[corev1.ResourceStorage]); err != nil {
@@ -113,7 +123,9 @@ func (p *provisioner) provision(ctx context.Context, claim *corev1.PersistentVol
 	volume := &corev1.PersistentVolume{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Annotations: map[string]string{provisionedBy: provisionerName}},
 		Spec: corev1.PersistentVolumeSpec{
-			Capacity:               corev1.ResourceList{corev1.ResourceStorage: claim.Spec.Resources.Requests[corev1.ResourceStorage]},
+			Capacity: corev1.ResourceList{
+				corev1.ResourceStorage: claim.Spec.Resources.Requests[corev1.ResourceStorage],
+			},
 			AccessModes:            claim.Spec.AccessModes,
 			StorageClassName:       ptr.Deref(claim.Spec.StorageClassName, ""),
 			VolumeMode:             claim.Spec.VolumeMode,
@@ -196,7 +208,9 @@ func (p *provisioner) remove(ctx context.Context, volume *corev1.PersistentVolum
 	if err := os.RemoveAll(volume.Spec.HostPath.Path); err != nil {
 		return err
 	}
-	err := p.client.CoreV1().PersistentVolumes().Delete(ctx, volume.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &volume.UID}})
+	err := p.client.CoreV1().
+		PersistentVolumes().
+		Delete(ctx, volume.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &volume.UID}})
 	if err != nil && !isGone(err) {
 		return err
 	}

@@ -20,14 +20,19 @@ func RedisServer(ctx context.Context, progress io.Writer) (string, error) {
 	}
 	apt, err := exec.LookPath("apt-get")
 	if err != nil || os.Geteuid() != 0 {
-		return "", errors.New("redis-server is not installed: install Redis 6.2 or newer with the machine's package manager (Debian, Ubuntu: sudo apt-get install redis-server)")
+		return "", errors.New(
+			"redis-server is not installed: install Redis 6.2 or newer with the machine's package manager (Debian, Ubuntu: " +
+				"sudo apt-get install redis-server)",
+		)
 	}
 	fmt.Fprintln(progress, "redis-server is missing: installing Debian's package redis-server")
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
 	// The package starts a service where there is an init system; RUNLEVEL=1 keeps it from doing so.
 	environment := append(os.Environ(), "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1")
-	for _, args := range [][]string{{"update", "-qq"}, {"install", "-y", "-qq", "--no-install-recommends", "redis-server"}} {
+	for _, args := range [][]string{
+		{"update", "-qq"}, {"install", "-y", "-qq", "--no-install-recommends", "redis-server"},
+	} {
 		cmd := exec.CommandContext(ctx, apt, args...)
 		cmd.Env = environment
 		if output, err := cmd.CombinedOutput(); err != nil {

@@ -30,7 +30,19 @@ type bindMount struct {
 }
 
 // hostFolders is the part of the machine that every image consists of.
-var hostFolders = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix", "/etc/alternatives", "/etc/ssl", "/etc/pki"}
+var hostFolders = []string{
+	"/usr",
+	"/bin",
+	"/sbin",
+	"/lib",
+	"/lib32",
+	"/lib64",
+	"/libx32",
+	"/nix",
+	"/etc/alternatives",
+	"/etc/ssl",
+	"/etc/pki",
+}
 
 // enterRoot builds the container's root file system in the mount namespace made for it and makes it the root. A tmpfs
 // is the writable layer; it goes when the container's processes do, as the layer of a container would.
@@ -53,7 +65,9 @@ func (s *containerSpec) enterRoot() error {
 func (s *containerSpec) path(name string) string { return filepath.Join(s.Root, name) }
 
 func (s *containerSpec) mountHost() error {
-	for _, dir := range []string{"etc", "proc", "dev", "sys", "run", "root", "home", "var/run", "var/lib", "var/log", "data", s.Dir} {
+	for _, dir := range []string{
+		"etc", "proc", "dev", "sys", "run", "root", "home", "var/run", "var/lib", "var/log", "data", s.Dir,
+	} {
 		if err := os.MkdirAll(s.path(dir), 0o755); err != nil {
 			return err
 		}
@@ -124,7 +138,10 @@ func (s *containerSpec) mountDev() error {
 			return fmt.Errorf("mount /dev/%s: %w", device, err)
 		}
 	}
-	for name, target := range map[string]string{"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"} {
+	for name, target := range map[string]string{
+		"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1",
+		"stderr": "/proc/self/fd/2",
+	} {
 		if err := os.Symlink(target, s.path("/dev/"+name)); err != nil {
 			return err
 		}

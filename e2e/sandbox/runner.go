@@ -43,13 +43,24 @@ type runner struct {
 	done    sync.WaitGroup
 }
 
-func newRunner(s *Sandbox, client kubernetes.Interface, events record.EventRecorder, factory informers.SharedInformerFactory) *runner {
+func newRunner(
+	s *Sandbox, client kubernetes.Interface, events record.EventRecorder, factory informers.SharedInformerFactory,
+) *runner {
 	core := factory.Core().V1()
 	r := &runner{
-		sandbox: s, client: client, events: events, dir: filepath.Join(s.dir, "pods"), workers: map[types.UID]*worker{}, failed: map[string][]netip.Addr{}, frozen: map[string]chan struct{}{},
-		backOff: flowcontrol.NewBackOff(s.options.RestartBackOff, s.options.RestartBackOffMax),
-		pods:    core.Pods().Lister(), configMaps: core.ConfigMaps().Lister(), secrets: core.Secrets().Lister(),
-		claims: core.PersistentVolumeClaims().Lister(), volumes: core.PersistentVolumes().Lister(),
+		sandbox:    s,
+		client:     client,
+		events:     events,
+		dir:        filepath.Join(s.dir, "pods"),
+		workers:    map[types.UID]*worker{},
+		failed:     map[string][]netip.Addr{},
+		frozen:     map[string]chan struct{}{},
+		backOff:    flowcontrol.NewBackOff(s.options.RestartBackOff, s.options.RestartBackOffMax),
+		pods:       core.Pods().Lister(),
+		configMaps: core.ConfigMaps().Lister(),
+		secrets:    core.Secrets().Lister(),
+		claims:     core.PersistentVolumeClaims().Lister(),
+		volumes:    core.PersistentVolumes().Lister(),
 	}
 	_, _ = core.Pods().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(object any) { r.podChanged(object.(*corev1.Pod)) },

@@ -80,7 +80,9 @@ var running sync.Mutex
 // bounds the start only.
 func Start(ctx context.Context, options Options) (*Sandbox, error) {
 	if !Inside() {
-		return nil, errors.New("sandbox.Start needs the namespaces made by sandbox.Enter: call it first thing in main or TestMain")
+		return nil, errors.New(
+			"sandbox.Start needs the namespaces made by sandbox.Enter: call it first thing in main or TestMain",
+		)
 	}
 	if !running.TryLock() {
 		return nil, errors.New("a sandbox is running in this process: stop it first")
@@ -106,7 +108,10 @@ func (s *Sandbox) start(ctx context.Context) error {
 	}
 	binaries := os.Getenv(EnvKubeBinDir)
 	var err error
-	s.control, err = newControlPlane(binaries, filepath.Join(s.dir, "control"), filepath.Join(s.logs, "control"), append(standardUsers(), s.options.Users...))
+	s.control, err = newControlPlane(
+		binaries, filepath.Join(s.dir, "control"), filepath.Join(s.logs, "control"),
+		append(standardUsers(), s.options.Users...),
+	)
 	if err != nil {
 		return err
 	}

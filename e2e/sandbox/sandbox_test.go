@@ -68,12 +68,16 @@ func check(t *testing.T, err error) {
 // newNamespace makes a namespace for the test and deletes it at once afterwards, with all that is in it.
 func newNamespace(t *testing.T) string {
 	t.Helper()
-	namespace, err := client.CoreV1().Namespaces().Create(within(t), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}, metav1.CreateOptions{})
+	namespace, err := client.CoreV1().
+		Namespaces().
+		Create(within(t), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}, metav1.CreateOptions{})
 	check(t, err)
 	t.Cleanup(func() {
 		ctx := context.Background()
 		zero := int64(0)
-		_ = client.CoreV1().Pods(namespace.Name).DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: &zero}, metav1.ListOptions{})
+		_ = client.CoreV1().
+			Pods(namespace.Name).
+			DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: &zero}, metav1.ListOptions{})
 		_ = client.CoreV1().Namespaces().Delete(ctx, namespace.Name, metav1.DeleteOptions{})
 	})
 	return namespace.Name

@@ -37,13 +37,23 @@ type scheduler struct {
 	bound  map[types.UID]string // bindings that the informer may not show yet
 }
 
-func newScheduler(client kubernetes.Interface, events record.EventRecorder, log *slog.Logger, factory informers.SharedInformerFactory) *scheduler {
+func newScheduler(
+	client kubernetes.Interface, events record.EventRecorder, log *slog.Logger, factory informers.SharedInformerFactory,
+) *scheduler {
 	core := factory.Core().V1()
 	s := &scheduler{
-		client: client, events: events, log: log, pods: core.Pods().Lister(), nodes: core.Nodes().Lister(), claims: core.PersistentVolumeClaims().Lister(),
-		wake: make(chan struct{}, 1), bound: map[types.UID]string{},
+		client: client,
+		events: events,
+		log:    log,
+		pods:   core.Pods().Lister(),
+		nodes:  core.Nodes().Lister(),
+		claims: core.PersistentVolumeClaims().Lister(),
+		wake:   make(chan struct{}, 1),
+		bound:  map[types.UID]string{},
 	}
-	for _, informer := range []cache.SharedIndexInformer{core.Pods().Informer(), core.Nodes().Informer(), core.PersistentVolumeClaims().Informer()} {
+	for _, informer := range []cache.SharedIndexInformer{
+		core.Pods().Informer(), core.Nodes().Informer(), core.PersistentVolumeClaims().Informer(),
+	} {
 		_, _ = informer.AddEventHandler(wakeOn(s.wake))
 	}
 	return s
@@ -86,7 +96,8 @@ func (s *scheduler) scheduleAll(ctx context.Context) bool {
 	s.bound = current
 	ok := true
 	for _, pod := range pods {
-		if pod.Spec.NodeName == "" && s.bound[pod.UID] == "" && pod.DeletionTimestamp == nil && len(pod.Spec.SchedulingGates) == 0 {
+		if pod.Spec.NodeName == "" && s.bound[pod.UID] == "" && pod.DeletionTimestamp == nil &&
+			len(pod.Spec.SchedulingGates) == 0 {
 			ok = s.schedule(ctx, pod, pods) && ok
 		}
 	}
@@ -129,7 +140,9 @@ func (s *scheduler) unboundClaim(pod *corev1.Pod) string {
 			continue
 		}
 		name := volume.PersistentVolumeClaim.ClaimName
-		if claim, err := s.claims.PersistentVolumeClaims(pod.Namespace).Get(name); err != nil || claim.Status.Phase != corev1.ClaimBound {
+		if claim, err := s.claims.PersistentVolumeClaims(pod.Namespace).
+			Get(name); err != nil ||
+			claim.Status.Phase != corev1.ClaimBound {
 			return name
 		}
 	}
@@ -185,12 +198,16 @@ func sameOwner(a, b *corev1.Pod) bool {
 }
 
 // refusal says why the pod can't run on the node, in the words of the real scheduler.
-func (s *scheduler) refusal(pod *corev1.Pod, node *corev1.Node, pods []*corev1.Pod, nodes map[string]*corev1.Node) string {
+func (s *scheduler) refusal(
+	pod *corev1.Pod, node *corev1.Node, pods []*corev1.Pod, nodes map[string]*corev1.Node,
+) string {
 	if node.Spec.Unschedulable {
 		return "node(s) were unschedulable"
 	}
 	blocking := func(t *corev1.Taint) bool { return t.Effect != corev1.TaintEffectPreferNoSchedule }
-	if taint, untolerated := schedulinghelpers.FindMatchingUntoleratedTaint(node.Spec.Taints, pod.Spec.Tolerations, blocking); untolerated {
+	if taint, untolerated := schedulinghelpers.FindMatchingUntoleratedTaint(
+		node.Spec.Taints, pod.Spec.Tolerations, blocking,
+	); untolerated {
 		return fmt.Sprintf("node(s) had untolerated taint {%s: %s}", taint.Key, taint.Value)
 	}
 	if match, err := nodeaffinity.GetRequiredNodeAffinity(pod).Match(node); err != nil || !match {
@@ -203,7 +220,9 @@ func (s *scheduler) refusal(pod *corev1.Pod, node *corev1.Node, pods []*corev1.P
 }
 
 // repelled reports whether a pod that this one must not be near is in the same place as the node.
-func (s *scheduler) repelled(pod *corev1.Pod, node *corev1.Node, pods []*corev1.Pod, nodes map[string]*corev1.Node) bool {
+func (s *scheduler) repelled(
+	pod *corev1.Pod, node *corev1.Node, pods []*corev1.Pod, nodes map[string]*corev1.Node,
+) bool {
 	if pod.Spec.Affinity == nil || pod.Spec.Affinity.PodAntiAffinity == nil {
 		return false
 	}
@@ -232,13 +251,24 @@ func (s *scheduler) reportUnschedulable(ctx context.Context, pod *corev1.Pod, wh
 	}
 	s.events.Event(pod, corev1.EventTypeWarning, "FailedScheduling", message)
 	condition := corev1.PodCondition{
-		Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable, Message: message, LastTransitionTime: metav1.Now(),
+		Type:               corev1.PodScheduled,
+		Status:             corev1.ConditionFalse,
+		Reason:             corev1.PodReasonUnschedulable,
+		Message:            message,
+		LastTransitionTime: metav1.Now(),
 	}
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": pod.UID}, "status": map[string]any{"conditions": []corev1.PodCondition{condition}}})
+	patch, err := json.Marshal(
+		map[string]any{
+			"metadata": map[string]any{"uid": pod.UID},
+			"status":   map[string]any{"conditions": []corev1.PodCondition{condition}},
+		},
+	)
 	if err != nil {
 		return err
 	}
-	_, err = s.client.CoreV1().Pods(pod.Namespace).Patch(ctx, pod.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
+	_, err = s.client.CoreV1().
+		Pods(pod.Namespace).
+		Patch(ctx, pod.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
 	if err != nil && isGone(err) {
 		return nil
 	}

@@ -37,10 +37,19 @@ type serviceProxy struct {
 	ports    map[netip.AddrPort]*servicePort
 }
 
-func newServiceProxy(factory informers.SharedInformerFactory, f *faults, log *slog.Logger, nodes int, lag time.Duration) *serviceProxy {
+func newServiceProxy(
+	factory informers.SharedInformerFactory, f *faults, log *slog.Logger, nodes int, lag time.Duration,
+) *serviceProxy {
 	services, endpointSlices := factory.Core().V1().Services(), factory.Discovery().V1().EndpointSlices()
 	p := &serviceProxy{
-		services: services.Lister(), slices: endpointSlices.Lister(), faults: f, log: log, nodes: nodes, lag: upTo(lag), wake: make(chan struct{}, 1), ports: map[netip.AddrPort]*servicePort{},
+		services: services.Lister(),
+		slices:   endpointSlices.Lister(),
+		faults:   f,
+		log:      log,
+		nodes:    nodes,
+		lag:      upTo(lag),
+		wake:     make(chan struct{}, 1),
+		ports:    map[netip.AddrPort]*servicePort{},
 	}
 	for _, informer := range []cache.SharedIndexInformer{services.Informer(), endpointSlices.Informer()} {
 		_, _ = informer.AddEventHandler(wakeOn(p.wake))

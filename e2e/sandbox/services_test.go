@@ -41,9 +41,13 @@ func speaker(t *testing.T, word string) netip.AddrPort {
 
 func sliceOf(backend netip.AddrPort) *discoveryv1.EndpointSlice {
 	return &discoveryv1.EndpointSlice{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "master", Labels: map[string]string{discoveryv1.LabelServiceName: "master"}},
-		Ports:      []discoveryv1.EndpointPort{{Name: ptr.To(""), Port: ptr.To(int32(backend.Port()))}},
-		Endpoints:  []discoveryv1.Endpoint{{Addresses: []string{backend.Addr().String()}}},
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "ns",
+			Name:      "master",
+			Labels:    map[string]string{discoveryv1.LabelServiceName: "master"},
+		},
+		Ports:     []discoveryv1.EndpointPort{{Name: ptr.To(""), Port: ptr.To(int32(backend.Port()))}},
+		Endpoints: []discoveryv1.Endpoint{{Addresses: []string{backend.Addr().String()}}},
 	}
 }
 
@@ -53,7 +57,10 @@ func TestAServiceThatLagsLeadsWhereItLedBefore(t *testing.T) {
 	old, fresh := speaker(t, "old"), speaker(t, "fresh")
 	client := fake.NewClientset(sliceOf(old), &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "master"},
-		Spec:       corev1.ServiceSpec{ClusterIP: "198.19.255.7", Ports: []corev1.ServicePort{{Port: 6379, Protocol: corev1.ProtocolTCP}}},
+		Spec: corev1.ServiceSpec{
+			ClusterIP: "198.19.255.7",
+			Ports:     []corev1.ServicePort{{Port: 6379, Protocol: corev1.ProtocolTCP}},
+		},
 	})
 	factory := informers.NewSharedInformerFactory(client, 0)
 	p := newServiceProxy(factory, newFaults(), slog.New(slog.DiscardHandler), 0, 0)
@@ -106,7 +113,14 @@ func TestAServiceThatLagsLeadsWhereItLedBefore(t *testing.T) {
 		t.Errorf("before the rules have changed the Service leads to %q", word)
 	}
 	<-over
-	check(t, WaitFor(t.Context(), "the Service to lead elsewhere", func(context.Context) (bool, error) { return leads() == "fresh\n", nil }))
+	check(
+		t,
+		WaitFor(
+			t.Context(),
+			"the Service to lead elsewhere",
+			func(context.Context) (bool, error) { return leads() == "fresh\n", nil },
+		),
+	)
 }
 
 func TestALagIsAPartOfWhatIsAllowed(t *testing.T) {

@@ -69,7 +69,9 @@ const (
 func (w *worker) writeStatus(ctx context.Context) error { return w.sendStatus(ctx, w.patch()) }
 
 func (w *worker) sendStatus(ctx context.Context, patch []byte) error {
-	_, err := w.r.client.CoreV1().Pods(w.key.Namespace).Patch(ctx, w.key.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
+	_, err := w.r.client.CoreV1().
+		Pods(w.key.Namespace).
+		Patch(ctx, w.key.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
 	return err
 }
 
@@ -81,7 +83,9 @@ func (w *worker) patch() []byte {
 	status := w.status()
 	conditions := status.Conditions
 	status.Conditions = nil
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": w.uid}, "status": &conditionsPatch{status, conditions}})
+	patch, err := json.Marshal(
+		map[string]any{"metadata": map[string]any{"uid": w.uid}, "status": &conditionsPatch{status, conditions}},
+	)
 	if err != nil {
 		panic(err) // the API's own types
 	}
@@ -98,7 +102,13 @@ type conditionsPatch struct {
 func (p *conditionsPatch) MarshalJSON() ([]byte, error) {
 	conditions := make([]map[string]any, 0, len(p.conditions))
 	for _, c := range p.conditions {
-		condition := map[string]any{"type": c.Type, "status": c.Status, "lastTransitionTime": c.LastTransitionTime, "reason": nil, "message": nil}
+		condition := map[string]any{
+			"type":               c.Type,
+			"status":             c.Status,
+			"lastTransitionTime": c.LastTransitionTime,
+			"reason":             nil,
+			"message":            nil,
+		}
 		if c.Reason != "" {
 			condition["reason"], condition["message"] = c.Reason, c.Message
 		}
@@ -149,7 +159,10 @@ func (w *worker) status() corev1.PodStatus {
 	for _, condition := range w.conditions {
 		status.Conditions = append(status.Conditions, condition)
 	}
-	slices.SortFunc(status.Conditions, func(a, b corev1.PodCondition) int { return strings.Compare(string(a.Type), string(b.Type)) })
+	slices.SortFunc(
+		status.Conditions,
+		func(a, b corev1.PodCondition) int { return strings.Compare(string(a.Type), string(b.Type)) },
+	)
 	return status
 }
 
@@ -175,7 +188,13 @@ func (w *worker) setCondition(kind corev1.PodConditionType, ok bool, reason, mes
 	if old, known := w.conditions[kind]; known && old.Status == status {
 		transition = old.LastTransitionTime
 	}
-	w.conditions[kind] = corev1.PodCondition{Type: kind, Status: status, Reason: reason, Message: message, LastTransitionTime: transition}
+	w.conditions[kind] = corev1.PodCondition{
+		Type:               kind,
+		Status:             status,
+		Reason:             reason,
+		Message:            message,
+		LastTransitionTime: transition,
+	}
 }
 
 // phase follows from the containers: the pod is over when all of them are.

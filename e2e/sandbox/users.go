@@ -96,7 +96,10 @@ func (s *Sandbox) writeKubeconfig(path, user, address string) error {
 	}
 	const name = "redisha-sandbox"
 	config := clientcmdapi.NewConfig()
-	config.Clusters[name] = &clientcmdapi.Cluster{Server: "https://" + address, CertificateAuthorityData: s.control.certificate}
+	config.Clusters[name] = &clientcmdapi.Cluster{
+		Server:                   "https://" + address,
+		CertificateAuthorityData: s.control.certificate,
+	}
 	config.AuthInfos[name] = &clientcmdapi.AuthInfo{Token: token}
 	config.Contexts[name] = &clientcmdapi.Context{Cluster: name, AuthInfo: name}
 	config.CurrentContext = name

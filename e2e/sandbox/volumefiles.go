@@ -23,7 +23,9 @@ type volumeFile struct {
 type volumeFiles map[string]volumeFile
 
 // add takes in a ConfigMap's or Secret's data, or what the items choose of it.
-func (f volumeFiles) add(data map[string][]byte, err error, items []corev1.KeyToPath, mode *int32, optional *bool) error {
+func (f volumeFiles) add(
+	data map[string][]byte, err error, items []corev1.KeyToPath, mode *int32, optional *bool,
+) error {
 	if err != nil {
 		if notFoundYet(err) && ptr.Deref(optional, false) {
 			return nil

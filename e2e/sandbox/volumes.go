@@ -109,7 +109,9 @@ func (w *worker) addSources(ctx context.Context, files volumeFiles, v *corev1.Vo
 	return errors.New("a kind of volume that the sandbox does not have")
 }
 
-func (w *worker) addProjection(ctx context.Context, files volumeFiles, source corev1.VolumeProjection, mode *int32) error {
+func (w *worker) addProjection(
+	ctx context.Context, files volumeFiles, source corev1.VolumeProjection, mode *int32,
+) error {
 	switch {
 	case source.ConfigMap != nil:
 		return w.addConfigMap(files, source.ConfigMap.Name, source.ConfigMap.Items, mode, source.ConfigMap.Optional)
@@ -123,12 +125,16 @@ func (w *worker) addProjection(ctx context.Context, files volumeFiles, source co
 	return errors.New("a kind of projection that the sandbox does not have")
 }
 
-func (w *worker) addConfigMap(files volumeFiles, name string, items []corev1.KeyToPath, mode *int32, optional *bool) error {
+func (w *worker) addConfigMap(
+	files volumeFiles, name string, items []corev1.KeyToPath, mode *int32, optional *bool,
+) error {
 	data, err := w.r.configMapData(w.key.Namespace, name)
 	return files.add(data, err, items, mode, optional)
 }
 
-func (w *worker) addSecret(files volumeFiles, name string, items []corev1.KeyToPath, mode *int32, optional *bool) error {
+func (w *worker) addSecret(
+	files volumeFiles, name string, items []corev1.KeyToPath, mode *int32, optional *bool,
+) error {
 	data, err := w.r.secretData(w.key.Namespace, name)
 	return files.add(data, err, items, mode, optional)
 }
@@ -148,7 +154,9 @@ func (w *worker) addFields(files volumeFiles, items []corev1.DownwardAPIVolumeFi
 }
 
 // addToken asks for a token of the pod's ServiceAccount. It is good for the sandbox's life, so it is asked for once.
-func (w *worker) addToken(ctx context.Context, files volumeFiles, source *corev1.ServiceAccountTokenProjection, mode *int32) error {
+func (w *worker) addToken(
+	ctx context.Context, files volumeFiles, source *corev1.ServiceAccountTokenProjection, mode *int32,
+) error {
 	cached := filepath.Join(w.dir(), "token")
 	token, err := os.ReadFile(cached)
 	if err != nil {
@@ -156,12 +164,19 @@ func (w *worker) addToken(ctx context.Context, files volumeFiles, source *corev1
 		defer cancel()
 		request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{
 			ExpirationSeconds: ptr.To(int64(24 * 60 * 60)),
-			BoundObjectRef:    &authenticationv1.BoundObjectReference{Kind: "Pod", APIVersion: "v1", Name: w.key.Name, UID: w.uid},
+			BoundObjectRef: &authenticationv1.BoundObjectReference{
+				Kind:       "Pod",
+				APIVersion: "v1",
+				Name:       w.key.Name,
+				UID:        w.uid,
+			},
 		}}
 		if source.Audience != "" {
 			request.Spec.Audiences = []string{source.Audience}
 		}
-		response, err := w.r.client.CoreV1().ServiceAccounts(w.key.Namespace).CreateToken(ctx, w.latest().Spec.ServiceAccountName, request, metav1.CreateOptions{})
+		response, err := w.r.client.CoreV1().
+			ServiceAccounts(w.key.Namespace).
+			CreateToken(ctx, w.latest().Spec.ServiceAccountName, request, metav1.CreateOptions{})
 		if err != nil {
 			return err
 		}

@@ -46,11 +46,22 @@ type worker struct {
 func newWorker(r *runner, pod *corev1.Pod) *worker {
 	ctx, cut := context.WithCancel(r.ctx)
 	w := &worker{
-		ctx: ctx, cut: cut,
-		r: r, key: types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}, uid: pod.UID, pod: pod,
-		deleting: make(chan struct{}), gone: make(chan struct{}), dirty: make(chan struct{}, 1), volumes: make(chan struct{}, 1),
-		containers: map[string]*container{}, startTime: metav1.Now(),
-		conditions: map[corev1.PodConditionType]corev1.PodCondition{}, graceChanged: make(chan struct{}),
+		ctx: ctx,
+		cut: cut,
+		r:   r,
+		key: types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name},
+		uid: pod.UID,
+		pod: pod,
+		deleting: make(
+			chan struct{},
+		),
+		gone:         make(chan struct{}),
+		dirty:        make(chan struct{}, 1),
+		volumes:      make(chan struct{}, 1),
+		containers:   map[string]*container{},
+		startTime:    metav1.Now(),
+		conditions:   map[corev1.PodConditionType]corev1.PodCondition{},
+		graceChanged: make(chan struct{}),
 	}
 	for i := range pod.Spec.InitContainers {
 		w.addContainer(&pod.Spec.InitContainers[i], true)
@@ -78,7 +89,11 @@ func (w *worker) remember(pod *corev1.Pod) {
 		c.last, c.ended = status.LastTerminationState.Terminated, status.State.Terminated
 		if running := status.State.Running; running != nil {
 			c.ended = &corev1.ContainerStateTerminated{
-				ExitCode: 255, Reason: "Unknown", ContainerID: status.ContainerID, StartedAt: running.StartedAt, FinishedAt: metav1.Now(),
+				ExitCode:    255,
+				Reason:      "Unknown",
+				ContainerID: status.ContainerID,
+				StartedAt:   running.StartedAt,
+				FinishedAt:  metav1.Now(),
 			}
 		}
 	}

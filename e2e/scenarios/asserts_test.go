@@ -24,7 +24,10 @@ func (s *scene) promotion(kind v1alpha1.HistoryKind, causes ...string) v1alpha1.
 	s.t.Helper()
 	entry := s.promoted()
 	if entry.Kind != kind || !slices.Contains(causes, entry.Cause) {
-		s.t.Errorf("%s because of %s, want %s because of %s: %s", entry.Kind, entry.Cause, kind, strings.Join(causes, " or "), entry.Message)
+		s.t.Errorf(
+			"%s because of %s, want %s because of %s: %s", entry.Kind, entry.Cause, kind, strings.Join(causes, " or "),
+			entry.Message,
+		)
 	}
 	return entry
 }
@@ -68,7 +71,9 @@ func (s *scene) epochs(want int64) {
 func (s *scene) history() string {
 	var parts []string
 	for _, h := range s.get().Status.History {
-		parts = append(parts, fmt.Sprintf("%d %s %s from %s to %s %s (%s)", h.Epoch, h.Kind, h.Cause, h.From, h.To, h.Outcome, h.Message))
+		parts = append(
+			parts, fmt.Sprintf("%d %s %s from %s to %s %s (%s)", h.Epoch, h.Kind, h.Cause, h.From, h.To, h.Outcome, h.Message),
+		)
 	}
 	return strings.Join(parts, "; ")
 }
@@ -133,7 +138,10 @@ func (s *scene) request(value string) {
 func (s *scene) ask(spec v1alpha1.RedisHARequestSpec, want v1alpha1.RequestState) {
 	s.t.Helper()
 	spec.RedisHA = s.key.Name
-	request := &v1alpha1.RedisHARequest{ObjectMeta: metav1.ObjectMeta{Namespace: s.key.Namespace, GenerateName: "asked-"}, Spec: spec}
+	request := &v1alpha1.RedisHARequest{
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.key.Namespace, GenerateName: "asked-"},
+		Spec:       spec,
+	}
 	if err := bed.Client.Create(s.ctx, request); err != nil {
 		s.t.Fatal(err)
 	}
@@ -142,7 +150,10 @@ func (s *scene) ask(spec v1alpha1.RedisHARequestSpec, want v1alpha1.RequestState
 		return err == nil && request.Status.State.IsOver(), nil
 	})
 	if err != nil || request.Status.State != want {
-		s.t.Errorf("the request is %s (%s: %s), want %s: %v", request.Status.State, request.Status.Reason, request.Status.Message, want, err)
+		s.t.Errorf(
+			"the request is %s (%s: %s), want %s: %v", request.Status.State, request.Status.Reason, request.Status.Message,
+			want, err,
+		)
 	}
 }
 
@@ -178,7 +189,9 @@ func (s *scene) end(mayLose int64) {
 	}
 	s.row.acked, s.row.lost = loss.Acked, loss.Lost
 	if loss.Lost > mayLose {
-		s.t.Errorf("%d of %d acknowledged writes are lost, at most %d may be: %v", loss.Lost, loss.Acked, mayLose, loss.Examples)
+		s.t.Errorf(
+			"%d of %d acknowledged writes are lost, at most %d may be: %v", loss.Lost, loss.Acked, mayLose, loss.Examples,
+		)
 	}
 	s.oneMaster(rha)
 	for _, wrong := range s.wrong() {
@@ -194,7 +207,9 @@ func (s *scene) end(mayLose int64) {
 func (s *scene) oneMaster(rha *v1alpha1.RedisHA) {
 	s.t.Helper()
 	pods := &corev1.PodList{}
-	err := bed.Client.List(s.ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels{v1alpha1.LabelRole: v1alpha1.RoleMaster})
+	err := bed.Client.List(
+		s.ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels{v1alpha1.LabelRole: v1alpha1.RoleMaster},
+	)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -41,7 +41,10 @@ func TestAMasterKilledAgainAndAgainIsReplacedEachTime(t *testing.T) {
 }
 
 func TestAMasterThatHangsAgainAndAgainIsReplacedAFewTimesAMinute(t *testing.T) {
-	s := begin(t, "master hangs for 4 of every 7 s for a minute", v1alpha1.RedisHASpec{Failover: v1alpha1.FailoverSpec{DownAfterMilliseconds: 1000}})
+	s := begin(
+		t, "master hangs for 4 of every 7 s for a minute",
+		v1alpha1.RedisHASpec{Failover: v1alpha1.FailoverSpec{DownAfterMilliseconds: 1000}},
+	)
 	seen := s.watchRefusals()
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
 		current := s.get().Status.Master.Pod
@@ -72,7 +75,10 @@ func (s *scene) watchRefusals() func() []string {
 	done.Go(func() {
 		for ctx.Err() == nil {
 			if rha, err := bed.Get(ctx, s.key); err == nil {
-				if c := meta.FindStatusCondition(rha.Status.Conditions, v1alpha1.ConditionBlocked); c != nil && c.Status == metav1.ConditionTrue {
+				if c := meta.FindStatusCondition(
+					rha.Status.Conditions, v1alpha1.ConditionBlocked,
+				); c != nil &&
+					c.Status == metav1.ConditionTrue {
 					mu.Lock()
 					seen[c.Reason] = true
 					mu.Unlock()

@@ -42,7 +42,10 @@ func TestTwoMastersWithDataOfTheirOwnAreBothLeftAlone(t *testing.T) {
 	if role, mine := s.info(divergent, "role"), s.do(divergent, "GET", "mine"); role != "master" || mine != "1" {
 		t.Errorf("%s is a %s and holds %v: the data of another was touched", divergent, role, mine)
 	}
-	s.ask(v1alpha1.RedisHARequestSpec{Action: v1alpha1.ActionDiscard, Pod: divergent, AcceptDataLoss: true}, v1alpha1.RequestSucceeded)
+	s.ask(
+		v1alpha1.RedisHARequestSpec{Action: v1alpha1.ActionDiscard, Pod: divergent, AcceptDataLoss: true},
+		v1alpha1.RequestSucceeded,
+	)
 	s.end(0)
 	s.unmoved()
 	if mine := s.do(s.master(), "EXISTS", "mine"); mine != int64(0) {
@@ -79,7 +82,10 @@ func (s *scene) follow(pod, master string) {
 func TestAReplicaOfAnotherRedisHAComesBackAndBringsNothing(t *testing.T) {
 	// The same password on both sides, or the other side would not even let it in.
 	secret := func() *corev1.Secret {
-		return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "mine"}, StringData: map[string]string{"password": "shared"}}
+		return &corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Name: "mine"},
+			StringData: map[string]string{"password": "shared"},
+		}
 	}
 	spec := v1alpha1.RedisHASpec{Auth: &v1alpha1.AuthSpec{PasswordSecretRef: v1alpha1.SecretKeyReference{Name: "mine"}}}
 	other := create(t, "the other RedisHA", spec, secret())
@@ -159,7 +165,10 @@ func TestARefusalOutlivesItsOperator(t *testing.T) {
 func (s *scene) force(pod string) {
 	s.t.Helper()
 	refused := s.row.reason
-	s.ask(v1alpha1.RedisHARequestSpec{Action: v1alpha1.ActionForceFailover, Pod: pod, AcceptDataLoss: true}, v1alpha1.RequestSucceeded)
+	s.ask(
+		v1alpha1.RedisHARequestSpec{Action: v1alpha1.ActionForceFailover, Pod: pod, AcceptDataLoss: true},
+		v1alpha1.RequestSucceeded,
+	)
 	if entry := s.promotion(v1alpha1.HistoryFailover, string(failover.CauseForced)); entry.To != pod {
 		s.t.Errorf("%s was promoted, want %s", entry.To, pod)
 	}

@@ -126,11 +126,35 @@ func bulk(text string) string { return fmt.Sprintf("$%d\r\n%s\r\n", len(text), t
 // replicaInfo is INFO of a fenced replica.
 func replicaInfo(runID string) string {
 	return bulk(strings.Join([]string{
-		"# Server", "redis_version:7.0.15", "run_id:" + runID, "uptime_in_seconds:100", "# Persistence", "loading:0", "rdb_last_bgsave_status:ok",
-		"aof_enabled:0", "aof_last_write_status:ok", "# Replication", "role:slave", "master_host:127.0.0.1", "master_port:1", "master_link_status:down",
-		"master_last_io_seconds_ago:-1", "master_sync_in_progress:0", "slave_read_repl_offset:0", "slave_repl_offset:0",
-		"master_link_down_since_seconds:-1", "slave_priority:100", "slave_read_only:1", "connected_slaves:0",
-		"master_replid:" + strings.Repeat("a", 40), "master_replid2:" + strings.Repeat("0", 40), "master_repl_offset:0", "second_repl_offset:-1", "",
+		"# Server",
+		"redis_version:7.0.15",
+		"run_id:" + runID,
+		"uptime_in_seconds:100",
+		"# Persistence",
+		"loading:0",
+		"rdb_last_bgsave_status:ok",
+		"aof_enabled:0",
+		"aof_last_write_status:ok",
+		"# Replication",
+		"role:slave",
+		"master_host:127.0.0.1",
+		"master_port:1",
+		"master_link_status:down",
+		"master_last_io_seconds_ago:-1",
+		"master_sync_in_progress:0",
+		"slave_read_repl_offset:0",
+		"slave_repl_offset:0",
+		"master_link_down_since_seconds:-1",
+		"slave_priority:100",
+		"slave_read_only:1",
+		"connected_slaves:0",
+		"master_replid:" + strings.Repeat(
+			"a", 40,
+		),
+		"master_replid2:" + strings.Repeat("0", 40),
+		"master_repl_offset:0",
+		"second_repl_offset:-1",
+		"",
 	}, "\r\n"))
 }
 

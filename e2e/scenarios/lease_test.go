@@ -31,7 +31,10 @@ func TestALeaderAndAMasterThatDieTogetherAreReplacedAtOnce(t *testing.T) {
 	s.epochs(1)
 	if s.row.gap >= leaseDuration-time.Second {
 		next := ops.leading(s.ctx, t)
-		t.Errorf("no write for %s: the dead leader's lease was waited for; the log of %s ends:\n%s", s.row.gap, next.Name, next.LogTail())
+		t.Errorf(
+			"no write for %s: the dead leader's lease was waited for; the log of %s ends:\n%s", s.row.gap, next.Name,
+			next.LogTail(),
+		)
 	}
 }
 

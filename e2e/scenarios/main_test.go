@@ -54,7 +54,9 @@ func run(m *testing.M) (int, error) {
 	}
 	// A container that ends often waits a second, not minutes: what the kubelet's patience costs is not what is measured
 	// here.
-	s, err := sandbox.Start(ctx, sandbox.Options{LogDir: logs, RestartBackOff: time.Second, RestartBackOffMax: 2 * time.Second})
+	s, err := sandbox.Start(
+		ctx, sandbox.Options{LogDir: logs, RestartBackOff: time.Second, RestartBackOffMax: 2 * time.Second},
+	)
 	if err != nil {
 		return 1, err
 	}

@@ -15,7 +15,10 @@ import (
 )
 
 func TestInManualModeAPersonIsWaitedFor(t *testing.T) {
-	s := begin(t, "mode Manual: master killed, then requested", v1alpha1.RedisHASpec{Failover: v1alpha1.FailoverSpec{Mode: v1alpha1.ModeManual}})
+	s := begin(
+		t, "mode Manual: master killed, then requested",
+		v1alpha1.RedisHASpec{Failover: v1alpha1.FailoverSpec{Mode: v1alpha1.ModeManual}},
+	)
 	s.signal(s.master(), syscall.SIGKILL)
 	s.refusal(string(failover.ReasonManualMode))
 	time.Sleep(2 * time.Second)
@@ -30,7 +33,10 @@ func TestInManualModeAPersonIsWaitedFor(t *testing.T) {
 }
 
 func TestTheOnlyPodComesBackWithItsDisk(t *testing.T) {
-	s := begin(t, "a single pod with a disk killed", v1alpha1.RedisHASpec{Replicas: ptr.To[int32](1), Storage: &v1alpha1.StorageSpec{}})
+	s := begin(
+		t, "a single pod with a disk killed",
+		v1alpha1.RedisHASpec{Replicas: ptr.To[int32](1), Storage: &v1alpha1.StorageSpec{}},
+	)
 	s.signal(s.master(), syscall.SIGKILL)
 	s.promotion(v1alpha1.HistoryFailover, deadProcess...)
 	s.end(0)

@@ -147,5 +147,7 @@ func TestWithoutAnAPIServerNoReplicaIsPromotedAndAMasterServesOn(t *testing.T) {
 	s.promotion(v1alpha1.HistoryFailover, deadProcess...)
 	s.end(unreplicated)
 	s.epochs(1)
-	begin(t, "another one", v1alpha1.RedisHASpec{}) // schedulers, kubelets and proxies are back, too, before anything else is measured
+	begin(
+		t, "another one", v1alpha1.RedisHASpec{},
+	) // schedulers, kubelets and proxies are back, too, before anything else is measured
 }

@@ -96,7 +96,9 @@ func TestTheNewestDiskIsWaitedForAfterAnOutage(t *testing.T) {
 	}
 	uncordon()
 	// A cordoned node is a reason to switch over: what began as that, before the masters died, ends as a failover.
-	s.promotion(v1alpha1.HistoryFailover, append(deadProcess, string(failover.DiagnosisMasterPodGone), string(failover.DiagnosisMasterNodeDraining))...)
+	s.promotion(
+		v1alpha1.HistoryFailover,
+		append(deadProcess, string(failover.DiagnosisMasterPodGone), string(failover.DiagnosisMasterNodeDraining))...)
 	s.row.reason = string(failover.ReasonWaitingForData)
 	s.end(0)
 }

@@ -110,7 +110,10 @@ func TestAnOperatorThatReachesNoPodDoesNothing(t *testing.T) {
 
 func TestAnIsolatedMasterStopsByItselfAndIsDemotedWhenItIsBack(t *testing.T) {
 	// Long enough for the master to have stopped by itself before anybody takes over.
-	s := begin(t, "master cut off from all but a few clients", v1alpha1.RedisHASpec{Failover: v1alpha1.FailoverSpec{DownAfterMilliseconds: 7000}})
+	s := begin(
+		t, "master cut off from all but a few clients",
+		v1alpha1.RedisHASpec{Failover: v1alpha1.FailoverSpec{DownAfterMilliseconds: 7000}},
+	)
 	ops.leading(s.ctx, t)
 	old, run := s.master(), s.info(s.master(), "run_id")
 	s.keepPods() // as if its node were out of reach too: it is asked to go, and does not hear
@@ -138,10 +141,14 @@ func TestAnIsolatedMasterStopsByItselfAndIsDemotedWhenItIsBack(t *testing.T) {
 	s.epochs(1)
 	acked, lost := few.verify(s)
 	if lost == 0 || lost > acked {
-		t.Errorf("%d of %d acknowledged by the isolated master are lost; those from after the partition have to be", lost, acked)
+		t.Errorf(
+			"%d of %d acknowledged by the isolated master are lost; those from after the partition have to be", lost, acked,
+		)
 	}
 	s.row.acked, s.row.lost = s.row.acked+acked, s.row.lost+lost
-	s.row.reason = fmt.Sprintf("%s; the isolated master accepted writes for %s more", s.row.reason, checks.Rounded(last.Sub(s.at)))
+	s.row.reason = fmt.Sprintf(
+		"%s; the isolated master accepted writes for %s more", s.row.reason, checks.Rounded(last.Sub(s.at)),
+	)
 }
 
 // keepPods forbids to delete pods in the namespace for the rest of the scenario.
@@ -209,8 +216,17 @@ func (s *scene) leftBehind(addr netip.Addr) *few {
 	ctx, cancel := context.WithCancel(context.Background())
 	f := &few{cancel: cancel}
 	c := redis.NewClient(&redis.Options{
-		Addr: net.JoinHostPort(addr.String(), strconv.Itoa(int(resources.RedisPort))), Password: s.password, Dialer: host.DialContext,
-		MaxRetries: -1, DialerRetries: 1, PoolSize: 1, DisableIdentity: true, ReadTimeout: 250 * time.Millisecond, DialTimeout: 250 * time.Millisecond,
+		Addr: net.JoinHostPort(
+			addr.String(), strconv.Itoa(int(resources.RedisPort)),
+		),
+		Password:                 s.password,
+		Dialer:                   host.DialContext,
+		MaxRetries:               -1,
+		DialerRetries:            1,
+		PoolSize:                 1,
+		DisableIdentity:          true,
+		ReadTimeout:              250 * time.Millisecond,
+		DialTimeout:              250 * time.Millisecond,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	})
 	f.done.Go(func() {

@@ -14,7 +14,11 @@ import (
 // The causes that a master's dead process may have, depending on whose word comes first: its connection's, that of the
 // process that took its place, or the kubelet's.
 var deadProcess = []string{
-	string(failover.DiagnosisMasterProcessDead), string(failover.DiagnosisMasterRestarted), string(failover.DiagnosisMasterExited),
+	string(
+		failover.DiagnosisMasterProcessDead,
+	),
+	string(failover.DiagnosisMasterRestarted),
+	string(failover.DiagnosisMasterExited),
 }
 
 // unreplicated bounds what a master that is killed takes with it: writes that were acknowledged and not yet handed to

@@ -140,7 +140,9 @@ func (a asking) Find(ctx context.Context) (chaos.Place, error) {
 	if len(slice.Endpoints) == 0 {
 		return chaos.Place{}, errNowhere
 	}
-	return chaos.Place{Addr: net.JoinHostPort(slice.Endpoints[0].Addresses[0], strconv.Itoa(int(resources.RedisPort)))}, nil
+	return chaos.Place{
+		Addr: net.JoinHostPort(slice.Endpoints[0].Addresses[0], strconv.Itoa(int(resources.RedisPort))),
+	}, nil
 }
 
 // acknowledged waits for a write that is acknowledged after the instant.
@@ -210,8 +212,17 @@ func (s *scene) redis(pod string) *redis.Client {
 		s.t.Fatal(err)
 	}
 	c := redis.NewClient(&redis.Options{
-		Addr: net.JoinHostPort(addr.String(), strconv.Itoa(int(resources.RedisPort))), Password: s.password, Dialer: bed.Clients.DialContext,
-		MaxRetries: -1, DialerRetries: 1, PoolSize: 1, DisableIdentity: true, ReadTimeout: 2 * time.Second, DialTimeout: time.Second,
+		Addr: net.JoinHostPort(
+			addr.String(), strconv.Itoa(int(resources.RedisPort)),
+		),
+		Password:                 s.password,
+		Dialer:                   bed.Clients.DialContext,
+		MaxRetries:               -1,
+		DialerRetries:            1,
+		PoolSize:                 1,
+		DisableIdentity:          true,
+		ReadTimeout:              2 * time.Second,
+		DialTimeout:              time.Second,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	})
 	s.t.Cleanup(func() { _ = c.Close() })

@@ -137,7 +137,9 @@ func TestAPairStaysWritableThroughTheLossOfEither(t *testing.T) {
 	s.minReplicas(s.master(), "1")
 	// The replica's container goes: its process alone would be back before the master can do without it.
 	s.fault()
-	if err := bed.Sandbox.SignalContainer(s.key.Namespace, s.replicas()[0], resources.RedisContainer, syscall.SIGKILL); err != nil {
+	if err := bed.Sandbox.SignalContainer(
+		s.key.Namespace, s.replicas()[0], resources.RedisContainer, syscall.SIGKILL,
+	); err != nil {
 		t.Fatal(err)
 	}
 	s.minReplicas(s.master(), "0")

@@ -47,7 +47,9 @@ func TestPodsThatShareAMachineAreSpreadWithoutAnOutage(t *testing.T) {
 func (s *scene) apart() {
 	s.t.Helper()
 	pods := &corev1.PodList{}
-	if err := bed.Client.List(s.ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels(resources.SelectorLabels(s.key.Name))); err != nil {
+	if err := bed.Client.List(
+		s.ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels(resources.SelectorLabels(s.key.Name)),
+	); err != nil {
 		s.t.Fatal(err)
 	}
 	on := map[string]string{}

@@ -62,9 +62,14 @@ func TestAStatusThatWasLostOrRestoredCostsNothing(t *testing.T) {
 		{"restored, master elsewhere", []string{"cache-1", "cache-2"}, restored, false},
 		{"restored, master elsewhere and killed", []string{"cache-1", "cache-2"}, restored, true},
 		{"restored, master the same and killed", []string{"cache-1", "cache-2", "cache-0"}, restored, true},
-		{"master and epoch restored", []string{"cache-1", "cache-2"}, func(first v1alpha1.RedisHAStatus) func(*v1alpha1.RedisHAStatus) {
-			return func(is *v1alpha1.RedisHAStatus) { is.Master, is.Failover.Epoch = first.Master, first.Failover.Epoch }
-		}, false},
+		{
+			"master and epoch restored",
+			[]string{"cache-1", "cache-2"},
+			func(first v1alpha1.RedisHAStatus) func(*v1alpha1.RedisHAStatus) {
+				return func(is *v1alpha1.RedisHAStatus) { is.Master, is.Failover.Epoch = first.Master, first.Failover.Epoch }
+			},
+			false,
+		},
 	}
 	for _, situation := range situations {
 		for storage, spec := range map[string]v1alpha1.RedisHASpec{"in memory": {}, "with disks": {Storage: &v1alpha1.StorageSpec{}}} {

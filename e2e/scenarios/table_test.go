@@ -20,7 +20,10 @@ type row struct {
 }
 
 func (r row) String() string {
-	return fmt.Sprintf("%s | no write for %s | %d acknowledged | %d lost | %s", r.scenario, checks.Rounded(r.gap), r.acked, r.lost, r.reason)
+	return fmt.Sprintf(
+		"%s | no write for %s | %d acknowledged | %d lost | %s", r.scenario, checks.Rounded(r.gap), r.acked, r.lost,
+		r.reason,
+	)
 }
 
 // table collects the rows of all runs.
@@ -43,7 +46,12 @@ func summary(name string, runs []row) []string {
 	}
 	median, worst, _ := checks.MedianAndWorst(gaps)
 	return []string{
-		name, checks.Counted(runs, func(r row) bool { return r.failed }), checks.Rounded(median).String(), checks.Rounded(worst).String(),
-		fmt.Sprint(acked), fmt.Sprint(lost), runs[len(runs)-1].reason,
+		name,
+		checks.Counted(runs, func(r row) bool { return r.failed }),
+		checks.Rounded(median).String(),
+		checks.Rounded(worst).String(),
+		fmt.Sprint(acked),
+		fmt.Sprint(lost),
+		runs[len(runs)-1].reason,
 	}
 }

@@ -45,7 +45,10 @@ func TestATenantIsReplacedAsFastBesideOthersThatNeverObeyAndAnswerGarbage(t *tes
 	time.Sleep(hostilePause)
 	beside := s.kills(victimKills)
 	t.Logf("without a write, alone: %v", alone)
-	t.Logf("without a write, beside %d RedisHA that never obey and %d pods that answer garbage: %v", deafSets, garbagePods, beside)
+	t.Logf(
+		"without a write, beside %d RedisHA that never obey and %d pods that answer garbage: %v", deafSets, garbagePods,
+		beside,
+	)
 	if was, is := median(alone), median(beside); is > was*3/2+noiseGrace {
 		t.Errorf("without a write for %v, and %v alone (medians)", is, was)
 	}

@@ -23,7 +23,11 @@ import (
 // The causes that a master's dead process may have, depending on whose word comes first: its connection's, that of the
 // process that took its place, or the kubelet's.
 var deadProcess = []string{
-	string(failover.DiagnosisMasterProcessDead), string(failover.DiagnosisMasterRestarted), string(failover.DiagnosisMasterExited),
+	string(
+		failover.DiagnosisMasterProcessDead,
+	),
+	string(failover.DiagnosisMasterRestarted),
+	string(failover.DiagnosisMasterExited),
 }
 
 // unreplicated bounds what a master that dies takes with it: writes that were acknowledged, and not yet handed to the
@@ -63,7 +67,9 @@ func (s *scene) promoted(ctx context.Context) v1alpha1.HistoryEntry {
 func (s *scene) history(ctx context.Context) string {
 	var parts []string
 	for _, h := range s.get(ctx).Status.History {
-		parts = append(parts, fmt.Sprintf("%d %s %s from %s to %s %s (%s)", h.Epoch, h.Kind, h.Cause, h.From, h.To, h.Outcome, h.Message))
+		parts = append(
+			parts, fmt.Sprintf("%d %s %s from %s to %s %s (%s)", h.Epoch, h.Kind, h.Cause, h.From, h.To, h.Outcome, h.Message),
+		)
 	}
 	return strings.Join(parts, "; ")
 }
@@ -97,7 +103,11 @@ func (s *scene) end(ctx context.Context, mayLose int64) chaos.Result {
 func (s *scene) oneMaster(ctx context.Context, rha *v1alpha1.RedisHA) {
 	GinkgoHelper()
 	pods := &corev1.PodList{}
-	Expect(env.client.List(ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels{v1alpha1.LabelRole: v1alpha1.RoleMaster})).To(Succeed())
+	Expect(
+		env.client.List(
+			ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels{v1alpha1.LabelRole: v1alpha1.RoleMaster},
+		),
+	).To(Succeed())
 	Expect(pods.Items).To(HaveLen(1), "labelled as master")
 	Expect(pods.Items[0].Name).To(Equal(rha.Status.Master.Pod))
 	slices := &discoveryv1.EndpointSliceList{}

@@ -62,15 +62,19 @@ var _ = Describe("Client libraries on all workers", Label("clients"), Ordered, f
 			where = "a cluster whose endpoints change all the time"
 		}
 		for _, f := range libraryFaults {
-			It(fmt.Sprintf("are led to the new master in %s: %s", where, f.name), SpecTimeout(perScenario), func(ctx SpecContext) {
-				c := beginCrowd(ctx)
-				if busy {
-					c.changeEndpoints(ctx)
-				}
-				for i := range count() {
-					c.round(ctx, report, f, i+1, busy)
-				}
-			})
+			It(
+				fmt.Sprintf("are led to the new master in %s: %s", where, f.name),
+				SpecTimeout(perScenario),
+				func(ctx SpecContext) {
+					c := beginCrowd(ctx)
+					if busy {
+						c.changeEndpoints(ctx)
+					}
+					for i := range count() {
+						c.round(ctx, report, f, i+1, busy)
+					}
+				},
+			)
 		}
 	}
 })
@@ -85,7 +89,11 @@ type libraryFault struct {
 
 var libraryFaults = []libraryFault{
 	{name: "kill", ready: func(ctx context.Context, c *crowd) func() error { return kill.ready(ctx, c.master(ctx)) }},
-	{name: "delete", planned: true, ready: func(ctx context.Context, c *crowd) func() error { return deletion.ready(ctx, c.master(ctx)) }},
+	{
+		name:    "delete",
+		planned: true,
+		ready:   func(ctx context.Context, c *crowd) func() error { return deletion.ready(ctx, c.master(ctx)) },
+	},
 	{name: "hang", ready: func(ctx context.Context, c *crowd) func() error {
 		victim := c.master(ctx)
 		stop, goOn := hang.ready(ctx, victim), signalled("CONT")(ctx, victim)
@@ -101,7 +109,9 @@ var libraryFaults = []libraryFault{
 	{name: "switchover", planned: true, ready: func(ctx context.Context, c *crowd) func() error {
 		return func() error {
 			c.change(ctx, func(rha *v1alpha1.RedisHA) {
-				metav1.SetMetaDataAnnotation(&rha.ObjectMeta, v1alpha1.AnnotationRequest, fmt.Sprintf("switchover#%d", time.Now().UnixNano()))
+				metav1.SetMetaDataAnnotation(
+					&rha.ObjectMeta, v1alpha1.AnnotationRequest, fmt.Sprintf("switchover#%d", time.Now().UnixNano()),
+				)
 			})
 			return nil
 		}
@@ -139,8 +149,14 @@ func beginCrowd(ctx context.Context) *crowd {
 			l.Name += " on the control plane"
 		}
 		l.Interval = librariesInterval * int(l.Lanes)
-		a := &podApplication{Application: libs.NewApplication(l, node+"-"+container), pod: pods[node].Name, container: container}
-		args, inGo := a.InGo(libs.Place{Host: resources.MasterServiceName(c.key.Name), Port: strconv.Itoa(int(resources.RedisPort))})
+		a := &podApplication{
+			Application: libs.NewApplication(l, node+"-"+container),
+			pod:         pods[node].Name,
+			container:   container,
+		}
+		args, inGo := a.InGo(
+			libs.Place{Host: resources.MasterServiceName(c.key.Name), Port: strconv.Itoa(int(resources.RedisPort))},
+		)
 		Expect(inGo).To(BeTrue(), l.Name)
 		pods[node].Spec.Containers = append(pods[node].Spec.Containers, c.container(container, args))
 		c.applications = append(c.applications, a)
@@ -175,7 +191,10 @@ func (c *crowd) container(name string, args []string) corev1.Container {
 	return corev1.Container{
 		Name: name, Image: librariesImage, ImagePullPolicy: corev1.PullNever, Args: args,
 		Env: []corev1.EnvVar{{Name: "REDIS_PASSWORD", ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{
-			LocalObjectReference: corev1.LocalObjectReference{Name: resources.MountSecretName(c.key.Name)}, Key: resources.PasswordKey,
+			LocalObjectReference: corev1.LocalObjectReference{
+				Name: resources.MountSecretName(c.key.Name),
+			},
+			Key: resources.PasswordKey,
 		}}}},
 		SecurityContext: &corev1.SecurityContext{
 			AllowPrivilegeEscalation: ptr.To(false), ReadOnlyRootFilesystem: ptr.To(true),
@@ -200,7 +219,10 @@ func (c *crowd) answered(ctx context.Context) {
 // has the processor for itself.
 func (c *crowd) readLogs(ctx context.Context) {
 	for _, a := range c.applications {
-		log, err := env.kube.CoreV1().Pods(c.key.Namespace).GetLogs(a.pod, &corev1.PodLogOptions{Container: a.container}).DoRaw(ctx)
+		log, err := env.kube.CoreV1().
+			Pods(c.key.Namespace).
+			GetLogs(a.pod, &corev1.PodLogOptions{Container: a.container}).
+			DoRaw(ctx)
 		if err != nil || len(log) < a.read {
 			continue
 		}
@@ -225,7 +247,10 @@ func (c *crowd) round(ctx context.Context, report *libs.Report, f libraryFault, 
 	at := time.Now()
 	Expect(happen()).To(Succeed())
 	over := time.Now()
-	Eventually(func() int64 { return c.get(ctx).Status.Master.Epoch }).WithContext(ctx).Should(BeNumerically(">", epoch), "another master")
+	Eventually(
+		func() int64 { return c.get(ctx).Status.Master.Epoch },
+	).WithContext(ctx).
+		Should(BeNumerically(">", epoch), "another master")
 	c.settle(ctx)
 	time.Sleep(time.Until(over.Add(leftBehind)))
 	end := time.Now()
@@ -294,7 +319,8 @@ func (c *crowd) changeEndpoints(ctx context.Context) {
 			Namespace: c.key.Namespace, Name: "other",
 			Labels: map[string]string{discoveryv1.LabelServiceName: "other", discoveryv1.LabelManagedBy: "e2e"},
 		},
-		AddressType: discoveryv1.AddressTypeIPv4, Ports: []discoveryv1.EndpointPort{{Name: ptr.To(""), Port: ptr.To(int32(80))}},
+		AddressType: discoveryv1.AddressTypeIPv4,
+		Ports:       []discoveryv1.EndpointPort{{Name: ptr.To(""), Port: ptr.To(int32(80))}},
 	}
 	for _, object := range []client.Object{other, slice} {
 		Expect(env.client.Create(ctx, object)).To(Succeed())

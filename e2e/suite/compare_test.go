@@ -40,13 +40,22 @@ func sufferAsRedisHA(ctx context.Context, f fault) row {
 }
 
 func guardedBy(name string, faults []fault, how guarding) contestant {
-	return contestant{name: name, client: "asks Sentinel", route: "sentinel", faults: faults, suffer: func(ctx context.Context, f fault) row {
-		GinkgoHelper()
-		s := guard(ctx, how)
-		s.write(ctx, s.victim, "--streams=sentinel/plain,sentinel/wait", "--sentinels="+s.sentinels(), "--sentinel-master="+s.key.Name)
-		s.suffer(ctx, f)
-		return s.row
-	}}
+	return contestant{
+		name:   name,
+		client: "asks Sentinel",
+		route:  "sentinel",
+		faults: faults,
+		suffer: func(ctx context.Context, f fault) row {
+			GinkgoHelper()
+			s := guard(ctx, how)
+			s.write(
+				ctx, s.victim, "--streams=sentinel/plain,sentinel/wait", "--sentinels="+s.sentinels(),
+				"--sentinel-master="+s.key.Name,
+			)
+			s.suffer(ctx, f)
+			return s.row
+		},
+	}
 }
 
 // In turn, so that what else the machine does meets them all alike; Ordered, for Ginkgo would put those of a kind

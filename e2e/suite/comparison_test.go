@@ -30,9 +30,22 @@ type comparison struct{ checks.Table[measured] }
 // String has a line for each contestant and fault. The first contestant that had a fault is what the others are
 // compared to.
 func (c *comparison) String() string {
-	lines := [][]string{{
-		"fault", "system", "client", "runs", "no write for, p50", "max", "WAIT 1: p50", "max", "acknowledged", "lost", "lost, WAIT 1", "p50 ÷ RedisHA's",
-	}}
+	lines := [][]string{
+		{
+			"fault",
+			"system",
+			"client",
+			"runs",
+			"no write for, p50",
+			"max",
+			"WAIT 1: p50",
+			"max",
+			"acknowledged",
+			"lost",
+			"lost, WAIT 1",
+			"p50 ÷ RedisHA's",
+		},
+	}
 	for fault, runs := range c.Grouped(func(m measured) string { return m.Fault }) {
 		var group comparison
 		for _, m := range runs {

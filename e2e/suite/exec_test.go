@@ -42,7 +42,13 @@ func (p *environment) info(ctx context.Context, pod *corev1.Pod) (redisclient.In
 }
 
 func (p *environment) exec(ctx context.Context, pod *corev1.Pod, command []string) (string, error) {
-	request := p.kube.CoreV1().RESTClient().Post().Resource("pods").Namespace(pod.Namespace).Name(pod.Name).SubResource("exec").
+	request := p.kube.CoreV1().
+		RESTClient().
+		Post().
+		Resource("pods").
+		Namespace(pod.Namespace).
+		Name(pod.Name).
+		SubResource("exec").
 		VersionedParams(&corev1.PodExecOptions{Container: resources.RedisContainer, Command: command, Stdout: true, Stderr: true},
 			scheme.ParameterCodec)
 	executor, err := remotecommand.NewWebSocketExecutor(p.config, "GET", request.URL().String())
@@ -50,7 +56,9 @@ func (p *environment) exec(ctx context.Context, pod *corev1.Pod, command []strin
 		return "", err
 	}
 	var output, problems bytes.Buffer
-	if err := executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: &output, Stderr: &problems}); err != nil {
+	if err := executor.StreamWithContext(
+		ctx, remotecommand.StreamOptions{Stdout: &output, Stderr: &problems},
+	); err != nil {
 		return "", fmt.Errorf("in pod %s: %w: %s", pod.Name, err, problems.String())
 	}
 	return output.String(), nil

@@ -49,15 +49,31 @@ func frozen(ctx context.Context, title string, withLeader bool) {
 	time.Sleep(time.Until(since.Add(frozenFor)))
 	thaw(ctx)
 	thawed := time.Now()
-	Eventually(func() bool { return s.writable(ctx, victim) }).WithContext(ctx).WithTimeout(demotedAfter).WithPolling(50*time.Millisecond).
+	Eventually(
+		func() bool { return s.writable(ctx, victim) },
+	).WithContext(ctx).
+		WithTimeout(demotedAfter).
+		WithPolling(50*time.Millisecond).
 		Should(BeFalse(), "the thawed master is demoted")
 	demoted := time.Since(thawed)
 	env.nodeReady(ctx, node)
 	stayed := s.end(ctx, unreplicated).Stayed
 	Expect(stayed).NotTo(BeNil())
 	Expect(stayed.Sent).To(Equal(buffered))
-	AddReportEntry("the thawed master", fmt.Sprintf("demoted %s after it was thawed; of %d writes in its socket it acknowledged %d, %d are lost; answered after %s; errors %v",
-		demoted.Round(time.Millisecond), stayed.Sent, stayed.Acked, stayed.Lost, stayed.Answered.Sub(thawed).Round(time.Millisecond), stayed.Errors))
+	AddReportEntry(
+		"the thawed master",
+		fmt.Sprintf(
+			"demoted %s after it was thawed; of %d writes in its socket it acknowledged %d, %d are lost; answered after %s; errors %v",
+			demoted.Round(
+				time.Millisecond,
+			),
+			stayed.Sent,
+			stayed.Acked,
+			stayed.Lost,
+			stayed.Answered.Sub(thawed).Round(time.Millisecond),
+			stayed.Errors,
+		),
+	)
 	s.movedFrom(victim, entry)
 }
 
@@ -87,7 +103,11 @@ func (s *scene) moveMaster(ctx context.Context, withLeader bool) {
 		return
 	}
 	pods := &corev1.PodList{}
-	Expect(env.client.List(ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels(resources.SelectorLabels(s.key.Name)))).To(Succeed())
+	Expect(
+		env.client.List(
+			ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels(resources.SelectorLabels(s.key.Name)),
+		),
+	).To(Succeed())
 	for _, pod := range pods.Items {
 		if pod.Name != s.before.Status.Master.Pod && (pod.Spec.NodeName == leader.Spec.NodeName) == withLeader {
 			s.switchOver(ctx, pod.Name)

@@ -42,26 +42,35 @@ var _ = Describe("The operator", Label("core", "lifecycle"), func() {
 })
 
 var _ = Describe("A RedisHA", Label("core", "lifecycle"), func() {
-	It("of the sample becomes three pods on three nodes with a Service that leads to the master", SpecTimeout(perScenario), func(ctx SpecContext) {
-		s := create(ctx, "", sample("redisha.yaml"))
-		s.settle(ctx)
-		pods := &corev1.PodList{}
-		Expect(env.client.List(ctx, pods, client.InNamespace(s.key.Namespace))).To(Succeed())
-		nodes := map[string]bool{}
-		for _, pod := range pods.Items {
-			nodes[pod.Spec.NodeName] = true
-		}
-		Expect(nodes).To(HaveLen(3))
-		for _, service := range []string{resources.MasterServiceName(s.key.Name), resources.ReplicasServiceName(s.key.Name), resources.HeadlessServiceName(s.key.Name)} {
-			Expect(env.client.Get(ctx, client.ObjectKey{Namespace: s.key.Namespace, Name: service}, &corev1.Service{})).To(Succeed())
-		}
-		Expect(env.client.Get(ctx, s.key, &policyv1.PodDisruptionBudget{})).To(Succeed())
-		s.oneMaster(ctx, s.before)
-	})
+	It(
+		"of the sample becomes three pods on three nodes with a Service that leads to the master",
+		SpecTimeout(perScenario),
+		func(ctx SpecContext) {
+			s := create(ctx, "", sample("redisha.yaml"))
+			s.settle(ctx)
+			pods := &corev1.PodList{}
+			Expect(env.client.List(ctx, pods, client.InNamespace(s.key.Namespace))).To(Succeed())
+			nodes := map[string]bool{}
+			for _, pod := range pods.Items {
+				nodes[pod.Spec.NodeName] = true
+			}
+			Expect(nodes).To(HaveLen(3))
+			for _, service := range []string{resources.MasterServiceName(s.key.Name), resources.ReplicasServiceName(s.key.Name), resources.HeadlessServiceName(s.key.Name)} {
+				Expect(
+					env.client.Get(ctx, client.ObjectKey{Namespace: s.key.Namespace, Name: service}, &corev1.Service{}),
+				).To(Succeed())
+			}
+			Expect(env.client.Get(ctx, s.key, &policyv1.PodDisruptionBudget{})).To(Succeed())
+			s.oneMaster(ctx, s.before)
+		},
+	)
 
 	It("of the full sample has a disk for each pod", SpecTimeout(perScenario), func(ctx SpecContext) {
 		ns := newNamespaces(ctx, 1)[0]
-		rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "cache"}, Spec: sample("redisha_full.yaml")}
+		rha := &v1alpha1.RedisHA{
+			ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "cache"},
+			Spec:       sample("redisha_full.yaml"),
+		}
 		rha.Spec.Image = env.image()
 		Expect(env.client.Create(ctx, &corev1.Secret{
 			ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: rha.Spec.Auth.PasswordSecretRef.Name},
@@ -74,49 +83,65 @@ var _ = Describe("A RedisHA", Label("core", "lifecycle"), func() {
 		Expect(claims(ctx, ns)).To(HaveLen(3))
 	})
 
-	It("that is scaled from 1 to 3 to 5 to 2 loses no acknowledged write", SpecTimeout(perScenario), func(ctx SpecContext) {
-		s := create(ctx, "scaled 1, 3, 5, 2", v1alpha1.RedisHASpec{Replicas: ptr.To[int32](1)})
-		s.settle(ctx)
-		s.write(ctx, s.master(ctx), "--streams=service/plain,pods/plain") // a single pod has no replica to confirm anything
-		s.fault()
-		for _, replicas := range []int32{3, 5} {
-			s.scale(ctx, replicas)
-			s.acknowledged(ctx)
-		}
-		s.requestOf(ctx, resources.PodName(s.key.Name, 3))
-		s.switchOver(ctx, resources.PodName(s.key.Name, 4)) // so that the master is one of those that go
-		leaving := s.settle(ctx).Status.Failover.Epoch
-		s.scale(ctx, 2)
-		Expect(s.before.Status.Failover.Epoch).To(Equal(leaving+1), "one switchover to a pod that stays")
-		Expect(s.before.Status.History[0].Cause).To(Equal(string(failover.DiagnosisMasterScaledAway)))
-		s.row.Reason = s.before.Status.History[0].Cause
-		s.end(ctx, 0)
-	})
+	It(
+		"that is scaled from 1 to 3 to 5 to 2 loses no acknowledged write",
+		SpecTimeout(perScenario),
+		func(ctx SpecContext) {
+			s := create(ctx, "scaled 1, 3, 5, 2", v1alpha1.RedisHASpec{Replicas: ptr.To[int32](1)})
+			s.settle(ctx)
+			s.write(ctx, s.master(ctx), "--streams=service/plain,pods/plain") // a single pod has no replica to confirm anything
+			s.fault()
+			for _, replicas := range []int32{3, 5} {
+				s.scale(ctx, replicas)
+				s.acknowledged(ctx)
+			}
+			s.requestOf(ctx, resources.PodName(s.key.Name, 3))
+			s.switchOver(ctx, resources.PodName(s.key.Name, 4)) // so that the master is one of those that go
+			leaving := s.settle(ctx).Status.Failover.Epoch
+			s.scale(ctx, 2)
+			Expect(s.before.Status.Failover.Epoch).To(Equal(leaving+1), "one switchover to a pod that stays")
+			Expect(s.before.Status.History[0].Cause).To(Equal(string(failover.DiagnosisMasterScaledAway)))
+			s.row.Reason = s.before.Status.History[0].Cause
+			s.end(ctx, 0)
+		},
+	)
 
-	It("that is deleted leaves its disks, and its data, if told to retain them", SpecTimeout(perScenario), func(ctx SpecContext) {
-		s := create(ctx, "", stored(v1alpha1.RetentionRetain))
-		s.settle(ctx)
-		_, err := env.redis(ctx, s.master(ctx), "set", "kept", "for later")
-		Expect(err).NotTo(HaveOccurred())
-		s.deleteAndWait(ctx)
-		Expect(claims(ctx, s.key.Namespace)).To(HaveLen(3))
-		again := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: s.key.Namespace, Name: s.key.Name}, Spec: s.before.Spec}
-		Expect(env.client.Create(ctx, again)).To(Succeed())
-		s.settle(ctx)
-		Expect(env.redis(ctx, s.master(ctx), "get", "kept")).To(Equal("for later\n"))
-	})
+	It(
+		"that is deleted leaves its disks, and its data, if told to retain them",
+		SpecTimeout(perScenario),
+		func(ctx SpecContext) {
+			s := create(ctx, "", stored(v1alpha1.RetentionRetain))
+			s.settle(ctx)
+			_, err := env.redis(ctx, s.master(ctx), "set", "kept", "for later")
+			Expect(err).NotTo(HaveOccurred())
+			s.deleteAndWait(ctx)
+			Expect(claims(ctx, s.key.Namespace)).To(HaveLen(3))
+			again := &v1alpha1.RedisHA{
+				ObjectMeta: metav1.ObjectMeta{Namespace: s.key.Namespace, Name: s.key.Name},
+				Spec:       s.before.Spec,
+			}
+			Expect(env.client.Create(ctx, again)).To(Succeed())
+			s.settle(ctx)
+			Expect(env.redis(ctx, s.master(ctx), "get", "kept")).To(Equal("for later\n"))
+		},
+	)
 
 	It("that is deleted takes its disks along if told to delete them", SpecTimeout(perScenario), func(ctx SpecContext) {
 		s := create(ctx, "", stored(v1alpha1.RetentionDelete))
 		s.settle(ctx)
 		Expect(claims(ctx, s.key.Namespace)).To(HaveLen(3))
 		s.deleteAndWait(ctx)
-		Eventually(func() ([]corev1.PersistentVolumeClaim, error) { return claims(ctx, s.key.Namespace) }).WithContext(ctx).Should(BeEmpty())
+		Eventually(
+			func() ([]corev1.PersistentVolumeClaim, error) { return claims(ctx, s.key.Namespace) },
+		).WithContext(ctx).
+			Should(BeEmpty())
 	})
 
 	DescribeTable("is refused, naming the field and the remedy, if it", func(ctx SpecContext, spec, says string) {
 		object := &unstructured.Unstructured{}
-		Expect(yaml.Unmarshal([]byte("apiVersion: redisha.io/v1alpha1\nkind: RedisHA\nspec: {"+spec+"}"), &object.Object)).To(Succeed())
+		Expect(
+			yaml.Unmarshal([]byte("apiVersion: redisha.io/v1alpha1\nkind: RedisHA\nspec: {"+spec+"}"), &object.Object),
+		).To(Succeed())
 		object.SetNamespace("default")
 		object.SetName("refused")
 		err := env.client.Create(ctx, object, client.DryRunAll)
@@ -179,7 +204,9 @@ func (s *scene) requestOf(ctx context.Context, pod string) {
 func (s *scene) switchOver(ctx context.Context, pod string) {
 	GinkgoHelper()
 	s.change(ctx, func(rha *v1alpha1.RedisHA) {
-		metav1.SetMetaDataAnnotation(&rha.ObjectMeta, v1alpha1.AnnotationRequest, fmt.Sprintf("switchover:%s#%d", pod, time.Now().UnixNano()))
+		metav1.SetMetaDataAnnotation(
+			&rha.ObjectMeta, v1alpha1.AnnotationRequest, fmt.Sprintf("switchover:%s#%d", pod, time.Now().UnixNano()),
+		)
 	})
 	Eventually(func() string { return s.get(ctx).Status.Master.Pod }).WithContext(ctx).Should(Equal(pod))
 }

@@ -21,35 +21,45 @@ var _ = Describe("When the master needs more memory than it may have", Label("ch
 	// What a script holds is its server's alone until it ends: a dataset that is too large would be so on the replicas as
 	// well.
 	const glutton = `local held = {} for i = 1, 1e8 do held[i] = i end return #held`
-	repeated("the kernel kills it, a replica takes over and nothing that a replica confirmed is lost", func(ctx SpecContext) {
-		s := begin(ctx, "master killed for its memory (OOM)", v1alpha1.RedisHASpec{Resources: corev1.ResourceRequirements{
-			Requests: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("32Mi")},
-			Limits:   corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("128Mi")},
-		}})
-		victim := s.master(ctx)
-		s.fault()
-		answer, err := env.redis(ctx, victim, "eval", glutton, "0")
-		Expect(err).To(HaveOccurred(), "there was enough for a hundred million numbers: %s", answer)
-		entry := s.promotion(ctx, v1alpha1.HistoryFailover, deadProcess...)
-		s.end(ctx, unreplicated)
-		s.movedFrom(victim, entry)
-		pods := &corev1.PodList{}
-		Expect(env.client.List(ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels(resources.SelectorLabels(s.key.Name)))).To(Succeed())
-		for _, pod := range pods.Items {
-			status := pod.Status.ContainerStatuses[0]
-			if pod.Name != victim.Name {
-				Expect(status.RestartCount).To(BeZero(), "%s was not killed", pod.Name)
-				continue
+	repeated(
+		"the kernel kills it, a replica takes over and nothing that a replica confirmed is lost",
+		func(ctx SpecContext) {
+			s := begin(ctx, "master killed for its memory (OOM)", v1alpha1.RedisHASpec{Resources: corev1.ResourceRequirements{
+				Requests: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("32Mi")},
+				Limits:   corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("128Mi")},
+			}})
+			victim := s.master(ctx)
+			s.fault()
+			answer, err := env.redis(ctx, victim, "eval", glutton, "0")
+			Expect(err).To(HaveOccurred(), "there was enough for a hundred million numbers: %s", answer)
+			entry := s.promotion(ctx, v1alpha1.HistoryFailover, deadProcess...)
+			s.end(ctx, unreplicated)
+			s.movedFrom(victim, entry)
+			pods := &corev1.PodList{}
+			Expect(
+				env.client.List(
+					ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels(resources.SelectorLabels(s.key.Name)),
+				),
+			).To(Succeed())
+			for _, pod := range pods.Items {
+				status := pod.Status.ContainerStatuses[0]
+				if pod.Name != victim.Name {
+					Expect(status.RestartCount).To(BeZero(), "%s was not killed", pod.Name)
+					continue
+				}
+				if status.RestartCount == 0 {
+					// Control groups of version 1 lose one process, Redis, and what supervises it starts another.
+					Eventually(
+						func() int32 { return s.restarts(ctx, victim) },
+					).WithContext(ctx).
+						Should(BeEquivalentTo(1), "it is told in the status")
+					continue
+				}
+				Expect(status.LastTerminationState.Terminated).NotTo(BeNil())
+				Expect(status.LastTerminationState.Terminated.Reason).To(Equal("OOMKilled"))
 			}
-			if status.RestartCount == 0 {
-				// Control groups of version 1 lose one process, Redis, and what supervises it starts another.
-				Eventually(func() int32 { return s.restarts(ctx, victim) }).WithContext(ctx).Should(BeEquivalentTo(1), "it is told in the status")
-				continue
-			}
-			Expect(status.LastTerminationState.Terminated).NotTo(BeNil())
-			Expect(status.LastTerminationState.Terminated.Reason).To(Equal("OOMKilled"))
-		}
-	})
+		},
+	)
 })
 
 // restarts is how often the status says that a Redis process was started anew in the pod.
@@ -64,46 +74,53 @@ func (s *scene) restarts(ctx context.Context, pod *corev1.Pod) int32 {
 
 var _ = Describe("When the master's disk is full", Label("chaos", "disk"), func() {
 	const watched = 10 * time.Second // more than three times down-after
-	repeated("it stays master and takes no writes, a person switches over, and no acknowledged write is lost", func(ctx SpecContext) {
-		s := create(ctx, "master's disk full, switched over by hand", stored(v1alpha1.RetentionDelete))
-		s.settle(ctx)
-		former := s.before.Status.Master.Pod
-		full := s.smallDisk(ctx, s.replica(ctx))
-		s.switchOver(ctx, full.pod)
-		s.settle(ctx)
-		s.write(ctx, s.master(ctx))
-		epoch := s.before.Status.Failover.Epoch
-		victim := s.master(ctx)
-		s.fault()
-		full.fill(ctx)
-		Eventually(func() (string, error) { return env.redis(ctx, victim, "set", "one", "more") }).WithContext(ctx).
-			Should(ContainSubstring("MISCONF"))
-		Eventually(func() string {
-			return meta.FindStatusCondition(s.get(ctx).Status.Conditions, v1alpha1.ConditionAvailable).Reason
-		}).WithContext(ctx).Should(Equal(v1alpha1.ReasonMasterCannotPersist))
-		Consistently(func(g Gomega) {
-			status := s.get(ctx).Status
-			g.Expect(status.Failover.State).To(Equal(v1alpha1.StateStable))
-			g.Expect(status.Failover.Epoch).To(Equal(epoch))
-		}).WithContext(ctx).WithTimeout(watched).WithPolling(500*time.Millisecond).Should(Succeed(), "a master that answers is not replaced")
-		s.switchOver(ctx, former)
-		s.acknowledged(ctx)
-		full.empty(ctx)
-		s.row.Reason = "none, then Requested"
-		result := s.end(ctx, 0)
-		for _, stream := range result.Streams {
-			Expect(stream.Errors).To(HaveKey("misconf"), stream.Name)
-		}
-		Expect(s.before.Status.Master.Pod).To(Equal(former))
-		Expect(s.before.Status.Failover.Epoch).To(Equal(epoch+1), "by one promotion")
-	})
+	repeated(
+		"it stays master and takes no writes, a person switches over, and no acknowledged write is lost",
+		func(ctx SpecContext) {
+			s := create(ctx, "master's disk full, switched over by hand", stored(v1alpha1.RetentionDelete))
+			s.settle(ctx)
+			former := s.before.Status.Master.Pod
+			full := s.smallDisk(ctx, s.replica(ctx))
+			s.switchOver(ctx, full.pod)
+			s.settle(ctx)
+			s.write(ctx, s.master(ctx))
+			epoch := s.before.Status.Failover.Epoch
+			victim := s.master(ctx)
+			s.fault()
+			full.fill(ctx)
+			Eventually(func() (string, error) { return env.redis(ctx, victim, "set", "one", "more") }).WithContext(ctx).
+				Should(ContainSubstring("MISCONF"))
+			Eventually(func() string {
+				return meta.FindStatusCondition(s.get(ctx).Status.Conditions, v1alpha1.ConditionAvailable).Reason
+			}).WithContext(ctx).Should(Equal(v1alpha1.ReasonMasterCannotPersist))
+			Consistently(func(g Gomega) {
+				status := s.get(ctx).Status
+				g.Expect(status.Failover.State).To(Equal(v1alpha1.StateStable))
+				g.Expect(status.Failover.Epoch).To(Equal(epoch))
+			}).WithContext(ctx).WithTimeout(watched).WithPolling(500*time.Millisecond).Should(Succeed(), "a master that answers is not replaced")
+			s.switchOver(ctx, former)
+			s.acknowledged(ctx)
+			full.empty(ctx)
+			s.row.Reason = "none, then Requested"
+			result := s.end(ctx, 0)
+			for _, stream := range result.Streams {
+				Expect(stream.Errors).To(HaveKey("misconf"), stream.Name)
+			}
+			Expect(s.before.Status.Master.Pod).To(Equal(former))
+			Expect(s.before.Status.Failover.Epoch).To(Equal(epoch+1), "by one promotion")
+		},
+	)
 })
 
 // replica is one of the pods that are not master.
 func (s *scene) replica(ctx context.Context) *corev1.Pod {
 	GinkgoHelper()
 	pods := &corev1.PodList{}
-	Expect(env.client.List(ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels(resources.SelectorLabels(s.key.Name)))).To(Succeed())
+	Expect(
+		env.client.List(
+			ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels(resources.SelectorLabels(s.key.Name)),
+		),
+	).To(Succeed())
 	for i := range pods.Items {
 		if pods.Items[i].Name != s.before.Status.Master.Pod {
 			return &pods.Items[i]
@@ -122,7 +139,11 @@ func (s *scene) smallDisk(ctx context.Context, pod *corev1.Pod) smallDisk {
 	GinkgoHelper()
 	ordinal, _ := resources.Ordinal(s.key.Name, pod.Name)
 	claim := &corev1.PersistentVolumeClaim{}
-	Expect(env.client.Get(ctx, client.ObjectKey{Namespace: pod.Namespace, Name: resources.ClaimName(s.key.Name, ordinal)}, claim)).To(Succeed())
+	Expect(
+		env.client.Get(
+			ctx, client.ObjectKey{Namespace: pod.Namespace, Name: resources.ClaimName(s.key.Name, ordinal)}, claim,
+		),
+	).To(Succeed())
 	volume := &corev1.PersistentVolume{}
 	Expect(env.client.Get(ctx, client.ObjectKey{Name: claim.Spec.VolumeName}, volume)).To(Succeed())
 	disk := smallDisk{pod: pod.Name, node: pod.Spec.NodeName}

@@ -85,8 +85,11 @@ func (s *scene) confirmed(ctx context.Context) {
 	GinkgoHelper()
 	// With so many Redis on two cores a replica may fall silent for longer than min-replicas-max-lag; a client writes
 	// again then.
-	Eventually(func() (string, error) { return env.redis(ctx, s.master(ctx), "set", "confirmed", s.key.Namespace) }).WithContext(ctx).
-		WithPolling(2 * time.Second).Should(HavePrefix("OK"))
+	Eventually(
+		func() (string, error) { return env.redis(ctx, s.master(ctx), "set", "confirmed", s.key.Namespace) },
+	).WithContext(ctx).
+		WithPolling(2 * time.Second).
+		Should(HavePrefix("OK"))
 	Eventually(func() (string, error) { return env.redis(ctx, s.replica(ctx), "get", "confirmed") }).WithContext(ctx).
 		WithPolling(2 * time.Second).Should(HavePrefix(s.key.Namespace))
 }

@@ -30,7 +30,9 @@ func docker(ctx context.Context, input io.Reader, args ...string) (string, error
 	var output, problems bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = input, &output, &problems
 	if err := cmd.Run(); err != nil {
-		return output.String(), fmt.Errorf("docker %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(problems.String()))
+		return output.String(), fmt.Errorf(
+			"docker %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(problems.String()),
+		)
 	}
 	return output.String(), nil
 }
@@ -94,7 +96,10 @@ exit 0`
 // done meanwhile.
 func armed(ctx context.Context, node, name string, pids ...string) (send func() error) {
 	GinkgoHelper()
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), "docker", append([]string{"exec", "-i", node, "sh", "-c", armedScript, "sh", name}, pids...)...)
+	cmd := exec.CommandContext(
+		context.WithoutCancel(ctx),
+		"docker",
+		append([]string{"exec", "-i", node, "sh", "-c", armedScript, "sh", name}, pids...)...)
 	cmd.Stderr = GinkgoWriter
 	input, err := cmd.StdinPipe()
 	Expect(err).NotTo(HaveOccurred())

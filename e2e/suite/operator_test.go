@@ -33,7 +33,9 @@ func (p *environment) install(ctx context.Context, installer string) {
 	GinkgoHelper()
 	manifests, err := os.ReadFile(installer)
 	Expect(err).NotTo(HaveOccurred(), "make e2e writes it")
-	there := p.client.Get(ctx, client.ObjectKey{Namespace: testbed.Namespace, Name: deployment}, &appsv1.Deployment{}) == nil
+	there := p.client.Get(
+		ctx, client.ObjectKey{Namespace: testbed.Namespace, Name: deployment}, &appsv1.Deployment{},
+	) == nil
 	p.apply(ctx, manifests)
 	if there { // it may run what its image was before
 		p.restartOperator(ctx)

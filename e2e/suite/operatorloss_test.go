@@ -15,24 +15,28 @@ import (
 )
 
 var _ = Describe("When the operator", Label("core"), func() {
-	repeated("is deleted in the middle of a failover, the other one finishes it", Label("operator"), func(ctx SpecContext) {
-		s := begin(ctx, "master killed, operator deleted amid the failover", v1alpha1.RedisHASpec{})
-		victim := s.master(ctx)
-		leader, strike := armedLeader(ctx)
-		begun := s.failoverBegins(ctx)
-		kill.befall(ctx, &s.site, victim)
-		state := <-begun
-		Expect(strike()).To(Succeed())
-		Expect(env.client.Delete(ctx, leader, client.GracePeriodSeconds(0))).To(Succeed())
-		AddReportEntry("state that was persisted when the operator was killed", state)
-		entry := s.promotion(ctx, v1alpha1.HistoryFailover, deadProcess...)
-		env.operatorReady(ctx)
-		successor, err := env.leader(ctx)
-		Expect(err).NotTo(HaveOccurred())
-		Expect(successor.UID).NotTo(Equal(leader.UID))
-		s.end(ctx, unreplicated)
-		s.movedFrom(victim, entry)
-	})
+	repeated(
+		"is deleted in the middle of a failover, the other one finishes it",
+		Label("operator"),
+		func(ctx SpecContext) {
+			s := begin(ctx, "master killed, operator deleted amid the failover", v1alpha1.RedisHASpec{})
+			victim := s.master(ctx)
+			leader, strike := armedLeader(ctx)
+			begun := s.failoverBegins(ctx)
+			kill.befall(ctx, &s.site, victim)
+			state := <-begun
+			Expect(strike()).To(Succeed())
+			Expect(env.client.Delete(ctx, leader, client.GracePeriodSeconds(0))).To(Succeed())
+			AddReportEntry("state that was persisted when the operator was killed", state)
+			entry := s.promotion(ctx, v1alpha1.HistoryFailover, deadProcess...)
+			env.operatorReady(ctx)
+			successor, err := env.leader(ctx)
+			Expect(err).NotTo(HaveOccurred())
+			Expect(successor.UID).NotTo(Equal(leader.UID))
+			s.end(ctx, unreplicated)
+			s.movedFrom(victim, entry)
+		},
+	)
 })
 
 // armedLeader prepares a SIGKILL for the leading operator, and returns its pod and what sends it.

@@ -19,7 +19,10 @@ import (
 
 var _ = Describe("When all Redis pods", Label("chaos", "outage"), func() {
 	repeated("with disks are deleted at once, everything that was acknowledged is there again", func(ctx SpecContext) {
-		s := begin(ctx, "all pods deleted at once, disks", v1alpha1.RedisHASpec{Storage: &v1alpha1.StorageSpec{Size: resource.MustParse("64Mi")}})
+		s := begin(
+			ctx, "all pods deleted at once, disks",
+			v1alpha1.RedisHASpec{Storage: &v1alpha1.StorageSpec{Size: resource.MustParse("64Mi")}},
+		)
 		s.deleteAll(ctx)
 		s.end(ctx, 0)
 	})
@@ -61,27 +64,30 @@ func (s *scene) deleteAll(ctx context.Context) {
 
 var _ = Describe("When the API server", Label("chaos", "apiserver"), func() {
 	const away = 30 * time.Second
-	repeated("hangs for 30 s while the master dies, no replica is promoted before it is back, and then a replica is", func(ctx SpecContext) {
-		s := begin(ctx, "API server hangs for 30 s, master killed meanwhile", v1alpha1.RedisHASpec{})
-		victim := s.master(ctx)
-		resume := func() {
-			_, err := onNode(context.WithoutCancel(ctx), cluster.ControlPlane, "pkill -CONT -x kube-apiserver")
+	repeated(
+		"hangs for 30 s while the master dies, no replica is promoted before it is back, and then a replica is",
+		func(ctx SpecContext) {
+			s := begin(ctx, "API server hangs for 30 s, master killed meanwhile", v1alpha1.RedisHASpec{})
+			victim := s.master(ctx)
+			resume := func() {
+				_, err := onNode(context.WithoutCancel(ctx), cluster.ControlPlane, "pkill -CONT -x kube-apiserver")
+				Expect(err).NotTo(HaveOccurred())
+			}
+			DeferCleanup(resume)
+			s.fault()
+			_, err := onNode(ctx, cluster.ControlPlane, "pkill -STOP -x kube-apiserver")
 			Expect(err).NotTo(HaveOccurred())
-		}
-		DeferCleanup(resume)
-		s.fault()
-		_, err := onNode(ctx, cluster.ControlPlane, "pkill -STOP -x kube-apiserver")
-		Expect(err).NotTo(HaveOccurred())
-		since := time.Now()
-		time.Sleep(8 * time.Second) // longer than a leader acts without its lease
-		signal(ctx, victim, redisProcess, "KILL")
-		time.Sleep(time.Until(since.Add(away)))
-		resumed := time.Now()
-		resume()
-		entry := s.promotion(ctx, v1alpha1.HistoryFailover, deadProcess...)
-		Expect(entry.FinishedAt.Time).To(BeTemporally(">", resumed))
-		s.end(ctx, unreplicated)
-		s.movedFrom(victim, entry)
-		env.operatorReady(ctx)
-	})
+			since := time.Now()
+			time.Sleep(8 * time.Second) // longer than a leader acts without its lease
+			signal(ctx, victim, redisProcess, "KILL")
+			time.Sleep(time.Until(since.Add(away)))
+			resumed := time.Now()
+			resume()
+			entry := s.promotion(ctx, v1alpha1.HistoryFailover, deadProcess...)
+			Expect(entry.FinishedAt.Time).To(BeTemporally(">", resumed))
+			s.end(ctx, unreplicated)
+			s.movedFrom(victim, entry)
+			env.operatorReady(ctx)
+		},
+	)
 })

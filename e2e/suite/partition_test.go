@@ -70,7 +70,10 @@ var _ = Describe("When the operator alone does not reach the master", Label("cha
 		Expect(err).NotTo(HaveOccurred())
 		var between []string
 		for _, operator := range operators {
-			between = append(between, "-s "+operator.Status.PodIP+" -d "+victim.Status.PodIP, "-s "+victim.Status.PodIP+" -d "+operator.Status.PodIP)
+			between = append(
+				between, "-s "+operator.Status.PodIP+" -d "+victim.Status.PodIP,
+				"-s "+victim.Status.PodIP+" -d "+operator.Status.PodIP,
+			)
 		}
 		heal := drop(ctx, victim.Spec.NodeName, between...)
 		s.fault()
@@ -79,11 +82,21 @@ var _ = Describe("When the operator alone does not reach the master", Label("cha
 			status := s.get(ctx).Status
 			g.Expect(status.Failover.State).To(Equal(v1alpha1.StateSuspected))
 			g.Expect(status.Failover.Epoch).To(Equal(epoch))
-			g.Expect(status.Conditions).To(ContainElement(And(HaveField("Type", v1alpha1.ConditionBlocked),
-				HaveField("Status", metav1.ConditionTrue), HaveField("Reason", string(failover.ReasonMasterUnreachableButReplicating)))))
+			g.Expect(status.Conditions).To(ContainElement(And(
+				HaveField("Type", v1alpha1.ConditionBlocked),
+				HaveField(
+					"Status", metav1.ConditionTrue,
+				),
+				HaveField("Reason", string(failover.ReasonMasterUnreachableButReplicating)),
+			)))
 		}
 		Eventually(vetoed).WithContext(ctx).WithTimeout(cutFor).Should(Succeed())
-		Consistently(vetoed).WithContext(ctx).WithTimeout(time.Until(since.Add(cutFor))).WithPolling(500 * time.Millisecond).Should(Succeed())
+		Consistently(
+			vetoed,
+		).WithContext(ctx).
+			WithTimeout(time.Until(since.Add(cutFor))).
+			WithPolling(500 * time.Millisecond).
+			Should(Succeed())
 		heal()
 		s.row.Reason = string(failover.ReasonMasterUnreachableButReplicating)
 		s.end(ctx, 0)

@@ -21,14 +21,40 @@ import (
 func TestTheTableHasALineForEachScenarioWithTheMedianAndTheWorst(t *testing.T) {
 	var results table
 	for _, ms := range []float64{300, 100, 1500} {
-		results.Add(row{Scenario: "killed", Gaps: map[string]float64{"service/plain": ms, "pods/plain": 0}, Acked: 10, LostPlain: 1, Reason: "MasterProcessDead"})
+		results.Add(
+			row{
+				Scenario:  "killed",
+				Gaps:      map[string]float64{"service/plain": ms, "pods/plain": 0},
+				Acked:     10,
+				LostPlain: 1,
+				Reason:    "MasterProcessDead",
+			},
+		)
 	}
 	results.Add(row{Scenario: "broken", Failed: true})
 	lines := strings.Split(strings.TrimSpace(results.String()), "\n")
 	if len(lines) != 3 {
 		t.Fatalf("%d lines: %q", len(lines), lines)
 	}
-	if got, want := strings.Fields(lines[1]), []string{"killed", "3", "300ms", "1.5s", "<50ms", "<50ms", "30", "3", "0", "MasterProcessDead"}; strings.Join(got, " ") != strings.Join(want, " ") {
+	if got, want := strings.Fields(
+		lines[1],
+	), []string{
+		"killed",
+		"3",
+		"300ms",
+		"1.5s",
+		"<50ms",
+		"<50ms",
+		"30",
+		"3",
+		"0",
+		"MasterProcessDead",
+	}; strings.Join(
+		got, " ",
+	) != strings.Join(
+		want,
+		" ",
+	) {
 		t.Errorf("%q, want %q", got, want)
 	}
 	if !strings.Contains(lines[2], "1, 1 FAILED") {
@@ -40,7 +66,9 @@ func TestTheComparisonHasTheRatioToTheFirstOfEachFault(t *testing.T) {
 	var results comparison
 	add := func(fault, system, route string, ms float64, lost int64) {
 		gaps := map[string]float64{route + "/plain": ms, route + "/wait": ms + 1}
-		results.Add(measured{System: system, Client: "c", Fault: fault, route: route, row: row{Gaps: gaps, Acked: 10, LostPlain: lost}})
+		results.Add(
+			measured{System: system, Client: "c", Fault: fault, route: route, row: row{Gaps: gaps, Acked: 10, LostPlain: lost}},
+		)
 	}
 	for range 2 {
 		add("killed", "ours", "service", 200, 0)
@@ -93,13 +121,22 @@ func TestTheSentinelsManifests(t *testing.T) {
 		for _, object := range objects {
 			kinds[object.GetObjectKind().GroupVersionKind().Kind]++
 			if object.GetNamespace() != "shop" {
-				t.Errorf("%s %s is in namespace %q", object.GetObjectKind().GroupVersionKind().Kind, object.GetName(), object.GetNamespace())
+				t.Errorf(
+					"%s %s is in namespace %q", object.GetObjectKind().GroupVersionKind().Kind, object.GetName(),
+					object.GetNamespace(),
+				)
 			}
 			content := object.(*unstructured.Unstructured).Object
-			if config, found, _ := unstructured.NestedString(content, "data", "sentinel.conf"); found && !strings.Contains(config, "down-after-milliseconds cache 1234\n") {
+			if config, found, _ := unstructured.NestedString(
+				content, "data", "sentinel.conf",
+			); found &&
+				!strings.Contains(config, "down-after-milliseconds cache 1234\n") {
 				t.Errorf("sentinel.conf is %s", config)
 			}
-			if config, found, _ := unstructured.NestedString(content, "data", "redis.conf"); found && strings.Contains(config, "appendonly yes\n") != careful {
+			if config, found, _ := unstructured.NestedString(
+				content, "data", "redis.conf",
+			); found &&
+				strings.Contains(config, "appendonly yes\n") != careful {
 				t.Errorf("careful: %t, and redis.conf is %s", careful, config)
 			}
 		}
@@ -112,7 +149,9 @@ func TestTheSentinelsManifests(t *testing.T) {
 func TestWhatSentinelsSayIsRead(t *testing.T) {
 	text := "name\n198.51.100.7:6379\nflags\nslave\nrole-reported\n\nname\nother\nflags\ns_down,slave\n"
 	got := parseSentinel(text)
-	if len(got) != 2 || got[0]["flags"] != "slave" || got[0]["name"] != "198.51.100.7:6379" || got[0]["role-reported"] != "" || got[1]["flags"] != "s_down,slave" {
+	if len(got) != 2 || got[0]["flags"] != "slave" || got[0]["name"] != "198.51.100.7:6379" ||
+		got[0]["role-reported"] != "" ||
+		got[1]["flags"] != "s_down,slave" {
 		t.Errorf("%q", got)
 	}
 	if got := parseSentinel("ERR No such master with that name\n"); len(got) != 0 {
@@ -135,7 +174,13 @@ func TestTheResultIsFoundAmongWhatElseTheClientPrinted(t *testing.T) {
 func TestARowTellsPlainLossesFromThoseThatReplicasHadConfirmed(t *testing.T) {
 	var r row
 	r.fill(chaos.Result{Streams: []chaos.Report{
-		{Name: "service/plain", Acked: 10, Lost: 3, Availability: 0.9}, {Name: "service/wait", Wait: 1, Acked: 5, Lost: 1, Availability: 0.5},
+		{
+			Name:         "service/plain",
+			Acked:        10,
+			Lost:         3,
+			Availability: 0.9,
+		},
+		{Name: "service/wait", Wait: 1, Acked: 5, Lost: 1, Availability: 0.5},
 	}}, time.Now())
 	if r.Acked != 15 || r.LostPlain != 3 || r.LostWait != 1 || r.Availability != 0.5 {
 		t.Errorf("%+v", r)

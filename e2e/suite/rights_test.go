@@ -84,7 +84,10 @@ var _ = ReportAfterSuite("The operator has the rights that it uses, and no other
 	Expect(err).NotTo(HaveOccurred())
 	events, err := env.AuditEvents(ctx, installed.at)
 	Expect(err).NotTo(HaveOccurred())
-	events = slices.DeleteFunc(events, func(e cluster.AuditEvent) bool { return slices.Contains(installed.former, e.PodUID()) })
+	events = slices.DeleteFunc(
+		events,
+		func(e cluster.AuditEvent) bool { return slices.Contains(installed.former, e.PodUID()) },
+	)
 	Expect(events).NotTo(BeEmpty(), "an operator that runs asks for something")
 
 	Expect(refused(events)).To(BeEmpty(), "requests of the operator that were refused")
@@ -138,7 +141,10 @@ func grantedTo(manifests []*unstructured.Unstructured, account string) ([]right,
 		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, binding); err != nil {
 			return nil, err
 		}
-		if slices.ContainsFunc(binding.Subjects, func(s rbacv1.Subject) bool { return s.Kind == rbacv1.ServiceAccountKind && s.Name == account }) {
+		if slices.ContainsFunc(
+			binding.Subjects,
+			func(s rbacv1.Subject) bool { return s.Kind == rbacv1.ServiceAccountKind && s.Name == account },
+		) {
 			for _, rule := range rules[binding.RoleRef.Kind+"/"+binding.RoleRef.Name] {
 				granted = append(granted, rightsOf(rule, binding.Namespace)...)
 			}
@@ -198,7 +204,8 @@ func needs(e cluster.AuditEvent) []right {
 func refused(events []cluster.AuditEvent) []string {
 	var all []string
 	for _, e := range events {
-		if e.ResponseStatus.Code != http.StatusForbidden || strings.Contains(e.ResponseStatus.Message, "is being terminated") {
+		if e.ResponseStatus.Code != http.StatusForbidden ||
+			strings.Contains(e.ResponseStatus.Message, "is being terminated") {
 			continue
 		}
 		if text := fmt.Sprintf("%s %s: %s", e.Verb, e.URI, e.ResponseStatus.Message); !slices.Contains(all, text) {

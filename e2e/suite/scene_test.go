@@ -118,7 +118,8 @@ func removeNamespaces(ctx context.Context, names []string) {
 	}
 	Eventually(func(g Gomega) {
 		for _, name := range names { // a Redis that is told to go waits for its successor, who will not come
-			g.Expect(env.client.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(name), client.GracePeriodSeconds(1))).To(Succeed())
+			g.Expect(env.client.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(name), client.GracePeriodSeconds(1))).
+				To(Succeed())
 		}
 		for _, name := range names {
 			err := env.client.Get(ctx, client.ObjectKey{Name: name}, &corev1.Namespace{})
@@ -140,10 +141,16 @@ func (s *scene) settle(ctx context.Context) *v1alpha1.RedisHA {
 			return problem
 		}
 		pods := &corev1.PodList{}
-		if err := env.client.List(ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels(resources.SelectorLabels(s.key.Name))); err != nil {
+		if err := env.client.List(
+			ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels(resources.SelectorLabels(s.key.Name)),
+		); err != nil {
 			return err.Error()
 		}
-		return checks.LackingInRedis(rha, pods.Items, func(pod *corev1.Pod) (redisclient.Info, error) { return env.info(ctx, pod) })
+		return checks.LackingInRedis(
+			rha,
+			pods.Items,
+			func(pod *corev1.Pod) (redisclient.Info, error) { return env.info(ctx, pod) },
+		)
 	}).WithContext(ctx).WithTimeout(3*time.Minute).WithPolling(500*time.Millisecond).Should(BeEmpty(), "all is well")
 	return s.before
 }
@@ -175,7 +182,9 @@ func (s *scene) scale(ctx context.Context, replicas int32) *v1alpha1.RedisHA {
 func (s *scene) master(ctx context.Context) *corev1.Pod {
 	GinkgoHelper()
 	pod := &corev1.Pod{}
-	Expect(env.client.Get(ctx, client.ObjectKey{Namespace: s.key.Namespace, Name: s.before.Status.Master.Pod}, pod)).To(Succeed())
+	Expect(
+		env.client.Get(ctx, client.ObjectKey{Namespace: s.key.Namespace, Name: s.before.Status.Master.Pod}, pod),
+	).To(Succeed())
 	Expect(string(pod.UID)).To(Equal(s.before.Status.Master.PodUID))
 	return pod
 }

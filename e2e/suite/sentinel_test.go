@@ -115,14 +115,20 @@ func (s *guarded) restarted(ctx context.Context, was *corev1.Pod) {
 		pod := &corev1.Pod{}
 		g.Expect(env.client.Get(ctx, client.ObjectKeyFromObject(was), pod)).To(Succeed())
 		g.Expect(pod.Status.ContainerStatuses).NotTo(BeEmpty())
-		g.Expect(pod.UID != was.UID || pod.Status.ContainerStatuses[0].RestartCount > was.Status.ContainerStatuses[0].RestartCount).To(BeTrue())
+		g.Expect(pod.UID != was.UID || pod.Status.ContainerStatuses[0].RestartCount > was.Status.ContainerStatuses[0].RestartCount).
+			To(BeTrue())
 	}).WithContext(ctx).WithTimeout(sentinelPatience).Should(Succeed())
 }
 
 // settle waits until the Sentinels agree on a master and everybody follows it, and remembers who that is.
 func (s *guarded) settle(ctx context.Context) {
 	GinkgoHelper()
-	Eventually(s.lacking).WithContext(ctx).WithTimeout(sentinelPatience).WithPolling(time.Second).Should(BeEmpty(), "all is well")
+	Eventually(
+		s.lacking,
+	).WithContext(ctx).
+		WithTimeout(sentinelPatience).
+		WithPolling(time.Second).
+		Should(BeEmpty(), "all is well")
 }
 
 // lacking returns what is not well, empty when all is.
@@ -158,7 +164,9 @@ func (s *guarded) lacking(ctx context.Context) string {
 // ofAll returns the first of three pods' problems.
 func (s *guarded) ofAll(ctx context.Context, app string, problem func(*corev1.Pod) string) string {
 	pods := &corev1.PodList{}
-	if err := env.client.List(ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels{"app": app}); err != nil {
+	if err := env.client.List(
+		ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels{"app": app},
+	); err != nil {
 		return err.Error()
 	}
 	if len(pods.Items) != 3 {

@@ -64,7 +64,9 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 
 var _ = AfterSuite(func() {
 	fmt.Print(results.String(), compared.String())
-	if err := errors.Join(saveRows("results.json", results.Runs()), saveRows("compare.json", compared.Runs())); err != nil {
+	if err := errors.Join(
+		saveRows("results.json", results.Runs()), saveRows("compare.json", compared.Runs()),
+	); err != nil {
 		Fail(err.Error())
 	}
 })

@@ -31,20 +31,24 @@ const (
 const plainStreams = "--streams=service/plain,pods/plain"
 
 var _ = Describe("When one failure takes more than the master", Label("chaos", "survival"), func() {
-	repeated("a worker with master and replica is frozen, the third pod takes over", Label("stacked"), func(ctx SpecContext) {
-		s := stacked(ctx, "worker of master and a replica frozen for 30 s")
-		victim := s.master(ctx)
-		thaw := freeze(ctx, victim.Spec.NodeName)
-		s.fault()
-		since := time.Now()
-		entry := s.promotion(ctx, v1alpha1.HistoryFailover, string(failover.DiagnosisMasterDown))
-		s.acknowledged(ctx)
-		time.Sleep(time.Until(since.Add(30 * time.Second)))
-		thaw(ctx)
-		env.nodeReady(ctx, victim.Spec.NodeName)
-		s.noWriteFor(s.end(ctx, unreplicated), downAfter+slack)
-		s.movedFrom(victim, entry)
-	})
+	repeated(
+		"a worker with master and replica is frozen, the third pod takes over",
+		Label("stacked"),
+		func(ctx SpecContext) {
+			s := stacked(ctx, "worker of master and a replica frozen for 30 s")
+			victim := s.master(ctx)
+			thaw := freeze(ctx, victim.Spec.NodeName)
+			s.fault()
+			since := time.Now()
+			entry := s.promotion(ctx, v1alpha1.HistoryFailover, string(failover.DiagnosisMasterDown))
+			s.acknowledged(ctx)
+			time.Sleep(time.Until(since.Add(30 * time.Second)))
+			thaw(ctx)
+			env.nodeReady(ctx, victim.Spec.NodeName)
+			s.noWriteFor(s.end(ctx, unreplicated), downAfter+slack)
+			s.movedFrom(victim, entry)
+		},
+	)
 
 	repeated("the replica of a pair hangs, the master goes on", Label("pair"), func(ctx SpecContext) {
 		s, replica := pair(ctx, "replica of a pair hangs for 20 s")
@@ -80,38 +84,46 @@ var _ = Describe("When one failure takes more than the master", Label("chaos", "
 		s.noWriteFor(s.end(ctx, 3*unreplicated), downAfter+slack)
 	})
 
-	repeated("master and leading operator die at the same instant, the other operator acts at once", Label("both"), func(ctx SpecContext) {
-		s := begin(ctx, "master and leading operator killed together", v1alpha1.RedisHASpec{})
-		victim := s.master(ctx)
-		_, strike := armedLeader(ctx)
-		master := kill.ready(ctx, victim)
-		time.Sleep(calm)
-		s.fault()
-		var wait sync.WaitGroup
-		for _, happen := range []func() error{strike, master} {
-			wait.Go(func() {
-				defer GinkgoRecover()
-				Expect(happen()).To(Succeed())
-			})
-		}
-		wait.Wait()
-		entry := s.promotion(ctx, v1alpha1.HistoryFailover, deadProcess...)
-		env.operatorReady(ctx)
-		s.noWriteFor(s.end(ctx, unreplicated), 2*slack)
-		s.movedFrom(victim, entry)
-	})
+	repeated(
+		"master and leading operator die at the same instant, the other operator acts at once",
+		Label("both"),
+		func(ctx SpecContext) {
+			s := begin(ctx, "master and leading operator killed together", v1alpha1.RedisHASpec{})
+			victim := s.master(ctx)
+			_, strike := armedLeader(ctx)
+			master := kill.ready(ctx, victim)
+			time.Sleep(calm)
+			s.fault()
+			var wait sync.WaitGroup
+			for _, happen := range []func() error{strike, master} {
+				wait.Go(func() {
+					defer GinkgoRecover()
+					Expect(happen()).To(Succeed())
+				})
+			}
+			wait.Wait()
+			entry := s.promotion(ctx, v1alpha1.HistoryFailover, deadProcess...)
+			env.operatorReady(ctx)
+			s.noWriteFor(s.end(ctx, unreplicated), 2*slack)
+			s.movedFrom(victim, entry)
+		},
+	)
 
-	repeated("masters are killed ten times in ten minutes, no pod waits in CrashLoopBackOff", Label("often"), func(ctx SpecContext) {
-		s := begin(ctx, "ten masters killed one after the other", v1alpha1.RedisHASpec{})
-		waiting := s.watchBackOffs(ctx)
-		for range 10 {
-			kill.befall(ctx, &s.site, s.master(ctx))
-			s.promotion(ctx, kill.kind, kill.causes...)
-			s.settle(ctx)
-		}
-		s.noWriteFor(s.end(ctx, 10*unreplicated), slack)
-		Expect(waiting()).To(BeEmpty())
-	})
+	repeated(
+		"masters are killed ten times in ten minutes, no pod waits in CrashLoopBackOff",
+		Label("often"),
+		func(ctx SpecContext) {
+			s := begin(ctx, "ten masters killed one after the other", v1alpha1.RedisHASpec{})
+			waiting := s.watchBackOffs(ctx)
+			for range 10 {
+				kill.befall(ctx, &s.site, s.master(ctx))
+				s.promotion(ctx, kill.kind, kill.causes...)
+				s.settle(ctx)
+			}
+			s.noWriteFor(s.end(ctx, 10*unreplicated), slack)
+			Expect(waiting()).To(BeEmpty())
+		},
+	)
 })
 
 // noWriteFor checks that every plain stream had a write acknowledged at least that often since the fault.
@@ -173,7 +185,11 @@ func pair(ctx context.Context, title string) (*scene, *corev1.Pod) {
 func (s *scene) pods(ctx context.Context) []corev1.Pod {
 	GinkgoHelper()
 	pods := &corev1.PodList{}
-	Expect(env.client.List(ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels(resources.SelectorLabels(s.key.Name)))).To(Succeed())
+	Expect(
+		env.client.List(
+			ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels(resources.SelectorLabels(s.key.Name)),
+		),
+	).To(Succeed())
 	return pods.Items
 }
 
@@ -212,7 +228,10 @@ func freeze(ctx context.Context, node string) (thaw func(context.Context)) {
 // which.
 func (s *scene) watchBackOffs(ctx context.Context) (waited func() []string) {
 	GinkgoHelper()
-	watching, err := env.client.Watch(ctx, &corev1.PodList{}, client.InNamespace(s.key.Namespace), client.MatchingLabels(resources.SelectorLabels(s.key.Name)))
+	watching, err := env.client.Watch(
+		ctx, &corev1.PodList{}, client.InNamespace(s.key.Namespace),
+		client.MatchingLabels(resources.SelectorLabels(s.key.Name)),
+	)
 	Expect(err).NotTo(HaveOccurred())
 	var found []string
 	ended := make(chan struct{})

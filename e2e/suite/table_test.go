@@ -28,8 +28,10 @@ type row struct {
 }
 
 func (r row) String() string {
-	return fmt.Sprintf("%s | no write for %s through the Service, %s to the pod | %d acknowledged | lost %d plain, %d with WAIT 1 | %s",
-		r.Scenario, gap(r.Gaps["service/plain"]), gap(r.Gaps["pods/plain"]), r.Acked, r.LostPlain, r.LostWait, r.Reason)
+	return fmt.Sprintf(
+		"%s | no write for %s through the Service, %s to the pod | %d acknowledged | lost %d plain, %d with WAIT 1 | %s",
+		r.Scenario, gap(r.Gaps["service/plain"]), gap(r.Gaps["pods/plain"]), r.Acked, r.LostPlain, r.LostWait, r.Reason,
+	)
 }
 
 // listed is from how many milliseconds on the client lists a gap.
@@ -48,9 +50,20 @@ type table struct{ checks.Table[row] }
 
 // String has a line for each scenario; of several runs the median and the worst.
 func (t *table) String() string {
-	lines := [][]string{{
-		"scenario", "runs", "no write for (Service)", "at worst", "(pod)", "at worst", "acknowledged", "lost", "lost, WAIT 1", "reason",
-	}}
+	lines := [][]string{
+		{
+			"scenario",
+			"runs",
+			"no write for (Service)",
+			"at worst",
+			"(pod)",
+			"at worst",
+			"acknowledged",
+			"lost",
+			"lost, WAIT 1",
+			"reason",
+		},
+	}
 	for name, runs := range t.Grouped(func(r row) string { return r.Scenario }) {
 		lines = append(lines, summary(name, runs))
 	}

@@ -45,8 +45,13 @@ func (s *site) keepTraces() {
 	AddReportEntry("traces", dir)
 	in := client.InNamespace(s.key.Namespace)
 	lists := map[string]client.ObjectList{
-		"redisha": &v1alpha1.RedisHAList{}, "pods": &corev1.PodList{}, "events": &corev1.EventList{}, "services": &corev1.ServiceList{},
-		"endpointslices": &discoveryv1.EndpointSliceList{}, "statefulsets": &appsv1.StatefulSetList{}, "claims": &corev1.PersistentVolumeClaimList{},
+		"redisha":        &v1alpha1.RedisHAList{},
+		"pods":           &corev1.PodList{},
+		"events":         &corev1.EventList{},
+		"services":       &corev1.ServiceList{},
+		"endpointslices": &discoveryv1.EndpointSliceList{},
+		"statefulsets":   &appsv1.StatefulSetList{},
+		"claims":         &corev1.PersistentVolumeClaimList{},
 	}
 	for file, list := range lists {
 		keepObject(ctx, filepath.Join(dir, file+".yaml"), list, in)

@@ -19,7 +19,9 @@ type Properties = map[string]any
 // Redefine changes what the CustomResourceDefinition of RedisHA knows of status.failover and of an element of
 // status.nodes, as that of another version does. The API server follows within moments. undo puts the definition of
 // before back.
-func (g *Testbed) Redefine(ctx context.Context, edit func(failover, node Properties)) (undo func(context.Context) error, err error) {
+func (g *Testbed) Redefine(
+	ctx context.Context, edit func(failover, node Properties),
+) (undo func(context.Context) error, err error) {
 	before, err := g.definition(ctx)
 	if err != nil {
 		return nil, err
@@ -72,7 +74,9 @@ func (g *Testbed) define(ctx context.Context, wanted *unstructured.Unstructured)
 
 func (g *Testbed) definition(ctx context.Context) (*unstructured.Unstructured, error) {
 	d := &unstructured.Unstructured{}
-	d.SetGroupVersionKind(schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"})
+	d.SetGroupVersionKind(
+		schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"},
+	)
 	err := g.Client.Get(ctx, client.ObjectKey{Name: "redishas." + v1alpha1.GroupVersion.Group}, d)
 	return d, err
 }

@@ -76,7 +76,10 @@ func (g *Testbed) startOperator(binary string) (*Operator, error) {
 		crashFile: filepath.Join(g.options.LogDir, name+".crash"),
 	}
 	// The transport dials from the host itself: the operator's ports are reached even when faults part it from others.
-	o.http = &http.Client{Timeout: time.Second, Transport: &http.Transport{DialContext: host.DialContext, DisableKeepAlives: true}}
+	o.http = &http.Client{
+		Timeout:   time.Second,
+		Transport: &http.Transport{DialContext: host.DialContext, DisableKeepAlives: true},
+	}
 	if err := o.start(g, binary); err != nil {
 		_ = host.Close()
 		return nil, fmt.Errorf("start %s: %w", name, err)

@@ -68,7 +68,9 @@ func (g *Testbed) lacking(ctx context.Context, rha *v1alpha1.RedisHA) string {
 		return "no password: " + err.Error()
 	}
 	pods := &corev1.PodList{}
-	if err := g.Client.List(ctx, pods, client.InNamespace(rha.Namespace), client.MatchingLabels(resources.SelectorLabels(rha.Name))); err != nil {
+	if err := g.Client.List(
+		ctx, pods, client.InNamespace(rha.Namespace), client.MatchingLabels(resources.SelectorLabels(rha.Name)),
+	); err != nil {
 		return err.Error()
 	}
 	return checks.LackingInRedis(rha, pods.Items, func(pod *corev1.Pod) (redisclient.Info, error) {

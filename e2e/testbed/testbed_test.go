@@ -64,7 +64,9 @@ func TestTheOperatorRunsAsTheServiceAccountThatTheManifestsBind(t *testing.T) {
 			subjects, _, _ := unstructured.NestedSlice(binding.Object, "subjects")
 			for _, s := range subjects {
 				subject := s.(map[string]any)
-				user := strings.Join([]string{"system:serviceaccount", subject["namespace"].(string), subject["name"].(string)}, ":")
+				user := strings.Join(
+					[]string{"system:serviceaccount", subject["namespace"].(string), subject["name"].(string)}, ":",
+				)
 				if user != sandbox.OperatorUser {
 					t.Errorf("%s %s is for %s, the operator of the testbed is %s", kind, binding.GetName(), user, sandbox.OperatorUser)
 				}

@@ -40,7 +40,11 @@ var tomorrow = []edit{
 		`{Name: string(EventSettle), Src: []string{string(failover.StateReattaching)}, Dst: "` + TomorrowsState + `"},
 		{Name: "audited", Src: []string{"` + TomorrowsState + `"}, Dst: string(failover.StateStable)},`,
 	},
-	{"failover/decide/states.go", "failover.StateReattaching, failover.StateBlocked,", "failover.StateReattaching, failover.StateBlocked, \"" + TomorrowsState + "\","},
+	{
+		"failover/decide/states.go",
+		"\t\tfailover.StateBlocked,\n",
+		"\t\tfailover.StateBlocked, \"" + TomorrowsState + "\",\n",
+	},
 	{
 		"failover/decide/decide.go",
 		`case failover.StateBlocked:
@@ -64,8 +68,16 @@ var tomorrow = []edit{
 		"\t// role is master, replica or unknown.",
 		"\tAudited string `json:\"" + TomorrowsField + ",omitempty\"`\n\t// role is master, replica or unknown.",
 	},
-	{"controllers/failover/convert.go", "\tstatus.Failover = f\n", "\tf.Audited = \"" + TomorrowsValue + "\"\n\tstatus.Failover = f\n"},
-	{"controllers/failover/convert.go", "\tn := v1alpha1.NodeStatus{\n", "\tn := v1alpha1.NodeStatus{\n\t\tAudited: \"" + TomorrowsValue + "\",\n"},
+	{
+		"controllers/failover/convert.go",
+		"\tstatus.Failover = f\n",
+		"\tf.Audited = \"" + TomorrowsValue + "\"\n\tstatus.Failover = f\n",
+	},
+	{
+		"controllers/failover/convert.go",
+		"\tn := v1alpha1.NodeStatus{\n",
+		"\tn := v1alpha1.NodeStatus{\n\t\tAudited: \"" + TomorrowsValue + "\",\n",
+	},
 }
 
 // PrepareTomorrow is for sandbox.Enter: it builds an operator of another version, with a state and fields that this one
@@ -87,7 +99,9 @@ func PrepareTomorrow(ctx context.Context) error {
 		return fmt.Errorf("write the operator of tomorrow: %w", err)
 	}
 	binary := filepath.Join(dir, "manager")
-	if err := build(ctx, os.Stderr, root, binary, "-overlay", overlay, "-ldflags", "-X main.version="+TomorrowsVersion); err != nil {
+	if err := build(
+		ctx, os.Stderr, root, binary, "-overlay", overlay, "-ldflags", "-X main.version="+TomorrowsVersion,
+	); err != nil {
 		return err
 	}
 	return os.Setenv(envTomorrow, binary)

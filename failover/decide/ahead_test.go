@@ -31,7 +31,10 @@ func parted(t *testing.T, contact failover.Contact, after time.Duration) *world 
 func TestAReplicaThatWentOnWithAMasterThatDiedSinceIsWaitedFor(t *testing.T) {
 	for _, contact := range []failover.Contact{failover.ContactFull, failover.ContactSilent} {
 		w := parted(t, contact, 8*time.Second)
-		if took := w.replacedWithin(10*time.Second, nil); w.master() != "r-0" || w.progress.Reason != failover.ReasonWaitingForData {
+		if took := w.replacedWithin(
+			10*time.Second, nil,
+		); w.master() != "r-0" ||
+			w.progress.Reason != failover.ReasonWaitingForData {
 			t.Fatalf("%s: master %s after %s, reason %s\n%s", contact, w.master(), took, w.progress.Reason, w.story())
 		}
 		n := w.node("r-1")
@@ -45,7 +48,10 @@ func TestAReplicaThatWentOnWithAMasterThatDiedSinceIsWaitedFor(t *testing.T) {
 
 func TestNoReplicaThatWentOnWithItsMasterIsWaitedForWithoutEnd(t *testing.T) {
 	w := parted(t, failover.ContactSilent, 8*time.Second)
-	if took := w.replacedWithin(2*aheadPatience, nil); w.master() != "r-2" || took < aheadPatience || took > aheadPatience+time.Second {
+	if took := w.replacedWithin(
+		2*aheadPatience, nil,
+	); w.master() != "r-2" || took < aheadPatience ||
+		took > aheadPatience+time.Second {
 		t.Errorf("master %s after %s\n%s", w.master(), took, w.story())
 	}
 }
@@ -141,7 +147,9 @@ func TestAReplicaThatAnsweredAndHasGoneDelaysNoFailover(t *testing.T) {
 				}
 				after := w.replacedWithin(10*time.Second, func() { w.link(w.node("r-2"), false, -1) })
 				if w.master() == "r-0" || after > tc.within {
-					t.Errorf("master %s after %s, state %s (%s)\n%s", w.master(), after, w.progress.State, w.progress.Reason, w.story())
+					t.Errorf(
+						"master %s after %s, state %s (%s)\n%s", w.master(), after, w.progress.State, w.progress.Reason, w.story(),
+					)
 				}
 				return after
 			}

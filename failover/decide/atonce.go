@@ -35,7 +35,8 @@ func (d *decider) chooseAtOnce(f diagnosis.Finding) (failover.Decision, bool) {
 // unreachable. That of a pod or a Kubernetes node which is gone may run on, and so does a master that was made a
 // replica by hand.
 func provesDeath(d failover.Diagnosis) bool {
-	return d == failover.DiagnosisMasterProcessDead || d == failover.DiagnosisMasterExited || d == failover.DiagnosisMasterRestarted
+	return d == failover.DiagnosisMasterProcessDead || d == failover.DiagnosisMasterExited ||
+		d == failover.DiagnosisMasterRestarted
 }
 
 // frozen returns the observation with those as fenced whose data stands still as it is: they follow the dead master,

@@ -16,7 +16,8 @@ func TestOfADeadMasterTheIntentAndTheChoiceAreOneStep(t *testing.T) {
 	w.write(1000, map[string]int64{"r-1": 10})
 	w.die("r-0")
 	d, _ := w.once()
-	if d.Next.State != failover.StatePromoting || d.Next.Candidate == nil || d.Next.Candidate.Pod != "r-2" || d.Next.Epoch != 2 {
+	if d.Next.State != failover.StatePromoting || d.Next.Candidate == nil || d.Next.Candidate.Pod != "r-2" ||
+		d.Next.Epoch != 2 {
 		t.Fatalf("%s", w.story())
 	}
 	if len(d.Actions) != 1 {
@@ -35,7 +36,8 @@ func TestOfADeadMasterTheIntentAndTheChoiceAreOneStep(t *testing.T) {
 			t.Errorf("%q does not say %q", d.Next.Message, part)
 		}
 	}
-	if w.run(); w.master() != "r-2" || w.progress.State != failover.StateStable || !w.node("r-1").Follows(w.node("r-2").IP) {
+	if w.run(); w.master() != "r-2" || w.progress.State != failover.StateStable ||
+		!w.node("r-1").Follows(w.node("r-2").IP) {
 		t.Errorf("master %s, state %s\n%s", w.master(), w.progress.State, w.story())
 	}
 }
@@ -45,7 +47,8 @@ func TestAMasterThatWasStartedAnewAndIsFencedIsReplacedInOneStep(t *testing.T) {
 	w.write(1000, nil)
 	w.die("r-0")
 	w.reboot("r-0", 0)
-	if d, _ := w.once(); d.Diagnosis != failover.DiagnosisMasterRestarted || d.Next.State != failover.StatePromoting || d.Next.Epoch != 2 {
+	if d, _ := w.once(); d.Diagnosis != failover.DiagnosisMasterRestarted || d.Next.State != failover.StatePromoting ||
+		d.Next.Epoch != 2 {
 		t.Fatalf("%s", w.story())
 	}
 }

@@ -14,7 +14,9 @@ import (
 // bootstrapping decides while there has never been a master.
 func (d *decider) bootstrapping() failover.Decision {
 	if d.next.Master != nil {
-		return d.hold(failover.ReasonUnknownState, "the status names a master but says that there never was one", failover.OnEvent())
+		return d.hold(
+			failover.ReasonUnknownState, "the status names a master but says that there never was one", failover.OnEvent(),
+		)
 	}
 	chosen, cause := d.firstMaster()
 	if chosen.Candidate == nil {
@@ -33,10 +35,14 @@ func (d *decider) firstMaster() (election.Result, failover.Cause) {
 	masters := d.obs.Masters()
 	if len(masters) > 1 {
 		return election.Result{Reason: failover.ReasonSplitBrain, Sentence: fmt.Sprintf(
-			"%d nodes are master and no status tells which one is right; demote all but one by hand (REPLICAOF)", len(masters))}, failover.CauseAdopted
+			"%d nodes are master and no status tells which one is right; demote all but one by hand (REPLICAOF)", len(masters),
+		)}, failover.CauseAdopted
 	}
 	if len(masters) == 1 {
-		return election.Result{Candidate: &masters[0], Sentence: masters[0].Name + " is master already; adopting it"}, failover.CauseAdopted
+		return election.Result{
+			Candidate: &masters[0],
+			Sentence:  masters[0].Name + " is master already; adopting it",
+		}, failover.CauseAdopted
 	}
 	if wait, ok := election.Awaited(d.next, d.obs); ok {
 		return election.Result{Reason: failover.ReasonWaitingForData, Sentence: wait}, failover.CauseBootstrap
@@ -59,12 +65,16 @@ func (d *decider) seed() election.Result {
 		return election.Result{Reason: failover.ReasonWaitingForPods, Sentence: "waiting for the first Redis to answer"}
 	}
 	seed := election.Seed(fit, d.next, d.policy)
-	return election.Result{Candidate: &seed, Sentence: fmt.Sprintf("%s becomes the first master with %d key(s)", seed.Name, seed.Replication.Keys)}
+	return election.Result{
+		Candidate: &seed,
+		Sentence:  fmt.Sprintf("%s becomes the first master with %d key(s)", seed.Name, seed.Replication.Keys),
+	}
 }
 
 // mayHoldTheFirstData reports a node that may be preferred when it is heard.
 func mayHoldTheFirstData(n failover.Node) bool {
-	return n.Ordinal == 0 && !n.Answers() || notYetSampled(n) || n.IP != "" && (n.Contact == failover.ContactSilent || n.Contact.ErrorsOnly())
+	return n.Ordinal == 0 && !n.Answers() || notYetSampled(n) ||
+		n.IP != "" && (n.Contact == failover.ContactSilent || n.Contact.ErrorsOnly())
 }
 
 // bootstrapPatience is how long the first master is kept for ordinal 0 when others are there already, and how long one

@@ -99,9 +99,14 @@ func TestAFailoverLeavesADivergentMasterAlone(t *testing.T) {
 	d := w.run()
 	w.sleep(time.Second)
 	w.run()
-	if divergent := w.node("r-2"); w.master() != "r-1" || divergent.Replication.Role != failover.RoleMaster || divergent.Replication.Lineage.Offset != 1040 {
-		t.Errorf("master %s, the divergent one is a %s at %d; %s\n%s", w.master(), divergent.Replication.Role, divergent.Replication.Lineage.Offset,
-			d.Message, strings.Join(w.log, "\n"))
+	if divergent := w.node(
+		"r-2",
+	); w.master() != "r-1" || divergent.Replication.Role != failover.RoleMaster ||
+		divergent.Replication.Lineage.Offset != 1040 {
+		t.Errorf(
+			"master %s, the divergent one is a %s at %d; %s\n%s", w.master(), divergent.Replication.Role,
+			divergent.Replication.Lineage.Offset, d.Message, strings.Join(w.log, "\n"),
+		)
 	}
 }
 
@@ -208,7 +213,8 @@ func TestNoTwoPodsAreLabelledAsMasterAtAnyInstant(t *testing.T) {
 	w.node("r-0").Terminating = true // the former master's pod may be on its way out, and keeps its label until told
 	w.run()
 	w.pass(2 * time.Second)
-	if w.master() == "r-0" || w.node(w.master()).RoleLabel != failover.RoleMaster || w.node("r-0").RoleLabel == failover.RoleMaster {
+	if w.master() == "r-0" || w.node(w.master()).RoleLabel != failover.RoleMaster ||
+		w.node("r-0").RoleLabel == failover.RoleMaster {
 		t.Errorf("master %s labelled %q, r-0 labelled %q", w.master(), w.node(w.master()).RoleLabel, w.node("r-0").RoleLabel)
 	}
 }
@@ -223,8 +229,13 @@ func TestAPersonMayKeepWhatADivergentMasterHolds(t *testing.T) {
 	w.request = &failover.Request{ID: "force", Verb: failover.VerbForce, Target: "r-2"}
 	w.run()
 	w.sleep(time.Second)
-	if d := w.run(); w.master() != "r-2" || divergent.Replication.Lineage.Offset != 1040 || d.Reason != failover.ReasonNone || !w.node("r-0").Follows(divergent.IP) {
-		t.Errorf("master %s at %d, reason %q\n%s", w.master(), divergent.Replication.Lineage.Offset, d.Reason, strings.Join(w.log, "\n"))
+	if d := w.run(); w.master() != "r-2" || divergent.Replication.Lineage.Offset != 1040 ||
+		d.Reason != failover.ReasonNone ||
+		!w.node("r-0").Follows(divergent.IP) {
+		t.Errorf(
+			"master %s at %d, reason %q\n%s", w.master(), divergent.Replication.Lineage.Offset, d.Reason,
+			strings.Join(w.log, "\n"),
+		)
 	}
 }
 

@@ -36,7 +36,12 @@ func (w *world) withKeys() {
 // unknown forgets a node's process, as if it had come after the last snapshot, by a lineage that was not seen.
 func (w *world) unknown(name string) {
 	n := w.node(name)
-	n.Replication.RunID, n.Replication.Lineage = "run-unseen", failover.Lineage{ReplID: "unseen", ReplID2: failover.NoReplID, SecondOffset: -1, Offset: 900}
+	n.Replication.RunID, n.Replication.Lineage = "run-unseen", failover.Lineage{
+		ReplID:       "unseen",
+		ReplID2:      failover.NoReplID,
+		SecondOffset: -1,
+		Offset:       900,
+	}
 }
 
 // twoDisksLeft leaves the master, with keys of a history without a name, and a replica that has come back with an old
@@ -148,9 +153,13 @@ func TestTheElectionAfterAnOutage(t *testing.T) {
 			w.node("r-2").Replication.Priority = 0
 			w.die("r-0")
 		}, "", failover.ReasonNoCandidate},
-		"the last master's disk, though it does not know its history, wins over a restarted replica that was behind": {func(w *world) {
-			w.twoDisksLeft(5, 4)
-		}, "r-0", failover.ReasonNone},
+		"the last master's disk, though it does not know its history, wins over a restarted replica that was behind": {
+			func(w *world) {
+				w.twoDisksLeft(5, 4)
+			},
+			"r-0",
+			failover.ReasonNone,
+		},
 		"but not if that one holds more": {func(w *world) {
 			w.twoDisksLeft(4, 5)
 		}, "r-1", failover.ReasonNone},
@@ -165,16 +174,24 @@ func TestTheElectionAfterAnOutage(t *testing.T) {
 				w.node(name).Replication.Keys = int64(5 + i)
 			}
 		}, "", failover.ReasonNoCandidate},
-		"of disks that only former masters' names are known of, the one of the last retired history wins, whoever was master": {func(w *world) {
-			w.disksNamed("older", "newer", "")
-		}, "r-1", failover.ReasonNone},
+		"of disks that only former masters' names are known of, the one of the last retired history wins, whoever was master": {
+			func(w *world) {
+				w.disksNamed("older", "newer", "")
+			},
+			"r-1",
+			failover.ReasonNone,
+		},
 		"nothing is newer than what the last master has found, if no name tells that it is old": {func(w *world) {
 			w.disksNamed("", "newer", "older")
 		}, "r-0", failover.ReasonNone},
-		"the last master's disk that goes by an older name does not win over a restarted replica of the lost history": {func(w *world) {
-			w.twoDisksLeft(5, 4)
-			w.progress.Retire("anew")
-		}, "r-1", failover.ReasonNone},
+		"the last master's disk that goes by an older name does not win over a restarted replica of the lost history": {
+			func(w *world) {
+				w.twoDisksLeft(5, 4)
+				w.progress.Retire("anew")
+			},
+			"r-1",
+			failover.ReasonNone,
+		},
 		"no empty node is promoted beside a master with data of its own": {func(w *world) {
 			w.remove("r-1")
 			w.unknown("r-2")
@@ -214,7 +231,10 @@ func TestAReplicaCountsAsAttachedOnceItHasWhatWasAcknowledgedBeforeItCame(t *tes
 		w.die("r-1")
 		w.run()
 		if refused := w.progress.Reason == failover.ReasonTooFewReplicasFenced; refused != (behind > 0) {
-			t.Errorf("%d bytes behind: master %s in state %s, reason %s\n%s", behind, w.master(), w.progress.State, w.progress.Reason, w.story())
+			t.Errorf(
+				"%d bytes behind: master %s in state %s, reason %s\n%s", behind, w.master(), w.progress.State, w.progress.Reason,
+				w.story(),
+			)
 		}
 	}
 }
@@ -243,7 +263,10 @@ func TestNoCandidateIsChosenBeforeEveryReplicaWasToldToDetach(t *testing.T) {
 	w.progress = d.Next
 	w.now = w.now.Add(5 * time.Second)
 	w.sample(0)
-	if d = Decide(w.now, w.policy, w.observe(), w.progress, nil); d.Next.State != failover.StateFencing || len(d.Actions) == 0 {
+	if d = Decide(
+		w.now, w.policy, w.observe(), w.progress, nil,
+	); d.Next.State != failover.StateFencing ||
+		len(d.Actions) == 0 {
 		t.Errorf("state %s, %s", d.Next.State, d.Message)
 	}
 	w.run()
@@ -338,7 +361,12 @@ func TestALostCandidateHandsOnWhatItWrote(t *testing.T) {
 	w.pub = failover.Published{Pod: candidate.Name, UID: candidate.UID, IP: candidate.IP, Epoch: w.progress.Epoch}
 	candidate.Contact = failover.ContactRefused
 	other.Replication.MasterHost, other.Replication.MasterPort, other.Replication.Linked = candidate.IP, 6379, true
-	other.Replication.Lineage = failover.Lineage{ReplID: "new", ReplID2: fork.ReplID, SecondOffset: fork.Offset + 1, Offset: fork.Offset + 200}
+	other.Replication.Lineage = failover.Lineage{
+		ReplID:       "new",
+		ReplID2:      fork.ReplID,
+		SecondOffset: fork.Offset + 1,
+		Offset:       fork.Offset + 200,
+	}
 	old := w.node("r-0") // it went on beside its successor
 	old.Contact, old.Replication.Lineage.Offset = failover.ContactAnswering, fork.Offset+5000
 	w.now = w.now.Add(time.Second)
@@ -364,10 +392,19 @@ func TestWhatAPublishedCandidateLeftOnItsVolumeWinsOverAnOlderOne(t *testing.T) 
 		// It was not seen by which name it went on. Its process is another one by now, which has loaded what it wrote.
 		w.reboot("r-1", 1)
 		w.reboot("r-2", fork.Offset-500)
-		w.node("r-1").Replication.Lineage = failover.Lineage{ReplID: "unseen", ReplID2: failover.NoReplID, SecondOffset: -1, Offset: 800}
+		w.node("r-1").Replication.Lineage = failover.Lineage{
+			ReplID:       "unseen",
+			ReplID2:      failover.NoReplID,
+			SecondOffset: -1,
+			Offset:       800,
+		}
 		w.run()
-		if want := map[bool]string{true: "r-1", false: "r-2"}[published != never]; w.master() != want || w.progress.State != failover.StateStable {
-			t.Errorf("published by epoch %d: master %s in state %s, want %s\n%s", published, w.master(), w.progress.State, want, w.story())
+		if want := map[bool]string{true: "r-1", false: "r-2"}[published != never]; w.master() != want ||
+			w.progress.State != failover.StateStable {
+			t.Errorf(
+				"published by epoch %d: master %s in state %s, want %s\n%s", published, w.master(), w.progress.State, want,
+				w.story(),
+			)
 		}
 		if len(w.progress.InterimMasters) > 0 {
 			t.Errorf("%v led in a failover that is over", w.progress.InterimMasters)
@@ -384,13 +421,23 @@ func TestTheVolumeOfAPublishedCandidateIsComparedWithItsFollowerThoughItsPodIsAn
 		follower.Contact = failover.ContactSilent
 		again := w.boot(1)
 		again.UID, again.IP, again.Replication.Keys = "uid-again", "10.0.0.9", 9
-		again.Replication.Lineage = failover.Lineage{ReplID: "unseen", ReplID2: failover.NoReplID, SecondOffset: -1, Offset: fork.Offset + 500}
+		again.Replication.Lineage = failover.Lineage{
+			ReplID:       "unseen",
+			ReplID2:      failover.NoReplID,
+			SecondOffset: -1,
+			Offset:       fork.Offset + 500,
+		}
 		w.remove("r-1")
 		w.sleep(failover.DetachWithin)
 		w.until(failover.StateBlocked)
 		w.nodes = append(w.nodes, again)
 		w.node("r-2").Replication.Keys = 8
-		w.node("r-2").Replication.Lineage = failover.Lineage{ReplID: "unseen", ReplID2: fork.ReplID, SecondOffset: fork.Offset + 1, Offset: fork.Offset + followed}
+		w.node("r-2").Replication.Lineage = failover.Lineage{
+			ReplID:       "unseen",
+			ReplID2:      fork.ReplID,
+			SecondOffset: fork.Offset + 1,
+			Offset:       fork.Offset + followed,
+		}
 		w.heard("r-2", failover.ContactAnswering)
 		w.run()
 		if w.master() != want || w.progress.State != failover.StateStable {
@@ -410,16 +457,28 @@ func TestAFollowerThatWasBehindTheForkTellsNothingAboutWhereItWas(t *testing.T) 
 	w.pub = failover.Published{Pod: candidate.Name, UID: candidate.UID, IP: candidate.IP, Epoch: w.progress.Epoch}
 	r := &follower.Replication
 	r.MasterHost, r.MasterPort, r.LinkUp, r.Linked, r.Keys = candidate.IP, w.policy.Port, true, true, 9
-	r.Lineage = failover.Lineage{ReplID: "went on", ReplID2: fork.ReplID, SecondOffset: fork.Offset - 400, Offset: fork.Offset + 100}
+	r.Lineage = failover.Lineage{
+		ReplID:       "went on",
+		ReplID2:      fork.ReplID,
+		SecondOffset: fork.Offset - 400,
+		Offset:       fork.Offset + 100,
+	}
 	again := w.boot(1)
 	again.UID, again.IP, again.Replication.Keys = "uid-again", "10.0.0.9", 7
-	again.Replication.Lineage = failover.Lineage{ReplID: fork.ReplID, ReplID2: failover.NoReplID, SecondOffset: -1, Offset: fork.Offset - 200}
+	again.Replication.Lineage = failover.Lineage{
+		ReplID:       fork.ReplID,
+		ReplID2:      failover.NoReplID,
+		SecondOffset: -1,
+		Offset:       fork.Offset - 200,
+	}
 	w.remove("r-1")
 	w.until(failover.StateFencing)
 	w.nodes = append(w.nodes, again)
 	w.run()
 	if w.master() != follower.Name || w.progress.State != failover.StateStable {
-		t.Errorf("master %s in state %s, want %s, which holds more\n%s", w.master(), w.progress.State, follower.Name, w.story())
+		t.Errorf(
+			"master %s in state %s, want %s, which holds more\n%s", w.master(), w.progress.State, follower.Name, w.story(),
+		)
 	}
 }
 
@@ -437,11 +496,19 @@ func TestACandidateThatHasWrittenIsFollowedThoughItIsNotKnownToBePublished(t *te
 		old.Contact, old.Replication.RunID, old.Replication.Keys, old.Replication.Role = failover.ContactAnswering, "again", 4, failover.RoleReplica
 		old.Replication.MasterHost, old.Replication.MasterPort = failover.FenceHost, failover.FencePort
 		other.Replication.MasterHost, other.Replication.MasterPort = failover.FenceHost, failover.FencePort
-		other.Replication.Lineage = failover.Lineage{ReplID: led.ReplID, ReplID2: failover.NoReplID, SecondOffset: -1, Offset: led.Offset}
+		other.Replication.Lineage = failover.Lineage{
+			ReplID:       led.ReplID,
+			ReplID2:      failover.NoReplID,
+			SecondOffset: -1,
+			Offset:       led.Offset,
+		}
 		w.sample(0)
 		w.run()
-		if want := map[bool]string{true: "r-2", false: "r-0"}[wrote > 0]; w.master() != want || w.progress.State != failover.StateStable {
-			t.Errorf("%d bytes written: master %s in state %s, want %s\n%s", wrote, w.master(), w.progress.State, want, w.story())
+		if want := map[bool]string{true: "r-2", false: "r-0"}[wrote > 0]; w.master() != want ||
+			w.progress.State != failover.StateStable {
+			t.Errorf(
+				"%d bytes written: master %s in state %s, want %s\n%s", wrote, w.master(), w.progress.State, want, w.story(),
+			)
 		}
 	}
 }
@@ -459,7 +526,12 @@ func TestWhatACandidateHadFromTheMasterIsNotTakenForItsOwnWriting(t *testing.T) 
 	candidate.Contact = failover.ContactSilent
 	held := candidate.Replication.Lineage
 	follower.Replication.MasterHost, follower.Replication.MasterPort, follower.Replication.Linked, follower.Replication.Priority = candidate.IP, 6379, true, 0
-	follower.Replication.Lineage = failover.Lineage{ReplID: "new", ReplID2: failover.NoReplID, SecondOffset: -1, Offset: held.Offset}
+	follower.Replication.Lineage = failover.Lineage{
+		ReplID:       "new",
+		ReplID2:      failover.NoReplID,
+		SecondOffset: -1,
+		Offset:       held.Offset,
+	}
 	w.node("r-0").Replication.Lineage.Offset = held.Offset + 500
 	w.heard("r-0", failover.ContactAnswering)
 	w.heard("r-2", failover.ContactAnswering)
@@ -481,7 +553,12 @@ func TestACandidateThatLedUnseenIsNotDivergent(t *testing.T) {
 	w.once() // given up
 	candidate.Contact = failover.ContactAnswering
 	candidate.Replication.Role, candidate.Replication.Keys = failover.RoleMaster, 5
-	candidate.Replication.Lineage = failover.Lineage{ReplID: "unseen", ReplID2: failover.NoReplID, SecondOffset: -1, Offset: 1200}
+	candidate.Replication.Lineage = failover.Lineage{
+		ReplID:       "unseen",
+		ReplID2:      failover.NoReplID,
+		SecondOffset: -1,
+		Offset:       1200,
+	}
 	w.sample(0)
 	w.run()
 	if w.master() != candidate.Name || w.progress.Epoch != 3 {
@@ -499,7 +576,12 @@ func TestAnOldMasterIsKnownByTheNewNameOfItsHistory(t *testing.T) {
 		t.Fatalf("state %s", w.progress.State)
 	}
 	old := w.node("r-0") // alone for so long that it has freed its backlog
-	old.Contact, old.Replication.Lineage = failover.ContactAnswering, failover.Lineage{ReplID: "renamed", ReplID2: failover.NoReplID, SecondOffset: -1, Offset: 5000}
+	old.Contact, old.Replication.Lineage = failover.ContactAnswering, failover.Lineage{
+		ReplID:       "renamed",
+		ReplID2:      failover.NoReplID,
+		SecondOffset: -1,
+		Offset:       5000,
+	}
 	w.sample(0)
 	w.run()
 	if w.master() != "r-0" || w.progress.State != failover.StateStable {
@@ -592,7 +674,9 @@ func TestTwoThatWentOnWithTheSameHistoryShareItUpToTheFirstFork(t *testing.T) {
 			t.Errorf("%s: %d bytes are shared, want %d", name, got, tc.want)
 		}
 	}
-	if got := (failover.Lineage{ReplID: "a", ReplID2: failover.NoReplID, SecondOffset: -1, Offset: 9}).Shared(failover.Lineage{ReplID: "b", ReplID2: failover.NoReplID, SecondOffset: -1}); got != -1 {
+	if got := (failover.Lineage{ReplID: "a", ReplID2: failover.NoReplID, SecondOffset: -1, Offset: 9}).Shared(
+		failover.Lineage{ReplID: "b", ReplID2: failover.NoReplID, SecondOffset: -1},
+	); got != -1 {
 		t.Errorf("two histories that continue none share %d bytes", got)
 	}
 }
@@ -614,10 +698,20 @@ func TestWhoWasPromotedLateIsPreferredToAnOlderDiskOfTheSameHistory(t *testing.T
 	late := w.node("r-2")
 	late.Replication.Keys = 371
 	w.restart("r-1", false)
-	late.Replication.Lineage = failover.Lineage{ReplID: "late", ReplID2: lost.ReplID, SecondOffset: lost.Offset + 1, Offset: lost.Offset}
+	late.Replication.Lineage = failover.Lineage{
+		ReplID:       "late",
+		ReplID2:      lost.ReplID,
+		SecondOffset: lost.Offset + 1,
+		Offset:       lost.Offset,
+	}
 	late.Replication.LinkUp, late.Replication.MasterHost = false, failover.FenceHost
 	disk := w.node("r-1")
-	disk.Replication.Lineage, disk.Replication.Keys = failover.Lineage{ReplID: lost.ReplID, ReplID2: failover.NoReplID, SecondOffset: -1, Offset: 600}, 315
+	disk.Replication.Lineage, disk.Replication.Keys = failover.Lineage{
+		ReplID:       lost.ReplID,
+		ReplID2:      failover.NoReplID,
+		SecondOffset: -1,
+		Offset:       600,
+	}, 315
 	w.run()
 	if w.master() != "r-2" {
 		t.Errorf("master %s, want r-2, which holds more\n%s", w.master(), strings.Join(w.log, "\n"))

@@ -91,5 +91,6 @@ func (d *decider) left(n failover.Node) bool {
 	if n.Cut.Hit.After(calm) {
 		calm = n.Cut.Hit
 	}
-	return d.now.Sub(calm) >= cutQuiet && n.Cut.Last.Sub(calm) >= cutQuiet-cutPauseMost || d.now.Sub(n.Cut.First) >= cutWithin
+	return d.now.Sub(calm) >= cutQuiet && n.Cut.Last.Sub(calm) >= cutQuiet-cutPauseMost ||
+		d.now.Sub(n.Cut.First) >= cutWithin
 }

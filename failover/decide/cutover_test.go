@@ -167,7 +167,10 @@ func TestWhoWritesToAReplicaAfterAFailoverIsCutThoughAPersonPausesThen(t *testin
 		w.policy.Mode = failover.ModePaused
 		w.node("r-1").RefusedAt = w.now
 		d, _ := w.once()
-		cut := slices.ContainsFunc(d.Actions, func(a failover.Action) bool { c, is := a.(failover.CutClients); return is && c.Node.Pod == "r-1" })
+		cut := slices.ContainsFunc(
+			d.Actions,
+			func(a failover.Action) bool { c, is := a.(failover.CutClients); return is && c.Node.Pod == "r-1" },
+		)
 		if cut != want {
 			t.Errorf("%s after the failover: cut %t, want %t", since, cut, want)
 		}

@@ -26,20 +26,29 @@ const (
 // damped holds a failover on soft evidence back, and says until when.
 func (d *decider) damped(f diagnosis.Finding) (failover.Decision, bool) {
 	if d.obs.ObserverSuspect {
-		return d.hold(failover.ReasonObserverSuspect, f.Sentence+"; but so are many others at once: the observer is suspect", failover.After(lookAgainSlow)), true
+		return d.hold(
+			failover.ReasonObserverSuspect, f.Sentence+"; but so are many others at once: the observer is suspect",
+			failover.After(lookAgainSlow),
+		), true
 	}
 	recent := d.next.RecentSoftFailovers(d.now, SoftWindow)
 	if len(recent) < SoftLimit {
 		return failover.Decision{}, false
 	}
 	until := recent[SoftLimit-1].At.Add(SoftWindow)
-	return d.hold(failover.ReasonCooldown, fmt.Sprintf("%s; %d failovers on soft evidence within %s; the next may begin at %s",
-		f.Sentence, len(recent), SoftWindow, until.Format(time.TimeOnly)), failover.After(until.Sub(d.now))), true
+	return d.hold(
+		failover.ReasonCooldown,
+		fmt.Sprintf("%s; %d failovers on soft evidence within %s; the next may begin at %s",
+			f.Sentence, len(recent), SoftWindow, until.Format(time.TimeOnly)),
+		failover.After(until.Sub(d.now)),
+	), true
 }
 
 // cool remembers a failover that is begun on soft evidence.
 func (d *decider) cool(pod string) {
-	d.next.SoftFailovers = slices.Insert(d.next.SoftFailovers, 0, failover.SoftFailover{Pod: pod, At: failover.Stamp(d.now)})
+	d.next.SoftFailovers = slices.Insert(
+		d.next.SoftFailovers, 0, failover.SoftFailover{Pod: pod, At: failover.Stamp(d.now)},
+	)
 	d.next.SoftFailovers = d.next.SoftFailovers[:min(len(d.next.SoftFailovers), maxSoftFailovers)]
 }
 

@@ -16,7 +16,10 @@ import (
 // answers, and the same input gives the same answer. It takes at most one transition per call (but for
 // chooseAtOnce) and derives the actions from what is not yet true, so that after a crash only what is
 // missing is done again. Decision.Next must be persisted by compare-and-swap before any action.
-func Decide(now time.Time, policy failover.Policy, obs failover.Observation, progress failover.Progress, request *failover.Request) failover.Decision {
+func Decide(
+	now time.Time, policy failover.Policy, obs failover.Observation, progress failover.Progress,
+	request *failover.Request,
+) failover.Decision {
 	d := decider{now: now, policy: policy, obs: obs, prev: progress, request: request}
 	d.next = progress.Clone()
 	if d.next.State == "" {
@@ -31,7 +34,13 @@ func Decide(now time.Time, policy failover.Policy, obs failover.Observation, pro
 	d.settleClock()
 	decision := d.decide()
 	if d.err != nil {
-		return failover.Decision{Next: progress, Err: d.err, Reason: failover.ReasonUnknownState, Message: d.err.Error(), Again: failover.After(lookAgainSlow)}
+		return failover.Decision{
+			Next:    progress,
+			Err:     d.err,
+			Reason:  failover.ReasonUnknownState,
+			Message: d.err.Error(),
+			Again:   failover.After(lookAgainSlow),
+		}
 	}
 	d.acknowledge(&decision)
 	return decision
@@ -102,16 +111,24 @@ func (d *decider) decide() failover.Decision {
 }
 
 func (d *decider) unknownState() failover.Decision {
-	return d.hold(failover.ReasonUnknownState, fmt.Sprintf("state %q is unknown to this version of the operator; nothing is done", d.next.State), failover.OnEvent())
+	return d.hold(
+		failover.ReasonUnknownState,
+		fmt.Sprintf("state %q is unknown to this version of the operator; nothing is done", d.next.State),
+		failover.OnEvent(),
+	)
 }
 
 // paused changes nothing, but that the clients which the last failover has left elsewhere are cut over: that was begun
 // before.
 func (d *decider) paused() failover.Decision {
 	decision := d.hold(failover.ReasonPaused, "paused: observing only", failover.OnEvent())
-	if d.next.State == failover.StateStable && d.next.Master != nil && d.obs.Published.Is(d.next.Master.NodeRef, d.next.Master.Epoch) {
+	if d.next.State == failover.StateStable && d.next.Master != nil &&
+		d.obs.Published.Is(d.next.Master.NodeRef, d.next.Master.Epoch) {
 		over := d.now.Sub(d.obs.PublishedSince) >= cutWithin
-		decision.Actions = slices.DeleteFunc(d.cutOver(d.view()), func(a failover.Action) bool { c, is := a.(failover.CutClients); return is && c.WritersOnly && over })
+		decision.Actions = slices.DeleteFunc(
+			d.cutOver(d.view()),
+			func(a failover.Action) bool { c, is := a.(failover.CutClients); return is && c.WritersOnly && over },
+		)
 		decision.Again = d.due
 	}
 	return decision
@@ -150,7 +167,8 @@ func (d *decider) view() diagnosis.View {
 func (d *decider) viewFrom(ref failover.NodeRef) diagnosis.View {
 	v := diagnosis.NewView(d.now, d.policy, d.obs, ref)
 	v.WriteGuardOff = d.next.IsWriteGuardOff(ref)
-	if i := slices.IndexFunc(d.next.Nodes, func(k failover.NodeRecord) bool { return k.UID == ref.UID && k.RunID == ref.RunID }); i >= 0 {
+	sameProcess := func(k failover.NodeRecord) bool { return k.UID == ref.UID && k.RunID == ref.RunID }
+	if i := slices.IndexFunc(d.next.Nodes, sameProcess); i >= 0 {
 		v.Record = d.next.Nodes[i]
 	}
 	return v
@@ -169,7 +187,9 @@ func (d *decider) failOver(f diagnosis.Finding) failover.Decision {
 	if decision, chosen := d.chooseAtOnce(f); chosen {
 		return decision
 	}
-	decision := failover.Decision{Again: failover.Now()} // the intent is a step of its own, though no node may be left to be fenced
+	decision := failover.Decision{
+		Again: failover.Now(),
+	} // the intent is a step of its own, though no node may be left to be fenced
 	if actions, waiting := d.fence(); waiting {
 		decision = failover.Decision{Actions: actions, Again: failover.After(lookAgainSoon)}
 	}
@@ -210,7 +230,8 @@ func (d *decider) begin(cause failover.Cause, v diagnosis.View) {
 
 // evidenceAt dates the evidence: when contact was lost, if that is what it is about.
 func (d *decider) evidenceAt(v diagnosis.View, f diagnosis.Finding) time.Time {
-	if v.Found && (f.Diagnosis == failover.DiagnosisMasterProcessDead || f.Diagnosis == failover.DiagnosisMasterExited) && !v.Master.ContactSince.IsZero() {
+	if v.Found && (f.Diagnosis == failover.DiagnosisMasterProcessDead || f.Diagnosis == failover.DiagnosisMasterExited) &&
+		!v.Master.ContactSince.IsZero() {
 		return v.Master.ContactSince
 	}
 	return d.now
@@ -239,7 +260,9 @@ func (d *decider) handled(decision failover.Decision) *failover.Handled {
 	}
 	if record := decision.Record; record != nil {
 		h.Succeeded, h.Message = record.Outcome == failover.OutcomeSucceeded, record.Message
-		if named := d.request != nil && d.request.ID == h.ID && d.request.Target != "" && d.request.Verb != failover.VerbDiscard; named && record.To != d.request.Target {
+		if named := d.request != nil && d.request.ID == h.ID && d.request.Target != "" &&
+			d.request.Verb != failover.VerbDiscard; named &&
+			record.To != d.request.Target {
 			h.Succeeded = false
 		}
 	}

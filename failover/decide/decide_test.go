@@ -23,7 +23,8 @@ func TestAFreshSetGetsOrdinalZeroAsItsMaster(t *testing.T) {
 		}
 	}
 	w.pass(2 * time.Second)
-	if w.pub.Pod != "r-0" || w.node("r-0").RoleLabel != failover.RoleMaster || w.node("r-1").RoleLabel != failover.RoleReplica {
+	if w.pub.Pod != "r-0" || w.node("r-0").RoleLabel != failover.RoleMaster ||
+		w.node("r-1").RoleLabel != failover.RoleReplica {
 		t.Errorf("published %+v, labels %q %q", w.pub, w.node("r-0").RoleLabel, w.node("r-1").RoleLabel)
 	}
 	if len(w.history) != 1 || w.history[0].Kind != failover.KindBootstrap {
@@ -52,13 +53,17 @@ func TestADeadProcessIsReplacedAtOnceByTheReplicaWithTheMostData(t *testing.T) {
 	w.die("r-0")
 	w.run()
 	if w.master() != "r-2" || w.progress.State != failover.StateStable || w.progress.Epoch != 2 {
-		t.Fatalf("master %q, state %s, epoch %d\n%s", w.master(), w.progress.State, w.progress.Epoch, strings.Join(w.log, "\n"))
+		t.Fatalf(
+			"master %q, state %s, epoch %d\n%s", w.master(), w.progress.State, w.progress.Epoch, strings.Join(w.log, "\n"),
+		)
 	}
 	if !w.node("r-1").Follows("10.0.0.3") || w.pub.Pod != "r-2" {
 		t.Errorf("r-1 follows %s, published %s", w.node("r-1").Replication.MasterHost, w.pub.Pod)
 	}
 	h := w.history[len(w.history)-1]
-	if h.Kind != failover.KindFailover || h.From != "r-0" || h.To != "r-2" || h.Cause != failover.Cause(failover.DiagnosisMasterProcessDead) || len(h.Steps) < 5 {
+	if h.Kind != failover.KindFailover || h.From != "r-0" || h.To != "r-2" ||
+		h.Cause != failover.Cause(failover.DiagnosisMasterProcessDead) ||
+		len(h.Steps) < 5 {
 		t.Errorf("history %+v", h)
 	}
 }
@@ -68,7 +73,8 @@ func TestNothingIsTouchedBeforeTheIntentIsPersisted(t *testing.T) {
 	w.die("r-0")
 	w.node("r-1").Stale = true
 	d := Decide(w.now, w.policy, w.observe(), w.progress, nil)
-	if d.Next.State != failover.StateFencing || d.Next.Epoch != 2 || d.Next.OldMaster.Pod != "r-0" || d.Next.Lineage.ReplID == "" {
+	if d.Next.State != failover.StateFencing || d.Next.Epoch != 2 || d.Next.OldMaster.Pod != "r-0" ||
+		d.Next.Lineage.ReplID == "" {
 		t.Fatalf("intent %+v", d.Next)
 	}
 	for _, a := range d.Actions {
@@ -226,7 +232,8 @@ func TestAMasterOutOfReachTogetherWithAReplicaIsLeftAlone(t *testing.T) {
 			if w.master() != tc.master {
 				t.Fatalf("master %s in state %s, want %s\n%s", w.master(), w.progress.State, tc.master, w.story())
 			}
-			if tc.master == "r-0" && (w.progress.State != failover.StateSuspected || w.progress.Reason != failover.ReasonMasterUnreachableWithReplicas) {
+			if tc.master == "r-0" &&
+				(w.progress.State != failover.StateSuspected || w.progress.Reason != failover.ReasonMasterUnreachableWithReplicas) {
 				t.Errorf("state %s, reason %s", w.progress.State, w.progress.Reason)
 			}
 		})
@@ -310,10 +317,22 @@ func TestNoCandidateMeansBlockedWithTheReason(t *testing.T) {
 		spoil  func(w *world)
 		reason failover.Reason
 	}{
-		"only priority 0":          {func(w *world) { w.each(func(n *failover.Node) { n.Replication.Priority = 0 }) }, failover.ReasonNoCandidate},
-		"only lagging":             {func(w *world) { w.write(4<<20, map[string]int64{"r-1": 3 << 20, "r-2": 3 << 20}) }, failover.ReasonNoCandidate},
-		"only syncing":             {func(w *world) { w.each(func(n *failover.Node) { n.Replication.Syncing = true }) }, failover.ReasonNoCandidate},
-		"strict with one detached": {func(w *world) { w.policy.Consistency = failover.ConsistencyStrict; w.remove("r-2") }, failover.ReasonTooFewReplicasFenced},
+		"only priority 0": {
+			func(w *world) { w.each(func(n *failover.Node) { n.Replication.Priority = 0 }) },
+			failover.ReasonNoCandidate,
+		},
+		"only lagging": {
+			func(w *world) { w.write(4<<20, map[string]int64{"r-1": 3 << 20, "r-2": 3 << 20}) },
+			failover.ReasonNoCandidate,
+		},
+		"only syncing": {
+			func(w *world) { w.each(func(n *failover.Node) { n.Replication.Syncing = true }) },
+			failover.ReasonNoCandidate,
+		},
+		"strict with one detached": {
+			func(w *world) { w.policy.Consistency = failover.ConsistencyStrict; w.remove("r-2") },
+			failover.ReasonTooFewReplicasFenced,
+		},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -409,8 +428,13 @@ func TestAMasterThatRunsOnWithoutItsNodeIsSwitchedOver(t *testing.T) {
 			}
 			continue
 		}
-		if h := w.history[len(w.history)-1]; h.Kind != failover.KindSwitchover || h.Cause != failover.Cause(failover.DiagnosisMasterNodeDraining) || w.master() != "r-2" {
-			t.Errorf("%s because of %s, master %s; want it switched over to r-2, whose node is there\n%s", h.Kind, h.Cause, w.master(), w.story())
+		if h := w.history[len(w.history)-1]; h.Kind != failover.KindSwitchover ||
+			h.Cause != failover.Cause(failover.DiagnosisMasterNodeDraining) ||
+			w.master() != "r-2" {
+			t.Errorf(
+				"%s because of %s, master %s; want it switched over to r-2, whose node is there\n%s", h.Kind, h.Cause, w.master(),
+				w.story(),
+			)
 		}
 	}
 }
@@ -542,8 +566,12 @@ func TestAMasterThatWouldNotStopByItselfIsNotReplacedOnAGuess(t *testing.T) {
 			tc.happen(w)
 			w.sleep(time.Minute)
 			w.run()
-			if w.master() != tc.master || tc.master == "r-0" && w.progress.Reason != failover.ReasonMasterUnreachableWithoutGuard {
-				t.Errorf("master %s in state %s, reason %s\n%s", w.master(), w.progress.State, w.progress.Reason, strings.Join(w.log, "\n"))
+			if w.master() != tc.master ||
+				tc.master == "r-0" && w.progress.Reason != failover.ReasonMasterUnreachableWithoutGuard {
+				t.Errorf(
+					"master %s in state %s, reason %s\n%s", w.master(), w.progress.State, w.progress.Reason,
+					strings.Join(w.log, "\n"),
+				)
 			}
 		})
 	}

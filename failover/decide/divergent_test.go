@@ -16,7 +16,12 @@ const foreignHost = "10.9.9.9"
 func (w *world) followForeignMaster(name string) {
 	n := w.node(name)
 	n.Replication.Role, n.Replication.MasterHost, n.Replication.MasterPort, n.Replication.Keys = failover.RoleReplica, foreignHost, 6379, 100000
-	n.Replication.Lineage = failover.Lineage{ReplID: "foreign", ReplID2: failover.NoReplID, SecondOffset: -1, Offset: 9_000_000}
+	n.Replication.Lineage = failover.Lineage{
+		ReplID:       "foreign",
+		ReplID2:      failover.NoReplID,
+		SecondOffset: -1,
+		Offset:       9_000_000,
+	}
 	w.sample(0)
 }
 
@@ -40,7 +45,12 @@ func TestTheDataOfAnotherRedisHAIsNeverPromoted(t *testing.T) {
 		"one that has been ordered back and has nothing of ours yet": {func(w *world) {
 			w.followForeignMaster("r-1")
 			w.once()
-			w.node("r-1").Replication.Lineage = failover.Lineage{ReplID: "foreign", ReplID2: failover.NoReplID, SecondOffset: -1, Offset: 9_000_000}
+			w.node("r-1").Replication.Lineage = failover.Lineage{
+				ReplID:       "foreign",
+				ReplID2:      failover.NoReplID,
+				SecondOffset: -1,
+				Offset:       9_000_000,
+			}
 			w.node("r-1").Replication.Keys = 100000
 			w.reboot("r-0", 0)
 			w.reboot("r-2", 0)
@@ -48,7 +58,12 @@ func TestTheDataOfAnotherRedisHAIsNeverPromoted(t *testing.T) {
 		"one that has been ordered back and has got what we have, by a name that its master gave it unseen": {func(w *world) {
 			w.followForeignMaster("r-1")
 			w.once()
-			w.node("r-1").Replication.Lineage = failover.Lineage{ReplID: "of our master", ReplID2: failover.NoReplID, SecondOffset: -1, Offset: 700}
+			w.node("r-1").Replication.Lineage = failover.Lineage{
+				ReplID:       "of our master",
+				ReplID2:      failover.NoReplID,
+				SecondOffset: -1,
+				Offset:       700,
+			}
 			w.node("r-1").Replication.Keys = 5
 			w.reboot("r-0", 0)
 			w.reboot("r-2", 0)
@@ -56,7 +71,12 @@ func TestTheDataOfAnotherRedisHAIsNeverPromoted(t *testing.T) {
 		"one whose other master was replaced by its replica": {func(w *world) {
 			w.followForeignMaster("r-1")
 			w.once()
-			w.node("r-1").Replication.Lineage = failover.Lineage{ReplID: "replaced", ReplID2: "foreign", SecondOffset: 9_000_001, Offset: 9_000_100}
+			w.node("r-1").Replication.Lineage = failover.Lineage{
+				ReplID:       "replaced",
+				ReplID2:      "foreign",
+				SecondOffset: 9_000_001,
+				Offset:       9_000_100,
+			}
 			w.node("r-1").Replication.Keys = 100000
 			w.reboot("r-0", 0)
 			w.reboot("r-2", 0)
@@ -112,8 +132,12 @@ func TestAReplicaThatFollowsWhereAFormerMasterWasHoldsOurData(t *testing.T) {
 	w.reboot("r-0", 0)
 	w.reboot("r-2", 0)
 	w.run()
-	if w.progress.State != failover.StateBlocked || w.node("r-0").Replication.Role == failover.RoleMaster || w.node("r-2").Replication.Role == failover.RoleMaster {
-		t.Errorf("master %s in state %s: an empty node replaces the only one with data\n%s", w.master(), w.progress.State, w.story())
+	if w.progress.State != failover.StateBlocked || w.node("r-0").Replication.Role == failover.RoleMaster ||
+		w.node("r-2").Replication.Role == failover.RoleMaster {
+		t.Errorf(
+			"master %s in state %s: an empty node replaces the only one with data\n%s", w.master(), w.progress.State,
+			w.story(),
+		)
 	}
 }
 
@@ -162,7 +186,10 @@ func TestWhatAFollowerOfALostCandidateGotElsewhereIsNotWhatTheCandidateWrote(t *
 	w.remove("r-1")
 	w.run()
 	if w.master() == "r-2" || w.progress.Lineage.ReplID == "foreign" {
-		t.Errorf("master %s, state %s, the lost history is %s\n%s", w.master(), w.progress.State, w.progress.Lineage.ReplID, w.story())
+		t.Errorf(
+			"master %s, state %s, the lost history is %s\n%s", w.master(), w.progress.State, w.progress.Lineage.ReplID,
+			w.story(),
+		)
 	}
 }
 
@@ -248,7 +275,9 @@ func TestAPodThatComesAgainEmptyIsForgivenWhatTheOneBeforeGotElsewhere(t *testin
 	}
 }
 
-func TestTheStatusNamesEachPodOnce(t *testing.T) { // status.nodes is a list by pod; the API server refuses a name that is there twice
+func TestTheStatusNamesEachPodOnce(
+	t *testing.T,
+) { // status.nodes is a list by pod; the API server refuses a name that is there twice
 	w := settled(t, 3)
 	w.withKeys()
 	w.hang("r-0")

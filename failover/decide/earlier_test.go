@@ -40,7 +40,9 @@ func late(t *testing.T, keys int64) *world {
 	w.run()
 	w.pass(2 * time.Second)
 	if w.master() != "r-1" || w.progress.State != failover.StateStable {
-		t.Fatalf("master %s in state %s: a pod that is never scheduled blocks the set\n%s", w.master(), w.progress.State, w.story())
+		t.Fatalf(
+			"master %s in state %s: a pod that is never scheduled blocks the set\n%s", w.master(), w.progress.State, w.story(),
+		)
 	}
 	w.write(1000, nil)
 	w.arrive(restored, keys)
@@ -83,7 +85,10 @@ func TestDataThatCameAfterTheFirstMasterWasChosenIsLeftAloneUntilAPersonDecides(
 		w.request = &failover.Request{ID: "give up", Verb: failover.VerbDiscard, Target: "r-0"}
 		w.run()
 		w.pass(3 * time.Second)
-		if r := w.node("r-0").Replication; r.Keys == 100 || !r.LinkUp || w.limit("r-0") != failover.Eligible || len(w.progress.UnheardPods) > 0 || w.master() != "r-1" {
+		if r := w.node(
+			"r-0",
+		).Replication; r.Keys == 100 || !r.LinkUp || w.limit("r-0") != failover.Eligible || len(w.progress.UnheardPods) > 0 ||
+			w.master() != "r-1" {
 			t.Errorf("it does not follow: %+v, unmet %v\n%s", r, w.progress.UnheardPods, w.story())
 		}
 	})
@@ -92,7 +97,8 @@ func TestDataThatCameAfterTheFirstMasterWasChosenIsLeftAloneUntilAPersonDecides(
 		w.request = &failover.Request{ID: "keep", Verb: failover.VerbForce, Target: "r-0"}
 		w.run()
 		w.pass(3 * time.Second)
-		if w.master() != "r-0" || w.node("r-1").Replication.Keys != 100 || w.node("r-2").Replication.Keys != 100 || len(w.progress.UnheardPods) > 0 {
+		if w.master() != "r-0" || w.node("r-1").Replication.Keys != 100 || w.node("r-2").Replication.Keys != 100 ||
+			len(w.progress.UnheardPods) > 0 {
 			t.Errorf("master %s, unmet %v\n%s", w.master(), w.progress.UnheardPods, w.story())
 		}
 	})
@@ -116,7 +122,10 @@ func TestDataThatIsOlderThanTheFirstMasterIsNotElected(t *testing.T) {
 			w.run()
 			w.pass(2 * time.Second)
 			if w.master() == "r-0" || w.master() == "" || w.node("r-0").Replication.Keys != 100 {
-				t.Errorf("master %s in state %s, r-0 has %d key(s)\n%s", w.master(), w.progress.State, w.node("r-0").Replication.Keys, w.story())
+				t.Errorf(
+					"master %s in state %s, r-0 has %d key(s)\n%s", w.master(), w.progress.State, w.node("r-0").Replication.Keys,
+					w.story(),
+				)
 			}
 		})
 	}
@@ -224,7 +233,12 @@ func TestADiscardIsDoneThoughAnotherPodIsStrange(t *testing.T) {
 // living replicas.
 func TestAReplicaThatHasHadALinkHoldsNoEarlierDataWhateverAStatusSetBackSays(t *testing.T) {
 	p := failover.Progress{Initialized: true, UnheardPods: []string{"r-1"}}
-	n := failover.Node{Name: "r-1", RedisFacts: failover.RedisFacts{Replication: failover.Replication{RunID: "run", Keys: 49, Lineage: failover.Lineage{ReplID: "a"}}}}
+	n := failover.Node{
+		Name: "r-1",
+		RedisFacts: failover.RedisFacts{
+			Replication: failover.Replication{RunID: "run", Keys: 49, Lineage: failover.Lineage{ReplID: "a"}},
+		},
+	}
 	if !p.FoundEarlier(n) {
 		t.Error("what it has found on its volume is not seen")
 	}

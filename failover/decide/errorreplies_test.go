@@ -35,7 +35,11 @@ func TestAReplicaThatTurnsUsAwayIsNoWitnessByWhatItSaidBefore(t *testing.T) {
 	w.erring("r-1", failover.ContactFull)
 	w.pass(time.Second)
 	w.hang("r-0")
-	if took := w.replacedWithin(10*time.Second, func() { w.node("r-0").ConnectedAt = w.now }); took > 8*time.Second && w.progress.Reason != failover.ReasonMasterUnreachableWithReplicas {
+	if took := w.replacedWithin(
+		10*time.Second,
+		func() { w.node("r-0").ConnectedAt = w.now },
+	); took > 8*time.Second &&
+		w.progress.Reason != failover.ReasonMasterUnreachableWithReplicas {
 		t.Errorf("state %s (%s)\n%s", w.progress.State, w.progress.Reason, w.story())
 	}
 	// It may be with the master, as any other that is out of reach may. When it has lost its link, and says so, it does
@@ -76,7 +80,10 @@ func TestAFailoverDoesNotWaitForAReplicaThatTurnsUsAway(t *testing.T) {
 		w.erring("r-1", contact)
 		w.restart("r-0", false)
 		if took := w.replacedWithin(10*time.Second, nil); w.master() != "r-2" || took > 2*time.Second {
-			t.Errorf("%s: master %s after %s, state %s (%s)\n%s", contact, w.master(), took, w.progress.State, w.progress.Reason, w.story())
+			t.Errorf(
+				"%s: master %s after %s, state %s (%s)\n%s", contact, w.master(), took, w.progress.State, w.progress.Reason,
+				w.story(),
+			)
 		}
 	}
 }
@@ -125,7 +132,10 @@ func TestAScriptIsNoReasonToReplaceAMasterUnlessItNeverEnds(t *testing.T) {
 			w.node("r-0").LastAnswer = w.now
 		}
 	}
-	if took := w.replacedWithin(failover.BusyPatience, busy); w.master() != "r-0" || took < failover.BusyPatience || w.progress.State != failover.StateStable {
+	if took := w.replacedWithin(
+		failover.BusyPatience, busy,
+	); w.master() != "r-0" || took < failover.BusyPatience ||
+		w.progress.State != failover.StateStable {
 		t.Fatalf("master %s after %s, state %s (%s)\n%s", w.master(), took, w.progress.State, w.progress.Reason, w.story())
 	}
 	if took := w.replacedWithin(10*time.Second, busy); w.master() == "r-0" || took > w.downAfterAtMost()+time.Second {

@@ -20,12 +20,23 @@ func (d *decider) fencing() failover.Decision {
 	}
 	actions, waiting := d.fence()
 	if waiting {
-		return failover.Decision{Next: d.next, Actions: actions, Message: "detaching " + fmt.Sprint(len(actions)) + " node(s)", Again: failover.After(lookAgainSoon)}
+		return failover.Decision{
+			Next:    d.next,
+			Actions: actions,
+			Message: "detaching " + fmt.Sprint(len(actions)) + " node(s)",
+			Again:   failover.After(lookAgainSoon),
+		}
 	}
 	switch reason, sentence := d.obstacle(); reason {
 	case failover.ReasonNone:
 	case failover.ReasonMasterMayStillWrite: // for seconds
-		return failover.Decision{Next: d.next, Actions: actions, Message: sentence, Reason: reason, Again: failover.After(lookAgain)}
+		return failover.Decision{
+			Next:    d.next,
+			Actions: actions,
+			Message: sentence,
+			Reason:  reason,
+			Again:   failover.After(lookAgain),
+		}
 	default:
 		return d.block(actions, reason, sentence)
 	}
@@ -73,11 +84,15 @@ func (d *decider) detach() (actions []failover.Action, waiting bool) {
 		if d.next.OldMaster != nil && n.UID == d.next.OldMaster.UID {
 			within = failover.QuietenWithin
 		}
-		unordered := !notYetSampled(n) && n.OrderedAt.Before(d.next.Since) // the API's answer to the intent may have taken all the time there was
+		unordered := !notYetSampled(n) &&
+			n.OrderedAt.Before(d.next.Since) // the API's answer to the intent may have taken all the time there was
 		waiting = waiting || unordered || d.waitedFor(n) < within
 		if !notYetSampled(n) {
 			look := n.Replication.Role == failover.RoleReplica && n.Replication.LinkUp
-			actions = append(actions, failover.Detach{Node: n.Ref(), Quieten: n.Replication.Role == failover.RoleMaster, Look: look, Within: within})
+			actions = append(
+				actions,
+				failover.Detach{Node: n.Ref(), Quieten: n.Replication.Role == failover.RoleMaster, Look: look, Within: within},
+			)
 		}
 	}
 	return actions, waiting
@@ -121,16 +136,27 @@ func (d *decider) obstacle() (failover.Reason, string) {
 		return failover.ReasonOldMasterNotFenced, old.Name + " answers as master and does not let itself be demoted"
 	}
 	if beside := d.rejoined(); len(beside) > 0 {
-		return failover.ReasonMasterUnreachableWithReplicas, fmt.Sprintf("%s is unreachable again, before it was fenced, as master %s is: together they may accept writes; promotion withheld",
-			strings.Join(beside, ", "), d.next.OldMaster.Pod)
+		return failover.ReasonMasterUnreachableWithReplicas, fmt.Sprintf(
+			"%s is unreachable again, before it was fenced, as master %s is: together they may accept writes; promotion "+
+				"withheld",
+			strings.Join(beside, ", "),
+			d.next.OldMaster.Pod,
+		)
 	}
 	if pod, may := d.mayWriteOn(); may {
-		return failover.ReasonMasterMayStillWrite, fmt.Sprintf("master %s may be isolated, and its replicas were in touch with it a moment ago, for all that is known: it may "+
-			"accept writes until its write guard stops it", pod)
+		return failover.ReasonMasterMayStillWrite, fmt.Sprintf(
+			"master %s may be isolated, and its replicas were in touch with it a moment ago, for all that is known: it may "+
+				"accept writes until its write guard stops it",
+			pod,
+		)
 	}
 	if ahead := d.ahead(); len(ahead) > 0 {
-		return failover.ReasonWaitingForData, fmt.Sprintf("%s was in touch with master %s when all that can be reached had lost it, may hold what was written since, "+
-			"and does not answer", strings.Join(ahead, ", "), d.next.OldMaster.Pod)
+		return failover.ReasonWaitingForData, fmt.Sprintf(
+			"%s was in touch with master %s when all that can be reached had lost it, may hold what was written since, "+
+				"and does not answer",
+			strings.Join(ahead, ", "),
+			d.next.OldMaster.Pod,
+		)
 	}
 	return failover.ReasonNone, ""
 }
@@ -144,7 +170,8 @@ const aheadPatience = 30 * time.Second
 // costs, so that they are waited for, within bounds. Where the failover was begun on a guess, no master went on:
 // rejoined and the guard see to that.
 func (d *decider) ahead() []string {
-	if d.next.OldMaster == nil || d.next.ForcedPod != "" || d.next.Cause == failover.Cause(failover.DiagnosisMasterDown) || d.now.Sub(d.next.StartedAt) >= aheadPatience {
+	if d.next.OldMaster == nil || d.next.ForcedPod != "" || d.next.Cause == failover.Cause(failover.DiagnosisMasterDown) ||
+		d.now.Sub(d.next.StartedAt) >= aheadPatience {
 		return nil
 	}
 	v := d.viewFrom(*d.next.OldMaster)
@@ -167,7 +194,8 @@ func (d *decider) mayWriteOn() (pod string, may bool) {
 	}
 	for _, n := range d.obs.Nodes {
 		old := d.next.OldMaster != nil && n.UID == d.next.OldMaster.UID && !provesDeath(failover.Diagnosis(d.next.Cause))
-		if (old || d.next.WasInterimMaster(n)) && diagnosis.MayRunUnseen(n) && !n.Replication.Fenced() && d.viewFrom(n.Ref()).MayWrite() > 0 {
+		if (old || d.next.WasInterimMaster(n)) && diagnosis.MayRunUnseen(n) && !n.Replication.Fenced() &&
+			d.viewFrom(n.Ref()).MayWrite() > 0 {
 			return n.Name, true
 		}
 	}
@@ -177,7 +205,9 @@ func (d *decider) mayWriteOn() (pod string, may bool) {
 // rejoined names the replicas that may follow the old master, for all that is known, though it was given up on the word
 // of all that could be reached then: some of those are unreachable by now, and may have reached it since.
 func (d *decider) rejoined() []string {
-	guessed := d.next.Cause == failover.Cause(failover.DiagnosisMasterDown) && d.next.OldMaster != nil && d.next.ForcedPod == "" && len(d.next.InterimMasters) == 0
+	guessed := d.next.Cause == failover.Cause(failover.DiagnosisMasterDown) && d.next.OldMaster != nil &&
+		d.next.ForcedPod == "" &&
+		len(d.next.InterimMasters) == 0
 	if !guessed {
 		return nil
 	}
@@ -193,7 +223,13 @@ func (d *decider) rejoined() []string {
 func (d *decider) block(actions []failover.Action, reason failover.Reason, sentence string) failover.Decision {
 	d.move(EventBlock, sentence)
 	d.next.Reason = reason
-	return failover.Decision{Next: d.next, Actions: actions, Message: sentence, Reason: reason, Again: failover.After(lookAgain)}
+	return failover.Decision{
+		Next:    d.next,
+		Actions: actions,
+		Message: sentence,
+		Reason:  reason,
+		Again:   failover.After(lookAgain),
+	}
 }
 
 // blocked looks whether what was missing has come.
@@ -219,5 +255,11 @@ func (d *decider) blocked() failover.Decision {
 		reason, sentence = chosen.Reason, chosen.Sentence
 	}
 	d.next.Reason = reason
-	return failover.Decision{Next: d.next, Actions: actions, Message: sentence, Reason: reason, Again: failover.After(lookAgain)}
+	return failover.Decision{
+		Next:    d.next,
+		Actions: actions,
+		Message: sentence,
+		Reason:  reason,
+		Again:   failover.After(lookAgain),
+	}
 }

@@ -38,9 +38,18 @@ type world struct {
 func newWorld(t *testing.T, replicas int) *world {
 	t.Helper()
 	w := &world{
-		t: t, now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), deaf: map[string]bool{},
-		policy: failover.Policy{Mode: failover.ModeAutomatic, DownAfter: 3 * time.Second, Cooldown: 30 * time.Second, MaxLagBytes: 1 << 20,
-			Consistency: failover.ConsistencyBounded, Replicas: replicas, Port: 6379},
+		t:    t,
+		now:  time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
+		deaf: map[string]bool{},
+		policy: failover.Policy{
+			Mode:        failover.ModeAutomatic,
+			DownAfter:   3 * time.Second,
+			Cooldown:    30 * time.Second,
+			MaxLagBytes: 1 << 20,
+			Consistency: failover.ConsistencyBounded,
+			Replicas:    replicas,
+			Port:        6379,
+		},
 	}
 	for i := range replicas {
 		w.nodes = append(w.nodes, w.boot(i))
@@ -64,12 +73,34 @@ func settled(t *testing.T, replicas int) *world {
 func (w *world) boot(i int) *failover.Node {
 	name := fmt.Sprintf("r-%d", i)
 	return &failover.Node{
-		Name: name, UID: fmt.Sprintf("uid-%d-%d", i, len(w.log)), IP: fmt.Sprintf("10.0.0.%d", i+1), Ordinal: i,
+		Name:     name,
+		UID:      fmt.Sprintf("uid-%d-%d", i, len(w.log)),
+		IP:       fmt.Sprintf("10.0.0.%d", i+1),
+		Ordinal:  i,
 		PodFacts: failover.PodFacts{Ready: true},
-		RedisFacts: failover.RedisFacts{Contact: failover.ContactAnswering, ContactSince: w.now, LastAnswer: w.now, WatchedSince: w.now, Sampled: true, SampledAt: w.now, Replication: failover.Replication{
-			RunID: fmt.Sprintf("run-%d-%d", i, len(w.log)), Role: failover.RoleReplica, MasterHost: failover.FenceHost, MasterPort: failover.FencePort, LastIO: -1,
-			Lineage: failover.Lineage{ReplID: fmt.Sprintf("lin-%d-%d", i, len(w.log)), ReplID2: failover.NoReplID, SecondOffset: -1}, Priority: 100,
-		}},
+		RedisFacts: failover.RedisFacts{
+			Contact:      failover.ContactAnswering,
+			ContactSince: w.now,
+			LastAnswer:   w.now,
+			WatchedSince: w.now,
+			Sampled:      true,
+			SampledAt:    w.now,
+			Replication: failover.Replication{
+				RunID: fmt.Sprintf(
+					"run-%d-%d", i, len(w.log),
+				),
+				Role:       failover.RoleReplica,
+				MasterHost: failover.FenceHost,
+				MasterPort: failover.FencePort,
+				LastIO:     -1,
+				Lineage: failover.Lineage{
+					ReplID:       fmt.Sprintf("lin-%d-%d", i, len(w.log)),
+					ReplID2:      failover.NoReplID,
+					SecondOffset: -1,
+				},
+				Priority: 100,
+			},
+		},
 	}
 }
 
@@ -210,7 +241,12 @@ func (w *world) remove(name string) {
 }
 
 func (w *world) observe() failover.Observation {
-	o := failover.Observation{Published: w.pub, PublishedSince: w.publishing.Seen(w.now, w.pub), Absent: w.absent, ObserverSuspect: w.sick}
+	o := failover.Observation{
+		Published:       w.pub,
+		PublishedSince:  w.publishing.Seen(w.now, w.pub),
+		Absent:          w.absent,
+		ObserverSuspect: w.sick,
+	}
 	for _, n := range w.nodes {
 		o.Nodes = append(o.Nodes, *n)
 	}
@@ -235,7 +271,9 @@ func (w *world) once() (failover.Decision, bool) {
 			w.t.Fatalf("the epoch went back from %d to %d", w.progress.Epoch, d.Next.Epoch)
 		}
 	}
-	w.log = append(w.log, fmt.Sprintf("%s→%s e%d %T %s", w.progress.State, d.Next.State, d.Next.Epoch, d.Actions, d.Message))
+	w.log = append(
+		w.log, fmt.Sprintf("%s→%s e%d %T %s", w.progress.State, d.Next.State, d.Next.Epoch, d.Actions, d.Message),
+	)
 	w.progress = d.Next.Clone()
 	if d.Record != nil {
 		w.history = append(w.history, *d.Record)

@@ -52,7 +52,8 @@ func (d *decider) loseMaster() {
 		case n.UID == d.next.OldMaster.UID:
 			n.Exited, n.Contact, n.ContactSince = true, failover.ContactRefused, d.now
 		case n.Answers() && !d.next.IsDivergent(*n):
-			r.Role, r.MasterHost, r.MasterPort, r.LinkUp, r.LastIO = failover.RoleReplica, failover.FenceHost, failover.FencePort, false, -1
+			r.Role, r.MasterHost, r.MasterPort = failover.RoleReplica, failover.FenceHost, failover.FencePort
+			r.LinkUp, r.LastIO = false, -1
 		}
 	}
 }

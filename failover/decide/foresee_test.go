@@ -47,7 +47,8 @@ func TestAVolumeThatMayHoldMoreMakesAFailoverImpossibleBeforeItIsWanted(t *testi
 	w.absent = []failover.AbsentNode{{Name: "r-1", MayHoldData: true}}
 	w.pass(2 * time.Second)
 	f := w.foresee()
-	if f.Candidate != "" || f.Reason != failover.ReasonWaitingForData || !strings.Contains(f.Why, "r-1 may hold newer data") {
+	if f.Candidate != "" || f.Reason != failover.ReasonWaitingForData ||
+		!strings.Contains(f.Why, "r-1 may hold newer data") {
 		t.Errorf("foreseen: %+v", f)
 	}
 }
@@ -113,8 +114,10 @@ func TestWhatIsForeseenOfTheLossOfTheMasterIsWhatComesOfIt(t *testing.T) {
 		w.pass(6 * time.Second) // whoever is waited for has had its time by then
 		outcomes[promoted != ""]++
 		if promoted != foreseen.Candidate {
-			t.Fatalf("seed %d: %q was foreseen (%s: %s), and %q came\n%s", seed, foreseen.Candidate, foreseen.Reason, foreseen.Why, promoted,
-				strings.Join(w.log[max(0, len(w.log)-40):], "\n"))
+			t.Fatalf(
+				"seed %d: %q was foreseen (%s: %s), and %q came\n%s", seed, foreseen.Candidate, foreseen.Reason, foreseen.Why,
+				promoted, strings.Join(w.log[max(0, len(w.log)-40):], "\n"),
+			)
 		}
 		if foreseen.Candidate == "" && (foreseen.Reason == failover.ReasonNone || foreseen.Why == "") {
 			t.Fatalf("seed %d: no candidate, and nothing is said about it: %+v", seed, foreseen)

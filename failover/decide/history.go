@@ -33,7 +33,10 @@ func (d *decider) adoptHistory() {
 
 // heldBesides reports that another node than ref holds a part of a history.
 func (d *decider) heldBesides(ref failover.NodeRef, l failover.Lineage) bool {
-	return slices.ContainsFunc(d.obs.Others(ref), func(n failover.Node) bool { return n.Answers() && l.Shared(n.Replication.Lineage) >= 0 })
+	return slices.ContainsFunc(
+		d.obs.Others(ref),
+		func(n failover.Node) bool { return n.Answers() && l.Shared(n.Replication.Lineage) >= 0 },
+	)
 }
 
 // continued is the history that the candidate went on with, as seen at itself, before its process ended too, or at one
@@ -53,7 +56,8 @@ func (d *decider) continued(ref failover.NodeRef) (failover.Lineage, bool) {
 func (d *decider) continuedByFollower(ref failover.NodeRef) (failover.Lineage, bool) {
 	for _, n := range d.obs.Others(ref) {
 		r := n.Replication
-		if n.Answers() && n.Follows(ref.IP) && r.Linked && !r.Syncing && r.Lineage.ReplID != d.next.Lineage.ReplID && !d.next.IsForeign(n) {
+		if n.Answers() && n.Follows(ref.IP) && r.Linked && !r.Syncing && r.Lineage.ReplID != d.next.Lineage.ReplID &&
+			!d.next.IsForeign(n) {
 			return continuation(d.next.Lineage, r.Lineage), true
 		}
 	}
@@ -70,7 +74,12 @@ func continuation(lost, shown failover.Lineage) failover.Lineage {
 		}
 		return shown
 	}
-	return failover.Lineage{ReplID: shown.ReplID, ReplID2: lost.ReplID, SecondOffset: lost.Offset + 1, Offset: max(lost.Offset, shown.Offset)}
+	return failover.Lineage{
+		ReplID:       shown.ReplID,
+		ReplID2:      lost.ReplID,
+		SecondOffset: lost.Offset + 1,
+		Offset:       max(lost.Offset, shown.Offset),
+	}
 }
 
 // recordNode remembers a process, in place of what was known of the pod of that name; but for data from elsewhere,
@@ -94,7 +103,15 @@ func (d *decider) recordForeign() {
 	for _, isElsewhere := range []func(failover.Node) bool{d.elsewhere, d.draggedAlong} {
 		for _, n := range d.obs.Nodes {
 			if isElsewhere(n) && !d.next.IsForeign(n) {
-				d.recordNode(failover.NodeRecord{NodeRef: n.Ref(), Role: failover.RoleReplica, LinkUp: true, Ineligible: failover.IneligibleForeign, OtherReplID: n.Replication.Lineage.ReplID})
+				d.recordNode(
+					failover.NodeRecord{
+						NodeRef:     n.Ref(),
+						Role:        failover.RoleReplica,
+						LinkUp:      true,
+						Ineligible:  failover.IneligibleForeign,
+						OtherReplID: n.Replication.Lineage.ReplID,
+					},
+				)
 			}
 		}
 	}
@@ -116,11 +133,12 @@ func (d *decider) draggedAlong(n failover.Node) bool {
 // history from there that is not ours.
 func (d *decider) elsewhere(n failover.Node) bool {
 	r := n.Replication
-	return n.Answers() && r.Role == failover.RoleReplica && r.LinkUp && !r.Syncing && !d.ours(r.MasterHost) && !d.next.Descends(r.Lineage)
+	return n.Answers() && r.Role == failover.RoleReplica && r.LinkUp && !r.Syncing && !d.ours(r.MasterHost) &&
+		!d.next.Descends(r.Lineage)
 }
 
-// ours reports an address that is one of our nodes', was one, or is the fence. Who was one is told by the status, and by
-// what is published where the status was lost.
+// ours reports an address that is one of our nodes', was one, or is the fence. Who was one is told by the status, and
+// by what is published where the status was lost.
 func (d *decider) ours(host string) bool {
 	has := func(n failover.Node) bool { return n.IP == host }
 	if host == failover.FenceHost || slices.ContainsFunc(d.obs.Nodes, has) || slices.ContainsFunc(d.obs.Departed, has) {
@@ -135,7 +153,8 @@ func (d *decider) ours(host string) bool {
 			return true
 		}
 	}
-	return p.Master != nil && p.Master.IP == host || slices.ContainsFunc(p.Nodes, func(k failover.NodeRecord) bool { return k.IP == host })
+	return p.Master != nil && p.Master.IP == host ||
+		slices.ContainsFunc(p.Nodes, func(k failover.NodeRecord) bool { return k.IP == host })
 }
 
 // recordFollowers remembers who follows a master and holds data, and was not in the snapshot yet: once it is detached,
@@ -144,7 +163,8 @@ func (d *decider) recordFollowers() {
 	for _, n := range d.obs.Nodes {
 		r := n.Replication
 		before, known := d.lastKnown(n)
-		if !n.Answers() || r.Role != failover.RoleReplica || r.Fenced() || r.Syncing || r.Keys == 0 || known && before.RunID == r.RunID {
+		if !n.Answers() || r.Role != failover.RoleReplica || r.Fenced() || r.Syncing || r.Keys == 0 ||
+			known && before.RunID == r.RunID {
 			continue
 		}
 		d.recordNode(failover.NodeRecord{NodeRef: n.Ref(), Role: failover.RoleReplica, LinkUp: r.LinkUp})

@@ -85,7 +85,8 @@ func TestAStatusThatIsOlderThanWhatIsPublishedGivesWay(t *testing.T) {
 			}
 			w.pass(5 * time.Second)
 			p := w.progress
-			if w.master() != "r-2" || p.Epoch != last.Epoch || p.State != failover.StateStable || !p.Initialized || p.Reason != failover.ReasonNone {
+			if w.master() != "r-2" || p.Epoch != last.Epoch || p.State != failover.StateStable || !p.Initialized ||
+				p.Reason != failover.ReasonNone {
 				t.Fatalf("master %q by epoch %d, state %s, reason %s\n%s", w.master(), p.Epoch, p.State, p.Reason, w.story())
 			}
 			w.onAction = nil
@@ -120,7 +121,9 @@ func TestWhoFollowedThePublishedMasterSucceedsItWhateverTheStatusSays(t *testing
 				w.pass(3 * time.Second)
 				m := w.master()
 				if (m != "r-0" && m != "r-1") || w.node(m).Replication.Keys != 100 || w.progress.Epoch != epoch+1 {
-					t.Errorf("master %q by epoch %d, state %s (%s)\n%s", m, w.progress.Epoch, w.progress.State, w.progress.Reason, w.story())
+					t.Errorf(
+						"master %q by epoch %d, state %s (%s)\n%s", m, w.progress.Epoch, w.progress.State, w.progress.Reason, w.story(),
+					)
 				}
 				if w.node("r-2").Replication.MasterHost != w.node(m).IP {
 					t.Errorf("r-2 follows %s", w.node("r-2").Replication.MasterHost)
@@ -241,7 +244,9 @@ func TestAFirstMasterThatWasPublishedIsJudgedAsOneThoughTheStatusCallsItACandida
 			w.pass(3 * time.Second)
 			m := w.master()
 			if (m != "r-1" && m != "r-2") || w.node(m).Replication.Keys != 100 || w.progress.Epoch != before.Epoch+1 {
-				t.Errorf("master %q by epoch %d, state %s (%s)\n%s", m, w.progress.Epoch, w.progress.State, w.progress.Reason, w.story())
+				t.Errorf(
+					"master %q by epoch %d, state %s (%s)\n%s", m, w.progress.Epoch, w.progress.State, w.progress.Reason, w.story(),
+				)
 			}
 		})
 	}

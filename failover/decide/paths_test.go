@@ -307,7 +307,8 @@ func TestAMasterThatDiesWhileTheOthersAreAttachedIsSuperseded(t *testing.T) {
 	w.restart(second, false)
 	w.onAction = nil
 	w.run()
-	if w.master() == second || w.history[0].Outcome != failover.OutcomeSuperseded || w.progress.State != failover.StateStable {
+	if w.master() == second || w.history[0].Outcome != failover.OutcomeSuperseded ||
+		w.progress.State != failover.StateStable {
 		t.Errorf("master %s, state %s, %+v", w.master(), w.progress.State, w.history)
 	}
 }
@@ -318,7 +319,8 @@ func TestAMasterThatChangesItsHistoryIsStillKnown(t *testing.T) {
 	w.node("r-0").Replication.Lineage.ReplID = "its backlog was freed"
 	w.sleep(time.Second)
 	w.run()
-	if w.progress.Master.Lineage.ReplID != "its backlog was freed" || len(w.progress.Retired) == 0 || w.progress.Retired[0] != before {
+	if w.progress.Master.Lineage.ReplID != "its backlog was freed" || len(w.progress.Retired) == 0 ||
+		w.progress.Retired[0] != before {
 		t.Errorf("lineage %+v, retired %v", w.progress.Master.Lineage, w.progress.Retired)
 	}
 }

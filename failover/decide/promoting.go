@@ -31,7 +31,12 @@ func (d *decider) promote(ref failover.NodeRef, n failover.Node) failover.Decisi
 	}
 	// Its siblings may follow at the same time: with min-replicas-to-write 1 it needs one to accept writes.
 	actions := append(d.follow(d.viewFrom(ref)), failover.Publish{Node: ref, Epoch: d.next.Epoch})
-	return failover.Decision{Next: d.next, Message: ref.Pod + " is master; publishing it", Again: failover.After(lookAgainSoon), Actions: actions}
+	return failover.Decision{
+		Next:    d.next,
+		Message: ref.Pod + " is master; publishing it",
+		Again:   failover.After(lookAgainSoon),
+		Actions: actions,
+	}
 }
 
 // promoting makes the candidate master, believes it when INFO says so, and publishes it.
@@ -65,7 +70,8 @@ func (d *decider) candidacy(ref failover.NodeRef, n failover.Node, found bool) f
 	}
 	if d.clientsFirst() {
 		v := d.viewFrom(ref)
-		// A library without a read timeout waits for a hung master until its pod has ended, which takes a kubelet 2 s and more.
+		// A library without a read timeout waits for a hung master until its pod has ended, which takes a kubelet 2 s and
+		// more.
 		actions := slices.Concat(d.follow(v), d.cutOver(v), d.retireOldMaster(v))
 		return failover.Decision{Next: d.next, Message: ref.Pod + " is published as master; its clients are cut over first",
 			Actions: actions, Again: failover.After(lookAgainSoon)}
@@ -121,8 +127,10 @@ func (d *decider) candidateLost(n failover.Node, found bool) (string, bool) {
 // exchanged reports that the data of the candidate is not what it was chosen for: it, or the node that it followed, was
 // pointed elsewhere, elsewhere while no operator was there to go on.
 func (d *decider) exchanged(n failover.Node) bool {
-	chosenForHistory := d.next.OldMaster != nil && d.next.ForcedPod == "" && d.next.Lineage.ReplID != "" && !d.next.WasInterimMaster(n)
-	unpromoted := n.Answers() && n.Replication.Role == failover.RoleReplica && n.Replication.RunID == d.next.Candidate.RunID
+	chosenForHistory := d.next.OldMaster != nil && d.next.ForcedPod == "" && d.next.Lineage.ReplID != "" &&
+		!d.next.WasInterimMaster(n)
+	unpromoted := n.Answers() && n.Replication.Role == failover.RoleReplica &&
+		n.Replication.RunID == d.next.Candidate.RunID
 	return chosenForHistory && unpromoted && d.next.Lineage.Shared(n.Replication.Lineage) < 0
 }
 
@@ -132,7 +140,9 @@ func (d *decider) overtaken(candidate failover.Node) (string, bool) {
 	if old, lives := d.oldStillMaster(); lives && old.Answers() && old.UID != candidate.UID {
 		return old.Name + " answers as master again, and has served since", true
 	}
-	if old := d.next.OldMaster; old != nil && provesDeath(failover.Diagnosis(d.next.Cause)) && candidate.Replication.LinkUp && candidate.Follows(old.IP) {
+	if old := d.next.OldMaster; old != nil && provesDeath(failover.Diagnosis(d.next.Cause)) &&
+		candidate.Replication.LinkUp &&
+		candidate.Follows(old.IP) {
 		return fmt.Sprintf("candidate %s replicates from %s again", candidate.Name, old.Pod), true
 	}
 	survivor, came := d.survivor(candidate)
@@ -162,7 +172,10 @@ func (d *decider) survivor(candidate failover.Node) (failover.Node, bool) {
 // giveUp starts over without the candidate, once everybody was heard: after a takeover, only its follower may know what
 // it has written.
 func (d *decider) giveUp(sentence string) failover.Decision {
-	if slices.ContainsFunc(d.obs.Nodes, func(n failover.Node) bool { return notYetSampled(n) && d.waitedFor(n) < failover.DetachWithin }) {
+	if slices.ContainsFunc(
+		d.obs.Nodes,
+		func(n failover.Node) bool { return notYetSampled(n) && d.waitedFor(n) < failover.DetachWithin },
+	) {
 		return d.hold(failover.ReasonNone, sentence+"; hearing the others first", failover.After(lookAgainSoon))
 	}
 	return d.anotherCandidate(sentence)
@@ -177,14 +190,21 @@ func (d *decider) anotherCandidate(sentence string) failover.Decision {
 		}
 		d.move(EventRestart, sentence)
 		d.next.Candidate = nil
-		return failover.Decision{Next: d.next, Message: sentence + "; bootstrapping again", Again: failover.After(lookAgainSoon)}
+		return failover.Decision{
+			Next:    d.next,
+			Message: sentence + "; bootstrapping again",
+			Again:   failover.After(lookAgainSoon),
+		}
 	}
 	d.move(EventFailOver, sentence)
 	d.adoptHistory()
 	d.recordFollowers()
 	d.next.Epoch++
 	d.next.Candidate = nil
-	d.next.Steps = slices.DeleteFunc(d.next.Steps, func(s failover.Step) bool { return s.Name == failover.StepDemoted }) // no switchover any more
+	d.next.Steps = slices.DeleteFunc(
+		d.next.Steps,
+		func(s failover.Step) bool { return s.Name == failover.StepDemoted },
+	) // no switchover any more
 	return failover.Decision{Next: d.next, Message: sentence + "; choosing again", Again: failover.Now()}
 }
 

@@ -35,12 +35,21 @@ func TestARequestHasOneOutcome(t *testing.T) {
 		reason    failover.Reason
 		says      string
 	}{
-		"switchover": {request: failover.Request{Verb: failover.VerbSwitchover, Target: "r-1"}, succeeded: true, says: "r-1 is master by epoch 2"},
+		"switchover": {
+			request:   failover.Request{Verb: failover.VerbSwitchover, Target: "r-1"},
+			succeeded: true,
+			says:      "r-1 is master by epoch 2",
+		},
 		"to who is master already": {
 			request: failover.Request{Verb: failover.VerbSwitchover, Target: "r-0"}, succeeded: true, says: "r-0 is master",
 		},
 		"to a pod that there is not": {
-			request: failover.Request{Verb: failover.VerbSwitchover, Target: "r-9"}, reason: failover.ReasonRequestedNodeIneligible, says: "there is no replica r-9",
+			request: failover.Request{
+				Verb:   failover.VerbSwitchover,
+				Target: "r-9",
+			},
+			reason: failover.ReasonRequestedNodeIneligible,
+			says:   "there is no replica r-9",
 		},
 		"no replica is in sync": {
 			request: failover.Request{Verb: failover.VerbSwitchover}, reason: failover.ReasonNoCandidate,
@@ -52,7 +61,12 @@ func TestARequestHasOneOutcome(t *testing.T) {
 		},
 		"nothing to discard": {request: failover.Request{Verb: failover.VerbDiscard, Target: "r-1"}, succeeded: true},
 		"forced": {
-			request: failover.Request{Verb: failover.VerbForce, Target: "r-2"}, succeeded: true, says: "r-2 is master by epoch 2",
+			request: failover.Request{
+				Verb:   failover.VerbForce,
+				Target: "r-2",
+			},
+			succeeded: true,
+			says:      "r-2 is master by epoch 2",
 		},
 		"another pod has become master": {
 			request: failover.Request{Verb: failover.VerbSwitchover, Target: "r-1"}, says: "r-2 is master",

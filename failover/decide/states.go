@@ -28,14 +28,23 @@ const (
 	EventSettle     Event = "settle"      // everybody who answers follows the new master
 	EventBlock      Event = "block"       // no candidate can be promoted safely
 	EventUnblock    Event = "unblock"     // one can, now
-	EventRestart    Event = "restart"     // there is no master to fail over from: the very first candidate was lost, or none is published
-	EventAdopt      Event = "adopt"       // the status was older than what is published
-	EventOrphan     Event = "orphan"      // as adopt, and no master is published
+	// there is no master to fail over from: the very first candidate was lost, or none is published.
+	EventRestart Event = "restart"
+	EventAdopt   Event = "adopt"  // the status was older than what is published
+	EventOrphan  Event = "orphan" // as adopt, and no master is published
 )
 
 // transitions is the state machine: the only place that says which way leads where.
 var transitions = fsm.Events{
-	{Name: string(EventChoose), Src: []string{string(failover.StateBootstrapping), string(failover.StateFencing), string(failover.StateSwitchingOver)}, Dst: string(failover.StatePromoting)},
+	{
+		Name: string(EventChoose),
+		Src: []string{
+			string(failover.StateBootstrapping),
+			string(failover.StateFencing),
+			string(failover.StateSwitchingOver),
+		},
+		Dst: string(failover.StatePromoting),
+	},
 	{Name: string(EventSuspect), Src: []string{string(failover.StateStable)}, Dst: string(failover.StateSuspected)},
 	{Name: string(EventAnswer), Src: []string{string(failover.StateSuspected)}, Dst: string(failover.StateStable)},
 	{Name: string(EventFailOver), Src: []string{
@@ -64,8 +73,14 @@ func everywhere() []string {
 // States lists all states, in the order of a failover.
 func States() []failover.State {
 	return []failover.State{
-		failover.StateBootstrapping, failover.StateStable, failover.StateSuspected, failover.StateFencing, failover.StateSwitchingOver,
-		failover.StatePromoting, failover.StateReattaching, failover.StateBlocked,
+		failover.StateBootstrapping,
+		failover.StateStable,
+		failover.StateSuspected,
+		failover.StateFencing,
+		failover.StateSwitchingOver,
+		failover.StatePromoting,
+		failover.StateReattaching,
+		failover.StateBlocked,
 	}
 }
 

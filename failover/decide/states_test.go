@@ -67,7 +67,8 @@ func TestAWayThatTheTableDoesNotKnowIsAnErrorAndNothingIsDone(t *testing.T) {
 			without(t, event)
 			fault(w)
 			d := Decide(w.now, w.policy, w.observe(), w.progress, w.request)
-			if d.Err == nil || !strings.Contains(d.Err.Error(), string(event)) || d.Reason != failover.ReasonUnknownState || d.Message == "" {
+			if d.Err == nil || !strings.Contains(d.Err.Error(), string(event)) || d.Reason != failover.ReasonUnknownState ||
+				d.Message == "" {
 				t.Errorf("error %v, reason %s: %s", d.Err, d.Reason, d.Message)
 			}
 			if len(d.Actions) > 0 || !reflect.DeepEqual(d.Next, w.progress) {

@@ -29,18 +29,22 @@ func successor(v diagnosis.View, target string, givenUp []string) election.Resul
 	switch {
 	case len(fit) > 0:
 	case target == "":
-		return election.Result{Reason: failover.ReasonNoCandidate, Sentence: "no replica can take over: " + election.Told(limits)}
+		return election.Result{
+			Reason:   failover.ReasonNoCandidate,
+			Sentence: "no replica can take over: " + election.Told(limits),
+		}
 	case len(limits) == 0:
 		return election.Result{Reason: failover.ReasonRequestedNodeIneligible, Sentence: "there is no replica " + target}
 	default:
-		return election.Result{Reason: failover.ReasonRequestedNodeIneligible, Sentence: "it cannot take over: " + election.Told(limits)}
+		return election.Result{
+			Reason:   failover.ReasonRequestedNodeIneligible,
+			Sentence: "it cannot take over: " + election.Told(limits),
+		}
 	}
 	slices.SortFunc(fit, func(a, b failover.Node) int {
 		return cmp.Or(
-			election.CompareTrue(!a.Unproven, !b.Unproven),
-			election.CompareTrue(!a.Outdated, !b.Outdated),
-			election.CompareTrue(!slices.Contains(givenUp, a.Name), !slices.Contains(givenUp, b.Name)),
-			election.ByData(a, b),
+			election.CompareTrue(!a.Unproven, !b.Unproven), election.CompareTrue(!a.Outdated, !b.Outdated),
+			election.CompareTrue(!slices.Contains(givenUp, a.Name), !slices.Contains(givenUp, b.Name)), election.ByData(a, b),
 		)
 	})
 	return election.Result{Candidate: &fit[0]}

@@ -44,13 +44,20 @@ func (d *decider) switchingOver() failover.Decision {
 func (d *decider) drain(v diagnosis.View) failover.Decision {
 	candidate, ok := d.obs.Node(*d.next.Candidate)
 	switch {
-	case !ok || plannedIneligibility(v, candidate) == failover.IneligibleUnreachable && d.waitedFor(candidate) > failover.QuietenWithin:
+	case !ok,
+		plannedIneligibility(v, candidate) == failover.IneligibleUnreachable &&
+			d.waitedFor(candidate) > failover.QuietenWithin:
 		return d.abort(v, failover.ReasonNoCandidate, fmt.Sprintf("candidate %s is unreachable", d.next.Candidate.Pod))
 	case d.waitedFor(v.Master) >= failover.SwitchoverWithin:
-		return d.abort(v, failover.ReasonSwitchoverTooSlow, fmt.Sprintf("%s did not catch up within %s", candidate.Name, failover.SwitchoverWithin))
+		return d.abort(
+			v, failover.ReasonSwitchoverTooSlow,
+			fmt.Sprintf("%s did not catch up within %s", candidate.Name, failover.SwitchoverWithin),
+		)
 	}
 	decision := d.drainInto(v, fmt.Sprintf("draining %s into %s", v.Ref.Pod, candidate.Name))
-	if d.now.Sub(d.next.Since) >= drainWithin { // the first attempt is all there is, as a rule, and is not to wait for anything
+	if d.now.Sub(
+		d.next.Since,
+	) >= drainWithin { // the first attempt is all there is, as a rule, and is not to wait for anything
 		decision.Actions = append(d.cutOver(v), decision.Actions...)
 	}
 	return decision
@@ -88,7 +95,11 @@ func (d *decider) demoted(v diagnosis.View) failover.Decision {
 	case len(complete) > 0 && (complete[0].UID == d.next.Candidate.UID || waited >= settleChosen):
 		return d.choose(complete[0], complete[0].Name+" has every write of "+v.Ref.Pod)
 	case waited < settleBehind:
-		return failover.Decision{Next: d.prev, Message: "waiting for the last bytes of " + v.Ref.Pod, Again: failover.After(lookAgainSoon)}
+		return failover.Decision{
+			Next:    d.prev,
+			Message: "waiting for the last bytes of " + v.Ref.Pod,
+			Again:   failover.After(lookAgainSoon),
+		}
 	}
 	decision := d.choose(v.Master, fmt.Sprintf("no replica has every write of %s; it stays master", v.Ref.Pod))
 	decision.Reason, decision.Next.Reason = failover.ReasonCandidateBehind, failover.ReasonCandidateBehind

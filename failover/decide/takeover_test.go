@@ -17,7 +17,11 @@ func (w *world) takeOver(after time.Duration) {
 		n.Contact, n.ContactSince, n.LastAnswer, n.WatchedSince = failover.ContactNone, w.now, time.Time{}, w.now
 		n.Sampled, n.Stale = false, false
 		if n.Heard = (failover.Heard{}); !n.LinkSince.IsZero() && !n.Replication.LinkUp {
-			n.Heard = failover.Heard{Master: n.Replication.MasterHost, At: n.LinkSince, RunID: n.Replication.RunID} // a link that has ended tells when, and no more
+			n.Heard = failover.Heard{
+				Master: n.Replication.MasterHost,
+				At:     n.LinkSince,
+				RunID:  n.Replication.RunID,
+			} // a link that has ended tells when, and no more
 		}
 	}
 }
@@ -49,7 +53,9 @@ func TestASuccessorHearsEverybodyBeforeItJudges(t *testing.T) {
 				w.once()
 			}
 			if w.progress.State != state || w.progress.Epoch != 2 {
-				t.Fatalf("before anybody was heard: %s, epoch %d\n%s", w.progress.State, w.progress.Epoch, strings.Join(w.log, "\n"))
+				t.Fatalf(
+					"before anybody was heard: %s, epoch %d\n%s", w.progress.State, w.progress.Epoch, strings.Join(w.log, "\n"),
+				)
 			}
 			for _, who := range []struct {
 				name    string
@@ -135,7 +141,8 @@ func publishedUnnamed(t *testing.T) (w *world, candidate, sibling *failover.Node
 	for range 20 {
 		w.once()
 	}
-	if w.progress.State != failover.StatePromoting || w.node(w.progress.Candidate.Pod).Replication.Role != failover.RoleMaster {
+	if w.progress.State != failover.StatePromoting ||
+		w.node(w.progress.Candidate.Pod).Replication.Role != failover.RoleMaster {
 		t.Fatalf("state %s\n%s", w.progress.State, strings.Join(w.log, "\n"))
 	}
 	w.onAction = nil
@@ -174,7 +181,12 @@ func TestAPublishedCandidateIsGivenUpOnlyForWhatAMasterIsGivenUpFor(t *testing.T
 			w.hang(c.Name)
 			c.Contact = failover.ContactDenied
 		}, true, failover.ReasonMasterAccessDenied, failover.DiagnosisMasterAccessDenied},
-		"silent, as every replica says": {func(w *world, c, _ *failover.Node) { w.hang(c.Name) }, false, failover.ReasonNone, ""},
+		"silent, as every replica says": {
+			func(w *world, c, _ *failover.Node) { w.hang(c.Name) },
+			false,
+			failover.ReasonNone,
+			"",
+		},
 		"many are silent at once": {func(w *world, c, _ *failover.Node) {
 			w.hang(c.Name)
 			w.sick = true
@@ -199,7 +211,8 @@ func TestAPublishedCandidateIsGivenUpOnlyForWhatAMasterIsGivenUpFor(t *testing.T
 				sibling.Replication.LastIO = time.Second
 			}
 			d, _ := w.once()
-			if kept := d.Next.Epoch == epoch; kept != test.kept || kept && (d.Reason != test.reason || d.Diagnosis != test.diagnosis) {
+			if kept := d.Next.Epoch == epoch; kept != test.kept ||
+				kept && (d.Reason != test.reason || d.Diagnosis != test.diagnosis) {
 				t.Fatalf("kept %v, reason %q, diagnosis %q\n%s", kept, d.Reason, d.Diagnosis, strings.Join(w.log, "\n"))
 			}
 			if w.run(); !test.kept && (w.progress.State != failover.StateStable || w.master() == candidate.Name) {
@@ -226,7 +239,8 @@ func TestASilentCandidateIsKeptWhileClientsAreStillLedToItFromBefore(t *testing.
 				w.once()
 			}
 			w.onAction = nil
-			if w.progress.State != failover.StatePromoting || w.progress.Candidate.Pod != "r-0" || w.node("r-0").Replication.MinReplicas != 0 {
+			if w.progress.State != failover.StatePromoting || w.progress.Candidate.Pod != "r-0" ||
+				w.node("r-0").Replication.MinReplicas != 0 {
 				t.Fatalf("state %s\n%s", w.progress.State, strings.Join(w.log, "\n"))
 			}
 			if !test.published {
@@ -277,7 +291,11 @@ func TestASuccessorDoesNotFinishAFailoverOnAGuessWhoseWitnessMayHaveGoneBack(t *
 			w.run()
 			w.sleep(failover.GuardMaxLag + 2*time.Second)
 		}, "r-1", failover.ReasonNone},
-		"and nothing listens at the master any more": {func(w *world) { w.heard("r-0", failover.ContactRefused) }, "r-1", failover.ReasonNone},
+		"and nothing listens at the master any more": {
+			func(w *world) { w.heard("r-0", failover.ContactRefused) },
+			"r-1",
+			failover.ReasonNone,
+		},
 		"and a person accepts the loss": {func(w *world) {
 			w.request = &failover.Request{ID: "1", Verb: failover.VerbForce, Target: "r-1"}
 		}, "r-1", failover.ReasonNone},
@@ -301,7 +319,9 @@ func TestASuccessorDoesNotFinishAFailoverOnAGuessWhoseWitnessMayHaveGoneBack(t *
 			}
 			test.happen(w)
 			w.run()
-			if test.master == "" && w.pub.Pod != "r-0" || test.master != "" && (w.master() != test.master || w.progress.State != failover.StateStable) || w.progress.Reason != test.reason {
+			if test.master == "" && w.pub.Pod != "r-0" ||
+				test.master != "" && (w.master() != test.master || w.progress.State != failover.StateStable) ||
+				w.progress.Reason != test.reason {
 				t.Errorf("master %q, state %s (%s)\n%s", w.master(), w.progress.State, w.progress.Reason, w.story())
 			}
 		})
@@ -344,8 +364,12 @@ func TestASuccessorThatNeverHeardTheMasterKnowsWhetherItStopsByItself(t *testing
 			w.heard("r-2", failover.ContactAnswering)
 			w.sleep(time.Minute)
 			w.run()
-			if w.master() != tc.master || tc.master == "r-0" && w.progress.Reason != failover.ReasonMasterUnreachableWithoutGuard {
-				t.Errorf("master %s in state %s, reason %s; want %s\n%s", w.master(), w.progress.State, w.progress.Reason, tc.master, strings.Join(w.log, "\n"))
+			if w.master() != tc.master ||
+				tc.master == "r-0" && w.progress.Reason != failover.ReasonMasterUnreachableWithoutGuard {
+				t.Errorf(
+					"master %s in state %s, reason %s; want %s\n%s", w.master(), w.progress.State, w.progress.Reason, tc.master,
+					strings.Join(w.log, "\n"),
+				)
 			}
 		})
 	}
@@ -379,7 +403,9 @@ func TestASuccessorDoesNotReplaceAMasterOnAGuessThatWasJustPromoted(t *testing.T
 	for range 5 {
 		w.once()
 	}
-	if w.master() != promoted || w.progress.State != failover.StateReattaching && w.progress.State != failover.StateStable && w.progress.State != failover.StateSuspected {
+	if w.master() != promoted ||
+		w.progress.State != failover.StateReattaching && w.progress.State != failover.StateStable &&
+			w.progress.State != failover.StateSuspected {
 		t.Errorf("master %s in state %s, want %s kept\n%s", w.master(), w.progress.State, promoted, strings.Join(w.log, "\n"))
 	}
 }

@@ -21,7 +21,12 @@ func (d *decider) published(n failover.Node) failover.Decision {
 		// What it writes by itself begins after the fork: second_repl_offset is one past the shared part.
 		lineage.Offset = lineage.SecondOffset - 1
 	}
-	d.next.Master = &failover.Master{NodeRef: n.Ref(), Epoch: d.next.Epoch, Since: failover.Stamp(n.RoleSince), Lineage: lineage}
+	d.next.Master = &failover.Master{
+		NodeRef: n.Ref(),
+		Epoch:   d.next.Epoch,
+		Since:   failover.Stamp(n.RoleSince),
+		Lineage: lineage,
+	}
 	d.next.Initialized = true
 	d.next.Steps = failover.WithStep(d.next.Steps, failover.StepPromoted, n.RoleSince)
 	d.next.Steps = failover.WithStep(d.next.Steps, failover.StepPublished, d.publishedAt())
@@ -34,7 +39,9 @@ func (d *decider) published(n failover.Node) failover.Decision {
 	d.next.Nodes, d.next.InterimMasters = d.nodeSnapshot(d.view(), true), nil
 	v := d.view()
 	f := diagnosis.Diagnose(v)
-	decision := failover.Decision{Again: failover.Now()} // that it is published is a step of its own, though no replica may be left to be attached
+	decision := failover.Decision{
+		Again: failover.Now(),
+	} // that it is published is a step of its own, though no replica may be left to be attached
 	if actions, waiting := d.attach(v); waiting && !d.isLost(f) {
 		decision = failover.Decision{Actions: actions, Diagnosis: f.Diagnosis, Again: failover.After(lookAgainSoon)}
 	}
@@ -73,14 +80,27 @@ func (d *decider) reattaching() failover.Decision {
 	}
 	actions, waiting := d.attach(v)
 	if waiting {
-		return failover.Decision{Next: d.next, Actions: actions, Message: "reattaching", Again: failover.After(lookAgainSoon), Diagnosis: f.Diagnosis}
+		return failover.Decision{
+			Next:      d.next,
+			Actions:   actions,
+			Message:   "reattaching",
+			Again:     failover.After(lookAgainSoon),
+			Diagnosis: f.Diagnosis,
+		}
 	}
 	d.next.Steps = failover.WithStep(d.next.Steps, failover.StepReattached, d.now)
 	sentence := fmt.Sprintf("%s is master by epoch %d", d.next.Master.Pod, d.next.Epoch)
 	record := d.record(failover.OutcomeSucceeded, d.next.Master.Pod, sentence)
 	d.move(EventSettle, sentence)
 	d.next.Candidate, d.next.OldMaster, d.next.Steps, d.next.ForcedPod = nil, nil, nil, ""
-	return failover.Decision{Next: d.next, Actions: actions, Record: record, Message: sentence, Diagnosis: f.Diagnosis, Again: failover.After(lookAgainSlow).Sooner(d.due)}
+	return failover.Decision{
+		Next:      d.next,
+		Actions:   actions,
+		Record:    record,
+		Message:   sentence,
+		Diagnosis: f.Diagnosis,
+		Again:     failover.After(lookAgainSlow).Sooner(d.due),
+	}
 }
 
 // clientsFirstFor is how long after publication nothing is written to the Kubernetes API that can wait.
@@ -107,7 +127,11 @@ func (d *decider) publishedAt() time.Time {
 // unseen reports that it is too early to say that all are attached: the master's state is not known, or a node has not
 // been heard who may be any moment. After a takeover that is everybody.
 func (d *decider) unseen(v diagnosis.View) bool {
-	return !v.Master.Answers() || slices.ContainsFunc(v.Others, func(n failover.Node) bool { return notYetSampled(n) && d.waitedFor(n) < failover.DetachWithin })
+	return !v.Master.Answers() ||
+		slices.ContainsFunc(
+			v.Others,
+			func(n failover.Node) bool { return notYetSampled(n) && d.waitedFor(n) < failover.DetachWithin },
+		)
 }
 
 // retireOldMaster sees to an old master that hangs without being proven dead: its pod is deleted, for nothing else
@@ -116,7 +140,8 @@ func (d *decider) retireOldMaster(v diagnosis.View) []failover.Action {
 	if d.next.OldMaster == nil || (v.Ref.UID == d.next.OldMaster.UID && v.Ref.RunID == d.next.OldMaster.RunID) {
 		return nil
 	}
-	if old, ok := d.obs.Node(*d.next.OldMaster); ok && d.next.Cause == failover.Cause(failover.DiagnosisMasterDown) && mayWake(old) {
+	old, ok := d.obs.Node(*d.next.OldMaster)
+	if ok && d.next.Cause == failover.Cause(failover.DiagnosisMasterDown) && mayWake(old) {
 		return []failover.Action{failover.DeletePod{Node: old.Ref()}}
 	}
 	return nil
@@ -136,7 +161,8 @@ func (d *decider) upkeep(v diagnosis.View) failover.Decision {
 	if reason == failover.ReasonNone {
 		message = v.Ref.Pod + " is master"
 	}
-	if d.asked() && d.request.Verb == failover.VerbDiscard && !slices.ContainsFunc(v.Others, func(n failover.Node) bool { return d.discards(n) && d.isLeftAlone(v, n) }) {
+	if d.asked() && d.request.Verb == failover.VerbDiscard &&
+		!slices.ContainsFunc(v.Others, func(n failover.Node) bool { return d.discards(n) && d.isLeftAlone(v, n) }) {
 		d.next.Request = d.request.ID // it is done, or there is nothing to discard
 	}
 	again := failover.OnEvent()
@@ -149,7 +175,13 @@ func (d *decider) upkeep(v diagnosis.View) failover.Decision {
 	if v.Master.Answers() {
 		d.remember(v.Master.Replication)
 	}
-	return failover.Decision{Next: d.next, Actions: actions, Reason: reason, Message: message, Again: again.Sooner(d.pending()).Sooner(d.due)}
+	return failover.Decision{
+		Next:    d.next,
+		Actions: actions,
+		Reason:  reason,
+		Message: message,
+		Again:   again.Sooner(d.pending()).Sooner(d.due),
+	}
 }
 
 // remember keeps the master's lineage; it changes when its backlog was freed for want of replicas. Of one that was

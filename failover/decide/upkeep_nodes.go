@@ -35,7 +35,8 @@ func (d *decider) nodeSnapshot(v diagnosis.View, atOnce bool) []failover.NodeRec
 		snapshot = append(snapshot, now)
 	}
 	for _, k := range d.next.Nodes { // a pod that comes again may find on its volume what the one before it got elsewhere
-		if !slices.ContainsFunc(snapshot, func(o failover.NodeRecord) bool { return o.Pod == k.Pod }) && k.Ineligible == failover.IneligibleForeign {
+		if !slices.ContainsFunc(snapshot, func(o failover.NodeRecord) bool { return o.Pod == k.Pod }) &&
+			k.Ineligible == failover.IneligibleForeign {
 			snapshot = append(snapshot, k)
 		}
 	}

@@ -12,13 +12,22 @@ import (
 // watching decides in Stable and Suspected: there is a master, and the question is whether it lives.
 func (d *decider) watching() failover.Decision {
 	if d.next.Master == nil {
-		return d.hold(failover.ReasonUnknownState, "the status names no master in state "+string(d.next.State)+"; restore it or re-create the RedisHA", failover.OnEvent())
+		return d.hold(
+			failover.ReasonUnknownState,
+			"the status names no master in state "+string(d.next.State)+"; restore it or re-create the RedisHA",
+			failover.OnEvent(),
+		)
 	}
 	v := d.view()
 	f := diagnosis.Diagnose(v)
 	if d.next.State == failover.StateSuspected && v.AnswersAgain() && f.Class != diagnosis.ClassHard {
 		d.move(EventAnswer, f.Sentence)
-		return failover.Decision{Next: d.next, Diagnosis: f.Diagnosis, Message: "master " + v.Ref.Pod + " answers again", Again: failover.Now()}
+		return failover.Decision{
+			Next:      d.next,
+			Diagnosis: f.Diagnosis,
+			Message:   "master " + v.Ref.Pod + " answers again",
+			Again:     failover.Now(),
+		}
 	}
 	if d.forced() {
 		f.Sentence = fmt.Sprintf("a person forces a failover to %s (%s)", d.request.Target, f.Sentence)
@@ -52,7 +61,9 @@ func (d *decider) settling(v diagnosis.View, f diagnosis.Finding) bool {
 // onLost acts on a fact: at once, unless a person wants to be asked.
 func (d *decider) onLost(f diagnosis.Finding) failover.Decision {
 	if d.policy.Mode == failover.ModeManual && !d.asked() {
-		return d.hold(failover.ReasonManualMode, f.Sentence+"; mode is Manual: request a switchover to fail over", failover.OnEvent())
+		return d.hold(
+			failover.ReasonManualMode, f.Sentence+"; mode is Manual: request a switchover to fail over", failover.OnEvent(),
+		)
 	}
 	if d.asked() && !d.forced() { // whom a person forces is written down with the intent
 		d.next.Request = d.request.ID
@@ -72,7 +83,10 @@ func (d *decider) onSuspectedDown(f diagnosis.Finding) failover.Decision {
 		d.move(EventSuspect, f.Sentence)
 		return failover.Decision{Next: d.next, Message: f.Sentence, Again: failover.Now()}
 	case d.policy.Mode == failover.ModeManual && !d.asked():
-		return d.hold(failover.ReasonManualMode, f.Sentence+"; mode is Manual: request a switchover to fail over", failover.After(lookAgainSlow))
+		return d.hold(
+			failover.ReasonManualMode, f.Sentence+"; mode is Manual: request a switchover to fail over",
+			failover.After(lookAgainSlow),
+		)
 	}
 	if decision, damped := d.damped(f); damped {
 		return decision
@@ -111,14 +125,18 @@ func (d *decider) healthy(v diagnosis.View, f diagnosis.Finding) failover.Decisi
 		if v.Ref.Pod == d.request.Target {
 			d.next.Request = d.request.ID
 		} else {
-			return d.switchOver(v, failover.CauseRequested, fmt.Sprintf("switchover requested (%s)", d.request.ID), d.request.Target)
+			return d.switchOver(
+				v, failover.CauseRequested, fmt.Sprintf("switchover requested (%s)", d.request.ID), d.request.Target,
+			)
 		}
 	}
 	if d.request == nil {
 		d.next.Request = "" // the same request may be made again
 	}
 	if v.Master.Outdated {
-		d.due = d.due.Sooner(failover.After(lookAgainSlow)) // that a replaced pod has been well for long enough, nothing announces
+		d.due = d.due.Sooner(
+			failover.After(lookAgainSlow),
+		) // that a replaced pod has been well for long enough, nothing announces
 	}
 	decision := d.upkeep(v)
 	if v.Master.Contact != failover.ContactAnswering {
@@ -136,7 +154,8 @@ func (d *decider) switchOver(v diagnosis.View, cause failover.Cause, why, target
 			decision.Next = d.next
 		}
 		decision.Again = failover.After(lookAgain)
-		if (decision.Reason == failover.ReasonDivergentMaster || decision.Reason == failover.ReasonEarlierData) && cause != failover.CauseRequested {
+		if (decision.Reason == failover.ReasonDivergentMaster || decision.Reason == failover.ReasonEarlierData) &&
+			cause != failover.CauseRequested {
 			// That is what a person has to see to, and may be why no replica can take over.
 			decision.Message = why + "; " + sentence + "; " + decision.Message
 			return decision

@@ -67,17 +67,41 @@ func TestEveryDiagnosisIsMadeAndActedOn(t *testing.T) {
 		happen func(w *world)
 		state  failover.State // after one decision
 	}{
-		failover.DiagnosisMasterPodGone:                   {func(w *world) { w.remove("r-0") }, failover.StateFencing},
-		failover.DiagnosisMasterNodeGone:                  {func(w *world) { w.node("r-0").NodeGone = true; w.hang("r-0") }, failover.StateFencing},
-		failover.DiagnosisMasterRestarted:                 {func(w *world) { w.restart("r-0", true) }, failover.StateFencing},
-		failover.DiagnosisMasterExited:                    {func(w *world) { w.hang("r-0"); w.node("r-0").Exited = true }, failover.StateFencing},
-		failover.DiagnosisMasterProcessDead:               {func(w *world) { w.die("r-0") }, failover.StatePromoting},
-		failover.DiagnosisMasterDemoted:                   {func(w *world) { w.command(w.node("r-0"), failover.Follow{Master: w.node("r-1").Ref()}) }, failover.StateFencing},
-		failover.DiagnosisMasterDown:                      {func(w *world) { w.hang("r-0"); w.sleep(4 * time.Second) }, failover.StateSuspected},
-		failover.DiagnosisMasterMayStillWrite:             {func(w *world) { w.hang("r-0"); w.sleep(3500 * time.Millisecond) }, failover.StateSuspected},
-		failover.DiagnosisMasterAccessDenied:              {func(w *world) { w.node("r-0").Contact = failover.ContactDenied; w.sleep(time.Minute) }, failover.StateStable},
-		failover.DiagnosisMasterUnreachableButReplicating: {func(w *world) { w.hang("r-0"); w.sleep(4 * time.Second); w.replicate() }, failover.StateSuspected},
-		failover.DiagnosisMasterUnreachableWithReplicas:   {func(w *world) { w.hang("r-0"); w.hang("r-2"); w.sleep(4 * time.Second) }, failover.StateSuspected},
+		failover.DiagnosisMasterPodGone: {func(w *world) { w.remove("r-0") }, failover.StateFencing},
+		failover.DiagnosisMasterNodeGone: {
+			func(w *world) { w.node("r-0").NodeGone = true; w.hang("r-0") },
+			failover.StateFencing,
+		},
+		failover.DiagnosisMasterRestarted: {func(w *world) { w.restart("r-0", true) }, failover.StateFencing},
+		failover.DiagnosisMasterExited: {
+			func(w *world) { w.hang("r-0"); w.node("r-0").Exited = true },
+			failover.StateFencing,
+		},
+		failover.DiagnosisMasterProcessDead: {func(w *world) { w.die("r-0") }, failover.StatePromoting},
+		failover.DiagnosisMasterDemoted: {
+			func(w *world) { w.command(w.node("r-0"), failover.Follow{Master: w.node("r-1").Ref()}) },
+			failover.StateFencing,
+		},
+		failover.DiagnosisMasterDown: {
+			func(w *world) { w.hang("r-0"); w.sleep(4 * time.Second) },
+			failover.StateSuspected,
+		},
+		failover.DiagnosisMasterMayStillWrite: {
+			func(w *world) { w.hang("r-0"); w.sleep(3500 * time.Millisecond) },
+			failover.StateSuspected,
+		},
+		failover.DiagnosisMasterAccessDenied: {
+			func(w *world) { w.node("r-0").Contact = failover.ContactDenied; w.sleep(time.Minute) },
+			failover.StateStable,
+		},
+		failover.DiagnosisMasterUnreachableButReplicating: {
+			func(w *world) { w.hang("r-0"); w.sleep(4 * time.Second); w.replicate() },
+			failover.StateSuspected,
+		},
+		failover.DiagnosisMasterUnreachableWithReplicas: {
+			func(w *world) { w.hang("r-0"); w.hang("r-2"); w.sleep(4 * time.Second) },
+			failover.StateSuspected,
+		},
 		failover.DiagnosisMasterUnreachableWithoutGuard: {func(w *world) {
 			w.node("r-0").Replication.MinReplicas = 0
 			w.hang("r-0")
@@ -89,8 +113,14 @@ func TestEveryDiagnosisIsMadeAndActedOn(t *testing.T) {
 			}
 			w.sleep(4 * time.Second)
 		}, failover.StateSuspected},
-		failover.DiagnosisMasterTerminating:  {func(w *world) { w.node("r-0").Terminating = true }, failover.StateSwitchingOver},
-		failover.DiagnosisMasterScaledAway:   {func(w *world) { w.node("r-0").Ordinal, w.policy.Replicas = 3, 3 }, failover.StateSwitchingOver},
+		failover.DiagnosisMasterTerminating: {
+			func(w *world) { w.node("r-0").Terminating = true },
+			failover.StateSwitchingOver,
+		},
+		failover.DiagnosisMasterScaledAway: {
+			func(w *world) { w.node("r-0").Ordinal, w.policy.Replicas = 3, 3 },
+			failover.StateSwitchingOver,
+		},
 		failover.DiagnosisMasterNodeDraining: {func(w *world) { w.node("r-0").Cordoned = true }, failover.StateSwitchingOver},
 		failover.DiagnosisMasterOutdated:     {func(w *world) { w.node("r-0").Outdated = true }, failover.StateSwitchingOver},
 		failover.DiagnosisHealthy:            {func(*world) {}, failover.StateStable},
@@ -101,7 +131,10 @@ func TestEveryDiagnosisIsMadeAndActedOn(t *testing.T) {
 			w := settled(t, 3)
 			tc.happen(w)
 			d, _ := w.once()
-			if got := diagnosis.Diagnose(diagnosis.NewView(w.now, w.policy, w.observe(), w.progress.Master.NodeRef)); got.Diagnosis != want && d.Diagnosis != want {
+			if got := diagnosis.Diagnose(
+				diagnosis.NewView(w.now, w.policy, w.observe(), w.progress.Master.NodeRef),
+			); got.Diagnosis != want &&
+				d.Diagnosis != want {
 				t.Errorf("diagnosis %s (%s)", d.Diagnosis, d.Message)
 			}
 			if d.Next.State != tc.state {
@@ -188,7 +221,11 @@ func reasons() map[failover.Reason]func(w *world) {
 		failover.ReasonEarlierData: func(w *world) {
 			w.progress.UnheardPods = []string{"r-2"}
 			w.restart("r-2", true)
-			w.node("r-2").Replication.Keys, w.node("r-2").Replication.Lineage = 7, failover.Lineage{ReplID: "earlier", ReplID2: failover.NoReplID, SecondOffset: -1}
+			w.node("r-2").Replication.Keys, w.node("r-2").Replication.Lineage = 7, failover.Lineage{
+				ReplID:       "earlier",
+				ReplID2:      failover.NoReplID,
+				SecondOffset: -1,
+			}
 		},
 		failover.ReasonUnknownState: func(w *world) { w.progress.State = "Tomorrow's" },
 	}
@@ -211,7 +248,8 @@ func TestAMessageHoldsNoNumberThatMovesByItself(t *testing.T) {
 				if given == failover.ReasonNone {
 					given = d.Next.Reason
 				}
-				if before, known := said[given]; given == reason && known && before != d.Message && reason != failover.ReasonCooldown {
+				if before, known := said[given]; given == reason && known && before != d.Message &&
+					reason != failover.ReasonCooldown {
 					t.Fatalf("%q became %q", before, d.Message)
 				}
 				said[given] = d.Message
@@ -300,7 +338,8 @@ func TestEveryIneligibilityIsFound(t *testing.T) {
 		w := settled(t, 2)
 		w.promoteByHand("r-1", 10)
 		w.restart("r-0", false)
-		if d := w.run(); d.Reason != failover.ReasonNoCandidate || !strings.Contains(d.Message, string(failover.IneligibleDivergentMaster)) {
+		if d := w.run(); d.Reason != failover.ReasonNoCandidate ||
+			!strings.Contains(d.Message, string(failover.IneligibleDivergentMaster)) {
 			t.Errorf("reason %s: %s", d.Reason, d.Message)
 		}
 	})

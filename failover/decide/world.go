@@ -41,25 +41,44 @@ func (d *decider) overrule() failover.Decision {
 	ref := failover.NodeRef{Pod: published.Pod, UID: published.UID, IP: published.IP}
 	n, _ := d.obs.Node(ref)
 	serves := n.Answers() && n.Replication.Role == failover.RoleMaster
-	sentence := fmt.Sprintf("the status (epoch %d, %s) is from before epoch %d was published", d.next.Epoch, d.next.State, published.Epoch)
-	if !serves && slices.ContainsFunc(d.obs.Nodes, func(n failover.Node) bool { return notYetSampled(n) && d.waitedFor(n) < failover.DetachWithin }) {
-		return failover.Decision{Next: d.prev, Reason: failover.ReasonWaitingForPods, Message: sentence + "; hearing everybody first", Again: failover.After(lookAgainSoon)}
+	sentence := fmt.Sprintf(
+		"the status (epoch %d, %s) is from before epoch %d was published", d.next.Epoch, d.next.State, published.Epoch,
+	)
+	if !serves &&
+		slices.ContainsFunc(
+			d.obs.Nodes,
+			func(n failover.Node) bool { return notYetSampled(n) && d.waitedFor(n) < failover.DetachWithin },
+		) {
+		return failover.Decision{
+			Next:    d.prev,
+			Reason:  failover.ReasonWaitingForPods,
+			Message: sentence + "; hearing everybody first",
+			Again:   failover.After(lookAgainSoon),
+		}
 	}
 	d.forgetPlans()
 	d.next.Epoch = max(d.next.Epoch, published.Epoch)
 	d.next.Initialized = true
-	d.recordForeign() // who is linked to another Redis has no word in what became of this one, and neither has who got that from it
+	// who is linked to another Redis has no word in what became of this one, and neither has who got that from it
+	d.recordForeign()
 	switch {
 	case published.Pod == "":
 		return d.overruleWithoutMaster(sentence + ", and leads nowhere")
 	case !serves && d.next.IsForeign(n):
-		return d.overruleWithoutMaster(fmt.Sprintf("%s, and leads to %s, which holds the data of another Redis", sentence, ref.Pod))
+		return d.overruleWithoutMaster(
+			fmt.Sprintf("%s, and leads to %s, which holds the data of another Redis", sentence, ref.Pod),
+		)
 	}
 	since, seen := d.now, n.Sampled && n.Replication.Role == failover.RoleMaster
 	if seen {
 		ref, since = n.Ref(), n.RoleSince
 	}
-	d.next.Master = &failover.Master{NodeRef: ref, Epoch: published.Epoch, Since: failover.Stamp(since), Lineage: d.lineageOf(ref, n, seen)}
+	d.next.Master = &failover.Master{
+		NodeRef: ref,
+		Epoch:   published.Epoch,
+		Since:   failover.Stamp(since),
+		Lineage: d.lineageOf(ref, n, seen),
+	}
 	d.next.Nodes = d.nodeSnapshot(d.view(), true)
 	if !serves {
 		d.recordFollowersOf(ref)
@@ -110,7 +129,8 @@ func (d *decider) forgetPlans() {
 			d.next.Retire(replID)
 		}
 	}
-	d.next.Master, d.next.OldMaster, d.next.Candidate, d.next.Nodes, d.next.InterimMasters, d.next.Steps = nil, nil, nil, nil, nil, nil
+	d.next.Master, d.next.OldMaster, d.next.Candidate = nil, nil, nil
+	d.next.Nodes, d.next.InterimMasters, d.next.Steps = nil, nil, nil
 	d.next.Lineage, d.next.ForcedPod, d.next.Cause = failover.Lineage{}, "", failover.CauseAdopted
 }
 
@@ -133,7 +153,8 @@ func (d *decider) lineageOf(ref failover.NodeRef, n failover.Node, seen bool) fa
 // that the status does not tell of any more. Whom it followed then only an operator knows that watched it.
 func (d *decider) followed(ref failover.NodeRef, n failover.Node) bool {
 	r := n.Replication
-	until := r.Fenced() && n.Heard.RunID == r.RunID && !n.Heard.At.IsZero() && (n.Heard.Master == ref.IP || n.Heard.Master == failover.FenceHost)
+	until := r.Fenced() && n.Heard.RunID == r.RunID && !n.Heard.At.IsZero() &&
+		(n.Heard.Master == ref.IP || n.Heard.Master == failover.FenceHost)
 	return n.Answers() && (n.Follows(ref.IP) && r.Linked || until) && !r.Syncing && !r.Loading && !d.next.IsForeign(n)
 }
 

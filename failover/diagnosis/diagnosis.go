@@ -129,7 +129,9 @@ func matchProcessDead(v View) (string, bool) {
 			return "", false
 		}
 	}
-	return fmt.Sprintf("master %s refuses connections, and %s has lost its link to it", v.Ref.Pod, v.witnesses[0].name), true
+	return fmt.Sprintf(
+		"master %s refuses connections, and %s has lost its link to it", v.Ref.Pod, v.witnesses[0].name,
+	), true
 }
 
 func matchDown(v View) (string, bool) {
@@ -142,12 +144,18 @@ func matchDown(v View) (string, bool) {
 
 // allAgree reports a master that is out of reach, for us and for every replica that can testify.
 func (v View) allAgree() bool {
-	return v.Unreachable() && len(v.witnesses) > 0 && !slices.ContainsFunc(v.witnesses, func(w witness) bool { return !w.agrees })
+	return v.Unreachable() && len(v.witnesses) > 0 &&
+		!slices.ContainsFunc(v.witnesses, func(w witness) bool { return !w.agrees })
 }
 
 func matchMayStillWrite(v View) (string, bool) {
-	return fmt.Sprintf("master %s is silent for down-after (%s), and every reachable replica agrees; its machine does not answer either, so "+
-		"that it may accept writes until its write guard stops it", v.Ref.Pod, v.Policy.DownAfter), v.allAgree()
+	return fmt.Sprintf(
+		"master %s is silent for down-after (%s), and every reachable replica agrees; its machine does not answer either, "+
+			"so "+
+			"that it may accept writes until its write guard stops it",
+		v.Ref.Pod,
+		v.Policy.DownAfter,
+	), v.allAgree()
 }
 
 func matchUnreachableWithReplicas(v View) (string, bool) {
@@ -155,15 +163,22 @@ func matchUnreachableWithReplicas(v View) (string, bool) {
 	if !v.Unreachable() || len(v.witnesses) == 0 || len(beside) < v.Guarded() {
 		return "", false
 	}
-	return fmt.Sprintf("master %s is unreachable, and so is %s, which may replicate from it: together they may accept writes; failover withheld",
-		v.Ref.Pod, strings.Join(beside, ", ")), true
+	return fmt.Sprintf(
+		"master %s is unreachable, and so is %s, which may replicate from it: together they may accept writes; failover "+
+			"withheld",
+		v.Ref.Pod,
+		strings.Join(beside, ", "),
+	), true
 }
 
 // matchUnreachableWithoutGuard: between the moment a replica has attached and the one its master's
 // min-replicas-to-write is raised.
 func matchUnreachableWithoutGuard(v View) (string, bool) {
-	return fmt.Sprintf("master %s is unreachable, and accepts writes without a replica (min-replicas-to-write is 0); failover withheld",
-		v.Ref.Pod), v.Unreachable() && len(v.witnesses) > 0 && v.unguarded()
+	return fmt.Sprintf(
+			"master %s is unreachable, and accepts writes without a replica (min-replicas-to-write is 0); failover withheld",
+			v.Ref.Pod,
+		), v.Unreachable() && len(v.witnesses) > 0 &&
+			v.unguarded()
 }
 
 func matchUnreachableNoWitness(v View) (string, bool) {

@@ -10,16 +10,17 @@ import (
 
 // View is the observation as seen from the present master; what the diagnosis table looks at.
 type View struct {
-	now           time.Time
-	Policy        failover.Policy
-	obs           failover.Observation
-	Ref           failover.NodeRef
-	Found         bool
-	Master        failover.Node
-	Others        []failover.Node
-	witnesses     []witness
-	Record        failover.NodeRecord // the master's process, as written down
-	WriteGuardOff bool                // the master may accept writes without a replica, for all that was written down before it was heard
+	now       time.Time
+	Policy    failover.Policy
+	obs       failover.Observation
+	Ref       failover.NodeRef
+	Found     bool
+	Master    failover.Node
+	Others    []failover.Node
+	witnesses []witness
+	Record    failover.NodeRecord // the master's process, as written down
+	// the master may accept writes without a replica, for all that was written down before it was heard
+	WriteGuardOff bool
 }
 
 // witness is a reachable replica's testimony about the master.

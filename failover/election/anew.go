@@ -13,14 +13,19 @@ import (
 // electWithoutHistory chooses when no node holds a part of the lost lineage. As long as one may come back
 // with it, none is chosen. Otherwise the data that exists wins: the newest as far as names
 // tell (age), then the node with the most keys; and where no disks are, the lowest ordinal, empty as all are.
-func electWithoutHistory(p failover.Progress, policy failover.Policy, obs failover.Observation, limits []string) Result {
+func electWithoutHistory(
+	p failover.Progress, policy failover.Policy, obs failover.Observation, limits []string,
+) Result {
 	if wait, ok := Awaited(p, obs); ok {
 		return Result{Reason: failover.ReasonWaitingForData, Sentence: wait}
 	}
 	fit, unfit, inMemory := seeds(p, obs)
 	if i := slices.IndexFunc(obs.Nodes, p.IsDivergent); i >= 0 && !inMemory {
-		return Result{Reason: failover.ReasonSplitBrain, Sentence: fmt.Sprintf("%s is a master with data of its own, and no node holds the history that was lost; "+
-			"a person has to choose", obs.Nodes[i].Name)}
+		return Result{
+			Reason: failover.ReasonSplitBrain,
+			Sentence: fmt.Sprintf("%s is a master with data of its own, and no node holds the history that was lost; "+
+				"a person has to choose", obs.Nodes[i].Name),
+		}
 	}
 	refused := Result{Reason: failover.ReasonNoCandidate, Sentence: "no node may be promoted: " + Told(limits)}
 	if inMemory || len(fit) == 0 {
@@ -31,7 +36,9 @@ func electWithoutHistory(p failover.Progress, policy failover.Policy, obs failov
 		return refused
 	}
 	return Result{Candidate: &seed, NewHistory: true, Sentence: fmt.Sprintf(
-		"every process was restarted and no lineage survived; %s starts a new one with %d key(s)", seed.Name, seed.Replication.Keys)}
+		"every process was restarted and no lineage survived; %s starts a new one with %d key(s)", seed.Name,
+		seed.Replication.Keys,
+	)}
 }
 
 // seeds returns the nodes that a new lineage may begin with, and those that may not be promoted. If one holds the lost
@@ -57,7 +64,8 @@ func seeds(p failover.Progress, obs failover.Observation) (fit, unfit []failover
 // Example: cache-1 is empty, and cache-2, whose priority is 0, has 1000 keys. None is chosen.
 func ineligibleHoldsMore(policy failover.Policy, best failover.Node, unfit []failover.Node) bool {
 	return slices.ContainsFunc(unfit, func(n failover.Node) bool {
-		return n.Replication.Keys > best.Replication.Keys && (best.Replication.Keys == 0 || policy.Consistency == failover.ConsistencyStrict)
+		return n.Replication.Keys > best.Replication.Keys &&
+			(best.Replication.Keys == 0 || policy.Consistency == failover.ConsistencyStrict)
 	})
 }
 
@@ -67,18 +75,19 @@ func ineligibleHoldsMore(policy failover.Policy, best failover.Node, unfit []fai
 // Example: under Strict the status was lost, and cache-1 and cache-2 have loaded 1000 and 990 keys.
 func wouldBeGuess(p failover.Progress, policy failover.Policy, seed failover.Node, fit []failover.Node) bool {
 	untold := p.Initialized && p.OldMaster == nil // the status was lost
-	return policy.Consistency == failover.ConsistencyStrict && (untold || slices.ContainsFunc(fit, func(n failover.Node) bool {
-		return n.Replication.Keys > seed.Replication.Keys
-	}))
+	return policy.Consistency == failover.ConsistencyStrict &&
+		(untold || slices.ContainsFunc(fit, func(n failover.Node) bool {
+			return n.Replication.Keys > seed.Replication.Keys
+		}))
 }
 
 // Seed returns the node that a new lineage begins with; fit has one at least. Without disks it is the one that has kept
 // most in its memory. With disks it is one whose data no other node holds as well; of several such nodes the newest as
 // far as names tell.
 //
-// Example: the status was lost, and the last master was cache-1. It has found an old snapshot of 109 keys on its volume,
-// cache-0 a later one of 117 keys by the same name, and cache-2 has 147 keys by a name that continues that one after
-// all of them. It is cache-2, which holds all that the others do.
+// Example: the status was lost, and the last master was cache-1. It has found an old snapshot of 109 keys on its
+// volume, cache-0 a later one of 117 keys by the same name, and cache-2 has 147 keys by a name that continues that one
+// after all of them. It is cache-2, which holds all that the others do.
 func Seed(fit []failover.Node, p failover.Progress, policy failover.Policy) failover.Node {
 	if !policy.Persistent {
 		return slices.MinFunc(fit, func(a, b failover.Node) int { return byMemory(a, b, p) })
@@ -129,21 +138,16 @@ func holdsAll(a, b failover.Node) bool {
 // many does not depend on which two are compared first.
 func byOrigin(a, b origin) int {
 	return cmp.Or(
-		CompareTrue(a.followed, b.followed),
-		cmp.Compare(a.age, b.age),
-		cmp.Compare(b.Replication.Keys, a.Replication.Keys),
-		CompareTrue(a.Replication.Priority != 0, b.Replication.Priority != 0),
-		ByData(a.Node, b.Node),
+		CompareTrue(a.followed, b.followed), cmp.Compare(a.age, b.age), cmp.Compare(b.Replication.Keys, a.Replication.Keys),
+		CompareTrue(a.Replication.Priority != 0, b.Replication.Priority != 0), ByData(a.Node, b.Node),
 	)
 }
 
 // byMemory orders processes by what they have kept in memory.
 func byMemory(a, b failover.Node, p failover.Progress) int {
 	return cmp.Or(
-		cmp.Compare(kept(p, b), kept(p, a)),
-		CompareTrue(holdsLost(p, a), holdsLost(p, b)),
-		CompareTrue(a.Replication.Priority != 0, b.Replication.Priority != 0),
-		cmp.Compare(a.Ordinal, b.Ordinal),
+		cmp.Compare(kept(p, b), kept(p, a)), CompareTrue(holdsLost(p, a), holdsLost(p, b)),
+		CompareTrue(a.Replication.Priority != 0, b.Replication.Priority != 0), cmp.Compare(a.Ordinal, b.Ordinal),
 	)
 }
 

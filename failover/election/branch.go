@@ -26,7 +26,9 @@ func before(l failover.Lineage, n failover.Lineage) int64 {
 // hold it against that, has lost its memory.
 //
 // Example: that cache-0 answers again, and its successor was restarted with the 4000 that its disk held.
-func formerMaster(p failover.Progress, policy failover.Policy, obs failover.Observation, best failover.Node) (Result, bool) {
+func formerMaster(
+	p failover.Progress, policy failover.Policy, obs failover.Observation, best failover.Node,
+) (Result, bool) {
 	i := slices.IndexFunc(obs.Nodes, func(n failover.Node) bool {
 		r := n.Replication
 		usable := n.Answers() && r.Fenced() && !r.Loading && !r.Syncing && !n.Terminating && !p.IsForeign(n)
@@ -37,9 +39,16 @@ func formerMaster(p failover.Progress, policy failover.Policy, obs failover.Obse
 	}
 	n := obs.Nodes[i]
 	if n.Replication.Priority == 0 || policy.Consistency == failover.ConsistencyStrict {
-		return Result{Reason: failover.ReasonNoCandidate, Sentence: fmt.Sprintf("%s was restarted with less than %s, a former master, which also holds writes that "+
-			"were given up when it was replaced; a person has to choose", best.Name, n.Name)}, true
+		return Result{
+			Reason: failover.ReasonNoCandidate,
+			Sentence: fmt.Sprintf("%s was restarted with less than %s, a former master, which also holds writes that "+
+				"were given up when it was replaced; a person has to choose", best.Name, n.Name),
+		}, true
 	}
-	return Result{Candidate: &n, NewHistory: true, Sentence: fmt.Sprintf("%s was restarted and holds less than %s, which was master before (%d key(s))",
-		best.Name, n.Name, n.Replication.Keys)}, true
+	return Result{
+		Candidate:  &n,
+		NewHistory: true,
+		Sentence: fmt.Sprintf("%s was restarted and holds less than %s, which was master before (%d key(s))",
+			best.Name, n.Name, n.Replication.Keys),
+	}, true
 }

@@ -20,8 +20,7 @@ import (
 func ByData(a, b failover.Node) int {
 	return cmp.Or(
 		cmp.Compare(b.Replication.Lineage.Offset, a.Replication.Lineage.Offset),
-		cmp.Compare(a.Replication.Priority, b.Replication.Priority),
-		CompareTrue(a.Ready, b.Ready),
+		cmp.Compare(a.Replication.Priority, b.Replication.Priority), CompareTrue(a.Ready, b.Ready),
 		cmp.Compare(a.Ordinal, b.Ordinal),
 	)
 }
@@ -66,10 +65,14 @@ func Elect(p failover.Progress, policy failover.Policy, obs failover.Observation
 	if other, ok := besideRestarted(p, policy, obs, best); ok && len(known) == 0 {
 		return other
 	}
-	detached := len(slices.DeleteFunc(known, func(n failover.Node) bool { return p.OldMaster != nil && n.UID == p.OldMaster.UID }))
+	detached := len(
+		slices.DeleteFunc(known, func(n failover.Node) bool { return p.OldMaster != nil && n.UID == p.OldMaster.UID }),
+	)
 	if missing := strictlyMissing(p, policy, best, detached); missing > 0 {
 		return Result{Reason: failover.ReasonTooFewReplicasFenced, Sentence: fmt.Sprintf(
-			"consistency Strict needs %d more detached replica(s) to be sure that no write acknowledged by WAIT 1 is lost", missing)}
+			"consistency Strict needs %d more detached replica(s) to be sure that no write acknowledged by WAIT 1 is lost",
+			missing,
+		)}
 	}
 	return Result{Candidate: &best, Sentence: fmt.Sprintf("%s has the most data (offset %d) of %d candidate(s)",
 		best.Name, best.Replication.Lineage.Offset, len(fit))}
@@ -93,16 +96,16 @@ func byHistory(p failover.Progress, fit []failover.Node, givenUp []string) func(
 	}
 	return func(a, b failover.Node) int {
 		return cmp.Or(
-			cmp.Compare(held(b), held(a)),
-			cmp.Compare(b.Replication.Lineage.Offset, a.Replication.Lineage.Offset),
-			CompareTrue(!slices.Contains(givenUp, a.Name), !slices.Contains(givenUp, b.Name)),
-			ByData(a, b),
+			cmp.Compare(held(b), held(a)), cmp.Compare(b.Replication.Lineage.Offset, a.Replication.Lineage.Offset),
+			CompareTrue(!slices.Contains(givenUp, a.Name), !slices.Contains(givenUp, b.Name)), ByData(a, b),
 		)
 	}
 }
 
 // Candidates returns the nodes that may be promoted, and why each of the others may not.
-func Candidates(p failover.Progress, policy failover.Policy, obs failover.Observation) (fit []failover.Node, limits []string) {
+func Candidates(
+	p failover.Progress, policy failover.Policy, obs failover.Observation,
+) (fit []failover.Node, limits []string) {
 	for _, n := range obs.Nodes {
 		l := FrozenIneligibility(n, p.Lineage, policy)
 		switch {
@@ -131,9 +134,17 @@ func electForced(p failover.Progress, obs failover.Observation) Result {
 		if n.Name != p.ForcedPod || !n.Answers() || !r.Fenced() || r.Loading || r.Syncing {
 			continue
 		}
-		return Result{Candidate: &n, Sentence: fmt.Sprintf("%s is promoted with %d key(s) because a person accepted the loss of data", n.Name, r.Keys)}
+		return Result{
+			Candidate: &n,
+			Sentence:  fmt.Sprintf("%s is promoted with %d key(s) because a person accepted the loss of data", n.Name, r.Keys),
+		}
 	}
-	return Result{Reason: failover.ReasonRequestedNodeIneligible, Sentence: fmt.Sprintf("%s, which a person wants promoted, does not answer or holds no complete data yet", p.ForcedPod)}
+	return Result{
+		Reason: failover.ReasonRequestedNodeIneligible,
+		Sentence: fmt.Sprintf(
+			"%s, which a person wants promoted, does not answer or holds no complete data yet", p.ForcedPod,
+		),
+	}
 }
 
 // strictlyMissing counts the replicas that Strict still wants to see detached. Of R replicas, a
@@ -147,7 +158,8 @@ func strictlyMissing(p failover.Progress, policy failover.Policy, best failover.
 	if policy.Consistency != failover.ConsistencyStrict || policy.Replicas < 2 {
 		return 0
 	}
-	if p.OldMaster != nil && best.UID == p.OldMaster.UID && best.Replication.RunID == p.OldMaster.RunID && len(p.InterimMasters) == 0 {
+	if p.OldMaster != nil && best.UID == p.OldMaster.UID && best.Replication.RunID == p.OldMaster.RunID &&
+		len(p.InterimMasters) == 0 {
 		return 0
 	}
 	return max(0, policy.Replicas-1-detached, attachedBeside(p)-detached)
@@ -200,7 +212,9 @@ func howEnded(n failover.Node) string {
 }
 
 // mayComeWithMore names a node that may come back with more than best holds.
-func mayComeWithMore(p failover.Progress, policy failover.Policy, obs failover.Observation, best failover.Node) (string, bool) {
+func mayComeWithMore(
+	p failover.Progress, policy failover.Policy, obs failover.Observation, best failover.Node,
+) (string, bool) {
 	wait, ok := Awaited(p, obs)
 	if !ok && policy.Persistent {
 		return leavingWithMore(p, obs, best)
@@ -212,7 +226,9 @@ func mayComeWithMore(p failover.Progress, policy failover.Policy, obs failover.O
 //
 // Example: cache-1 was restarted and has loaded its disk up to 4000; cache-2 has run on, holds 5000, and has priority
 // 0. None is chosen, and a person is told.
-func besideRestarted(p failover.Progress, policy failover.Policy, obs failover.Observation, best failover.Node) (Result, bool) {
+func besideRestarted(
+	p failover.Progress, policy failover.Policy, obs failover.Observation, best failover.Node,
+) (Result, bool) {
 	if former, ok := formerMaster(p, policy, obs, best); ok {
 		return former, true
 	}
@@ -221,14 +237,17 @@ func besideRestarted(p failover.Progress, policy failover.Policy, obs failover.O
 		return Result{}, false
 	}
 	return Result{Reason: failover.ReasonNoCandidate, Sentence: fmt.Sprintf(
-		"%s has been running and holds more than %s, which was restarted; but its priority is 0", obs.Nodes[i].Name, best.Name)}, true
+		"%s has been running and holds more than %s, which was restarted; but its priority is 0", obs.Nodes[i].Name,
+		best.Name,
+	)}, true
 }
 
 // heldBackByPriority reports a process that holds more than best and may not be promoted because of its priority.
 //
 // Example: that cache-2.
 func heldBackByPriority(p failover.Progress, n, best failover.Node) bool {
-	return n.Answers() && n.Replication.Priority == 0 && p.Lineage.Shared(n.Replication.Lineage) > p.Lineage.Shared(best.Replication.Lineage)
+	return n.Answers() && n.Replication.Priority == 0 &&
+		p.Lineage.Shared(n.Replication.Lineage) > p.Lineage.Shared(best.Replication.Lineage)
 }
 
 // emptyBeside reports that best holds nothing although the master had written, and n holds something, whose history its
@@ -244,7 +263,9 @@ func emptyBeside(p failover.Progress, best, n failover.Node) bool {
 
 // besideDisks looks at what others have found on their volumes, of a history that their volumes did not keep the name
 // of.
-func besideDisks(p failover.Progress, policy failover.Policy, obs failover.Observation, best failover.Node, inMemory bool) (Result, bool) {
+func besideDisks(
+	p failover.Progress, policy failover.Policy, obs failover.Observation, best failover.Node, inMemory bool,
+) (Result, bool) {
 	if !policy.Persistent {
 		return Result{}, false
 	}
@@ -255,8 +276,12 @@ func besideDisks(p failover.Progress, policy failover.Policy, obs failover.Obser
 	if i < 0 {
 		return Result{}, false
 	}
-	return Result{Reason: failover.ReasonNoCandidate, Sentence: fmt.Sprintf("%s is empty and had not caught up with the master, and %s has found %d key(s) on "+
-		"its volume that cannot be compared with that; a person has to choose", best.Name, obs.Nodes[i].Name, obs.Nodes[i].Replication.Keys)}, true
+	return Result{
+		Reason: failover.ReasonNoCandidate,
+		Sentence: fmt.Sprintf("%s is empty and had not caught up with the master, and %s has found %d key(s) on "+
+			"its volume that cannot be compared with that; a person has to choose",
+			best.Name, obs.Nodes[i].Name, obs.Nodes[i].Replication.Keys),
+	}, true
 }
 
 // lastMastersDisk prefers what the last master has found on its volume to a restarted process that has less and is
@@ -265,7 +290,9 @@ func besideDisks(p failover.Progress, policy failover.Policy, obs failover.Obser
 //
 // Example: cache-0 was master and has loaded 1000 keys; cache-1 was restarted and has loaded the 900 of an hour ago.
 // cache-0 is chosen.
-func lastMastersDisk(p failover.Progress, policy failover.Policy, obs failover.Observation, best failover.Node) (Result, bool) {
+func lastMastersDisk(
+	p failover.Progress, policy failover.Policy, obs failover.Observation, best failover.Node,
+) (Result, bool) {
 	behind := p.Lineage.Shared(best.Replication.Lineage) < p.Lineage.Offset
 	i := slices.IndexFunc(obs.Nodes, func(n failover.Node) bool {
 		return diskWithUnknownHistory(p, n) && n.Replication.Keys > best.Replication.Keys
@@ -275,11 +302,19 @@ func lastMastersDisk(p failover.Progress, policy failover.Policy, obs failover.O
 	}
 	n := obs.Nodes[i]
 	if n.Replication.Priority == 0 || policy.Consistency == failover.ConsistencyStrict {
-		return Result{Reason: failover.ReasonNoCandidate, Sentence: fmt.Sprintf("%s was restarted and is behind what the master had, and %s, the last "+
-			"master, has found %d key(s) on its volume that cannot be compared with that; a person has to choose", best.Name, n.Name, n.Replication.Keys)}, true
+		return Result{
+			Reason: failover.ReasonNoCandidate,
+			Sentence: fmt.Sprintf("%s was restarted and is behind what the master had, and %s, the last "+
+				"master, has found %d key(s) on its volume that cannot be compared with that; a person has to choose",
+				best.Name, n.Name, n.Replication.Keys),
+		}, true
 	}
-	return Result{Candidate: &n, NewHistory: true, Sentence: fmt.Sprintf("%s was the last master and has found %d key(s) on its volume; %s was "+
-		"restarted, is behind, and has %d", n.Name, n.Replication.Keys, best.Name, best.Replication.Keys)}, true
+	return Result{
+		Candidate:  &n,
+		NewHistory: true,
+		Sentence: fmt.Sprintf("%s was the last master and has found %d key(s) on its volume; %s was "+
+			"restarted, is behind, and has %d", n.Name, n.Replication.Keys, best.Name, best.Replication.Keys),
+	}, true
 }
 
 // diskWithUnknownHistory reports the last master's pod, whose process has found data of a history without a name that
@@ -298,8 +333,11 @@ func diskWithUnknownHistory(p failover.Progress, n failover.Node) bool {
 // will find 5000 on its volume, and is waited for.
 func leavingWithMore(p failover.Progress, obs failover.Observation, best failover.Node) (string, bool) {
 	for _, n := range obs.Nodes {
-		if n.Answers() && n.Terminating && p.Lineage.Shared(n.Replication.Lineage) > p.Lineage.Shared(best.Replication.Lineage) {
-			return fmt.Sprintf("%s is being deleted and holds newer data than anybody else; waiting for its next pod", n.Name), true
+		if n.Answers() && n.Terminating &&
+			p.Lineage.Shared(n.Replication.Lineage) > p.Lineage.Shared(best.Replication.Lineage) {
+			return fmt.Sprintf(
+				"%s is being deleted and holds newer data than anybody else; waiting for its next pod", n.Name,
+			), true
 		}
 	}
 	return "", false

@@ -12,9 +12,26 @@ import (
 // preferred to it.
 func TestWithoutDisksWhoHoldsDataOfTheSetHasBeenRunning(t *testing.T) {
 	p := failover.Progress{Retired: []string{"lost"}}
-	empty := failover.Node{Name: "r-0", RedisFacts: failover.RedisFacts{Replication: failover.Replication{Priority: 100, Lineage: failover.Lineage{ReplID: "new"}}}}
-	holds := failover.Node{Name: "r-1", Ordinal: 1, RedisFacts: failover.RedisFacts{Replication: failover.Replication{RunID: "another", Priority: 100, Keys: 7, Lineage: failover.Lineage{ReplID: "lost"}}}}
-	if Seed([]failover.Node{empty, holds}, p, failover.Policy{}).Name != "r-1" || Seed([]failover.Node{holds, empty}, p, failover.Policy{}).Name != "r-1" {
+	empty := failover.Node{
+		Name: "r-0",
+		RedisFacts: failover.RedisFacts{
+			Replication: failover.Replication{Priority: 100, Lineage: failover.Lineage{ReplID: "new"}},
+		},
+	}
+	holds := failover.Node{
+		Name:    "r-1",
+		Ordinal: 1,
+		RedisFacts: failover.RedisFacts{
+			Replication: failover.Replication{
+				RunID:    "another",
+				Priority: 100,
+				Keys:     7,
+				Lineage:  failover.Lineage{ReplID: "lost"},
+			},
+		},
+	}
+	if Seed([]failover.Node{empty, holds}, p, failover.Policy{}).Name != "r-1" ||
+		Seed([]failover.Node{holds, empty}, p, failover.Policy{}).Name != "r-1" {
 		t.Error("the empty one is preferred")
 	}
 	holds.Replication.Lineage.ReplID = "of another RedisHA"
@@ -26,10 +43,14 @@ func TestWithoutDisksWhoHoldsDataOfTheSetHasBeenRunning(t *testing.T) {
 // onDisk is a node with disks, whose history continues that of replID2 from an offset on.
 func onDisk(name, replID, replID2 string, second, offset, keys int64) failover.Node {
 	return failover.Node{
-		Name: name, UID: name, Ordinal: int(name[2] - '0'),
-		RedisFacts: failover.RedisFacts{Replication: failover.Replication{Priority: 100, Keys: keys, Lineage: failover.Lineage{
-			ReplID: replID, ReplID2: replID2, SecondOffset: second, Offset: offset,
-		}}},
+		Name:    name,
+		UID:     name,
+		Ordinal: int(name[2] - '0'),
+		RedisFacts: failover.RedisFacts{
+			Replication: failover.Replication{Priority: 100, Keys: keys, Lineage: failover.Lineage{
+				ReplID: replID, ReplID2: replID2, SecondOffset: second, Offset: offset,
+			}},
+		},
 	}
 }
 
@@ -76,18 +97,29 @@ func TestStrictDoesNotChooseBetweenAFormerMasterAndAnOldSnapshot(t *testing.T) {
 		return failover.Node{
 			Name: name, UID: name,
 			RedisFacts: failover.RedisFacts{Contact: failover.ContactAnswering, Sampled: true, Replication: failover.Replication{
-				RunID: name, Role: failover.RoleReplica, MasterHost: failover.FenceHost, MasterPort: failover.FencePort, Priority: 100, Keys: 1,
-				Lineage: failover.Lineage{ReplID: replID, ReplID2: failover.NoReplID, SecondOffset: -1, Offset: offset},
+				RunID:      name,
+				Role:       failover.RoleReplica,
+				MasterHost: failover.FenceHost,
+				MasterPort: failover.FencePort,
+				Priority:   100,
+				Keys:       1,
+				Lineage:    failover.Lineage{ReplID: replID, ReplID2: failover.NoReplID, SecondOffset: -1, Offset: offset},
 			}},
 		}
 	}
 	p := failover.Progress{Lineage: failover.Lineage{ReplID: "new", ReplID2: "old", SecondOffset: 101, Offset: 120}}
 	snapshot, former := node("snapshot", "old", 50), node("former", "old", 110)
 	obs := failover.Observation{Nodes: []failover.Node{snapshot, former}}
-	if e, ok := formerMaster(p, failover.Policy{}, obs, snapshot); !ok || e.Candidate == nil || e.Candidate.Name != "former" {
+	if e, ok := formerMaster(
+		p, failover.Policy{}, obs, snapshot,
+	); !ok || e.Candidate == nil ||
+		e.Candidate.Name != "former" {
 		t.Errorf("the old snapshot is preferred: %+v", e)
 	}
-	if e, ok := formerMaster(p, failover.Policy{Consistency: failover.ConsistencyStrict}, obs, snapshot); !ok || e.Reason != failover.ReasonNoCandidate {
+	if e, ok := formerMaster(
+		p, failover.Policy{Consistency: failover.ConsistencyStrict}, obs, snapshot,
+	); !ok ||
+		e.Reason != failover.ReasonNoCandidate {
 		t.Errorf("Strict guesses: %+v", e)
 	}
 	if e, ok := formerMaster(p, failover.Policy{}, obs, node("complete", "new", 120)); ok {

@@ -10,7 +10,9 @@ import (
 
 func TestAFormerLeadersConnectionsAreCutAndOursAreNot(t *testing.T) {
 	f := newFleet(t)
-	former := redis.NewClient(&redis.Options{Addr: f.redis[0].client().Options().Addr, ClientName: "redisha-former", MaxRetries: -1, PoolSize: 1})
+	former := redis.NewClient(
+		&redis.Options{Addr: f.redis[0].client().Options().Addr, ClientName: "redisha-former", MaxRetries: -1, PoolSize: 1},
+	)
 	defer former.Close()
 	conn := former.Conn()
 	defer conn.Close()

@@ -89,7 +89,8 @@ func catchUp(ctx context.Context, candidate target, goal redisclient.Info) error
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrCannotCatchUp, err)
 		}
-		if info.Role != redisclient.RoleReplica || !info.LinkUp || info.SyncInProgress || info.Loading || info.ReplID != goal.ReplID {
+		if info.Role != redisclient.RoleReplica || !info.LinkUp || info.SyncInProgress || info.Loading ||
+			info.ReplID != goal.ReplID {
 			return fmt.Errorf("%s: %w", candidate.ref.Pod, ErrCannotCatchUp)
 		}
 		if missing = goal.Offset - info.AppliedOffset; missing <= 0 {

@@ -222,7 +222,9 @@ func (e *Executor) covered(ctx context.Context) error {
 	deadline, bounded := ctx.Deadline()
 	left := e.lease.Left()
 	if need := deadline.Sub(e.opts.Runtime.Now()); !bounded || left <= need {
-		return fmt.Errorf("%w: %s left, %s needed", ErrLeaseTooShort, left.Round(time.Millisecond), need.Round(time.Millisecond))
+		return fmt.Errorf(
+			"%w: %s left, %s needed", ErrLeaseTooShort, left.Round(time.Millisecond), need.Round(time.Millisecond),
+		)
 	}
 	return nil
 }

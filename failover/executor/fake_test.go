@@ -82,7 +82,10 @@ func (f *fakeRedis) KillWriters(context.Context) (int, error) { return 2, f.told
 func (f *fakeRedis) KillOperatorConnections(_ context.Context, prefix string) (int, error) {
 	return 1, f.told("KILL-OPERATORS", " ", prefix)
 }
-func (f *fakeRedis) TryConfig(_ context.Context, settings []redisclient.Setting) (refused []redisclient.RefusedSetting, err error) {
+
+func (f *fakeRedis) TryConfig(
+	_ context.Context, settings []redisclient.Setting,
+) (refused []redisclient.RefusedSetting, err error) {
 	for _, s := range settings {
 		if s.Value == "wrong" {
 			refused = append(refused, redisclient.RefusedSetting{Setting: s, Why: "it is wrong"})
@@ -114,7 +117,14 @@ func newWorld() *fakeWorld {
 	}
 	for i, name := range []string{"cache-0", "cache-1"} {
 		redis := &fakeRedis{name: name, journal: &w.journal, fail: map[string]error{}}
-		redis.info = redisclient.Info{RunID: "run-" + name, Role: redisclient.RoleReplica, LinkUp: true, ReplID: "a", Offset: 10, AppliedOffset: 10}
+		redis.info = redisclient.Info{
+			RunID:         "run-" + name,
+			Role:          redisclient.RoleReplica,
+			LinkUp:        true,
+			ReplID:        "a",
+			Offset:        10,
+			AppliedOffset: 10,
+		}
 		uid := fmt.Sprint("u", i)
 		w.redis[uid] = redis
 		w.links[uid] = link.New(redisclient.Options{}, func(redisclient.Options) link.Redis { return redis })

@@ -38,10 +38,11 @@ func (p *process) addr() string { return net.JoinHostPort(p.ip, strconv.Itoa(p.p
 
 // start boots fenced, as every pod does.
 func (p *process) start() error {
-	p.cmd = exec.Command("redis-server", "--port", strconv.Itoa(p.port), "--bind", p.ip, "--protected-mode", "no", "--dir", p.dir, "--save", "",
-		"--replicaof", failover.FenceHost, strconv.Itoa(failover.FencePort),
-		"--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1",
-		"--logfile", filepath.Join(p.dir, "log"), "--bind-source-addr", p.ip)
+	p.cmd = exec.Command(
+		"redis-server", "--port", strconv.Itoa(p.port), "--bind", p.ip, "--protected-mode", "no", "--dir", p.dir, "--save",
+		"", "--replicaof", failover.FenceHost, strconv.Itoa(failover.FencePort), "--repl-diskless-sync-delay", "0",
+		"--repl-ping-replica-period", "1", "--logfile", filepath.Join(p.dir, "log"), "--bind-source-addr", p.ip,
+	)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
 		return err
@@ -102,7 +103,9 @@ func newFleet(t *testing.T) *fleet {
 		}
 		t.Cleanup(func() { p.kill() })
 		f.redis = append(f.redis, p)
-		targets = append(targets, prober.Target{Pod: fmt.Sprint("cache-", i), UID: fmt.Sprint("u", i), IP: p.ip, Port: f.port})
+		targets = append(
+			targets, prober.Target{Pod: fmt.Sprint("cache-", i), UID: fmt.Sprint("u", i), IP: p.ip, Port: f.port},
+		)
 	}
 	f.prober.Ensure(key, targets, nil)
 	for i := range f.redis {

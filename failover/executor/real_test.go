@@ -72,7 +72,9 @@ func TestAKilledMasterIsAFactWithWitnesses(t *testing.T) {
 		n := f.node(1)
 		return n.Answers() && !n.Replication.LinkUp && !n.SampledAt.Before(f.node(0).ContactSince)
 	})
-	t.Logf("refused after %v, witnessed after %v", refused.Round(time.Microsecond), time.Since(began).Round(time.Microsecond))
+	t.Logf(
+		"refused after %v, witnessed after %v", refused.Round(time.Microsecond), time.Since(began).Round(time.Microsecond),
+	)
 }
 
 func TestAHungMasterIsSilentUntilItWakes(t *testing.T) {
@@ -101,7 +103,10 @@ func TestARestartedProcessIsSeenAndLeftAlone(t *testing.T) {
 	if err == nil {
 		t.Error("an order for the process that was killed was carried out")
 	}
-	f.until("the new process is sampled", func() bool { n := f.node(0); return n.Answers() && n.Replication.RunID != old.RunID })
+	f.until(
+		"the new process is sampled",
+		func() bool { n := f.node(0); return n.Answers() && n.Replication.RunID != old.RunID },
+	)
 	if r := f.node(0).Replication; !r.Fenced() {
 		t.Errorf("the new process is %+v, want fenced", r)
 	}

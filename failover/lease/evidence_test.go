@@ -43,7 +43,10 @@ func TestAnIdentityTellsWhereItsProcessIs(t *testing.T) {
 		}
 	}
 	for _, address := range []string{"", "10.1.2.3:8082"} {
-		if identity := Prefix("operator-0", address) + "0f8a"; Address(identity) != address || Host(identity) != "operator-0" {
+		if identity := Prefix(
+			"operator-0", address,
+		) + "0f8a"; Address(identity) != address ||
+			Host(identity) != "operator-0" {
 			t.Errorf("%q is at %q on %q, want %q", identity, Address(identity), Host(identity), address)
 		}
 	}

@@ -122,7 +122,10 @@ func (p panicky) Close() { *p.closed++ }
 
 func TestAfterAPanicTheNextCallGetsAnotherClient(t *testing.T) {
 	dialled, closed := 0, 0
-	l := link.New(redisclient.Options{}, func(redisclient.Options) link.Redis { dialled++; return panicky{closed: &closed} })
+	l := link.New(
+		redisclient.Options{},
+		func(redisclient.Options) link.Redis { dialled++; return panicky{closed: &closed} },
+	)
 	for range 2 {
 		func() {
 			defer func() {

@@ -202,5 +202,9 @@ func TestAPanicInOnePodsLoopIsToldAndEndsNoOther(t *testing.T) {
 	if w.at("10.0.0.1:6379") == first {
 		t.Fatal("it is asked over the connection that made us panic")
 	}
-	eventually(t, "it is asked again after a pause", func() bool { return w.node(t, "u0").Contact == failover.ContactAnswering })
+	eventually(
+		t,
+		"it is asked again after a pause",
+		func() bool { return w.node(t, "u0").Contact == failover.ContactAnswering },
+	)
 }

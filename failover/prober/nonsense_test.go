@@ -45,7 +45,13 @@ func renamed(every int) func(int) outcome {
 
 func TestAPodThatTalksNonsenseForLongIsAskedSeldom(t *testing.T) {
 	c := conversation{now: start}
-	c.goesOn(time.Minute, says(redisclient.ClassNone, redisclient.ClassTimeout, redisclient.ClassRefused, redisclient.ClassBusy, redisclient.ClassMaxClients, redisclient.ClassLoading))
+	c.goesOn(
+		time.Minute,
+		says(
+			redisclient.ClassNone, redisclient.ClassTimeout, redisclient.ClassRefused, redisclient.ClassBusy,
+			redisclient.ClassMaxClients, redisclient.ClassLoading,
+		),
+	)
 	if c.isAskedSeldom() {
 		t.Error("what a Redis in trouble answers is no nonsense")
 	}

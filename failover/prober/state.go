@@ -25,7 +25,9 @@ type state struct {
 }
 
 func newState(t Target, now time.Time) state {
-	return state{node: failover.Node{Name: t.Pod, UID: t.UID, IP: t.IP, RedisFacts: failover.RedisFacts{WatchedSince: now}}}
+	return state{
+		node: failover.Node{Name: t.Pod, UID: t.UID, IP: t.IP, RedisFacts: failover.RedisFacts{WatchedSince: now}},
+	}
 }
 
 // outcome is what came of a probe.
@@ -60,7 +62,11 @@ func (s *state) signOfLife(o outcome) bool {
 		s.busySince = time.Time{}
 		return true
 	case failover.ContactBusy:
-	case failover.ContactNone, failover.ContactSilent, failover.ContactRefused, failover.ContactFull, failover.ContactErring:
+	case failover.ContactNone,
+		failover.ContactSilent,
+		failover.ContactRefused,
+		failover.ContactFull,
+		failover.ContactErring:
 		return false
 	}
 	if s.busySince.IsZero() {
@@ -255,7 +261,11 @@ func contactOf(c redisclient.Class) failover.Contact {
 		return failover.ContactBusy
 	case redisclient.ClassMaxClients:
 		return failover.ContactFull
-	case redisclient.ClassServer, redisclient.ClassMasterDown, redisclient.ClassMisconf, redisclient.ClassReadOnly, redisclient.ClassNoReplicas:
+	case redisclient.ClassServer,
+		redisclient.ClassMasterDown,
+		redisclient.ClassMisconf,
+		redisclient.ClassReadOnly,
+		redisclient.ClassNoReplicas:
 		return failover.ContactErring
 	default:
 		return failover.ContactAnswering
@@ -317,7 +327,8 @@ type kind struct {
 // refused, is no reason to ask the other pods: an overloaded prober would ask more, the later it is.
 func changed(before, after kind) Change {
 	c := Change{Wakes: before != after, Urgent: before.contact != after.contact || before.runID != after.runID}
-	before.misled, before.awaited, before.outOfMemory, before.turnsAway = after.misled, after.awaited, after.outOfMemory, after.turnsAway
+	before.misled, before.awaited = after.misled, after.awaited
+	before.outOfMemory, before.turnsAway = after.outOfMemory, after.turnsAway
 	c.Hurries = before != after
 	return c
 }

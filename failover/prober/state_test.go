@@ -19,9 +19,22 @@ func at(d time.Duration) time.Time { return start.Add(d) }
 // replica is a healthy replica's INFO.
 func replica() redisclient.Info {
 	return redisclient.Info{
-		RunID: "run-1", Role: redisclient.RoleReplica, MasterHost: "10.0.0.1", MasterPort: 6379, LinkUp: true, LinkDownFor: redisclient.Unknown,
-		LastIO: time.Second, ReplID: "a", ReplID2: "0", SecondOffset: -1, Offset: 120, AppliedOffset: 100,
-		Priority: 100, Keys: 7, RDBLastSaveOK: true, AOFLastWriteOK: true,
+		RunID:             "run-1",
+		Role:              redisclient.RoleReplica,
+		MasterHost:        "10.0.0.1",
+		MasterPort:        6379,
+		LinkUp:            true,
+		LinkDownFor:       redisclient.Unknown,
+		LastIO:            time.Second,
+		ReplID:            "a",
+		ReplID2:           "0",
+		SecondOffset:      -1,
+		Offset:            120,
+		AppliedOffset:     100,
+		Priority:          100,
+		Keys:              7,
+		RDBLastSaveOK:     true,
+		AOFLastWriteOK:    true,
 		ConnectedReplicas: []redisclient.ConnectedReplica{{State: "online"}, {State: "wait_bgsave"}},
 	}
 }
@@ -35,9 +48,17 @@ func sampled() *state {
 
 func TestASampleIsWhatTheCoreNeedsOfInfo(t *testing.T) {
 	want := failover.Replication{
-		RunID: "run-1", Role: failover.RoleReplica, MasterHost: "10.0.0.1", MasterPort: 6379, LinkUp: true, Linked: true, LastIO: time.Second,
-		Lineage:  failover.Lineage{ReplID: "a", ReplID2: "0", SecondOffset: -1, Offset: 100},
-		Priority: 100, Keys: 7, Followers: 1,
+		RunID:      "run-1",
+		Role:       failover.RoleReplica,
+		MasterHost: "10.0.0.1",
+		MasterPort: 6379,
+		LinkUp:     true,
+		Linked:     true,
+		LastIO:     time.Second,
+		Lineage:    failover.Lineage{ReplID: "a", ReplID2: "0", SecondOffset: -1, Offset: 100},
+		Priority:   100,
+		Keys:       7,
+		Followers:  1,
 	}
 	if diff := cmp.Diff(want, sampled().node.Replication); diff != "" {
 		t.Error(diff)
@@ -244,7 +265,9 @@ func TestOnlyAProbeThatBeganAfterwardsEndsStaleness(t *testing.T) {
 	if !s.node.Stale {
 		t.Error("a probe that was under way ended the staleness")
 	}
-	s.record(outcome{began: at(3 * time.Second), ended: at(3 * time.Second), marks: s.marks, class: redisclient.ClassTimeout})
+	s.record(
+		outcome{began: at(3 * time.Second), ended: at(3 * time.Second), marks: s.marks, class: redisclient.ClassTimeout},
+	)
 	if !s.node.Stale {
 		t.Error("a probe without an answer ended the staleness")
 	}
@@ -311,7 +334,10 @@ func TestWhatAReplacedProcessHadIsRemembered(t *testing.T) {
 	s.record(outcome{began: at(time.Second), ended: at(time.Second), info: again})
 	again.RunID, again.ReplID, again.AppliedOffset = "run-2", "b", 0
 	s.record(outcome{began: at(2 * time.Second), ended: at(2 * time.Second), info: again})
-	want := failover.Former{RunID: "run-1", Lineage: failover.Lineage{ReplID: "a", ReplID2: "0", SecondOffset: -1, Offset: 150}}
+	want := failover.Former{
+		RunID:   "run-1",
+		Lineage: failover.Lineage{ReplID: "a", ReplID2: "0", SecondOffset: -1, Offset: 150},
+	}
 	if diff := cmp.Diff(want, s.node.Former); diff != "" {
 		t.Error(diff)
 	}

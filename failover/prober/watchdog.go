@@ -18,8 +18,9 @@ type watchdog struct {
 	opts Options
 	void func(now time.Time)
 
-	mu  sync.Mutex // held from noticing a standstill until the silences are void, so that nothing is decided in between; taken first
-	due time.Time  // by when the process is to be heard of next
+	// held from noticing a standstill until the silences are void, so that nothing is decided in between; taken first
+	mu  sync.Mutex
+	due time.Time // by when the process is to be heard of next
 }
 
 func newWatchdog(opts Options, void func(time.Time)) *watchdog {

@@ -105,8 +105,20 @@ func (a *api) podsChanged() {
 	w := a.w
 	for _, p := range w.pods {
 		pods = append(pods, podView{
-			name: p.name, uid: p.uid, ip: p.ip, machine: w.machineOf(p), ordinal: p.ordinal, ready: p.ready, unlabelled: p.unlabelled, terminating: p.terminating,
-			outdated: p.outdated, cordoned: p.cordoned, nodeGone: p.nodeGone, exited: p.exited, label: p.label, labelled: p.labelled,
+			name:        p.name,
+			uid:         p.uid,
+			ip:          p.ip,
+			machine:     w.machineOf(p),
+			ordinal:     p.ordinal,
+			ready:       p.ready,
+			unlabelled:  p.unlabelled,
+			terminating: p.terminating,
+			outdated:    p.outdated,
+			cordoned:    p.cordoned,
+			nodeGone:    p.nodeGone,
+			exited:      p.exited,
+			label:       p.label,
+			labelled:    p.labelled,
 		})
 	}
 	a.now.pods = pods

@@ -23,19 +23,20 @@ func (v Violation) String() string {
 
 // checks looks at every effect while it happens, with the world's knowledge, not the operators'.
 type checks struct {
-	w            *world
-	first        *Violation
-	chosen       map[int64]failover.NodeRef // by epoch
-	forgotten    map[int64]bool             // epochs that only a status knew which was lost; they may be begun once more
-	official     *entry                     // the last write that a published master took
-	setBack      bool                       // the status was set back
-	died         []*server                  // processes that have ended
-	byHand       bool                       // a person has meddled: what follows may not be the operator's fault
-	excused      []bool                     // by write: how it was lost is known and permitted
-	lost         int
-	strikes      int          // faults so far
-	fenced       int64        // the last epoch of a failover
-	knownForeign map[int]bool // by ordinal: an operator has seen it in sync with another RedisHA, and it has not been in sync with ours since
+	w         *world
+	first     *Violation
+	chosen    map[int64]failover.NodeRef // by epoch
+	forgotten map[int64]bool             // epochs that only a status knew which was lost; they may be begun once more
+	official  *entry                     // the last write that a published master took
+	setBack   bool                       // the status was set back
+	died      []*server                  // processes that have ended
+	byHand    bool                       // a person has meddled: what follows may not be the operator's fault
+	excused   []bool                     // by write: how it was lost is known and permitted
+	lost      int
+	strikes   int   // faults so far
+	fenced    int64 // the last epoch of a failover
+	// by ordinal: an operator has seen it in sync with another RedisHA, and it has not been in sync with ours since
+	knownForeign map[int]bool
 }
 
 // Bounds that the checks grant.
@@ -63,7 +64,8 @@ func (c *checks) onDecision(o *operator, before failover.Progress, d failover.De
 	if choosesIn(before, d.Next) && d.Next.ForcedPod == "" {
 		c.onChoice(o, *d.Next.Candidate)
 	}
-	if d.Next.State == failover.StateFencing && before.State != failover.StatePromoting && begins(before, d.Next) && d.Next.Cause == failover.Cause(failover.DiagnosisMasterDown) {
+	if d.Next.State == failover.StateFencing && before.State != failover.StatePromoting && begins(before, d.Next) &&
+		d.Next.Cause == failover.Cause(failover.DiagnosisMasterDown) {
 		c.onSoftFailover(o, d.Next)
 	}
 	c.onGone(before, d.Next)
@@ -115,9 +117,12 @@ func (c *checks) onIdleness(o *operator, before failover.Progress, d failover.De
 // onSilence: a suspicion that nothing is done about for long has a reason (S7).
 func (c *checks) onSilence(o *operator, idle bool, d failover.Decision) {
 	// What was not heard yet, by a successor, needs no reason for as long as it may still be silent.
-	if !idle || d.Next.State != failover.StateSuspected || d.Reason != failover.ReasonNone || c.w.now-o.lastAt > 2*time.Second {
+	if !idle || d.Next.State != failover.StateSuspected || d.Reason != failover.ReasonNone ||
+		c.w.now-o.lastAt > 2*time.Second {
 		o.speechless = c.w.now
-	} else if c.w.now-max(o.speechless, o.awakeSince) > c.w.cfg.downAfter+2*time.Second {
+	} else if c.w.now-max(
+		o.speechless, o.awakeSince,
+	) > c.w.cfg.downAfter+2*time.Second {
 		c.fail("S7", "the master is suspected, nothing is done, and no reason is given: %s", d.Message)
 	}
 }
@@ -213,7 +218,9 @@ func (c *checks) onFencing(before, next failover.Progress) {
 func (c *checks) onSoftFailover(o *operator, next failover.Progress) {
 	for _, s := range c.w.servers {
 		l := s.up
-		if l == nil || !l.up || l.stalledAt >= 0 || l.source.runID != next.OldMaster.RunID || l.source.role != failover.RoleMaster || l.source.hung {
+		if l == nil || !l.up || l.stalledAt >= 0 || l.source.runID != next.OldMaster.RunID ||
+			l.source.role != failover.RoleMaster ||
+			l.source.hung {
 			continue
 		}
 		if c.w.reachableFor(o, s) > reachable && c.w.now-l.since > reachable && c.w.now-l.flowing > reachable {
@@ -224,10 +231,16 @@ func (c *checks) onSoftFailover(o *operator, next failover.Progress) {
 
 // reachableFor is since when an operator could talk to a process without hindrance.
 func (w *world) reachableFor(o *operator, s *server) time.Duration {
-	if !s.alive || s.hung || s.full() || s.garbage() || s.loading() || w.cut(o.party, s.pod.slot) || w.cut(s.pod.slot, o.party) || !o.alive || o.stopped {
+	if !s.alive || s.hung || s.full() || s.garbage() || s.loading() || w.cut(o.party, s.pod.slot) ||
+		w.cut(s.pod.slot, o.party) ||
+		!o.alive ||
+		o.stopped {
 		return -1
 	}
-	since := max(s.reachableSince, w.net.mended[o.party][s.pod.slot], w.net.mended[s.pod.slot][o.party], o.awakeSince, s.loadingTill, s.pod.fullTill, s.garbageTill)
+	since := max(
+		s.reachableSince, w.net.mended[o.party][s.pod.slot], w.net.mended[s.pod.slot][o.party], o.awakeSince, s.loadingTill,
+		s.pod.fullTill, s.garbageTill,
+	)
 	return w.now - since
 }
 

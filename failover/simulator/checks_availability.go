@@ -25,7 +25,10 @@ func (c *checks) onNoReplicas(s *server) {
 	}
 	for _, o := range c.w.operators {
 		if o.leading && c.w.reachableFor(o, s) > 2*refusalWithin && c.leaderServes(o) {
-			c.fail("S10", "%s has been refusing writes since %s for want of replicas, although %s reaches it", s.pod.name, s.withoutSince, o.name)
+			c.fail(
+				"S10", "%s has been refusing writes since %s for want of replicas, although %s reaches it", s.pod.name,
+				s.withoutSince, o.name,
+			)
 		}
 	}
 }
@@ -73,7 +76,10 @@ func (c *checks) beforeFault(f fault) {
 			return // the leader has died meanwhile, or something else has happened
 		}
 		if !c.hasMaster(f) {
-			c.fail("S10", "%s after %s of %d at %s there is no master: %s (%s)", within, f.kind, f.a, began, w.api.now.progress.State, o.last.Message)
+			c.fail(
+				"S10", "%s after %s of %d at %s there is no master: %s (%s)", within, f.kind, f.a, began,
+				w.api.now.progress.State, o.last.Message,
+			)
 		}
 	})
 }
@@ -96,7 +102,8 @@ func (c *checks) survivable(f fault) bool {
 	}
 	lost := w.onMachine(f.a)
 	return slices.ContainsFunc(w.pods, func(p *pod) bool {
-		attached := p != w.master() && p.server != nil && p.server.attachedTo(w.master()) && w.now-p.server.up.since > 3*time.Second
+		attached := p != w.master() && p.server != nil && p.server.attachedTo(w.master()) &&
+			w.now-p.server.up.since > 3*time.Second
 		return attached && !slices.Contains(lost, p)
 	})
 }
@@ -111,5 +118,7 @@ func (c *checks) plain() bool {
 			recent++
 		}
 	}
-	return ordinary && recent < decide.SoftLimit && w.api.now.policy.Mode == failover.ModeAutomatic && c.operatorActs() && o.leading && c.leaderServes(o)
+	return ordinary && recent < decide.SoftLimit && w.api.now.policy.Mode == failover.ModeAutomatic && c.operatorActs() &&
+		o.leading &&
+		c.leaderServes(o)
 }

@@ -24,7 +24,10 @@ func (c *checks) onRefusal(conn *clientConn) {
 		// The leader has to reach both: it does nothing while it does not hear the master.
 		calm := min(c.w.reachableFor(o, s), c.w.reachableFor(o, m.server), c.w.now-since)
 		if o.leading && c.leaderServes(o) && calm > cutOverWithin {
-			c.fail("clients", "a client has been on %s, which is no master, since %s, and %s is published", s.pod.name, conn.refusedSince, m.name)
+			c.fail(
+				"clients", "a client has been on %s, which is no master, since %s, and %s is published", s.pod.name,
+				conn.refusedSince, m.name,
+			)
 		}
 	}
 }
@@ -32,7 +35,8 @@ func (c *checks) onRefusal(conn *clientConn) {
 // servingMaster is the pod that is published, runs, and is the master that the status names; nil while there is none.
 func (c *checks) servingMaster() *pod {
 	m, p := c.w.master(), c.w.api.now.progress
-	if p.State != failover.StateStable || p.Master == nil || m == nil || m.server == nil || m.server.role != failover.RoleMaster {
+	if p.State != failover.StateStable || p.Master == nil || m == nil || m.server == nil ||
+		m.server.role != failover.RoleMaster {
 		return nil
 	}
 	if !m.server.isNode(p.Master.NodeRef) {
@@ -45,7 +49,8 @@ func (c *checks) servingMaster() *pod {
 func (c *checks) onClientsAtEnd() {
 	for _, cl := range c.w.clients {
 		conn := cl.conn
-		if conn != nil && conn.refusedSince > 0 && conn.server.role != failover.RoleMaster && c.w.now-conn.refusedSince > 2*cutOverWithin {
+		if conn != nil && conn.refusedSince > 0 && conn.server.role != failover.RoleMaster &&
+			c.w.now-conn.refusedSince > 2*cutOverWithin {
 			c.fail("clients", "a client is left on %s, which is no master", conn.server.pod.name)
 		}
 	}

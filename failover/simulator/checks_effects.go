@@ -14,9 +14,14 @@ func (c *checks) onReplicaOfSent(o *operator, s *server, host string) {
 	p := c.w.api.now.progress
 	// A status that a person has set back may name a master that clients have been led away from since.
 	led := c.w.api.now.published.UID == s.pod.uid
-	serving := led && p.State == failover.StateStable && p.Master != nil && p.Master.RunID == s.runID && s.role == failover.RoleMaster
-	if serving && c.w.api.lease.holder == o.party && c.w.now-o.lastAt < time.Second && o.last.Next.State == failover.StateStable {
-		c.fail("S5", "%s orders the serving master %s to follow %s without a persisted intent", o.name, s.pod.name, c.w.nameOf(host))
+	serving := led && p.State == failover.StateStable && p.Master != nil && p.Master.RunID == s.runID &&
+		s.role == failover.RoleMaster
+	if serving && c.w.api.lease.holder == o.party && c.w.now-o.lastAt < time.Second &&
+		o.last.Next.State == failover.StateStable {
+		c.fail(
+			"S5", "%s orders the serving master %s to follow %s without a persisted intent", o.name, s.pod.name,
+			c.w.nameOf(host),
+		)
 	}
 }
 
@@ -42,7 +47,8 @@ func (c *checks) onPublish(o *operator, before, next failover.Published) {
 func (c *checks) onPublishSent(next failover.Published) {
 	for _, s := range c.w.servers {
 		truthful := c.w.now > s.garbageTill+time.Second || !s.lies
-		if s.pod.uid == next.UID && truthful && s.role != failover.RoleMaster && c.w.now-s.roleSince > time.Second && c.w.now-s.booted > time.Second {
+		if s.pod.uid == next.UID && truthful && s.role != failover.RoleMaster && c.w.now-s.roleSince > time.Second &&
+			c.w.now-s.booted > time.Second {
 			c.fail("S1", "%s is published as master and has been a replica for %s", next.Pod, c.w.now-s.roleSince)
 		}
 	}
@@ -52,7 +58,8 @@ func (c *checks) onPublishSent(next failover.Published) {
 // may still arrive; no client is led by it, and it is mended when it is seen.
 func (c *checks) onLabel(labelled *pod) {
 	for _, p := range c.w.pods {
-		if p != labelled && !p.labelLate && !labelled.labelLate && p.label == failover.RoleMaster && labelled.label == failover.RoleMaster {
+		if p != labelled && !p.labelLate && !labelled.labelLate && p.label == failover.RoleMaster &&
+			labelled.label == failover.RoleMaster {
 			c.fail("S1", "%s is labelled as master while %s is", labelled.name, p.name)
 		}
 	}
@@ -96,7 +103,10 @@ func (c *checks) onLateWrite(s *server) {
 	case late > isolatedFor:
 		c.fail("S1", "%s still takes writes %s after another node was promoted", s.pod.name, late)
 	case s.givenUp && c.w.cfg.downAfter >= 3*time.Second && !s.heardUnseen() && late > s.heardLonger():
-		c.fail("S1", "%s, which was silent and may have been isolated, takes writes %s after another node was promoted", s.pod.name, late)
+		c.fail(
+			"S1", "%s, which was silent and may have been isolated, takes writes %s after another node was promoted",
+			s.pod.name, late,
+		)
 	}
 }
 
@@ -110,7 +120,10 @@ func (s *server) heardUnseen() bool {
 // heardLonger is for how long a master may have heard a replica that did not hear it any more: the network lost what it
 // sent, and let through what came. Nothing tells of that but the master.
 func (s *server) heardLonger() time.Duration {
-	if slices.ContainsFunc(s.followers, func(l *upstream) bool { return l.counted && l.unconfirmed >= 0 && l.unconfirmed == l.stalledAt }) {
+	if slices.ContainsFunc(
+		s.followers,
+		func(l *upstream) bool { return l.counted && l.unconfirmed >= 0 && l.unconfirmed == l.stalledAt },
+	) {
 		return cronPeriod
 	}
 	return 0

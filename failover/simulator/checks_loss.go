@@ -48,7 +48,10 @@ func (c *checks) onLost(s *server, lost []*write, planned bool) (tail []*write) 
 		case planned:
 			c.fail("S6", "a switchover to %s loses write %d, acknowledged at %s", s.pod.name, wr.number, wr.acked)
 		case wr.waited && c.w.cfg.consistency == failover.ConsistencyStrict:
-			c.fail("S9", "write %d, acknowledged by WAIT at %s, is not on %s, which is promoted, but still exists", wr.number, wr.acked, s.pod.name)
+			c.fail(
+				"S9", "write %d, acknowledged by WAIT at %s, is not on %s, which is promoted, but still exists", wr.number,
+				wr.acked, s.pod.name,
+			)
 		default:
 			tail = append(tail, wr)
 		}
@@ -104,7 +107,10 @@ func (c *checks) onTail(s *server, lost []*write, end instant) {
 		limit = 1 // that is for a replica that lags; not for an old disk, and not for another history
 	}
 	if older > limit && limit > 0 && !excused {
-		c.fail("S9", "the promotion of %s loses %s of acknowledged writes, from %s on, and more than maxLagBytes", s.pod.name, end-first, first)
+		c.fail(
+			"S9", "the promotion of %s loses %s of acknowledged writes, from %s on, and more than maxLagBytes", s.pod.name,
+			end-first, first,
+		)
 	}
 }
 
@@ -154,8 +160,13 @@ func (c *checks) atEnd() {
 func (c *checks) onVanished(wr *write) {
 	switch {
 	case !wr.late():
-		c.fail("S9", "write %d, acknowledged at %s by %s, has vanished without a failover", wr.number, wr.acked, wr.by.pod.name)
+		c.fail(
+			"S9", "write %d, acknowledged at %s by %s, has vanished without a failover", wr.number, wr.acked, wr.by.pod.name,
+		)
 	case wr.waited && c.w.cfg.consistency == failover.ConsistencyStrict:
-		c.fail("S9", "write %d, acknowledged by WAIT at %s by %s, which had been replaced, is lost", wr.number, wr.acked, wr.by.pod.name)
+		c.fail(
+			"S9", "write %d, acknowledged by WAIT at %s by %s, which had been replaced, is lost", wr.number, wr.acked,
+			wr.by.pod.name,
+		)
 	}
 }

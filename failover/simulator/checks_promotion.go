@@ -17,7 +17,8 @@ func (c *checks) onPromoteSent(o *operator, m *monitor, intent failover.Progress
 
 // onPromote: whom, with which data, and what is lost by it (S3, S4, S6, S9).
 func (c *checks) onPromote(s *server, intent failover.Progress) {
-	if c.w.api.now.progress.Epoch != intent.Epoch && !c.forgotten[intent.Epoch] || intent.State != failover.StatePromoting {
+	if c.w.api.now.progress.Epoch != intent.Epoch && !c.forgotten[intent.Epoch] ||
+		intent.State != failover.StatePromoting {
 		return // an order that was under way for long; whoever was chosen since is the master
 	}
 	c.onFitness(s, intent)
@@ -90,8 +91,14 @@ func (c *checks) onPassedOver(s, x *server) {
 	case !more || !c.official.contains(x.head):
 		// It holds what was given up, or was never a published master's.
 	case s.head.keyCount() == 0:
-		c.fail("S3", "%s is empty and promoted, with %s within reach, which holds %d keys", s.pod.name, x.pod.name, x.head.keyCount())
+		c.fail(
+			"S3", "%s is empty and promoted, with %s within reach, which holds %d keys", s.pod.name, x.pod.name,
+			x.head.keyCount(),
+		)
 	case x.priority != 0 && related && x.head.contains(s.head):
-		c.fail("S4", "%s is promoted with %d keys, with %s within reach, which holds %d", s.pod.name, s.head.keyCount(), x.pod.name, x.head.keyCount())
+		c.fail(
+			"S4", "%s is promoted with %d keys, with %s within reach, which holds %d", s.pod.name, s.head.keyCount(),
+			x.pod.name, x.head.keyCount(),
+		)
 	}
 }

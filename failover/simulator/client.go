@@ -24,11 +24,12 @@ type write struct {
 
 // client writes number after number, to the master that the Service leads to.
 type client struct {
-	w     *world
-	conn  *clientConn
-	busy  *write
-	wait  bool
-	stays bool               // on a connection whatever it answers, as most libraries do: a reply is no reason to connect anew
+	w    *world
+	conn *clientConn
+	busy *write
+	wait bool
+	// on a connection whatever it answers, as most libraries do: a reply is no reason to connect anew
+	stays bool
 	route failover.Published // where the kube-proxy of its machine leads it
 	led   instant            // since when it is led there
 }

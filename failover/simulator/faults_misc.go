@@ -61,7 +61,8 @@ func (w *world) relabel(f fault) {
 func (w *world) answerGarbage(f fault) {
 	w.onServer(f.a, func(s *server) {
 		s.garbageTill, s.lies = max(s.garbageTill, w.now+f.dur), f.b != theMaster
-		w.checks.byHand = w.checks.byHand || s.lies // one that is said to be restarted loses its place, and the set its writes
+		w.checks.byHand = w.checks.byHand ||
+			s.lies // one that is said to be restarted loses its place, and the set its writes
 	})
 }
 
@@ -79,7 +80,14 @@ func (s *server) untrue(i redisclient.Info) redisclient.Info {
 	case 0:
 		i.Role, i.MasterHost, i.MasterPort, i.LinkUp = redisclient.RoleMaster, "", 0, false
 	case 1:
-		i.Role, i.MasterHost, i.MasterPort = redisclient.RoleReplica, pick(r, redisclient.FenceHost, "::", i.MasterHost), pick(r, 1, -1, 1<<40)
+		i.Role, i.MasterHost, i.MasterPort = redisclient.RoleReplica, pick(
+			r, redisclient.FenceHost, "::", i.MasterHost,
+		), pick(
+			r,
+			1,
+			-1,
+			1<<40,
+		)
 		i.LinkUp = r.IntN(2) == 0
 	}
 	wildly := func() time.Duration {
@@ -87,7 +95,9 @@ func (s *server) untrue(i redisclient.Info) redisclient.Info {
 	}
 	i.LastIO, i.LinkDownFor = wildly(), wildly()
 	i.MinReplicas, i.MaxLag, i.RefusedWrites = pick(r, 0, redisclient.Unknown, math.MaxInt64), wildly(), r.Int64()
-	i.ConnectedReplicas = slices.Repeat([]redisclient.ConnectedReplica{{Addr: "::", Port: -1, State: "online", Lag: wildly()}}, r.IntN(9))
+	i.ConnectedReplicas = slices.Repeat(
+		[]redisclient.ConnectedReplica{{Addr: "::", Port: -1, State: "online", Lag: wildly()}}, r.IntN(9),
+	)
 	return i
 }
 

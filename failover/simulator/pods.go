@@ -53,7 +53,14 @@ func (p *pod) disk() *image { return p.w.disks[p.ordinal] }
 
 // createPod is what the StatefulSet controller and a kubelet do for an ordinal.
 func (w *world) createPod(ordinal int) {
-	p := &pod{w: w, name: fmt.Sprintf("r-%d", ordinal), ordinal: ordinal, slot: party(ordinal), uid: w.id("uid"), created: w.now}
+	p := &pod{
+		w:       w,
+		name:    fmt.Sprintf("r-%d", ordinal),
+		ordinal: ordinal,
+		slot:    party(ordinal),
+		uid:     w.id("uid"),
+		created: w.now,
+	}
 	w.pods = append(w.pods, p)
 	slices.SortFunc(w.pods, func(a, b *pod) int { return a.ordinal - b.ordinal })
 	w.api.podsChanged()

@@ -337,7 +337,8 @@ func (o *operator) learned(v podView) failover.Node {
 func (o *operator) pods(p *failover.Progress) []podView {
 	pods := slices.Clone(o.cache.pods)
 	for _, live := range o.world.api.now.pods {
-		named := slices.ContainsFunc(p.Nodes, func(k failover.NodeRecord) bool { return k.UID == live.uid }) || p.Master != nil && p.Master.UID == live.uid
+		named := slices.ContainsFunc(p.Nodes, func(k failover.NodeRecord) bool { return k.UID == live.uid }) ||
+			p.Master != nil && p.Master.UID == live.uid
 		if !named || slices.ContainsFunc(pods, func(v podView) bool { return v.uid == live.uid }) {
 			continue
 		}

@@ -182,7 +182,10 @@ func (s *server) fullSync(source *server) bool {
 			return
 		}
 		s.flushed = true
-		s.w.after(s.w.between(time.Millisecond, s.w.cfg.syncing/4), func() { s.synced(source, head, replid, offset, attempt) })
+		s.w.after(
+			s.w.between(time.Millisecond, s.w.cfg.syncing/4),
+			func() { s.synced(source, head, replid, offset, attempt) },
+		)
 	})
 	return true
 }
@@ -196,7 +199,8 @@ func (s *server) synced(source *server, head *entry, replid string, offset int64
 	s.head, s.replid, s.replid2, s.second, s.offset = head, replid, noReplID, -1, offset
 	s.backlog, s.backlogFrom = true, offset
 	s.dropFollowers()
-	gone := !source.alive || source.replid != replid || s.w.cut(source.pod.slot, s.pod.slot) || s.w.cut(s.pod.slot, source.pod.slot)
+	gone := !source.alive || source.replid != replid || s.w.cut(source.pod.slot, s.pod.slot) ||
+		s.w.cut(s.pod.slot, source.pod.slot)
 	if s.attempt != attempt || gone {
 		s.connectAfter(0)
 		return

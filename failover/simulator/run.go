@@ -50,7 +50,9 @@ func Tell(seed uint64, schedules int, out io.Writer) error {
 	for i := range uint64(max(schedules, 0)) {
 		s := scheduleOf(seed+i, noDefect)
 		o := s.play(noDefect, true)
-		if _, err := fmt.Fprintf(out, "seed %d: %s\n%s\n%s\n", s.seed, o.stats, s.describe(), strings.Join(o.timeline, "\n")); err != nil {
+		if _, err := fmt.Fprintf(
+			out, "seed %d: %s\n%s\n%s\n", s.seed, o.stats, s.describe(), strings.Join(o.timeline, "\n"),
+		); err != nil {
 			return fmt.Errorf("writing what happens with seed %d: %w", s.seed, err)
 		}
 	}
@@ -110,7 +112,10 @@ func explain(seed uint64, d *defect) *Finding {
 func (s schedule) describe() string {
 	var b strings.Builder
 	c := s.cfg
-	fmt.Fprintf(&b, "%d pods, %s, consistency %s, down-after %s, full sync up to %s, lag up to %s", c.pods, c.disks, c.consistency, c.downAfter, c.syncing, c.lag)
+	fmt.Fprintf(
+		&b, "%d pods, %s, consistency %s, down-after %s, full sync up to %s, lag up to %s", c.pods, c.disks, c.consistency,
+		c.downAfter, c.syncing, c.lag,
+	)
 	if c.laggard >= 0 {
 		fmt.Fprintf(&b, ", r-%d lags by %s", c.laggard, c.laggardBy)
 	}
@@ -132,7 +137,21 @@ func (s schedule) describe() string {
 
 // String sums up, for people.
 func (s Stats) String() string {
-	return fmt.Sprintf("%d schedules, %d steps, %d decisions, %d faults injected, %d failovers, %d switchovers, %d operator crashes, %d takeovers (%d from the dead), "+
-		"%d writes acknowledged, %d lost with a failover, %d requests of a person to force or discard",
-		s.Schedules, s.Steps, s.Decisions, s.Faults, s.Failovers, s.Switchovers, s.crashes, s.takeovers, s.heirs, s.acked, s.lostPlain, s.forced+s.discards)
+	return fmt.Sprintf(
+		"%d schedules, %d steps, %d decisions, %d faults injected, %d failovers, %d switchovers, %d operator crashes, %d "+
+			"takeovers (%d from the dead), "+
+			"%d writes acknowledged, %d lost with a failover, %d requests of a person to force or discard",
+		s.Schedules,
+		s.Steps,
+		s.Decisions,
+		s.Faults,
+		s.Failovers,
+		s.Switchovers,
+		s.crashes,
+		s.takeovers,
+		s.heirs,
+		s.acked,
+		s.lostPlain,
+		s.forced+s.discards,
+	)
 }

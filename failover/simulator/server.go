@@ -151,9 +151,24 @@ func (s *server) append(number int, bytes int64) {
 func (s *server) info() redisclient.Info {
 	s.catchUp()
 	i := redisclient.Info{
-		RunID: s.runID, Role: redisclient.Role(s.role), MasterHost: s.masterIP, MasterPort: s.masterPort, LastIO: redisclient.Unknown, LinkDownFor: redisclient.Unknown,
-		Loading: s.loading(), SyncInProgress: s.syncing, ReplID: s.replid, ReplID2: s.replid2, SecondOffset: s.second,
-		Offset: s.offset, AppliedOffset: s.offset, Priority: s.priority, Keys: s.head.keyCount(), MinReplicas: s.minReplicas, MaxLag: maxLag, RefusedWrites: s.refused,
+		RunID:          s.runID,
+		Role:           redisclient.Role(s.role),
+		MasterHost:     s.masterIP,
+		MasterPort:     s.masterPort,
+		LastIO:         redisclient.Unknown,
+		LinkDownFor:    redisclient.Unknown,
+		Loading:        s.loading(),
+		SyncInProgress: s.syncing,
+		ReplID:         s.replid,
+		ReplID2:        s.replid2,
+		SecondOffset:   s.second,
+		Offset:         s.offset,
+		AppliedOffset:  s.offset,
+		Priority:       s.priority,
+		Keys:           s.head.keyCount(),
+		MinReplicas:    s.minReplicas,
+		MaxLag:         maxLag,
+		RefusedWrites:  s.refused,
 	}
 	if s.role == failover.RoleMaster {
 		i.Priority = redisclient.Unknown

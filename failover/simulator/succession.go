@@ -98,7 +98,8 @@ func (o *operator) judge(t *task, e succession.Evidence) {
 	}
 	ctx, _ := runtime{o}.WithTimeout(context.Background(), time.Second)
 	var seen lease
-	if o.call(ctx, false, func() error { seen = o.world.api.lease; return nil }) != nil || !o.watchedHolds(seen, onSilence) {
+	if o.call(ctx, false, func() error { seen = o.world.api.lease; return nil }) != nil ||
+		!o.watchedHolds(seen, onSilence) {
 		o.dead = lease{}
 		return
 	}

@@ -11,6 +11,9 @@ func TestStandbysTakeTheLeaseOfTheDeadAtOnce(t *testing.T) {
 		t.Fatal(finding.Violation)
 	}
 	if stats.heirs == 0 || stats.heirs >= stats.takeovers {
-		t.Errorf("%d of %d takeovers are from the dead, with %d crashes in %d schedules", stats.heirs, stats.takeovers, stats.crashes, schedules)
+		t.Errorf(
+			"%d of %d takeovers are from the dead, with %d crashes in %d schedules", stats.heirs, stats.takeovers,
+			stats.crashes, schedules,
+		)
 	}
 }

@@ -43,24 +43,32 @@ func pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
 func randomConfig(r *rand.Rand) config {
 	ms := time.Millisecond
 	c := config{
-		pods:        pick(r, 1, 2, 2, 3, 3, 3, 3, 3, 4),
-		disks:       pick(r, diskNone, diskNone, diskSnapshot, diskAppendOnly),
-		consistency: pick(r, failover.ConsistencyBounded, failover.ConsistencyBounded, failover.ConsistencyStrict),
-		downAfter:   pick(r, 1000*ms, 2000*ms, 3000*ms),
-		cooldown:    pick(r, time.Second, 3*time.Second),
-		maxLagBytes: pick[int64](r, 0, 1<<20, 3000),
-		latency:     pick(r, 200*time.Microsecond, ms, 5*ms),
-		lag:         pick(r, 2*ms, 5*ms, 50*ms),
-		laggard:     -1, priorityZero: -1, preferred: -1,
-		syncing: pick(r, 20*ms, 100*ms, 800*ms), loading: pick(r, 5*ms, 50*ms, 1500*ms),
-		backlogSize: pick[int64](r, 1<<30, 1<<30, 1500),
-		period:      pick(r, 200*ms, 300*ms),
-		watchDelay:  pick(r, 5*ms, 20*ms, 150*ms), apiLatency: pick(r, 2*ms, 10*ms, 60*ms),
-		proxyDelay: pick(r, 50*ms, 1000*ms, 2500*ms), recreate: pick(r, 100*ms, 1500*ms),
-		think:    pick(r, 30*ms, 60*ms, 120*ms),
-		freshIPs: r.IntN(3) > 0,
-		rates:    [2]float64{1 + (r.Float64()-0.5)*0.06, 1 + (r.Float64()-0.5)*0.06},
-		skews:    [2]time.Duration{0, pick(r, time.Duration(r.IntN(1000)-500)*ms, time.Duration(r.IntN(1000)-500)*ms, time.Hour, -time.Hour)},
+		pods:         pick(r, 1, 2, 2, 3, 3, 3, 3, 3, 4),
+		disks:        pick(r, diskNone, diskNone, diskSnapshot, diskAppendOnly),
+		consistency:  pick(r, failover.ConsistencyBounded, failover.ConsistencyBounded, failover.ConsistencyStrict),
+		downAfter:    pick(r, 1000*ms, 2000*ms, 3000*ms),
+		cooldown:     pick(r, time.Second, 3*time.Second),
+		maxLagBytes:  pick[int64](r, 0, 1<<20, 3000),
+		latency:      pick(r, 200*time.Microsecond, ms, 5*ms),
+		lag:          pick(r, 2*ms, 5*ms, 50*ms),
+		laggard:      -1,
+		priorityZero: -1,
+		preferred:    -1,
+		syncing:      pick(r, 20*ms, 100*ms, 800*ms),
+		loading:      pick(r, 5*ms, 50*ms, 1500*ms),
+		backlogSize:  pick[int64](r, 1<<30, 1<<30, 1500),
+		period:       pick(r, 200*ms, 300*ms),
+		watchDelay:   pick(r, 5*ms, 20*ms, 150*ms),
+		apiLatency:   pick(r, 2*ms, 10*ms, 60*ms),
+		proxyDelay:   pick(r, 50*ms, 1000*ms, 2500*ms),
+		recreate:     pick(r, 100*ms, 1500*ms),
+		think:        pick(r, 30*ms, 60*ms, 120*ms),
+		freshIPs:     r.IntN(3) > 0,
+		rates:        [2]float64{1 + (r.Float64()-0.5)*0.06, 1 + (r.Float64()-0.5)*0.06},
+		skews: [2]time.Duration{
+			0,
+			pick(r, time.Duration(r.IntN(1000)-500)*ms, time.Duration(r.IntN(1000)-500)*ms, time.Hour, -time.Hour),
+		},
 	}
 	if r.IntN(4) == 0 {
 		c.laggard, c.laggardBy = r.IntN(c.pods), pick(r, 20*ms, 200*ms, 500*ms)
@@ -72,9 +80,15 @@ func randomConfig(r *rand.Rand) config {
 		c.preferred = r.IntN(c.pods)
 	}
 	if r.IntN(5) == 0 {
-		c.crashAfter = pick(r, failover.StateFencing, failover.StatePromoting, failover.StateReattaching, failover.StateSwitchingOver, failover.StateStable)
+		c.crashAfter = pick(
+			r, failover.StateFencing, failover.StatePromoting, failover.StateReattaching, failover.StateSwitchingOver,
+			failover.StateStable,
+		)
 	}
-	layout := pick(r, [maxPods]int{0, 1, 2, 3, 4}, [maxPods]int{0, 1, 2, 3, 4}, [maxPods]int{0, 0, 1, 2, 3}, [maxPods]int{0, 1, 0, 1, 0}, [maxPods]int{0, 1, 1, 0, 2}, [maxPods]int{})
+	layout := pick(
+		r, [maxPods]int{0, 1, 2, 3, 4}, [maxPods]int{0, 1, 2, 3, 4}, [maxPods]int{0, 0, 1, 2, 3},
+		[maxPods]int{0, 1, 0, 1, 0}, [maxPods]int{0, 1, 1, 0, 2}, [maxPods]int{},
+	)
 	c.machines = layout
 	c.stays = [2]bool{r.IntN(4) > 0, r.IntN(2) > 0}
 	return c
@@ -124,14 +138,25 @@ func newWorld(seed uint64, cfg config, d *defect, tracing bool) *world {
 		wanted: cfg.pods, defect: d, tracing: tracing,
 	}
 	w.overrun = func() { w.checks.fail("convergence", "something runs in circles") }
-	w.checks = &checks{w: w, chosen: map[int64]failover.NodeRef{}, forgotten: map[int64]bool{}, knownForeign: map[int]bool{}}
+	w.checks = &checks{
+		w:            w,
+		chosen:       map[int64]failover.NodeRef{},
+		forgotten:    map[int64]bool{},
+		knownForeign: map[int]bool{},
+	}
 	w.api = &api{w: w}
-	w.api.now = objects{progress: &failover.Progress{State: failover.StateBootstrapping}, wanted: cfg.pods, policy: failover.Policy{
-		Mode: failover.ModeAutomatic, DownAfter: cfg.downAfter, Cooldown: cfg.cooldown, MaxLagBytes: cfg.maxLagBytes,
-		Consistency: cfg.consistency, Replicas: cfg.pods, Persistent: cfg.disks != diskNone, Port: redisPort,
-	}}
+	w.api.now = objects{
+		progress: &failover.Progress{State: failover.StateBootstrapping},
+		wanted:   cfg.pods,
+		policy: failover.Policy{
+			Mode: failover.ModeAutomatic, DownAfter: cfg.downAfter, Cooldown: cfg.cooldown, MaxLagBytes: cfg.maxLagBytes,
+			Consistency: cfg.consistency, Replicas: cfg.pods, Persistent: cfg.disks != diskNone, Port: redisPort,
+		},
+	}
 	for i, name := range []string{"operator A", "operator B"} {
-		w.operators = append(w.operators, &operator{world: w, name: name, party: operatorA + party(i), rate: cfg.rates[i], skew: cfg.skews[i]})
+		w.operators = append(
+			w.operators, &operator{world: w, name: name, party: operatorA + party(i), rate: cfg.rates[i], skew: cfg.skews[i]},
+		)
 	}
 	for _, o := range w.operators {
 		o.start()

@@ -29,8 +29,10 @@ func init() {
 var (
 	withoutAuth  = wordSet("AUTH HELLO QUIT")
 	whileLoading = wordSet("AUTH HELLO QUIT ACL CLIENT CONFIG INFO ROLE MULTI EXEC DISCARD SELECT")
-	whileStale   = wordSet("AUTH HELLO QUIT ACL CLIENT CONFIG INFO ROLE MULTI EXEC DISCARD SELECT REPLICAOF SLAVEOF PUBLISH")
-	unqueued     = wordSet("MULTI EXEC DISCARD QUIT")
+	whileStale   = wordSet(
+		"AUTH HELLO QUIT ACL CLIENT CONFIG INFO ROLE MULTI EXEC DISCARD SELECT REPLICAOF SLAVEOF PUBLISH",
+	)
+	unqueued = wordSet("MULTI EXEC DISCARD QUIT")
 )
 
 // run executes one command or queues it. The caller holds the network's lock.

@@ -34,11 +34,17 @@ func parse() flags {
 	var f flags
 	set := pflag.NewFlagSet("bench", pflag.ExitOnError)
 	set.IntVarP(&f.kills, "kills", "n", 30, "how many times the master of a RedisHA is killed, for each kind of client")
-	set.IntVar(&f.sentinelKills, "sentinel-n", 30, "how many times the master of Sentinels with down-after 1000 ms is killed")
-	set.IntVar(&f.slowKills, "sentinel-slow-n", 10, "how many times the master of Sentinels with down-after 5000 ms is killed")
+	set.IntVar(
+		&f.sentinelKills, "sentinel-n", 30, "how many times the master of Sentinels with down-after 1000 ms is killed",
+	)
+	set.IntVar(
+		&f.slowKills, "sentinel-slow-n", 10, "how many times the master of Sentinels with down-after 5000 ms is killed",
+	)
 	set.BoolVar(&f.services, "service", true, "measure RedisHA through the master's Service too")
 	set.DurationVar(&f.timeout, "timeout", 30*time.Minute, "end after this long and report what there is")
-	set.StringArrayVar(&f.managerArgs, "manager-arg", nil, "one more argument for the operator, e.g. --zap-log-level=debug")
+	set.StringArrayVar(
+		&f.managerArgs, "manager-arg", nil, "one more argument for the operator, e.g. --zap-log-level=debug",
+	)
 	set.StringVar(&f.logDir, "log-dir", "", "folder for the logs, which are thrown away otherwise")
 	_ = set.Parse(os.Args[1:]) // ends the program by itself
 	return f

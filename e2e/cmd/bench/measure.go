@@ -39,7 +39,9 @@ type row struct {
 }
 
 // countingPromotions measures a subject on which all is well.
-func (b *bench) countingPromotions(ctx context.Context, name string, s subject, writers chaos.Options, kills int) error {
+func (b *bench) countingPromotions(
+	ctx context.Context, name string, s subject, writers chaos.Options, kills int,
+) error {
 	before := s.promotions()
 	r := &row{name: name}
 	b.rows = append(b.rows, r)
@@ -125,7 +127,12 @@ func (b *bench) empty(ctx context.Context, addr, password string) error {
 
 func (b *bench) client(addr, password string) *redis.Client {
 	return redis.NewClient(&redis.Options{
-		Addr: addr, Password: password, Dialer: b.clients.DialContext, DisableIdentity: true, DialerRetries: 1, MaxRetries: -1,
+		Addr:                     addr,
+		Password:                 password,
+		Dialer:                   b.clients.DialContext,
+		DisableIdentity:          true,
+		DialerRetries:            1,
+		MaxRetries:               -1,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	})
 }

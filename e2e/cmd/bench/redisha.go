@@ -66,7 +66,9 @@ func (b *bench) measureClients(ctx context.Context, s *redisHA) error {
 		return err
 	}
 	defer endpoints.Close()
-	if err := b.countingPromotions(ctx, "RedisHA, client watches the EndpointSlice", s, chaos.Options{Finder: endpoints, Password: password}, b.kills); err != nil {
+	if err := b.countingPromotions(
+		ctx, "RedisHA, client watches the EndpointSlice", s, chaos.Options{Finder: endpoints, Password: password}, b.kills,
+	); err != nil {
 		return err
 	}
 	if !b.services {
@@ -76,7 +78,9 @@ func (b *bench) measureClients(ctx context.Context, s *redisHA) error {
 	if err != nil {
 		return err
 	}
-	return b.countingPromotions(ctx, "RedisHA, client uses the Service", s, chaos.Options{Finder: clusterIP, Password: password}, b.kills)
+	return b.countingPromotions(
+		ctx, "RedisHA, client uses the Service", s, chaos.Options{Finder: clusterIP, Password: password}, b.kills,
+	)
 }
 
 func (s *redisHA) promotions() int64 { return s.rha.Status.Failover.Epoch }

@@ -25,8 +25,14 @@ const (
 // report writes what was measured and reports whether the targets are met.
 func (b *bench) report(out io.Writer) bool {
 	fmt.Fprintf(out, "## Write gap after SIGKILL of the master\n\n%s\n\n", machine())
-	fmt.Fprintf(out, "4 writers, one write each every 3 ms and one outstanding, timeout 250 ms; the gap is the time without any acknowledged write.\n")
-	fmt.Fprintf(out, "Lost: acknowledged, and absent afterwards. After each kill everything was in sync again before the next.\n\n")
+	fmt.Fprintf(
+		out,
+		"4 writers, one write each every 3 ms and one outstanding, timeout 250 ms; the gap is the time without any "+
+			"acknowledged write.\n",
+	)
+	fmt.Fprintf(
+		out, "Lost: acknowledged, and absent afterwards. After each kill everything was in sync again before the next.\n\n",
+	)
 	fmt.Fprintln(out, "| system | kills | gap p50 | p95 | max | lost / acknowledged | kills with loss | promotions |")
 	fmt.Fprintln(out, "|---|--:|--:|--:|--:|--:|--:|--:|")
 	for _, r := range b.rows {
@@ -39,8 +45,10 @@ func (b *bench) report(out io.Writer) bool {
 }
 
 func (r *row) markdown() string {
-	return fmt.Sprintf("| %s | %d | %s | %s | %s | %d / %d | %d | %d |", r.name, len(r.gaps), inMS(r.quantile(0.5)), inMS(r.quantile(0.95)),
-		inMS(r.quantile(1)), r.lost, r.acked, r.withLoss, r.promotions)
+	return fmt.Sprintf(
+		"| %s | %d | %s | %s | %s | %d / %d | %d | %d |", r.name, len(r.gaps), inMS(r.quantile(0.5)),
+		inMS(r.quantile(0.95)), inMS(r.quantile(1)), r.lost, r.acked, r.withLoss, r.promotions,
+	)
 }
 
 // quantile is the nearest rank.
@@ -69,7 +77,10 @@ func (b *bench) judge(out io.Writer) bool {
 		return met
 	}
 	ratio := float64(theirs.quantile(0.5)) / float64(gap)
-	fmt.Fprintf(out, "%s takes %.0f times as long (target: at least %d times: %s).\n", theirs.name, ratio, targetRatio, message(ratio >= targetRatio))
+	fmt.Fprintf(
+		out, "%s takes %.0f times as long (target: at least %d times: %s).\n", theirs.name, ratio, targetRatio,
+		message(ratio >= targetRatio),
+	)
 	return met && ratio >= targetRatio
 }
 
@@ -91,6 +102,8 @@ func message(met bool) string {
 
 // machine says on what it was measured.
 func machine() string {
-	return fmt.Sprintf("%s; Redis and Sentinel %s, Kubernetes %s, %s; all processes on this machine, %s.",
-		checks.Machine(), checks.RedisVersion(), sandbox.KubernetesVersion, runtime.Version(), time.Now().UTC().Format(time.DateOnly))
+	return fmt.Sprintf(
+		"%s; Redis and Sentinel %s, Kubernetes %s, %s; all processes on this machine, %s.", checks.Machine(),
+		checks.RedisVersion(), sandbox.KubernetesVersion, runtime.Version(), time.Now().UTC().Format(time.DateOnly),
+	)
 }

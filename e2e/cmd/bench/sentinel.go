@@ -221,7 +221,9 @@ func (s *sentinels) settle(ctx context.Context) (string, error) {
 func (s *sentinels) outOfPlace(ctx context.Context, master string) string {
 	for _, p := range s.redis {
 		addr := p.host.Addr().String()
-		client := redisclient.New(redisclient.Options{Addr: net.JoinHostPort(addr, redisPort), Dialer: s.bench.clients.DialContext})
+		client := redisclient.New(
+			redisclient.Options{Addr: net.JoinHostPort(addr, redisPort), Dialer: s.bench.clients.DialContext},
+		)
 		info, err := client.Info(ctx)
 		client.Close()
 		switch {

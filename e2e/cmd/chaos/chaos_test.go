@@ -52,9 +52,13 @@ func published(m *miniredis.Miniredis) *fake.Clientset {
 			Spec:       corev1.ServiceSpec{ClusterIP: m.Host(), Ports: []corev1.ServicePort{{Port: port}}},
 		},
 		&discoveryv1.EndpointSlice{
-			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "cache-master", Labels: map[string]string{discoveryv1.LabelServiceName: "cache-master"}},
-			Ports:      []discoveryv1.EndpointPort{{Port: ptr.To(port)}},
-			Endpoints:  []discoveryv1.Endpoint{{Addresses: []string{m.Host()}}},
+			ObjectMeta: metav1.ObjectMeta{
+				Namespace: "shop",
+				Name:      "cache-master",
+				Labels:    map[string]string{discoveryv1.LabelServiceName: "cache-master"},
+			},
+			Ports:     []discoveryv1.EndpointPort{{Port: ptr.To(port)}},
+			Endpoints: []discoveryv1.Endpoint{{Addresses: []string{m.Host()}}},
 		},
 	)
 }
@@ -153,7 +157,10 @@ func TestWritesThatCannotBeLookedUpAreAFailure(t *testing.T) {
 		t.Error("no writer was asked, and all is said to be well")
 	}
 	var result chaos.Result
-	if err := json.Unmarshal(out.Bytes(), &result); err != nil || len(result.Streams) != 4 || result.Streams[0].Unverified == "" {
+	if err := json.Unmarshal(
+		out.Bytes(), &result,
+	); err != nil || len(result.Streams) != 4 ||
+		result.Streams[0].Unverified == "" {
 		t.Errorf("printed %s (%v), want four streams that could not be verified", out.Bytes(), err)
 	}
 }

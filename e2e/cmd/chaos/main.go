@@ -55,18 +55,27 @@ func main() {
 func parse(args []string) (options, error) {
 	o := options{}
 	flags := flag.NewFlagSet("chaos", flag.ContinueOnError)
-	flags.StringVar(&o.namespace, "namespace", os.Getenv("POD_NAMESPACE"), "Namespace of the RedisHA; the pod's own by default.")
+	flags.StringVar(
+		&o.namespace, "namespace", os.Getenv("POD_NAMESPACE"), "Namespace of the RedisHA; the pod's own by default.",
+	)
 	flags.StringVar(&o.service, "service", "cache-master", "Service that leads to the master.")
-	flags.StringVar(&o.sentinels, "sentinels", "", "Comma-separated addresses of Redis Sentinels, for streams that ask them.")
+	flags.StringVar(
+		&o.sentinels, "sentinels", "", "Comma-separated addresses of Redis Sentinels, for streams that ask them.",
+	)
 	flags.StringVar(&o.master, "sentinel-master", "cache", "Name under which the Sentinels know the master.")
-	flags.StringVar(&o.client, "client", os.Getenv("HOSTNAME"), "Begins every key, so that two clients do not write each other's; the pod's name by default.")
+	flags.StringVar(
+		&o.client, "client", os.Getenv("HOSTNAME"),
+		"Begins every key, so that two clients do not write each other's; the pod's name by default.",
+	)
 	flags.StringVar(&o.passwordFile, "password-file", "", "File that holds the password of Redis; none when empty.")
 	flags.StringVar(&o.streams, "streams", "service/plain,service/wait,pods/plain,pods/wait",
 		"Comma-separated streams to write: service, pods or sentinel, a slash, and plain or wait.")
 	flags.IntVar(&o.writers, "writers", 2, "Writers of each stream.")
 	flags.DurationVar(&o.interval, "interval", 10*time.Millisecond, "Time from one write of a writer to its next.")
 	flags.DurationVar(&o.timeout, "timeout", 250*time.Millisecond, "How long a write or a dial may take.")
-	flags.DurationVar(&o.verifyWithin, "verify-within", time.Minute, "How long the master may take to answer for the writes at the end.")
+	flags.DurationVar(
+		&o.verifyWithin, "verify-within", time.Minute, "How long the master may take to answer for the writes at the end.",
+	)
 	flags.StringVar(&o.listen, "listen", ":8080", "Address of /readyz, /progress and /stop.")
 	if err := flags.Parse(args); err != nil {
 		return o, err

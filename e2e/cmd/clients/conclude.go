@@ -39,8 +39,18 @@ func (s *suite) conclude(out io.Writer) (bool, error) {
 
 // setting says where and how the numbers were taken.
 func (s *suite) setting() string {
-	return fmt.Sprintf("%s; Redis %s, Kubernetes %s in the sandbox, Services lag by at most %s, RedisHA %s; %d writers at a time, rounds of each fault for each: %d; %s.",
-		checks.Machine(), checks.RedisVersion(), sandbox.KubernetesVersion, s.lag, tree(), s.writers, s.flags.rounds, time.Now().UTC().Format(time.DateOnly))
+	return fmt.Sprintf(
+		"%s; Redis %s, Kubernetes %s in the sandbox, Services lag by at most %s, RedisHA %s; %d writers at a time, rounds "+
+			"of each fault for each: %d; %s.",
+		checks.Machine(),
+		checks.RedisVersion(),
+		sandbox.KubernetesVersion,
+		s.lag,
+		tree(),
+		s.writers,
+		s.flags.rounds,
+		time.Now().UTC().Format(time.DateOnly),
+	)
 }
 
 // tree is the commit that is checked out, and whether anything differs from it.

@@ -90,7 +90,9 @@ func hang(ctx context.Context, r *round) error {
 // freeze lets the master's worker stand still.
 func freeze(ctx context.Context, r *round) error {
 	pod := &corev1.Pod{}
-	if err := r.bed.Client.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: r.before.Status.Master.Pod}, pod); err != nil {
+	if err := r.bed.Client.Get(
+		ctx, client.ObjectKey{Namespace: key.Namespace, Name: r.before.Status.Master.Pod}, pod,
+	); err != nil {
 		return err
 	}
 	if err := r.sandbox.FreezeNode(ctx, pod.Spec.NodeName); err != nil {
@@ -101,7 +103,10 @@ func freeze(ctx context.Context, r *round) error {
 }
 
 func switchOver(ctx context.Context, r *round) error {
-	if err := r.patch(ctx, fmt.Sprintf(`{"metadata":{"annotations":{%q:"switchover#%d"}}}`, v1alpha1.AnnotationRequest, time.Now().UnixNano())); err != nil {
+	if err := r.patch(
+		ctx,
+		fmt.Sprintf(`{"metadata":{"annotations":{%q:"switchover#%d"}}}`, v1alpha1.AnnotationRequest, time.Now().UnixNano()),
+	); err != nil {
 		return err
 	}
 	_, err := r.promotion(ctx, r.before.Status.Master.Epoch)
@@ -114,7 +119,10 @@ func rollOut(ctx context.Context, r *round) error {
 	if err != nil {
 		return err
 	}
-	change := fmt.Sprintf(`{"spec":{"podTemplate":{"annotations":{"example.com/restarted":%q}}}}`, r.at.Format(time.RFC3339Nano))
+	change := fmt.Sprintf(
+		`{"spec":{"podTemplate":{"annotations":{"example.com/restarted":%q}}}}`,
+		r.at.Format(time.RFC3339Nano),
+	)
 	if err := r.patch(ctx, change); err != nil {
 		return err
 	}
@@ -127,7 +135,9 @@ func rollOut(ctx context.Context, r *round) error {
 
 func (r *round) podUIDs(ctx context.Context) ([]string, error) {
 	pods := &corev1.PodList{}
-	err := r.bed.Client.List(ctx, pods, client.InNamespace(key.Namespace), client.MatchingLabels(resources.SelectorLabels(key.Name)))
+	err := r.bed.Client.List(
+		ctx, pods, client.InNamespace(key.Namespace), client.MatchingLabels(resources.SelectorLabels(key.Name)),
+	)
 	var uids []string
 	for i := range pods.Items {
 		uids = append(uids, string(pods.Items[i].UID))

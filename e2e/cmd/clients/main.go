@@ -56,7 +56,9 @@ func parse() flags {
 		"how long an application may be without an answer, FAULT=MEDIAN/WORST; a bound of 0s is none")
 	set.DurationVar(&f.timeout, "timeout", 3*time.Hour, "end after this long and report what there is")
 	set.StringVar(&f.json, "json", "dist/clients.json", "file for the report as JSON, none when empty")
-	set.StringVar(&f.markdown, "markdown", "", "file for the report as Markdown, or PAGE#NAME for a place on a page, none when empty")
+	set.StringVar(
+		&f.markdown, "markdown", "", "file for the report as Markdown, or PAGE#NAME for a place on a page, none when empty",
+	)
 	set.StringVar(&f.logDir, "log-dir", "", "folder for the logs, which are thrown away otherwise if all went well")
 	set.StringArrayVar(&f.operator, "operator-arg", nil, "an argument for the operators, as --zap-log-level=debug")
 	_ = set.Parse(os.Args[1:]) // ends the program by itself

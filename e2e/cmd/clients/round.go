@@ -87,7 +87,10 @@ func (r *round) watch(ctx context.Context, over, settled time.Time) []*clients.P
 	ctx, cancel := context.WithDeadline(ctx, over.Add(patience))
 	defer cancel()
 	_ = sandbox.WaitFor(ctx, "answers", func(context.Context) (bool, error) {
-		return !slices.ContainsFunc(r.programs, func(p *clients.Program) bool { return p.Record.Silent(settled.Add(time.Second)) }), nil
+		return !slices.ContainsFunc(
+			r.programs,
+			func(p *clients.Program) bool { return p.Record.Silent(settled.Add(time.Second)) },
+		), nil
 	})
 	var left []*clients.Program
 	for _, p := range r.programs {
@@ -151,7 +154,9 @@ func (r *round) tell() {
 		}
 		lost += result.Lost
 	}
-	text := fmt.Sprintf("%s, round %d: no answer for at most %d ms (%s), %d lost", r.fault.name, r.number, worst.Gap, worst.Library, lost)
+	text := fmt.Sprintf(
+		"%s, round %d: no answer for at most %d ms (%s), %d lost", r.fault.name, r.number, worst.Gap, worst.Library, lost,
+	)
 	if r.failover == nil {
 		text += ", the master is the same"
 	} else {

@@ -82,7 +82,9 @@ func (s *suite) had() ([]application, error) {
 	var had []application
 	for _, l := range s.libraries {
 		how := provided[l.Name]
-		s.report.Libraries = append(s.report.Libraries, clients.Used{Name: l.Name, Title: l.Title, Version: how.Version, Lacking: how.Lacking})
+		s.report.Libraries = append(
+			s.report.Libraries, clients.Used{Name: l.Name, Title: l.Title, Version: how.Version, Lacking: how.Lacking},
+		)
 		if how.Lacking == "" {
 			had = append(had, application{l, how})
 		}
@@ -179,7 +181,11 @@ func (s *suite) place(ctx context.Context, name string) (clients.Place, error) {
 	if err := s.bed.Client.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: name}, service); err != nil {
 		return clients.Place{}, err
 	}
-	return clients.Place{Host: service.Spec.ClusterIP, Port: strconv.Itoa(int(service.Spec.Ports[0].Port)), Password: s.password}, nil
+	return clients.Place{
+		Host:     service.Spec.ClusterIP,
+		Port:     strconv.Itoa(int(service.Spec.Ports[0].Port)),
+		Password: s.password,
+	}, nil
 }
 
 // answered waits until every application gets answers.

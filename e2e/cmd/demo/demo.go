@@ -82,7 +82,11 @@ func (p *demo) applySamples(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		p.done(fmt.Sprintf("kubectl apply: redisha/%s is %s ready, %s is its master", key.Name, rha.Status.Ready, rha.Status.Master.Pod))
+		p.done(
+			fmt.Sprintf(
+				"kubectl apply: redisha/%s is %s ready, %s is its master", key.Name, rha.Status.Ready, rha.Status.Master.Pod,
+			),
+		)
 	}
 	if p.key.Name == "" {
 		return errors.New("config/samples has no RedisHA of three or more replicas")
@@ -181,6 +185,14 @@ func (r result) cells(wrong int64) []cell {
 		promotions.tone = bad
 	}
 	return []cell{
-		{r.fault.name, plain}, {about(r.gap.Length()), good}, {grouped(r.acked), plain}, lost, promotions, {about(r.recovered), plain},
+		{
+			r.fault.name,
+			plain,
+		},
+		{about(r.gap.Length()), good},
+		{grouped(r.acked), plain},
+		lost,
+		promotions,
+		{about(r.recovered), plain},
 	}
 }

@@ -35,8 +35,17 @@ func faults() []fault {
 	return []fault{
 		{name: "master killed", title: "The master's process is killed (SIGKILL)", inject: kill},
 		{name: "master hangs for 10 s", title: "The master's process hangs for 10 s (SIGSTOP)", inject: hang},
-		{name: "master's pod deleted", title: "The master's pod is deleted (kubectl delete pod)", lossless: true, inject: deletePod},
-		{name: "operator killed amid a failover", title: "The master's process is killed, and the leading operator in the middle of the failover", inject: killOperator},
+		{
+			name:     "master's pod deleted",
+			title:    "The master's pod is deleted (kubectl delete pod)",
+			lossless: true,
+			inject:   deletePod,
+		},
+		{
+			name:   "operator killed amid a failover",
+			title:  "The master's process is killed, and the leading operator in the middle of the failover",
+			inject: killOperator,
+		},
 	}
 }
 
@@ -85,7 +94,9 @@ func hang(_ context.Context, a *act) error {
 func deletePod(ctx context.Context, a *act) error {
 	a.at = time.Now()
 	a.note(a.at, "fault", "pod "+a.master.Pod+" is asked to go", bad)
-	return a.bed.Client.Delete(ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: a.key.Namespace, Name: a.master.Pod}})
+	return a.bed.Client.Delete(
+		ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: a.key.Namespace, Name: a.master.Pod}},
+	)
 }
 
 // killOperator lets the leader kill itself right after it has written down whom it will promote, the worst moment:
@@ -144,7 +155,11 @@ func (p *demo) inflict(ctx context.Context, f fault) error {
 	if err != nil {
 		return err
 	}
-	err = sandbox.WaitFor(ctx, "the watch to catch up", func(context.Context) (bool, error) { return p.promotions.caughtUp(&rha.Status), nil })
+	err = sandbox.WaitFor(
+		ctx,
+		"the watch to catch up",
+		func(context.Context) (bool, error) { return p.promotions.caughtUp(&rha.Status), nil },
+	)
 	if err != nil {
 		return err
 	}
@@ -182,15 +197,19 @@ func (p *demo) inflict(ctx context.Context, f fault) error {
 // tell waits for the end of the failover and shows its timeline.
 func (a *act) tell(ctx context.Context) error {
 	var entry *v1alpha1.HistoryEntry
-	err := sandbox.WaitFor(ctx, fmt.Sprintf("a promotion after epoch %d", a.epoch), func(ctx context.Context) (bool, error) {
-		rha, err := a.bed.Get(ctx, a.key)
-		if err != nil {
-			return false, err
-		}
-		a.say(message(rha))
-		entry = newest(rha, a.epoch)
-		return entry != nil, nil
-	})
+	err := sandbox.WaitFor(
+		ctx,
+		fmt.Sprintf("a promotion after epoch %d", a.epoch),
+		func(ctx context.Context) (bool, error) {
+			rha, err := a.bed.Get(ctx, a.key)
+			if err != nil {
+				return false, err
+			}
+			a.say(message(rha))
+			entry = newest(rha, a.epoch)
+			return entry != nil, nil
+		},
+	)
 	if err != nil {
 		return err
 	}

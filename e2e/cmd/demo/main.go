@@ -72,8 +72,12 @@ func (p *demo) keep(ctx context.Context, err error) {
 	if err != nil {
 		p.printf("\n%s %s\n", p.paint(bad, "✗"), err)
 	}
-	p.printf("\nEverything keeps running. In another terminal:\n\n  export KUBECONFIG=%s\n  kubectl get rha,pods -A\n\nLogs: %s\nEnd with ctrl-C.\n",
-		p.sandbox.OutsideKubeconfig(), p.logs)
+	p.printf(
+		"\nEverything keeps running. In another terminal:\n\n  export KUBECONFIG=%s\n  kubectl get rha,pods -A\n\nLogs: "+
+			"%s\nEnd with ctrl-C.\n",
+		p.sandbox.OutsideKubeconfig(),
+		p.logs,
+	)
 	<-ctx.Done()
 }
 

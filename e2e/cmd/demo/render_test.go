@@ -89,7 +89,10 @@ func TestProgressIsOneLineOnATerminalAndSilentElsewhere(t *testing.T) {
 	if n := strings.Count(file.String(), "\n"); n != 1 || strings.Contains(file.String(), "2/3") {
 		t.Errorf("in a file: %q, want the outcome only", file.String())
 	}
-	if n := strings.Count(terminal.String(), "\n"); n != 1 || !strings.Contains(terminal.String(), "\r\x1b[K  … 2/3 ready\r\x1b[K  ✓ 3/3") {
+	if n := strings.Count(
+		terminal.String(), "\n",
+	); n != 1 ||
+		!strings.Contains(terminal.String(), "\r\x1b[K  … 2/3 ready\r\x1b[K  ✓ 3/3") {
 		t.Errorf("on a terminal: %q, want each progress written over", terminal.String())
 	}
 }

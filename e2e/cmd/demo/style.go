@@ -94,7 +94,10 @@ func (s *screen) done(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.clear()
-	fmt.Fprintf(s.out, "  %s %s  %s\n", s.paint(good, "✓"), pad(text, 72), s.paint(quiet, fmt.Sprintf("%5.1f s", time.Since(s.began).Seconds())))
+	fmt.Fprintf(
+		s.out, "  %s %s  %s\n", s.paint(good, "✓"), pad(text, 72),
+		s.paint(quiet, fmt.Sprintf("%5.1f s", time.Since(s.began).Seconds())),
+	)
 	s.began = time.Now()
 }
 

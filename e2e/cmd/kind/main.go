@@ -27,7 +27,10 @@ func main() {
 	var options cluster.Options
 	set := pflag.NewFlagSet("kind", pflag.ContinueOnError)
 	set.Usage = func() { fmt.Fprint(os.Stderr, usage, "\n", set.FlagUsages()) }
-	set.StringVar(&options.Images, "images", "", "pull published images, or build all of them; whichever is possible by default, or what "+cluster.EnvImages+" says")
+	set.StringVar(
+		&options.Images, "images", "",
+		"pull published images, or build all of them; whichever is possible by default, or what "+cluster.EnvImages+" says",
+	)
 	set.BoolVar(&options.Keep, "keep", false, "leave everything in place when up fails")
 	switch err := set.Parse(os.Args[1:]); {
 	case errors.Is(err, pflag.ErrHelp): // it has been printed

@@ -32,7 +32,9 @@ func parse() flags {
 	set.BoolVar(&f.buildOnly, "build-only", false, "build the Kubernetes binaries that are missing and end")
 	set.BoolVar(&f.kubectl, "kubectl", false, "build a kubectl of the same version too and print its path")
 	set.IntVar(&f.nodes, "nodes", 3, "how many nodes there are")
-	set.StringVar(&f.logDir, "log-dir", "", "folder for the logs of control plane and pods; without it they go with the sandbox")
+	set.StringVar(
+		&f.logDir, "log-dir", "", "folder for the logs of control plane and pods; without it they go with the sandbox",
+	)
 	set.StringSliceVar(&f.apply, "apply", nil, "files or folders of manifests to apply at the start")
 	switch err := set.Parse(os.Args[1:]); {
 	case errors.Is(err, pflag.ErrHelp): // it has been printed
@@ -95,7 +97,10 @@ func run(f flags) error {
 	if err := s.ApplyYAML(ctx, f.apply...); err != nil {
 		return err
 	}
-	fmt.Fprintf(os.Stderr, "ready after %s; ctrl-C ends it and leaves nothing behind\n", time.Since(began).Round(10*time.Millisecond))
+	fmt.Fprintf(
+		os.Stderr, "ready after %s; ctrl-C ends it and leaves nothing behind\n",
+		time.Since(began).Round(10*time.Millisecond),
+	)
 	fmt.Printf("export KUBECONFIG=%s\n", s.OutsideKubeconfig())
 	<-ctx.Done()
 	return nil

@@ -21,7 +21,18 @@ import (
 
 // Plugins take part in the order in which CoreDNS's own plugin.cfg has them.
 func init() {
-	dnsserver.Directives = []string{"reload", "ready", "health", "prometheus", "errors", "loadbalance", "cache", "kubernetes", "loop", "forward"}
+	dnsserver.Directives = []string{
+		"reload",
+		"ready",
+		"health",
+		"prometheus",
+		"errors",
+		"loadbalance",
+		"cache",
+		"kubernetes",
+		"loop",
+		"forward",
+	}
 }
 
 func main() { coremain.Run() }

@@ -23,7 +23,9 @@ func main() {
 	seed := flag.Uint64("seed", 0, "seed of the first schedule; 0: a fresh one")
 	workers := flag.Int("workers", runtime.GOMAXPROCS(0), "how many to play at the same time")
 	defects := flag.Bool("defects", false, "instead, switch on each deliberate defect and see that it is caught")
-	tell := flag.Bool("tell", false, "instead, write what happens in each schedule: two versions that decide the same write the same")
+	tell := flag.Bool(
+		"tell", false, "instead, write what happens in each schedule: two versions that decide the same write the same",
+	)
 	flag.Parse()
 	// A schedule keeps little alive and makes much garbage: collecting it seldom halves the time.
 	debug.SetGCPercent(800)
@@ -77,7 +79,10 @@ func showProgress(schedules int) (played, stop func()) {
 // showDefects prints which defect is caught by which promise, and returns the exit status.
 func showDefects(seed uint64, schedules, workers int) int {
 	status := 0
-	fmt.Printf("seeds from %d, at most %d schedules each\n%-58s %-12s %9s  %s\n", seed, schedules, "defect", "caught by", "schedules", "how")
+	fmt.Printf(
+		"seeds from %d, at most %d schedules each\n%-58s %-12s %9s  %s\n", seed, schedules, "defect", "caught by",
+		"schedules", "how",
+	)
 	for c := range simulator.Defects(seed, schedules, workers) {
 		by := c.Invariant
 		if by == "" {

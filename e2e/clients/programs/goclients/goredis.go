@@ -27,7 +27,8 @@ func (p *program) goRedis(o goRedisOptions) *redis.Client {
 		options.MaxRetries = -1
 	}
 	if o.tuned {
-		options.DialTimeout, options.ReadTimeout, options.WriteTimeout = 500*time.Millisecond, 500*time.Millisecond, 500*time.Millisecond
+		options.DialTimeout, options.ReadTimeout = 500*time.Millisecond, 500*time.Millisecond
+		options.WriteTimeout = 500 * time.Millisecond
 	}
 	return redis.NewClient(options)
 }

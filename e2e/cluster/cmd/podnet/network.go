@@ -36,7 +36,9 @@ func setRoutes(nodes []*corev1.Node) error {
 			return fmt.Errorf("route to node %s: %w", node.Name, err)
 		}
 	}
-	routes, err := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Protocol: routeProtocol}, netlink.RT_FILTER_PROTOCOL)
+	routes, err := netlink.RouteListFiltered(
+		netlink.FAMILY_V4, &netlink.Route{Protocol: routeProtocol}, netlink.RT_FILTER_PROTOCOL,
+	)
 	if err != nil {
 		return err
 	}
