@@ -66,12 +66,12 @@ type Verb string
 
 const (
 	// VerbSwitchover: make Target, or any replica, master, losing nothing.
-	VerbSwitchover Verb = "switchover"
+	VerbSwitchover Verb = "Switchover"
 	// VerbForce: make Target master even if writes are lost by it. It overrules every ineligibility
 	// but those that make it impossible, and never makes a second master.
-	VerbForce Verb = "force-failover"
+	VerbForce Verb = "ForceFailover"
 	// VerbDiscard: let Target, a divergent master, follow the master, and so discard its own data.
-	VerbDiscard Verb = "discard"
+	VerbDiscard Verb = "Discard"
 )
 
 // Request is a person's wish.

@@ -31,7 +31,7 @@ func Of(rha *v1alpha1.RedisHA) (*failover.Request, error) {
 	}
 	asked, _, _ := strings.Cut(value, IDMark)
 	verb, target, _ := strings.Cut(asked, ":")
-	if failover.Verb(verb) != failover.VerbSwitchover {
+	if verb != Switchover {
 		return nil, fmt.Errorf("annotation %s: %q is not a request; use %q or %q; for anything else make a RedisHARequest",
 			v1alpha1.AnnotationRequest, value, Switchover, Switchover+":POD")
 	}

@@ -56,22 +56,16 @@ func (d *decider) strange(v diagnosis.View) (failover.Reason, string) {
 	if divergent, found := d.divergentMaster(v); found {
 		return failover.ReasonDivergentMaster, fmt.Sprintf(
 			"%s is a master with data of its own that does not descend from %s; it is left alone: save its data, then "+
-				"request that it be discarded",
-			divergent.Name,
-			v.Ref.Pod,
+				"request %s of it",
+			divergent.Name, v.Ref.Pod, failover.VerbDiscard,
 		)
 	}
 	for _, n := range v.Others {
 		if n.Answers() && d.next.FoundEarlier(n) {
 			return failover.ReasonEarlierData, fmt.Sprintf(
-				"%s has found data on its volume, and came after the first master had been chosen; it is left "+
-					"alone and does not follow: request %s:%s to make it master, which gives up what the master holds, or %s:%s to "+
-					"give up its own",
-				n.Name,
-				failover.VerbForce,
-				n.Name,
-				failover.VerbDiscard,
-				n.Name,
+				"%s has found data on its volume, and came after the first master had been chosen; it is left alone and does "+
+					"not follow: request %s of it, which gives up what the master holds, or %s, which gives up its own",
+				n.Name, failover.VerbForce, failover.VerbDiscard,
 			)
 		}
 	}

@@ -66,7 +66,7 @@ func TestDataThatCameAfterTheFirstMasterWasChosenIsLeftAloneUntilAPersonDecides(
 		t.Errorf("r-0 has %d key(s) and follows %s: its data was wiped unasked\n%s", r.Keys, r.MasterHost, w.story())
 	}
 	d, _ := w.once()
-	for _, says := range []string{"r-0", "discard:r-0", "force-failover:r-0"} {
+	for _, says := range []string{"r-0", "request ForceFailover", "Discard"} {
 		if d.Reason != failover.ReasonEarlierData || !strings.Contains(d.Message, says) {
 			t.Errorf("reason %s does not say %q: %s", d.Reason, says, d.Message)
 		}

@@ -331,6 +331,34 @@ func TestASetWithoutAMasterAndWithoutAStatusBeginsWithTheMostDataUnlessStrict(t 
 	}
 }
 
+// Seed 971802315: a status from before the others were met is restored. That one has found data that came after the
+// first master was chosen is not to be told any more: it may have been in sync since.
+func TestWhoWasMetAfterTheStatusThatWasRestoredIsElected(t *testing.T) {
+	w := newWorld(t, 3)
+	w.policy.Persistent = true
+	others := []*failover.Node{w.pending("r-1"), w.pending("r-2")}
+	w.until(failover.StatePromoting)
+	before := w.progress.Clone()
+	if len(before.UnheardPods) == 0 {
+		t.Fatal("the others were heard when the first master was chosen")
+	}
+	for _, n := range others {
+		w.arrive(n, 0)
+	}
+	w.pass(3 * time.Second)
+	w.write(1000, nil)
+	w.pub = failover.Published{Epoch: w.progress.Epoch + 1} // blocked until it led nowhere
+	for name, keys := range map[string]int64{"r-0": 0, "r-1": 0, "r-2": 17} {
+		w.restart(name, false)
+		w.node(name).Replication.Keys = keys
+	}
+	w.setBack(before)
+	w.pass(3 * time.Second)
+	if w.master() != "r-2" || w.node("r-2").Replication.Keys != 17 {
+		t.Errorf("master %q, state %s (%s)\n%s", w.master(), w.progress.State, w.progress.Reason, w.story())
+	}
+}
+
 // Seed 971589559: the same, and the master of the set is not heard when the status is missed. It still takes the writes
 // of those who are connected to it.
 func TestAMasterThatIsHeardAfterTheStatusWasLostIsAdopted(t *testing.T) {

@@ -93,6 +93,7 @@ func (d *decider) overruleWithoutMaster(sentence string) failover.Decision {
 	if len(d.obs.Masters()) > 0 {
 		return d.overruled(EventRestart, sentence)
 	}
+	d.next.UnheardPods = nil // they may have been in sync since the time that the status is from
 	d.begin(failover.CauseAdopted, diagnosis.View{})
 	d.next.Steps = failover.WithStep(d.next.Steps, failover.StepIntent, d.now)
 	return d.overruled(EventOrphan, sentence+"; looking for who holds the data")
