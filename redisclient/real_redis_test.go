@@ -4,13 +4,10 @@ package redisclient_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -25,25 +22,22 @@ import (
 
 // realNode is a redis-server process with a directory and a port of its own.
 type realNode struct {
+	redistest.Process
+
 	t    testing.TB
 	cfg  redistest.Config
-	dir  string
-	port int
 	slow bool // loads its data set slowly
-	cmd  *exec.Cmd
 }
 
 // startReal starts a redis-server configured as RedisHA's pods are. It ends with the test, or with the test binary.
 func startReal(t testing.TB, cfg redistest.Config) testNode {
 	t.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		t.Fatal("the contract holds only if real servers keep it: apt-get install redis-server")
-	}
-	n := &realNode{t: t, cfg: cfg, dir: t.TempDir()}
+	redistest.Installed(t)
+	n := &realNode{Process: redistest.Process{Host: "127.0.0.1", Dir: t.TempDir()}, t: t, cfg: cfg}
 	t.Cleanup(n.Kill)
 	var err error
 	for range 5 { // a port that was free may be taken by the time it is used
-		if n.port, err = freePort(); err != nil {
+		if n.Port, err = redistest.FreePort(); err != nil {
 			continue
 		}
 		if err = n.start(); err == nil {
@@ -54,19 +48,10 @@ func startReal(t testing.TB, cfg redistest.Config) testNode {
 	return nil
 }
 
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port, nil
-}
-
 func (n *realNode) config() string {
 	text := fmt.Sprintf("port %d\nbind 127.0.0.1\nprotected-mode no\ndir %s\nsave \"\"\nappendonly no\n"+
 		"repl-diskless-sync yes\nrepl-diskless-sync-delay 0\nrepl-ping-replica-period 1\nrdb-del-sync-files yes\n",
-		n.port, n.dir)
+		n.Port, n.Dir)
 	if n.cfg.Password != "" {
 		text += fmt.Sprintf("requirepass %s\nmasterauth %s\n", n.cfg.Password, n.cfg.Password)
 	}
@@ -81,49 +66,14 @@ func (n *realNode) config() string {
 }
 
 func (n *realNode) start() error {
-	file := filepath.Join(n.dir, "redis.conf")
+	file := filepath.Join(n.Dir, "redis.conf")
 	if err := os.WriteFile(file, []byte(n.config()), 0o600); err != nil {
 		return err
 	}
-	log, err := os.OpenFile(filepath.Join(n.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = log.Close() }()
-	n.cmd = exec.Command("redis-server", file)
-	n.cmd.Stdout, n.cmd.Stderr = log, log
-	n.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := n.cmd.Start(); err != nil {
-		return err
-	}
-	for deadline := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
-		conn, err := net.Dial("tcp", n.Addr())
-		if err == nil {
-			return conn.Close()
-		}
-		if time.Now().After(deadline) {
-			n.Kill()
-			said, _ := os.ReadFile(log.Name())
-			return errors.Join(err, fmt.Errorf("redis-server did not start:\n%s", said))
-		}
-	}
+	return n.Start(file)
 }
 
-func (n *realNode) Addr() string {
-	host, port := n.HostPort()
-	return net.JoinHostPort(host, strconv.Itoa(port))
-}
-
-func (n *realNode) HostPort() (string, int) { return "127.0.0.1", n.port }
-
-func (n *realNode) Kill() {
-	if n.cmd == nil || n.cmd.Process == nil {
-		return
-	}
-	_ = n.cmd.Process.Kill()
-	_ = n.cmd.Wait()
-	n.cmd = nil
-}
+func (n *realNode) HostPort() (string, int) { return n.Host, n.Port }
 
 func (n *realNode) Restart(keep redistest.Keep) error {
 	if keep == redistest.KeepRDB {
@@ -149,16 +99,9 @@ func (n *realNode) SetLoading(loading bool) {
 	}
 }
 
-func (n *realNode) Hang() { n.signal(syscall.SIGSTOP) }
+func (n *realNode) Hang() { n.Signal(n.t, syscall.SIGSTOP) }
 
-func (n *realNode) Resume() { n.signal(syscall.SIGCONT) }
-
-func (n *realNode) signal(s os.Signal) {
-	n.t.Helper()
-	if err := n.cmd.Process.Signal(s); err != nil {
-		n.t.Fatal(err)
-	}
-}
+func (n *realNode) Resume() { n.Signal(n.t, syscall.SIGCONT) }
 
 func TestARunningScriptIsASignOfLife(t *testing.T) {
 	t.Parallel()

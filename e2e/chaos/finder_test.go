@@ -5,9 +5,7 @@ package chaos
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -21,6 +19,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/utils/ptr"
+
+	"github.com/redisha/redisha/redisclient/redistest"
 )
 
 // movable is a Finder that a test moves.
@@ -220,23 +220,19 @@ func TestAnAnnouncedMasterIsFoundAndTheOldOneLeft(t *testing.T) {
 // startSentinel runs a real Sentinel and returns its address.
 func startSentinel(t *testing.T, config string) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
+	redistest.Installed(t)
+	p := &redistest.Process{Host: "127.0.0.1", Dir: t.TempDir()}
+	var err error
+	if p.Port, err = redistest.FreePort(); err != nil {
 		t.Fatal(err)
 	}
-	addr := listener.Addr().(*net.TCPAddr)
-	listener.Close()
-	file := filepath.Join(t.TempDir(), "sentinel.conf")
-	if err := os.WriteFile(file, fmt.Appendf(nil, "bind 127.0.0.1\nport %d\n%s", addr.Port, config), 0o600); err != nil {
+	file := filepath.Join(p.Dir, "sentinel.conf")
+	if err := os.WriteFile(file, fmt.Appendf(nil, "bind 127.0.0.1\nport %d\n%s", p.Port, config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("redis-server", file, "--sentinel")
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("install Redis 6.2 or newer: %v", err)
+	t.Cleanup(p.Kill)
+	if err := p.Start(file, "--sentinel"); err != nil {
+		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	return addr.String()
+	return p.Addr()
 }

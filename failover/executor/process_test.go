@@ -4,12 +4,7 @@ package executor_test
 
 import (
 	"fmt"
-	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
-	"syscall"
 	"testing"
 	"time"
 
@@ -18,6 +13,7 @@ import (
 	"github.com/redisha/redisha/failover"
 	"github.com/redisha/redisha/failover/executor"
 	"github.com/redisha/redisha/failover/prober"
+	"github.com/redisha/redisha/redisclient/redistest"
 )
 
 // patience is for what must happen, on a machine that may be busy. Nothing is asserted to be fast.
@@ -27,52 +23,22 @@ const key = "default/cache"
 
 // process is a redis-server on a loopback address of its own.
 type process struct {
-	t    *testing.T
-	ip   string
-	port int
-	dir  string
-	cmd  *exec.Cmd
-}
+	redistest.Process
 
-func (p *process) addr() string { return net.JoinHostPort(p.ip, strconv.Itoa(p.port)) }
+	t *testing.T
+}
 
 // start boots fenced, as every pod does.
 func (p *process) start() error {
-	p.cmd = exec.Command(
-		"redis-server", "--port", strconv.Itoa(p.port), "--bind", p.ip, "--protected-mode", "no", "--dir", p.dir, "--save",
-		"", "--replicaof", failover.FenceHost, strconv.Itoa(failover.FencePort), "--repl-diskless-sync-delay", "0",
-		"--repl-ping-replica-period", "1", "--logfile", filepath.Join(p.dir, "log"), "--bind-source-addr", p.ip,
+	return p.Start(
+		"--port", strconv.Itoa(p.Port), "--bind", p.Host, "--protected-mode", "no", "--dir", p.Dir, "--save", "",
+		"--replicaof", failover.FenceHost, strconv.Itoa(failover.FencePort), "--repl-diskless-sync-delay", "0",
+		"--repl-ping-replica-period", "1", "--bind-source-addr", p.Host,
 	)
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := p.cmd.Start(); err != nil {
-		return err
-	}
-	for deadline := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
-		conn, err := net.Dial("tcp", p.addr())
-		if err == nil {
-			return conn.Close()
-		}
-		if time.Now().After(deadline) {
-			said, _ := os.ReadFile(filepath.Join(p.dir, "log"))
-			return fmt.Errorf("redis-server did not start: %w\n%s", err, said)
-		}
-	}
-}
-
-func (p *process) kill() {
-	_ = p.cmd.Process.Kill()
-	_ = p.cmd.Wait()
-}
-
-func (p *process) signal(s os.Signal) {
-	p.t.Helper()
-	if err := p.cmd.Process.Signal(s); err != nil {
-		p.t.Fatal(err)
-	}
 }
 
 func (p *process) client() *redis.Client {
-	c := redis.NewClient(&redis.Options{Addr: p.addr(), MaxRetries: -1, ReadTimeout: patience})
+	c := redis.NewClient(&redis.Options{Addr: p.Addr(), MaxRetries: -1, ReadTimeout: patience})
 	p.t.Cleanup(func() { _ = c.Close() })
 	return c
 }
@@ -89,22 +55,26 @@ type fleet struct {
 // newFleet starts a master, 0, with two replicas attached.
 func newFleet(t *testing.T) *fleet {
 	t.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		t.Fatal("this is about real servers: apt-get install redis-server")
+	redistest.Installed(t)
+	port, err := redistest.FreePort()
+	if err != nil {
+		t.Fatal(err)
 	}
-	f := &fleet{t: t, prober: prober.New(prober.Options{}), port: freePort(t)}
+	f := &fleet{t: t, prober: prober.New(prober.Options{}), port: port}
 	t.Cleanup(f.prober.Close)
 	f.executor = executor.New(f.prober, nil, endless{}, executor.Options{})
 	var targets []prober.Target
 	for i := range 3 {
-		p := &process{t: t, ip: fmt.Sprintf("127.0.0.%d", i+1), port: f.port, dir: t.TempDir()}
+		p := &process{
+			Process: redistest.Process{Host: fmt.Sprintf("127.0.0.%d", i+1), Port: f.port, Dir: t.TempDir()}, t: t,
+		}
 		if err := p.start(); err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { p.kill() })
+		t.Cleanup(p.Kill)
 		f.redis = append(f.redis, p)
 		targets = append(
-			targets, prober.Target{Pod: fmt.Sprint("cache-", i), UID: fmt.Sprint("u", i), IP: p.ip, Port: f.port},
+			targets, prober.Target{Pod: fmt.Sprint("cache-", i), UID: fmt.Sprint("u", i), IP: p.Host, Port: f.port},
 		)
 	}
 	f.prober.Ensure(key, targets, nil)
@@ -124,16 +94,6 @@ func newFleet(t *testing.T) *fleet {
 type endless struct{}
 
 func (endless) Left() time.Duration { return time.Hour }
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
-}
 
 func (f *fleet) node(i int) failover.Node { return f.prober.Observe(key)[i] }
 

@@ -23,10 +23,10 @@ func TestASwitchoverLosesNoAcknowledgedWrite(t *testing.T) {
 	f := newFleet(t)
 	w := f.write(4)
 	f.until("writes flow", func() bool { return w.count() > 1000 })
-	f.redis[1].signal(syscall.SIGSTOP) // so that there is something to catch up with
+	f.redis[1].Signal(t, syscall.SIGSTOP) // so that there is something to catch up with
 	behind := w.count()
 	f.until("the candidate is behind", func() bool { return w.count() > behind+1000 })
-	time.AfterFunc(50*time.Millisecond, func() { f.redis[1].signal(syscall.SIGCONT) })
+	time.AfterFunc(50*time.Millisecond, func() { f.redis[1].Signal(t, syscall.SIGCONT) })
 	f.do(failover.Drain{Master: f.ref(0), Candidate: f.ref(1), Within: 3 * time.Second})
 	f.do(failover.Promote{Node: f.ref(1), MinReplicas: 0})
 	if r := f.node(1).Replication; r.Role != failover.RoleMaster {
@@ -49,8 +49,8 @@ func TestASwitchoverLosesNoAcknowledgedWrite(t *testing.T) {
 
 func TestASwitchoverToAReplicaThatCannotFollowLeavesTheMasterWritable(t *testing.T) {
 	f := newFleet(t)
-	f.redis[1].signal(syscall.SIGSTOP)
-	defer f.redis[1].signal(syscall.SIGCONT)
+	f.redis[1].Signal(t, syscall.SIGSTOP)
+	defer f.redis[1].Signal(t, syscall.SIGCONT)
 	err := f.try(failover.Drain{Master: f.ref(0), Candidate: f.ref(1), Within: 200 * time.Millisecond})
 	if !errors.Is(err, executor.ErrCannotCatchUp) {
 		t.Errorf("got %v, want ErrCannotCatchUp", err)
@@ -65,7 +65,7 @@ func TestASwitchoverToAReplicaThatCannotFollowLeavesTheMasterWritable(t *testing
 func TestAKilledMasterIsAFactWithWitnesses(t *testing.T) {
 	f := newFleet(t)
 	began := time.Now()
-	f.redis[0].kill()
+	f.redis[0].Kill()
 	f.until("it is refused", func() bool { return f.node(0).Contact == failover.ContactRefused })
 	refused := time.Since(began)
 	f.until("a witness testifies", func() bool {
@@ -79,7 +79,7 @@ func TestAKilledMasterIsAFactWithWitnesses(t *testing.T) {
 
 func TestAHungMasterIsSilentUntilItWakes(t *testing.T) {
 	f := newFleet(t)
-	f.redis[0].signal(syscall.SIGSTOP)
+	f.redis[0].Signal(t, syscall.SIGSTOP)
 	f.until("it is silent", func() bool { return f.node(0).Contact == failover.ContactSilent })
 	began := time.Now()
 	if err := f.try(failover.Detach{Node: f.ref(0), Quieten: true, Within: failover.QuietenWithin}); err == nil {
@@ -88,14 +88,14 @@ func TestAHungMasterIsSilentUntilItWakes(t *testing.T) {
 	if took := time.Since(began); took > patience/2 {
 		t.Errorf("detaching a hung master took %v", took)
 	}
-	f.redis[0].signal(syscall.SIGCONT)
+	f.redis[0].Signal(t, syscall.SIGCONT)
 	f.until("it answers again", func() bool { return f.node(0).Contact == failover.ContactAnswering })
 }
 
 func TestARestartedProcessIsSeenAndLeftAlone(t *testing.T) {
 	f := newFleet(t)
 	old := f.ref(0)
-	f.redis[0].kill()
+	f.redis[0].Kill()
 	if err := f.redis[0].start(); err != nil {
 		t.Fatal(err)
 	}
