@@ -40,7 +40,7 @@ deps: ## Install redis-server if it is missing (Debian and Ubuntu, as root).
 		echo "redis-server is missing: installing Debian's package redis-server"; \
 		RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive sh -c 'apt-get update -qq && apt-get install -y -qq --no-install-recommends redis-server' >/dev/null; \
 	else \
-		echo "redis-server is missing: install Redis 6.2 or newer (Debian, Ubuntu: sudo apt-get install redis-server)" >&2; exit 1; \
+		echo "redis-server is missing: install Redis 7.0 or newer (Debian, Ubuntu: sudo apt-get install redis-server)" >&2; exit 1; \
 	fi
 
 ##@ See it work, without a cluster
@@ -111,7 +111,7 @@ kind-down: ## Remove the kind cluster, and what was done to the machine for it.
 ##@ Develop
 
 .PHONY: generate
-generate: $(CONTROLLER_GEN) ## Generate Go code (deep copies), the state diagram of docs/architecture.md, the pages of the API, reasons, metrics and flags, and the list of messages.
+generate: manifests ## Generate Go code (deep copies), the state diagram of docs/architecture.md, the pages of the API, reasons, metrics and flags, and the list of messages.
 	cd api && $(CONTROLLER_GEN) object paths=./...
 	UPDATE_DOCS=1 $(GO) test -count=1 -run "TestTheDocumentedDiagramIsTheMachine|TestTheDocumentedFlagsAreTheManagers|TestEveryMessageIsInTheGoldenFile|TestTheReferenceOf" ./failover/decide ./cmd/manager ./docs
 

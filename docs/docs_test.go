@@ -4,6 +4,7 @@
 package docs
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,6 +12,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/redisha/redisha/api/v1alpha1"
 )
 
 const root = ".."
@@ -187,5 +192,44 @@ func TestTheTypesBringNothingOfTheOperatorAlong(t *testing.T) {
 		if strings.Contains(read(t, filepath.Join(root, "go.mod")), tests) {
 			t.Errorf("the operator requires %s", tests)
 		}
+	}
+}
+
+// A default is said by a constant, which code that builds a RedisHA goes by, by the definition, and on pages.
+func TestTheDefaultsAreTheSameWhereverTheyAreSaid(t *testing.T) {
+	definition := object{}
+	if err := yaml.Unmarshal(
+		[]byte(read(t, filepath.Join(root, "config/crd/bases/redisha.io_redishas.yaml"))),
+		&definition,
+	); err != nil {
+		t.Fatal(err)
+	}
+	at := func(path ...string) string {
+		var of any = definition["spec"].(object)["versions"].([]any)[0].(object)["schema"].(object)["openAPIV3Schema"]
+		for _, name := range append([]string{"spec"}, path...) {
+			of = of.(object)["properties"].(object)[name]
+		}
+		return fmt.Sprint(of.(object)["default"])
+	}
+	for path, constant := range map[string]any{
+		"image": v1alpha1.DefaultImage, "replicas": v1alpha1.DefaultReplicas,
+		"failover.downAfterMilliseconds": v1alpha1.DefaultDownAfterMilliseconds, "failover.cooldownSeconds": v1alpha1.DefaultCooldownSeconds,
+		"failover.maxLagBytes": fmt.Sprintf("%g", float64(v1alpha1.DefaultMaxLagBytes)), "storage.size": v1alpha1.DefaultStorageSize,
+	} {
+		if got := at(strings.Split(path, ".")...); got != fmt.Sprint(constant) {
+			t.Errorf("the definition's default of spec.%s is %s, the constant %v", path, got, constant)
+		}
+	}
+	pages := 0
+	for _, page := range []string{"README.md", "docs/reference/spec.md", "docs/guide/cluster.md", "config/samples/redisha_full.yaml"} {
+		for _, image := range regexp.MustCompile(`(?:docker\.io/library/)?redis:[0-9][0-9.]*`).FindAllString(read(t, filepath.Join(root, page)), -1) {
+			pages++
+			if !strings.HasSuffix(v1alpha1.DefaultImage, image) {
+				t.Errorf("%s names %s, and the default is %s", page, image, v1alpha1.DefaultImage)
+			}
+		}
+	}
+	if pages < 4 {
+		t.Errorf("only %d images on the pages", pages)
 	}
 }

@@ -8,6 +8,6 @@
 // The connection is read in the background, so that its end is noticed when it happens (1 to 2 ms after a SIGKILL)
 // and not at the next probe; see [Options.OnEOF].
 //
-// It speaks to Redis 6.2 and newer and to Valkey. Wherever Redis writes "slave", this package reads it and says
+// It speaks to Redis 7.0 and newer and to Valkey. Wherever Redis writes "slave", this package reads it and says
 // replica.
 package redisclient

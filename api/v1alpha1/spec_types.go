@@ -22,7 +22,7 @@ type RedisHASpec struct {
 	// +optional
 	Replicas *int32 `json:"replicas,omitempty"`
 
-	// image runs redis-server; Redis 6.2 to 8 and Valkey work. It must hold a shell
+	// image runs redis-server; Redis 7.0 to 8 and Valkey work. It must hold a shell
 	// and redis-cli or valkey-cli, as the published images do.
 	// +kubebuilder:default="docker.io/library/redis:7.4"
 	// +kubebuilder:validation:MinLength=1

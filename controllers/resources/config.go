@@ -119,7 +119,7 @@ func busyReplyThreshold(rha *v1alpha1.RedisHA) int {
 var repeated = map[string]int{"save": 2, "client-output-buffer-limit": 4}
 
 // RedisConf is the text of redis.conf, with one setting a line and no password.
-// It is valid for Redis 6.2 and later and for Valkey.
+// It is valid for Redis 7.0 and later and for Valkey.
 func RedisConf(rha *v1alpha1.RedisHA) string {
 	settings := effectiveSettings(rha)
 	var b strings.Builder

@@ -53,7 +53,7 @@ func startRedis(t *testing.T, rha *v1alpha1.RedisHA) *server {
 func start(t *testing.T, rha *v1alpha1.RedisHA, how launch) *server {
 	t.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
-		t.Fatal("redis-server is not installed: run make deps, or install Redis 6.2 or later")
+		t.Fatal("redis-server is not installed: run make deps, or install Redis 7.0 or later")
 	}
 	s := &server{t: t, dir: how.dir, port: freePort(t), output: &output{}}
 	if s.dir == "" {

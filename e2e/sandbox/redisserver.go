@@ -21,7 +21,7 @@ func RedisServer(ctx context.Context, progress io.Writer) (string, error) {
 	apt, err := exec.LookPath("apt-get")
 	if err != nil || os.Geteuid() != 0 {
 		return "", errors.New(
-			"redis-server is not installed: install Redis 6.2 or newer with the machine's package manager (Debian, Ubuntu: " +
+			"redis-server is not installed: install Redis 7.0 or newer with the machine's package manager (Debian, Ubuntu: " +
 				"sudo apt-get install redis-server)",
 		)
 	}
@@ -36,7 +36,7 @@ func RedisServer(ctx context.Context, progress io.Writer) (string, error) {
 		cmd := exec.CommandContext(ctx, apt, args...)
 		cmd.Env = environment
 		if output, err := cmd.CombinedOutput(); err != nil {
-			return "", fmt.Errorf("apt-get %s: %w\n%s\nInstall Redis 6.2 or newer by hand", args[0], err, output)
+			return "", fmt.Errorf("apt-get %s: %w\n%s\nInstall Redis 7.0 or newer by hand", args[0], err, output)
 		}
 	}
 	return exec.LookPath("redis-server")

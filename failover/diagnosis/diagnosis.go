@@ -135,11 +135,11 @@ func matchProcessDead(v View) (string, bool) {
 }
 
 func matchDown(v View) (string, bool) {
-	if !v.allAgree() || v.Master.SilentFor(v.now) < v.downAfter() || v.MayWrite() > 0 {
+	if !v.allAgree() || v.Master.SilentFor(v.now) < v.givenUpAfter() || v.MayWrite() > 0 {
 		return "", false
 	}
-	return fmt.Sprintf("master %s is silent for down-after (%s), and every reachable replica agrees",
-		v.Ref.Pod, v.Policy.DownAfter), true
+	return fmt.Sprintf("master %s has been silent for %s, and every reachable replica agrees",
+		v.Ref.Pod, v.givenUpAfter()), true
 }
 
 // allAgree reports a master that is out of reach, for us and for every replica that can testify.
@@ -151,10 +151,8 @@ func (v View) allAgree() bool {
 func matchMayStillWrite(v View) (string, bool) {
 	return fmt.Sprintf(
 		"master %s is silent for down-after (%s), and every reachable replica agrees; its machine does not answer either, "+
-			"so "+
-			"that it may accept writes until its write guard stops it",
-		v.Ref.Pod,
-		v.Policy.DownAfter,
+			"so that it may accept writes until its write guard stops it",
+		v.Ref.Pod, v.Policy.DownAfter,
 	), v.allAgree()
 }
 

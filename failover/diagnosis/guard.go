@@ -109,21 +109,13 @@ func (v View) heardAsMaster() bool {
 	return v.Master.Sampled && r.RunID == v.Ref.RunID && r.Role == failover.RoleMaster
 }
 
-// mayBeIsolated reports a silent master that may accept writes for all that is known: its machine does not answer
-// either, so that it may be cut off together with clients. That a connection to it was made a moment ago shows that its
-// process hangs.
-func (v View) mayBeIsolated() bool {
-	since := v.now.Sub(v.Master.ConnectedAt)
-	return v.Master.ConnectedAt.IsZero() || since > connectFresh || !v.Master.ConnectedAt.After(v.Master.LastAnswer)
-}
-
 // MayWrite is for how long a silent master may go on accepting writes: it may be isolated, and its write guard stops it
 // some time after it has heard a replica.
 func (v View) MayWrite() time.Duration {
 	if !v.mayBeIsolated() {
 		return 0
 	}
-	return max(0, v.downAfter()-v.now.Sub(v.LastHeard(slices.Concat(v.Others, v.obs.Departed))))
+	return max(0, v.givenUpAfter()-v.now.Sub(v.LastHeard(slices.Concat(v.Others, v.obs.Departed))))
 }
 
 // LastHeard is when the last of them may have heard the master; zero when none is known to have.
@@ -138,13 +130,4 @@ func (v View) LastHeard(nodes []failover.Node) (last time.Time) {
 		}
 	}
 	return last
-}
-
-// downAfter is how long the master must have been silent before that is acted upon.
-func (v View) downAfter() time.Duration {
-	after := v.Policy.DownAfter
-	if v.mayBeIsolated() {
-		after = max(after, min(after+IsolationMargin, failover.GuardMaxLag+2*time.Second))
-	}
-	return after
 }

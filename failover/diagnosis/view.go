@@ -62,28 +62,10 @@ func (v View) testimony(n failover.Node) (witness, bool) {
 	old := n.SampledAt.Before(v.Master.ContactSince)
 	heard := v.now.Sub(n.SampledAt) + r.LastIO // since the replica heard the master, as of now
 	w.linkDown = !r.LinkUp && !old
-	w.agrees = w.linkDown || (r.LinkUp && heard >= max(v.Policy.DownAfter, pingSlack))
-	w.seesMaster = r.LinkUp && !old && r.LastIO < max(v.Policy.DownAfter, pingSlack)
+	w.agrees = w.linkDown || (r.LinkUp && heard >= v.heardWithin())
+	w.seesMaster = r.LinkUp && !old && r.LastIO < v.heardWithin()
 	return w, true
 }
-
-// Unreachable reports whether the master is suspected: silent for down-after, or refusing
-// connections. (ContactRefused without down links is what a filter between us looks like.)
-func (v View) Unreachable() bool {
-	switch v.Master.Contact {
-	case failover.ContactSilent, failover.ContactNone, failover.ContactBusy, failover.ContactFull, failover.ContactErring:
-		return v.Master.SilentFor(v.now) >= v.Policy.DownAfter
-	case failover.ContactRefused:
-		return v.now.Sub(v.Master.ContactSince) >= RefusedSettles
-	case failover.ContactAnswering, failover.ContactDenied:
-		return false
-	}
-	return false
-}
-
-// RefusedSettles is how long a refusal may stand without a witness before it is called a
-// suspicion: a replica notices the broken link a few milliseconds after us.
-const RefusedSettles = 500 * time.Millisecond
 
 // UnreachableReplicas names the replicas that are unreachable as the master is, and were attached when last heard of,
 // or on their way there. With as many as min-replicas-to-write asks for, a master that is cut off from us goes on

@@ -110,6 +110,7 @@ await() {
 	done
 }
 
+supported
 starts=0
 row=0
 while [ -z "$stopping" ]; do

@@ -8,10 +8,10 @@
 # lies there is brought to where Redis looks for it, or the start is refused.
 # A volume where nothing is to be done costs a few looks by builtins.
 #
-# Facts, of Redis 6.2 to 8 and of Valkey:
+# Facts, of Redis 7.0 to 8 and of Valkey:
 # - An AOF may begin with an RDB, and an RDB by itself is an AOF without a tail.
-# - Since 7.0 an AOF is a folder of files and a manifest, which names them. A single
-#   file, as before 7.0, is taken into the folder by Redis and not appended to.
+# - An AOF is a folder of files and a manifest, which names them. A single file, as of
+#   before 7.0, is taken into the folder by Redis and not appended to.
 # - While AOF is on Redis writes snapshots as well; they hold nothing that it lacks.
 # - AOF that is turned off leaves its files behind, and each snapshot is newer.
 # Each step is one rename, so a crash between two leaves what the next start can read.
@@ -24,6 +24,15 @@ refuse() {
 	log=${REDISHA_TERMINATION_LOG:-/dev/termination-log}
 	[ ! -w "$log" ] || echo "redisha: $1" >"$log"
 	exit 78
+}
+
+# supported refuses a Redis that nothing here is tested with.
+supported() {
+	version=`redis-server --version 2>/dev/null`
+	version=${version#*v=}
+	case $version in
+	[1-6].*) refuse "Redis ${version%% *} is older than 7.0, the oldest that RedisHA is tested with: set spec.image to a newer one" ;;
+	esac
 }
 
 settings() {
@@ -128,23 +137,12 @@ known() {
 	done
 }
 
-# readable refuses an AOF of many files where Redis knows AOF of one file only. An
-# RDB of a newer Redis is refused by Redis itself.
-readable() {
-	[ "$starts" -eq 0 ] && has "$manifest" || return 0
-	version=`redis-server --version 2>/dev/null`
-	case ${version#*v=} in
-	[1-6].*) refuse "$folder is an append-only file of Redis 7 or later, and this is $version, which would start empty: set spec.image to Redis 7 or later, or remove the folder to give its data up" ;;
-	esac
-}
-
 # volume_for_aof brings what lies there to where Redis looks when appendonly is yes.
 volume_for_aof() {
 	if has_aof; then
-		readable
+		:
 	elif other_aof; then
 		move_aof
-		readable
 	else
 		whole
 		if has "$rdb"; then
