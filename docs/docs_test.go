@@ -205,7 +205,7 @@ func TestTheDefaultsAreTheSameWhereverTheyAreSaid(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := func(path ...string) string {
-		var of any = definition["spec"].(object)["versions"].([]any)[0].(object)["schema"].(object)["openAPIV3Schema"]
+		of := definition["spec"].(object)["versions"].([]any)[0].(object)["schema"].(object)["openAPIV3Schema"]
 		for _, name := range append([]string{"spec"}, path...) {
 			of = of.(object)["properties"].(object)[name]
 		}

@@ -45,7 +45,11 @@ func bounds(young, short int) []string {
 func stub(t *testing.T, shell []string, script string, env ...string) *server {
 	t.Helper()
 	bin := t.TempDir()
-	if err := os.WriteFile(filepath.Join(bin, "redis-server"), []byte("#!/bin/sh\n[ \"$1\" != --version ] || exit 0\n"+script), 0o700); err != nil {
+	if err := os.WriteFile(
+		filepath.Join(bin, "redis-server"),
+		[]byte("#!/bin/sh\n[ \"$1\" != --version ] || exit 0\n"+script),
+		0o700,
+	); err != nil {
 		t.Fatal(err)
 	}
 	return start(t, minimal(), launch{shell: shell, env: append(env, "PATH="+bin+":"+os.Getenv("PATH"), "BIN="+bin)})

@@ -386,3 +386,31 @@ func TestAMasterThatIsHeardAfterTheStatusWasLostIsAdopted(t *testing.T) {
 		})
 	}
 }
+
+// Seed 971818307: the master of the set comes back, and another was made master by hand meanwhile. A person chooses, by
+// a request: where nothing is promoted yet there is none to be made.
+func TestOfTwoMastersThatAreHeardAfterTheStatusWasLostAPersonChooses(t *testing.T) {
+	w, _ := moved(t)
+	w.policy.Persistent = true
+	w.pub = failover.Published{Epoch: w.progress.Epoch + 1}
+	for _, name := range []string{"r-1", "r-2"} {
+		w.hang(name)
+		w.node(name).MayHoldData = true
+	}
+	w.restart("r-0", false)
+	w.setBack(failover.Progress{})
+	w.pass(3 * time.Second)
+	w.node("r-1").Replication.Role = failover.RoleMaster
+	w.heard("r-1", failover.ContactAnswering)
+	w.run() // it is heard first, by a moment
+	w.heard("r-2", failover.ContactAnswering)
+	w.pass(3 * time.Second)
+	if w.progress.State != failover.StateBlocked || w.progress.Reason != failover.ReasonSplitBrain {
+		t.Fatalf("master %q, state %s (%s)\n%s", w.master(), w.progress.State, w.progress.Reason, w.story())
+	}
+	w.request = &failover.Request{ID: "asked", Verb: failover.VerbForce, Target: "r-2"}
+	w.pass(3 * time.Second)
+	if w.master() != "r-2" || w.progress.State != failover.StateStable {
+		t.Errorf("master %q, state %s (%s)\n%s", w.master(), w.progress.State, w.progress.Reason, w.story())
+	}
+}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/redisha/redisha/failover"
 	"github.com/redisha/redisha/failover/diagnosis"
+	"github.com/redisha/redisha/failover/election"
 )
 
 // This file is about a status that the world contradicts: it was lost, restored from a backup, or written by hand. What
@@ -99,15 +100,17 @@ func (d *decider) overruleWithoutMaster(sentence string) failover.Decision {
 	return d.overruled(EventOrphan, sentence+"; looking for who holds the data")
 }
 
-// adoptable names a master that has been heard since the status was lost and who holds the data was looked for: the
-// Service leads nowhere, and nothing else tells who led. It takes writes of those who are connected to it, so that
-// another must not be promoted next to it.
+// adoptable names the one master that has been heard since the status was lost and who holds the data was looked for:
+// the Service leads nowhere, and nothing else tells who led. It takes writes of those who are connected to it, so that
+// another must not be promoted next to it. Of several, a person chooses; who may be one more is heard first.
 func (d *decider) adoptable() (pod string, is bool) {
 	lost := d.next.Cause == failover.CauseAdopted && d.next.OldMaster == nil && d.next.Lineage == failover.Lineage{}
-	if masters := d.obs.Masters(); lost && d.next.ForcedPod == "" && len(masters) > 0 {
-		return masters[0].Name, true
+	masters := d.obs.Masters()
+	if !lost || d.next.ForcedPod != "" || len(masters) != 1 {
+		return "", false
 	}
-	return "", false
+	_, awaited := election.Awaited(d.next, d.obs)
+	return masters[0].Name, !awaited
 }
 
 // adoptLate begins anew with the master that there is by now.
