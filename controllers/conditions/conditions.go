@@ -4,6 +4,7 @@ package conditions
 
 import (
 	"slices"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -17,6 +18,15 @@ func New(kind string, is bool, reason, message string) metav1.Condition {
 		c.Status = metav1.ConditionTrue
 	}
 	return c
+}
+
+// MaxMessage is what the schema of a status takes of a message, in bytes.
+const MaxMessage = 4096
+
+// Bounded is a message as the status takes it. A longer one is cut: a message must not keep what it is about from being
+// written.
+func Bounded(message string) string {
+	return strings.ToValidUTF8(message[:min(len(message), MaxMessage)], "")
 }
 
 // IsTrouble tells the reasons of Progressing that name a cause which does not go away by waiting, as a rule.

@@ -5,12 +5,12 @@ package failover
 import (
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/conditions"
 	"github.com/redisha/redisha/controllers/resources"
 	"github.com/redisha/redisha/failover"
 )
@@ -127,7 +127,7 @@ func writeProgress(status *v1alpha1.RedisHAStatus, p failover.Progress) {
 			p.Cause,
 		),
 		Reason:        string(p.Reason),
-		Message:       bounded(p.Message),
+		Message:       conditions.Bounded(p.Message),
 		Request:       p.Request,
 		Steps:         stepsTo(p.Steps),
 		StartedAt:     microTimePtr(p.StartedAt),
@@ -167,20 +167,12 @@ func historyOf(r failover.Record) v1alpha1.HistoryEntry {
 	entry := v1alpha1.HistoryEntry{
 		Epoch: r.Epoch, Kind: v1alpha1.HistoryKind(r.Kind), Cause: string(r.Cause), From: r.From, To: r.To,
 		StartedAt: microTime(r.StartedAt), FinishedAt: microTime(r.FinishedAt),
-		Outcome: v1alpha1.HistoryOutcome(r.Outcome), Message: bounded(r.Message), Steps: stepsTo(r.Steps),
+		Outcome: v1alpha1.HistoryOutcome(r.Outcome), Message: conditions.Bounded(r.Message), Steps: stepsTo(r.Steps),
 	}
 	if r.GapBytes >= 0 {
 		entry.OffsetGapBytes = &r.GapBytes
 	}
 	return entry
-}
-
-// maxMessage is how long the schema lets a message be. A status that breaks the schema could not be written, and no
-// failover be carried out.
-const maxMessage = 4096
-
-func bounded(message string) string {
-	return strings.ToValidUTF8(message[:min(len(message), maxMessage)], "")
 }
 
 func refOf(r v1alpha1.NodeRef) failover.NodeRef {

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/conditions"
 	"github.com/redisha/redisha/failover"
 )
 
@@ -99,9 +100,9 @@ func TestAnEmptySpecIsASafePolicy(t *testing.T) {
 
 func TestAMessageThatTheSchemaWouldRefuseIsCut(t *testing.T) {
 	status := &v1alpha1.RedisHAStatus{}
-	writeProgress(status, failover.Progress{Message: strings.Repeat("…", maxMessage)})
+	writeProgress(status, failover.Progress{Message: strings.Repeat("…", conditions.MaxMessage)})
 	got := status.Failover.Message
-	if len(got) > maxMessage || len(got) < maxMessage-3 || !utf8.ValidString(got) {
+	if len(got) > conditions.MaxMessage || len(got) < conditions.MaxMessage-3 || !utf8.ValidString(got) {
 		t.Errorf("%d bytes, valid %t", len(got), utf8.ValidString(got))
 	}
 }

@@ -59,7 +59,7 @@ func noteRequest(status *v1alpha1.RedisHAStatus, d failover.Decision) {
 }
 
 func outcomeOf(h failover.Handled) v1alpha1.RequestStatus {
-	r := v1alpha1.RequestStatus{ID: h.ID, State: v1alpha1.RequestSucceeded, Message: bounded(h.Message)}
+	r := v1alpha1.RequestStatus{ID: h.ID, State: v1alpha1.RequestSucceeded, Message: conditions.Bounded(h.Message)}
 	if !h.Succeeded {
 		r.State, r.Reason = v1alpha1.RequestFailed, cmp.Or(string(h.Reason), v1alpha1.ReasonGivenUp)
 	}

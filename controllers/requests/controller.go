@@ -17,6 +17,7 @@ import (
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/conditions"
+	"github.com/redisha/redisha/controllers/tenancy"
 )
 
 // fieldOwner is the field manager of what this controller writes.
@@ -57,6 +58,16 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	key := client.ObjectKey{Namespace: request.Namespace, Name: request.Spec.RedisHA}
 	defer r.Wake(key) // to carry it out, or the next one
+	result, err := r.look(tenancy.WritingFor(ctx, key), key, request)
+	if wait := tenancy.PauseFor(err); wait > 0 {
+		return ctrl.Result{RequeueAfter: wait}, nil
+	}
+	return result, err
+}
+
+func (r *Reconciler) look(
+	ctx context.Context, key client.ObjectKey, request *v1alpha1.RedisHARequest,
+) (ctrl.Result, error) {
 	if request.Status.State.IsOver() {
 		return r.expire(ctx, request)
 	}
@@ -145,7 +156,7 @@ func (r *Reconciler) tell(
 	now := metav1.NewMicroTime(r.Clock.Now())
 	next := request.DeepCopy()
 	status := &next.Status
-	status.State, status.Reason, status.Message = is.State, is.Reason, is.Message
+	status.State, status.Reason, status.Message = is.State, is.Reason, conditions.Bounded(is.Message)
 	if begun && status.StartedAt == nil {
 		status.StartedAt = &now
 	}
@@ -162,8 +173,8 @@ func (r *Reconciler) tell(
 		return nil
 	}
 	err := r.Client.Status().Patch(ctx, next, client.MergeFrom(request), client.FieldOwner(fieldOwner))
-	if err != nil {
-		return fmt.Errorf("writing the status of request %s: %w", request.Name, client.IgnoreNotFound(err))
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("writing the status of request %s: %w", request.Name, err)
 	}
 	return nil
 }

@@ -355,3 +355,12 @@ func TestARestartOnRequestIsARolloutRestart(t *testing.T) {
 	d.expect(d.look("again"), v1alpha1.RequestSucceeded, "", "2 of 2 pods have been restarted")
 	d.expect(d.look("once-more"), v1alpha1.RequestRunning, "", "0 of 2 pods have been restarted")
 }
+
+// A message that the schema refuses must not keep a request from being told what became of it.
+func TestALongMessageIsCut(t *testing.T) {
+	d := newDesk(t, asking("move", 0, v1alpha1.RedisHARequestSpec{Action: v1alpha1.ActionSwitchover}))
+	d.writes(func(s *v1alpha1.RedisHAStatus) { s.Failover.Message = strings.Repeat("x", conditions.MaxMessage) })
+	if got := len(d.look("move").Status.Message); got != conditions.MaxMessage {
+		t.Errorf("the message has %d bytes", got)
+	}
+}

@@ -17,7 +17,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/tenancy"
 )
+
+// concurrent is how many requests may be worked on at the same time.
+const concurrent = 4
 
 // servedAgain is how often it is looked whether the kind is served, where it is not.
 const servedAgain = 5 * time.Second
@@ -45,11 +49,14 @@ func (r *Reconciler) begin(ctx context.Context, mgr ctrl.Manager) error {
 	if err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.RedisHARequest{}, ByRedisHA, RedisHAOf); err != nil {
 		return fmt.Errorf("indexing the requests: %w", err)
 	}
+	r.Client = tenancy.WithBudget(r.Client, r.Clock)
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named("requests").
 		For(&v1alpha1.RedisHARequest{}).
 		Watches(&v1alpha1.RedisHA{}, handler.EnqueueRequestsFromMapFunc(r.openRequests)).
-		WithOptions(controller.Options{EnableWarmup: ptr.To(true)}).
+		WithOptions(controller.Options{
+			MaxConcurrentReconciles: concurrent, EnableWarmup: ptr.To(true), NewQueue: tenancy.NewQueue,
+		}).
 		Complete(r)
 	if err != nil {
 		return fmt.Errorf("building the requests controller: %w", err)
