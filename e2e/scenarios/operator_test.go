@@ -64,7 +64,9 @@ func TestASwitchoverOutlivesItsOperatorAndLosesNothing(t *testing.T) {
 			operator := ops.crashAt(s.ctx, t, state)
 			s.fault()
 			target := s.replicas()[0]
-			s.request("switchover:" + target)
+			s.ask(
+				v1alpha1.RedisHARequestSpec{Action: v1alpha1.ActionSwitchover, Pod: target}, v1alpha1.RequestSucceeded,
+			) // the outcome outlives it, too
 			s.ended(operator)
 			if entry := s.promotion(v1alpha1.HistorySwitchover, string(failover.CauseRequested)); entry.To != target {
 				t.Errorf("switched over to %s, want %s", entry.To, target)
