@@ -37,8 +37,12 @@ func (c *checks) onPublish(o *operator, before, next failover.Published) {
 		c.fail("S1", "%s is published for epoch %d, whose candidate is %s", next.Pod, next.Epoch, chosen.Pod)
 	}
 	for _, s := range c.w.servers {
-		if s.pod.uid == next.UID && s.role == failover.RoleMaster {
+		switch {
+		case s.role != failover.RoleMaster:
+		case s.pod.uid == next.UID:
 			c.official = s.head
+		case c.setBack && s.deposedAt == 0: // the publication of its successor was under way, see onSetBack
+			s.deposedAt = c.w.now
 		}
 	}
 }
