@@ -359,10 +359,10 @@ func TestWhoWasMetAfterTheStatusThatWasRestoredIsElected(t *testing.T) {
 	}
 }
 
-// Seed 971589559: the same, and the master of the set is not heard when the status is missed. It still takes the writes
-// of those who are connected to it.
+// The same, and the master of the set is not heard when the status is missed. It still takes the writes of those who are
+// connected to it. Where another holds data that it may lack, that one may have led later (seed 971889790).
 func TestAMasterThatIsHeardAfterTheStatusWasLostIsAdopted(t *testing.T) {
-	for name, keys := range map[string]int64{"others are empty": 0, "others hold data": 73} {
+	for name, keys := range map[string]int64{"others are empty": 0, "others hold data that it may lack": 73} {
 		t.Run(name, func(t *testing.T) {
 			w, _ := moved(t)
 			w.policy.Persistent = true
@@ -380,7 +380,9 @@ func TestAMasterThatIsHeardAfterTheStatusWasLostIsAdopted(t *testing.T) {
 			}
 			w.heard("r-2", failover.ContactAnswering)
 			w.pass(3 * time.Second)
-			if w.master() != "r-2" || w.progress.State != failover.StateStable || w.node("r-2").Replication.Keys != 100 {
+			adopted := w.master() == "r-2" && w.progress.State == failover.StateStable
+			asks := w.progress.State == failover.StateBlocked && w.progress.Reason == failover.ReasonSplitBrain
+			if keys == 0 && !adopted || keys > 0 && !asks || w.node("r-2").Replication.Keys != 100 {
 				t.Errorf("master %q, state %s (%s)\n%s", w.master(), w.progress.State, w.progress.Reason, w.story())
 			}
 		})

@@ -102,15 +102,22 @@ func (d *decider) overruleWithoutMaster(sentence string) failover.Decision {
 
 // adoptable names the one master that has been heard since the status was lost and who holds the data was looked for:
 // the Service leads nowhere, and nothing else tells who led. It takes writes of those who are connected to it, so that
-// another must not be promoted next to it. Of several, a person chooses; who may be one more is heard first.
+// another must not be promoted next to it. Of several, a person chooses; who may be one more is heard first. Where
+// another holds data that the master lacks, for all that is known, a person chooses as well: it may have led later.
 func (d *decider) adoptable() (pod string, is bool) {
 	lost := d.next.Cause == failover.CauseAdopted && d.next.OldMaster == nil && d.next.Lineage == failover.Lineage{}
 	masters := d.obs.Masters()
 	if !lost || d.next.ForcedPod != "" || len(masters) != 1 {
 		return "", false
 	}
+	master := masters[0].Replication.Lineage
+	beyond := slices.ContainsFunc(d.obs.Nodes, func(n failover.Node) bool {
+		l := n.Replication.Lineage
+		held := l.ReplID == master.ReplID && l.Offset <= master.Offset || master.Holds(l.ReplID, l.Offset)
+		return n.UID != masters[0].UID && n.Replication.Keys > 0 && !held
+	})
 	_, awaited := election.Awaited(d.next, d.obs)
-	return masters[0].Name, !awaited
+	return masters[0].Name, !awaited && !beyond
 }
 
 // adoptLate begins anew with the master that there is by now.

@@ -41,6 +41,9 @@ func (c *checks) onPublish(o *operator, before, next failover.Published) {
 		case s.role != failover.RoleMaster:
 		case s.pod.uid == next.UID:
 			c.official = s.head
+			if c.setBack { // it is adopted, whatever it was before
+				s.deposedAt, s.givenUp = 0, false
+			}
 		case c.setBack && s.deposedAt == 0: // the publication of its successor was under way, see onSetBack
 			s.deposedAt = c.w.now
 		}
