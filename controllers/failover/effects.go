@@ -22,6 +22,7 @@ import (
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/memory"
+	"github.com/redisha/redisha/controllers/requests"
 	"github.com/redisha/redisha/controllers/resources"
 	"github.com/redisha/redisha/failover"
 )
@@ -279,8 +280,11 @@ func (c *kubeEffects) DeletePod(ctx context.Context, key string, a failover.Dele
 }
 
 // AcknowledgeRequest removes the request annotation if it still carries that request, and remembers the RedisHA as it
-// is then.
+// is then. Of a RedisHARequest there is nothing to remove: the status says that it is over.
 func (c *kubeEffects) AcknowledgeRequest(ctx context.Context, key string, a failover.AcknowledgeRequest) error {
+	if requests.IsObject(a.ID) {
+		return nil
+	}
 	k := objectKey(key)
 	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: k.Namespace, Name: k.Name}}
 	path := "/metadata/annotations/" + strings.ReplaceAll(v1alpha1.AnnotationRequest, "/", "~1")

@@ -147,7 +147,7 @@ func TestARequestIsToldWhatBecomesOfIt(t *testing.T) {
 				t.Error("the failover controller was not woken")
 			}
 			asked := d.next()
-			if asked == nil || asked.Verb != failover.VerbSwitchover || asked.Target != "shop-1" || asked.ID == "" {
+			if asked == nil || asked.Verb != failover.VerbSwitchover || asked.Target != "shop-1" || !IsObject(asked.ID) {
 				t.Fatalf("the failover controller is given %+v", asked)
 			}
 			d.writes(func(s *v1alpha1.RedisHAStatus) {

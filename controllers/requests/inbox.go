@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -75,9 +76,14 @@ var verbs = map[v1alpha1.RequestAction]failover.Verb{
 	v1alpha1.ActionDiscard:       failover.VerbDiscard,
 }
 
+const ofObject = "rhareq/"
+
+// IsObject reports the ID of a RedisHARequest. Any other is the value of the annotation.
+func IsObject(id string) bool { return strings.HasPrefix(id, ofObject) }
+
 // id names a request in the status of its RedisHA. The prefix is no request that an annotation can make.
 func id(request *v1alpha1.RedisHARequest) string {
-	return "rhareq/" + request.Name + "/" + string(request.UID)
+	return ofObject + request.Name + "/" + string(request.UID)
 }
 
 // deadline is until when the request may be begun.
