@@ -44,7 +44,7 @@ type Follow struct {
 	Master NodeRef
 }
 
-// SetMinReplicas sets min-replicas-to-write of the master.
+// SetMinReplicas sets min-replicas-to-write of a master.
 type SetMinReplicas struct {
 	Node        NodeRef
 	MinReplicas int

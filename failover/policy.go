@@ -44,6 +44,9 @@ const (
 	// compares whole seconds, and looks once a second, so that an isolated master stops GuardMaxLag-1 s to GuardMaxLag+2 s
 	// after its replicas were cut off.
 	GuardMaxLag = 2 * time.Second
+	// WriteGuardClosed is a min-replicas-to-write that no number of replicas satisfies: the master refuses all writes, and
+	// keeps its role and its data.
+	WriteGuardClosed = 1 << 20
 	// WithdrawAfter is how long a Blocked failover keeps publishing a master that is gone.
 	WithdrawAfter = time.Second
 )

@@ -45,7 +45,8 @@ const (
 func (d *decider) cutOver(v diagnosis.View) []failover.Action {
 	var actions []failover.Action
 	for _, n := range v.Others {
-		if n.Contact != failover.ContactAnswering || !n.Sampled || n.Replication.Role != failover.RoleReplica {
+		closed := n.Replication.Role == failover.RoleReplica || n.Replication.MinReplicas >= failover.WriteGuardClosed
+		if n.Contact != failover.ContactAnswering || !n.Sampled || !closed {
 			continue
 		}
 		if writersOnly, due := d.cutDue(n); due {

@@ -408,6 +408,19 @@ func TestTheDataOfADivergentMasterIsNeverOverwritten(t *testing.T) {
 	if d.Reason != failover.ReasonDivergentMaster || n.Replication.Role != failover.RoleMaster {
 		t.Errorf("reason %s, role %s", d.Reason, n.Replication.Role)
 	}
+	if n.Replication.MinReplicas != failover.WriteGuardClosed {
+		t.Errorf("it takes writes beside the master: min-replicas-to-write is %d", n.Replication.MinReplicas)
+	}
+	w.request = &failover.Request{ID: "asked", Verb: failover.VerbForce, Target: "r-2"}
+	w.pass(3 * time.Second)
+	if w.master() != "r-2" || n.Replication.MinReplicas > 2 || n.Replication.Keys != 7 {
+		t.Errorf(
+			"a person chose it: master %q, min-replicas-to-write %d\n%s",
+			w.master(),
+			n.Replication.MinReplicas,
+			w.story(),
+		)
+	}
 }
 
 func TestAMasterThatRunsOnWithoutItsNodeIsSwitchedOver(t *testing.T) {

@@ -55,8 +55,8 @@ func met(v diagnosis.View, p failover.Progress, n failover.Node) bool {
 func (d *decider) strange(v diagnosis.View) (failover.Reason, string) {
 	if divergent, found := d.divergentMaster(v); found {
 		return failover.ReasonDivergentMaster, fmt.Sprintf(
-			"%s is a master with data of its own that does not descend from %s; it is left alone: save its data, then "+
-				"request %s of it",
+			"%s is a master with data of its own that does not descend from %s; it refuses writes and is otherwise "+
+				"left alone: save its data, then request %s of it",
 			divergent.Name, v.Ref.Pod, failover.VerbDiscard,
 		)
 	}

@@ -26,6 +26,19 @@ func aboveOne(guard int) int {
 	return 0
 }
 
+// closeGuards has the masters among the nodes that were not elected refuse writes beside the elected one: clients may be
+// connected to them, by a time that no status tells of. A write guard that no number of replicas opens leaves their data
+// as it is, until a person has saved it.
+func closeGuards(nodes []failover.Node, divergent func(failover.Node) bool) []failover.Action {
+	var actions []failover.Action
+	for _, n := range nodes {
+		if is := n.Replication.MinReplicas; divergent(n) && is >= 0 && is < failover.WriteGuardClosed {
+			actions = append(actions, failover.SetMinReplicas{Node: n.Ref(), MinReplicas: failover.WriteGuardClosed})
+		}
+	}
+	return actions
+}
+
 // guard sets the master's write guard, if it is not what it should be.
 func (d *decider) guard(v diagnosis.View) []failover.Action {
 	is, want := v.Master.Replication.MinReplicas, v.WriteGuard()

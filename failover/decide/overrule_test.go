@@ -389,6 +389,51 @@ func TestAMasterThatIsHeardAfterTheStatusWasLostIsAdopted(t *testing.T) {
 	}
 }
 
+// Seed 971589559: the same, and a person chooses another. Clients that were led to the first are connected to it. It
+// refuses their writes, they are disconnected until none is left, and its data waits for the person.
+func TestAMasterThatAPersonDidNotChooseRefusesWrites(t *testing.T) {
+	w, _ := moved(t)
+	w.policy.Persistent = true
+	w.pub = failover.Published{Epoch: w.progress.Epoch + 1}
+	for _, name := range []string{"r-0", "r-1"} {
+		w.restart(name, false)
+		w.node(name).Replication.Keys = 73
+	}
+	w.hang("r-2")
+	w.setBack(failover.Progress{})
+	w.pass(3 * time.Second)
+	w.heard("r-2", failover.ContactAnswering)
+	w.pass(3 * time.Second)
+	open := w.node("r-2").Replication.MinReplicas
+	if w.progress.State != failover.StateBlocked || open == failover.WriteGuardClosed {
+		t.Fatalf("no other is chosen yet: state %s, min-replicas-to-write %d", w.progress.State, open)
+	}
+	closed := false
+	w.onAction = func(a failover.Action) bool {
+		if _, publishes := a.(failover.Publish); publishes {
+			closed = w.node("r-2").Replication.MinReplicas == failover.WriteGuardClosed
+		}
+		return true
+	}
+	w.request = &failover.Request{ID: "asked", Verb: failover.VerbForce, Target: "r-0"}
+	w.pass(3 * time.Second)
+	r := w.node("r-2").Replication
+	if w.master() != "r-0" || !closed || r.Role != failover.RoleMaster || r.Keys != 100 {
+		t.Errorf("master %q, r-2 is closed before r-0 is published: %t; it is %+v\n%s", w.master(), closed, r, w.story())
+	}
+	w.pass(cutWithin)
+	cut := w.node("r-2").Cut.Last
+	w.pass(cutWithin)
+	if cut.IsZero() || w.node("r-2").Cut.Last != cut {
+		t.Errorf("its clients were cut at %s, and at %s again", cut, w.node("r-2").Cut.Last)
+	}
+	w.request = &failover.Request{ID: "asked too", Verb: failover.VerbDiscard, Target: "r-2"}
+	w.pass(3 * time.Second)
+	if !w.node("r-2").Follows(w.node("r-0").IP) {
+		t.Errorf("a person gave its data up: %+v", w.node("r-2").Replication)
+	}
+}
+
 // Seed 971818307: the master of the set comes back, and another was made master by hand meanwhile. A person chooses, by
 // a request: where nothing is promoted yet there is none to be made.
 func TestOfTwoMastersThatAreHeardAfterTheStatusWasLostAPersonChooses(t *testing.T) {

@@ -25,12 +25,17 @@ func (d *decider) choose(candidate failover.Node, sentence string) failover.Deci
 
 // promote orders the candidate to become master, or publishes one that is.
 func (d *decider) promote(ref failover.NodeRef, n failover.Node) failover.Decision {
+	actions := closeGuards(d.obs.Others(ref), d.next.IsDivergent)
 	if n.Replication.Role != failover.RoleMaster {
 		return failover.Decision{Next: d.next, Message: "promoting " + ref.Pod, Again: failover.After(lookAgainSoon),
-			Actions: []failover.Action{failover.Promote{Node: ref, MinReplicas: d.firstMinReplicas(n)}}}
+			Actions: append(actions, failover.Promote{Node: ref, MinReplicas: d.firstMinReplicas(n)})}
 	}
 	// Its siblings may follow at the same time: with min-replicas-to-write 1 it needs one to accept writes.
-	actions := append(d.follow(d.viewFrom(ref)), failover.Publish{Node: ref, Epoch: d.next.Epoch})
+	actions = slices.Concat(
+		actions,
+		d.follow(d.viewFrom(ref)),
+		[]failover.Action{failover.Publish{Node: ref, Epoch: d.next.Epoch}},
+	)
 	return failover.Decision{
 		Next:    d.next,
 		Message: ref.Pod + " is master; publishing it",

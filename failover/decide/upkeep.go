@@ -211,6 +211,7 @@ func (d *decider) reconcileReplication(v diagnosis.View) []failover.Action {
 	}
 	actions := append(d.follow(v), d.labels(v)...)
 	actions = append(actions, d.cutOver(v)...)
+	actions = append(actions, closeGuards(v.Others, func(n failover.Node) bool { return d.keepsItsOwn(v, n) })...)
 	return append(actions, d.guard(v)...)
 }
 
@@ -248,9 +249,18 @@ func (d *decider) needsRepoint(v diagnosis.View, n failover.Node) bool {
 		return false
 	}
 	if n.Replication.Role == failover.RoleMaster {
-		return !d.next.IsDivergentFrom(v.Master.Replication.Lineage, n) || d.discards(n)
+		return !d.keepsItsOwn(v, n)
 	}
 	return !n.Terminating || !n.Replication.Fenced()
+}
+
+// keepsItsOwn reports a divergent master whose data a person has not given up.
+func (d *decider) keepsItsOwn(v diagnosis.View, n failover.Node) bool {
+	return d.diverges(v, n) && !d.discards(n)
+}
+
+func (d *decider) diverges(v diagnosis.View, n failover.Node) bool {
+	return n.Answers() && d.next.IsDivergentFrom(v.Master.Replication.Lineage, n)
 }
 
 // discards reports that a person gave up the data of n.
@@ -260,7 +270,7 @@ func (d *decider) discards(n failover.Node) bool {
 
 func (d *decider) divergentMaster(v diagnosis.View) (failover.Node, bool) {
 	for _, n := range v.Others {
-		if n.Answers() && d.next.IsDivergentFrom(v.Master.Replication.Lineage, n) {
+		if d.diverges(v, n) {
 			return n, true
 		}
 	}
@@ -269,7 +279,7 @@ func (d *decider) divergentMaster(v diagnosis.View) (failover.Node, bool) {
 
 // isLeftAlone reports a pod with data that is left alone until a person decides.
 func (d *decider) isLeftAlone(v diagnosis.View, n failover.Node) bool {
-	return n.Answers() && (d.next.IsDivergentFrom(v.Master.Replication.Lineage, n) || d.next.FoundEarlier(n))
+	return d.diverges(v, n) || n.Answers() && d.next.FoundEarlier(n)
 }
 
 // labels writes role labels, for people and for the replicas' Service. A former master loses its label first, so that

@@ -205,7 +205,7 @@ func (s *state) noteRefusals(first bool, r failover.Replication, refused int64, 
 	case first:
 		s.node.Cut, s.node.RefusedAt = failover.Cut{}, time.Time{}
 		s.refused = 0
-	case r.Role == failover.RoleMaster:
+	case r.Role == failover.RoleMaster && r.MinReplicas < failover.WriteGuardClosed:
 		s.node.Cut = failover.Cut{}
 	}
 	if r.Role == failover.RoleReplica && refused > s.refused {

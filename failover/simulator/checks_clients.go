@@ -3,6 +3,7 @@
 package simulator
 
 import (
+	"slices"
 	"time"
 
 	"github.com/redisha/redisha/failover"
@@ -19,17 +20,33 @@ func (c *checks) onRefusal(conn *clientConn) {
 	if m == nil || c.byHand || s.isForeign() || !c.apiServes() || cl.route != c.w.api.now.published {
 		return // what is done is not the operator's, or a kube-proxy lags
 	}
-	since := max(m.server.roleSince, s.roleSince, cl.led, conn.refusedSince)
-	for _, o := range c.w.operators {
-		// The leader has to reach both: it does nothing while it does not hear the master.
-		calm := min(c.w.reachableFor(o, s), c.w.reachableFor(o, m.server), c.w.now-since)
-		if o.leading && c.leaderServes(o) && calm > cutOverWithin {
-			c.fail(
-				"clients", "a client has been on %s, which is no master, since %s, and %s is published", s.pod.name,
-				conn.refusedSince, m.name,
-			)
-		}
+	if c.couldMend(s, m.server, max(cl.led, conn.refusedSince)) {
+		c.fail(
+			"clients", "a client has been on %s, which is no master, since %s, and %s is published", s.pod.name,
+			conn.refusedSince, m.name,
+		)
 	}
+}
+
+// onSecondWriter: beside the master that serves no other takes writes for long, whoever made it one (S1).
+func (c *checks) onSecondWriter(s *server) {
+	m := c.servingMaster()
+	if m == nil || m.server == s || c.w.api.now.policy.Mode == failover.ModePaused || !c.apiServes() {
+		return
+	}
+	if c.couldMend(s, m.server, c.w.api.stateSince) {
+		c.fail("S1", "%s takes writes beside %s, which is published", s.pod.name, m.name)
+	}
+}
+
+// couldMend reports that a leader has had the time to put right what has been wrong with s since then.
+func (c *checks) couldMend(s, master *server, since instant) bool {
+	since = max(since, master.roleSince, s.roleSince)
+	return slices.ContainsFunc(c.w.operators, func(o *operator) bool {
+		// The leader has to reach both: it does nothing while it does not hear the master.
+		calm := min(c.w.reachableFor(o, s), c.w.reachableFor(o, master), c.w.now-since)
+		return o.leading && c.leaderServes(o) && calm > cutOverWithin
+	})
 }
 
 // servingMaster is the pod that is published, runs, and is the master that the status names; nil while there is none.

@@ -98,6 +98,7 @@ func (c *checks) onWrite(s *server) {
 	if woke := c.w.now-s.wokeAt < 200*time.Millisecond; s.deposedAt > 0 && !woke && !c.byHand {
 		c.onLateWrite(s)
 	}
+	c.onSecondWriter(s)
 	if c.w.api.now.published.UID == s.pod.uid {
 		c.official = s.head
 	}

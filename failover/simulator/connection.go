@@ -64,14 +64,9 @@ func (c *operatorConn) serverEnded() {
 
 // connected sees to a connection.
 func (r *redisConn) connected(ctx context.Context) error {
-	w := r.o.world
 	if c := r.conn; c != nil {
 		if c.overdue && !c.ended {
-			err := r.o.await(ctx, func(done func(error)) {
-				c.answer = func() { done(nil) }
-				w.at(max(w.now, c.asked+redialAfter), c.answer)
-			})
-			if err != nil {
+			if err := c.awaitAnswer(ctx); err != nil {
 				return err
 			}
 			if c.late && !c.ended { // what was late is dropped, and the connection is as good as before
@@ -88,6 +83,18 @@ func (r *redisConn) connected(ctx context.Context) error {
 		return err
 	}
 	return r.dial(ctx)
+}
+
+// awaitAnswer waits for an overdue reply, or for the time to try another connection.
+func (c *operatorConn) awaitAnswer(ctx context.Context) error {
+	if c.late {
+		return nil
+	}
+	return c.client.o.await(ctx, func(done func(error)) {
+		c.answer = func() { done(nil) }
+		w := c.server.w
+		w.at(max(w.now, c.asked+redialAfter), c.answer)
+	})
 }
 
 // dial opens a connection: to a stopped process too, as the kernel sees to that.

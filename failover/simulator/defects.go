@@ -127,6 +127,10 @@ func withFaults() []*defect {
 			decide: seeing(errorsAreAnswers, nil),
 			faults: []string{"full witness"},
 		},
+		{
+			name: "a master that was not elected takes writes beside the elected one", decide: seeing(nil, noClosing),
+			faults: []string{"kill", "hang", "request", "promote by hand", "status set back"},
+		},
 		{name: "a new master is damped", decide: dampingTheNew, faults: []string{"freeze machine", "hang"}},
 	}
 }

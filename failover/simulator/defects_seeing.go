@@ -132,6 +132,14 @@ func noWriters(actions []failover.Action) []failover.Action {
 	)
 }
 
+// noClosing drops what has a master that was not elected refuse writes.
+func noClosing(actions []failover.Action) []failover.Action {
+	return slices.DeleteFunc(actions, func(a failover.Action) bool {
+		s, is := a.(failover.SetMinReplicas)
+		return is && s.MinReplicas == failover.WriteGuardClosed
+	})
+}
+
 func oneMachine(obs *failover.Observation, _ failover.Progress) {
 	for i := range obs.Nodes {
 		obs.Nodes[i].Machine = ""
