@@ -3,6 +3,7 @@
 package scenarios
 
 import (
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -41,6 +42,9 @@ func TestTwoMastersWithDataOfTheirOwnAreBothLeftAlone(t *testing.T) {
 	s.unmoved()
 	if role, mine := s.info(divergent, "role"), s.do(divergent, "GET", "mine"); role != "master" || mine != "1" {
 		t.Errorf("%s is a %s and holds %v: the data of another was touched", divergent, role, mine)
+	}
+	if err := s.redis(divergent).Set(s.ctx, "mine", 2, 0).Err(); err == nil || !strings.HasPrefix(err.Error(), "NOREPLICAS") {
+		t.Errorf("%s takes writes beside the master: %v", divergent, err)
 	}
 	s.ask(
 		v1alpha1.RedisHARequestSpec{Action: v1alpha1.ActionDiscard, Pod: divergent, AcceptDataLoss: true},
