@@ -59,7 +59,7 @@ func (d *decider) cutOver(v diagnosis.View) []failover.Action {
 // cutDue reports whether clients of n are to be disconnected now, and whether only those that write.
 func (d *decider) cutDue(n failover.Node) (writersOnly, due bool) {
 	if n.RoleLabel != failover.RoleReplica && !d.left(n) {
-		pause := min(max(d.now.Sub(n.Cut.First)/2, cutPauseLeast), cutPauseMost)
+		pause := min(max(d.now.Sub(n.Cut.First)/8, cutPauseLeast), cutPauseMost)
 		return false, d.dueIn(n.Cut.Last, pause)
 	}
 	if n.RefusedAt.IsZero() || n.RefusedAt.Before(n.Cut.Writers) || n.RefusedAt.Before(n.Cut.Last) {
