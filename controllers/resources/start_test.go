@@ -47,7 +47,7 @@ func stub(t *testing.T, shell []string, script string, env ...string) *server {
 	bin := t.TempDir()
 	if err := os.WriteFile(
 		filepath.Join(bin, "redis-server"),
-		[]byte("#!/bin/sh\n[ \"$1\" != --version ] || exit 0\n"+script),
+		[]byte("#!/bin/sh\n[ \"$1\" != --version ] || exit 0\n[ \"$2\" != --include ] || read -r go\n"+script),
 		0o700,
 	); err != nil {
 		t.Fatal(err)
@@ -134,6 +134,114 @@ func TestAKilledRedisIsBackAtOnceAndFenced(t *testing.T) {
 		t.Log(took)
 		if slices.Min(took) > time.Second {
 			t.Errorf("it took %s", took)
+		}
+	})
+}
+
+// spare is the process that waits for its input to end, once it is a redis-server.
+func (s *server) spare() int {
+	for _, p := range s.descendants() {
+		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.pid))
+		if bytes.HasPrefix(line, []byte("redis-server\x00-\x00--include\x00")) {
+			return p.pid
+		}
+	}
+	return 0
+}
+
+// hasSpare waits for one, made after those given.
+func (s *server) hasSpare(not ...int) int {
+	s.t.Helper()
+	found := 0
+	s.eventually("a spare process waits", func() bool {
+		found = s.spare()
+		return found != 0 && !slices.Contains(not, found)
+	})
+	return found
+}
+
+// back waits until another process than the one with this run id answers, fenced, and returns its pid.
+func (s *server) back(before string) int {
+	s.t.Helper()
+	s.eventually("another process answers", func() bool { id := s.runID(); return id != "" && id != before })
+	if out := s.cli("set", "k", "v"); !strings.Contains(out, "READONLY") {
+		s.t.Errorf("it accepted a write: %q", out)
+	}
+	return s.redis()
+}
+
+func TestASpareProcessTakesTheKilledOnesPlace(t *testing.T) {
+	inEveryShell(t, func(t *testing.T, shell []string) {
+		s := start(t, minimal(), launch{shell: shell, env: bounds(0, 0)})
+		s.eventually("redis-server answers", func() bool { return s.runID() != "" })
+		spare := s.hasSpare()
+		for range 3 {
+			before := s.runID()
+			s.signal(s.redis(), syscall.SIGKILL)
+			if pid := s.back(before); pid != spare {
+				t.Errorf("%d came back, and %d was waiting", pid, spare)
+			}
+			spare = s.hasSpare(spare)
+		}
+		before, redis := s.runID(), s.redis()
+		s.signal(spare, syscall.SIGKILL)
+		s.signal(redis, syscall.SIGKILL)
+		if pid := s.back(before); pid == spare {
+			t.Error("the spare one was dead as well")
+		}
+		s.hasSpare(spare)
+		s.signal(s.process.Process.Pid, syscall.SIGTERM)
+		s.exitCode()
+		s.nothingIsLeft()
+	})
+}
+
+// What ends the shell alone ends the container, where it is the first process. Where it is not, no process is left that
+// serves without its fence.
+func TestASpareProcessIsNoMasterWhateverEndsItsShell(t *testing.T) {
+	inEveryShell(t, func(t *testing.T, shell []string) {
+		for _, alone := range []bool{true, false} {
+			s := start(t, minimal(), launch{shell: shell, env: bounds(0, 0)})
+			s.eventually("redis-server answers", func() bool { return s.runID() != "" })
+			spare, redis, before := s.hasSpare(), s.redis(), s.runID()
+			if !alone {
+				s.signal(redis, syscall.SIGSTOP) // it can end nobody's wait
+			}
+			s.signal(s.process.Process.Pid, syscall.SIGKILL)
+			if !alone {
+				s.signal(redis, syscall.SIGKILL)
+				s.eventually("the spare one has ended, or is fenced", func() bool {
+					return errors.Is(syscall.Kill(spare, 0), syscall.ESRCH) || strings.Contains(s.cli("set", "k", "v"), "READONLY")
+				})
+				continue
+			}
+			s.eventually("the spare one has ended", func() bool { return errors.Is(syscall.Kill(spare, 0), syscall.ESRCH) })
+			if s.runID() != before {
+				t.Error("it took the port")
+			}
+		}
+	})
+}
+
+func TestWithoutNamedPipesThereIsNoSpareProcess(t *testing.T) {
+	inEveryShell(t, func(t *testing.T, shell []string) {
+		bin := t.TempDir()
+		for _, name := range []string{"redis-server", "redis-cli", "sh", "bash", "dash", "rm", "sleep"} {
+			if path, err := exec.LookPath(name); err == nil {
+				if err := os.Symlink(path, filepath.Join(bin, name)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		s := start(t, minimal(), launch{shell: shell, env: append(bounds(0, 0), "PATH="+bin)})
+		s.eventually("redis-server answers", func() bool { return s.runID() != "" })
+		for range 3 {
+			before := s.runID()
+			s.signal(s.redis(), syscall.SIGKILL)
+			s.back(before)
+		}
+		if s.spare() != 0 {
+			t.Error("there is one")
 		}
 	})
 }
@@ -268,8 +376,7 @@ func TestWhatADeadRedisLeftBehindIsEnded(t *testing.T) {
 		s.cli("replicaof", "no", "one")
 		s.cli("set", "k", "v")
 		s.cli("config", "set", "rdb-key-save-delay", "600000000") // a snapshot that takes minutes
-		first := s.descendants()
-		redis := first[len(first)-1] // unshare, shell, redis-server
+		redis := s.serving()
 		s.cli("bgsave")
 		var snapshot process
 		s.eventually("a child writes the snapshot", func() bool {
@@ -287,6 +394,18 @@ func TestWhatADeadRedisLeftBehindIsEnded(t *testing.T) {
 			return !slices.ContainsFunc(s.descendants(), func(p process) bool { return p.pid == snapshot.pid || p.state == "Z" })
 		})
 	})
+}
+
+// serving is the process that has the port, by its title; INFO tells its id in a namespace of its own.
+func (s *server) serving() process {
+	s.t.Helper()
+	for _, p := range s.descendants() {
+		if title, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.pid)); bytes.Contains(title, []byte(":"+s.port)) {
+			return p
+		}
+	}
+	s.t.Fatal("no process has the port in its title")
+	return process{}
 }
 
 type process struct {

@@ -3,6 +3,7 @@
 package sandbox
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -68,8 +69,8 @@ func supervises(pid int) bool {
 	return err == nil && caught&(1<<(syscall.SIGTERM-1)) != 0
 }
 
-// onlyChild returns the child that is not waiting to be reaped; of several, which come from probes that were cut short,
-// the first.
+// onlyChild returns the child that is not waiting to be reaped, is no spare one, and is the supervisor's no longer; of
+// several, which come from probes that were cut short, the first.
 func onlyChild(parent int) (int, bool) {
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
 	first, found := 0, false
@@ -81,11 +82,19 @@ func onlyChild(parent int) (int, bool) {
 			continue
 		}
 		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
-		if err == nil && (!found || pid < first) {
+		if err == nil && (!found || pid < first) && !stands(parent, pid) {
 			first, found = pid, true
 		}
 	}
 	return first, found
+}
+
+// stands reports a child that has not begun to do anything: a spare redis-server, which waits for its configuration
+// (start.sh), or one that will be and still is the shell.
+func stands(parent, pid int) bool {
+	own, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", parent))
+	line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	return bytes.Contains(line, []byte("\x00--include\x00")) || bytes.Equal(line, own)
 }
 
 // statusField is a line of a process's status; empty when there is none.

@@ -53,6 +53,7 @@ found=
 for p in /proc/[0-9]*; do
 	read -r name <"$p/comm" || continue
 	case " $2 " in *" $name "*) ;; *) continue ;; esac
+	! grep -q -e --include "$p/cmdline" || continue # a spare one, which waits
 	grep -q "$1" "$p/cgroup" || continue
 	found="$found ${p#/proc/}"
 done 2>/dev/null
