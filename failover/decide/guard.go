@@ -26,9 +26,9 @@ func aboveOne(guard int) int {
 	return 0
 }
 
-// closeGuards has the masters among the nodes that were not elected refuse writes beside the elected one: clients may be
-// connected to them, by a time that no status tells of. A write guard that no number of replicas opens leaves their data
-// as it is, until a person has saved it.
+// closeGuards has the masters among the nodes that were not elected refuse writes beside the elected one: clients may
+// be connected to them, from a time that no status tells of. A write guard that no number of replicas opens leaves
+// their data as it is, until a person has saved it.
 func closeGuards(nodes []failover.Node, divergent func(failover.Node) bool) []failover.Action {
 	var actions []failover.Action
 	for _, n := range nodes {
