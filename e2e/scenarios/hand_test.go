@@ -43,7 +43,8 @@ func TestTwoMastersWithDataOfTheirOwnAreBothLeftAlone(t *testing.T) {
 	if role, mine := s.info(divergent, "role"), s.do(divergent, "GET", "mine"); role != "master" || mine != "1" {
 		t.Errorf("%s is a %s and holds %v: the data of another was touched", divergent, role, mine)
 	}
-	if err := s.redis(divergent).Set(s.ctx, "mine", 2, 0).Err(); err == nil || !strings.HasPrefix(err.Error(), "NOREPLICAS") {
+	err := s.redis(divergent).Set(s.ctx, "mine", 2, 0).Err()
+	if err == nil || !strings.HasPrefix(err.Error(), "NOREPLICAS") {
 		t.Errorf("%s takes writes beside the master: %v", divergent, err)
 	}
 	s.ask(
