@@ -205,7 +205,7 @@ func TestASpareProcessIsNoMasterWhateverEndsItsShell(t *testing.T) {
 			s.eventually("redis-server answers", func() bool { return s.runID() != "" })
 			spare, redis, before := s.hasSpare(), s.redis(), s.runID()
 			if !alone {
-				s.signal(redis, syscall.SIGSTOP) // it can end nobody's wait
+				s.signal(redis, syscall.SIGSTOP) // the shell is to end first
 			}
 			s.signal(s.process.Process.Pid, syscall.SIGKILL)
 			if !alone {
