@@ -359,6 +359,37 @@ func TestWhoWasMetAfterTheStatusThatWasRestoredIsElected(t *testing.T) {
 	}
 }
 
+// Seed 972048200: the same, and the Service still leads to r-1, which does not answer as master. What its process holds
+// no status tells. When its pod comes again without data, the one that has some is elected, whenever it was met.
+func TestWhoWasMetAfterTheStatusThatWasRestoredFollowsThePublishedMaster(t *testing.T) {
+	w := newWorld(t, 3)
+	w.policy.Persistent = true
+	others := []*failover.Node{w.pending("r-1"), w.pending("r-2")}
+	w.until(failover.StatePromoting)
+	before := w.progress.Clone()
+	for _, n := range others {
+		w.arrive(n, 0)
+	}
+	w.pass(3 * time.Second)
+	w.write(1000, nil)
+	w.pub = failover.Published{Pod: "r-1", UID: w.node("r-1").UID, IP: w.node("r-1").IP, Epoch: w.progress.Epoch + 1}
+	for name, keys := range map[string]int64{"r-0": 0, "r-1": 0, "r-2": 17} {
+		w.restart(name, false)
+		w.node(name).Replication.Keys = keys
+	}
+	w.setBack(before)
+	w.pass(3 * time.Second)
+	if w.progress.State != failover.StateBlocked {
+		t.Fatalf("master %q, and what r-1 held is not known\n%s", w.master(), w.story())
+	}
+	w.anew("r-1")
+	w.node("r-1").Replication.Keys = 0
+	w.pass(3 * time.Second)
+	if w.master() != "r-2" || w.node("r-2").Replication.Keys != 17 {
+		t.Errorf("master %q, state %s (%s)\n%s", w.master(), w.progress.State, w.progress.Reason, w.story())
+	}
+}
+
 // The same, and the master of the set is not heard when the status is missed. It still takes the writes of those who are
 // connected to it. Where another holds data that it may lack, that one may have led later (seed 971889790).
 func TestAMasterThatIsHeardAfterTheStatusWasLostIsAdopted(t *testing.T) {

@@ -82,6 +82,7 @@ func (d *decider) overrule() failover.Decision {
 	}
 	d.next.Nodes = d.nodeSnapshot(d.view(), true)
 	if !serves {
+		d.next.UnheardPods = nil // they may have been in sync since the time that the status is from
 		d.recordFollowersOf(ref)
 		return d.overruled(EventAdopt, fmt.Sprintf("%s, and leads to %s, which does not answer as master", sentence, ref.Pod))
 	}
