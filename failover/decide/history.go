@@ -118,14 +118,15 @@ func (d *decider) recordForeign() {
 }
 
 // draggedAlong reports a replica that got the data of another Redis by way of one of our nodes, whose history it goes
-// by.
+// by. Data that was found on a volume reached others over a link only; two that have found the same held it before.
 func (d *decider) draggedAlong(n failover.Node) bool {
 	r := n.Replication
 	if !n.Answers() || r.Role != failover.RoleReplica || r.Syncing || d.next.Descends(r.Lineage) {
 		return false
 	}
 	return slices.ContainsFunc(d.obs.Nodes, func(o failover.Node) bool {
-		return o.UID != n.UID && o.Sampled && o.Replication.Lineage.ReplID == r.Lineage.ReplID && d.next.IsForeign(o)
+		return o.UID != n.UID && o.Sampled && o.Replication.Lineage.ReplID == r.Lineage.ReplID && d.next.IsForeign(o) &&
+			(n.HadLink() || !d.next.FoundEarlier(o))
 	})
 }
 

@@ -3,6 +3,7 @@
 package decide
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -386,6 +387,36 @@ func TestWhoWasMetAfterTheStatusThatWasRestoredFollowsThePublishedMaster(t *test
 	w.node("r-1").Replication.Keys = 0
 	w.pass(3 * time.Second)
 	if w.master() != "r-2" || w.node("r-2").Replication.Keys != 17 {
+		t.Errorf("master %q, state %s (%s)\n%s", w.master(), w.progress.State, w.progress.Reason, w.story())
+	}
+}
+
+// Seed 973042582: the same within one epoch, so that no one sees that a status was restored. r-1 is still taken for one
+// that has found earlier data. The master has found the same history on its volume, and it is the set's.
+func TestTheMasterIsElectedThoughOneWithItsDataSeemsToHaveFoundEarlierData(t *testing.T) {
+	w := newWorld(t, 3)
+	w.policy.Persistent, w.policy.Consistency = true, failover.ConsistencyStrict
+	others := []*failover.Node{w.pending("r-1"), w.pending("r-2")}
+	w.until(failover.StateStable)
+	before := w.progress.Clone()
+	if w.master() != "r-0" || !slices.Contains(before.UnheardPods, "r-1") {
+		t.Fatalf("master %q, unheard %v", w.master(), before.UnheardPods)
+	}
+	for _, n := range others {
+		w.arrive(n, 0)
+	}
+	w.pass(3 * time.Second)
+	w.write(1000, nil)
+	for name, keys := range map[string]int64{"r-0": 17, "r-1": 5, "r-2": 0} {
+		w.restart(name, false)
+		w.node(name).Replication.Keys = keys
+	}
+	for _, name := range []string{"r-0", "r-1"} {
+		w.node(name).Replication.Lineage.ReplID = "renamed for the first replica"
+	}
+	w.setBack(before)
+	w.pass(5 * time.Second)
+	if w.master() != "r-0" || w.node("r-0").Replication.Keys != 17 {
 		t.Errorf("master %q, state %s (%s)\n%s", w.master(), w.progress.State, w.progress.Reason, w.story())
 	}
 }
