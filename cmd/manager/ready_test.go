@@ -9,9 +9,10 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache/informertest"
-
-	"github.com/redisha/redisha/api/v1alpha1"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllertest"
 )
 
 // B11: a standby that is ready may be left alone with the next failover.
@@ -21,14 +22,11 @@ func TestAStandbyIsReadyWhenItsCachesAreFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, full := range []bool{false, true} {
-		informers := &informertest.FakeInformers{Scheme: o.Scheme}
-		for _, kind := range append(owned(), &v1alpha1.RedisHA{}, &corev1.Node{}) {
-			informer, err := informers.FakeInformerFor(t.Context(), kind)
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, last := kind.(*corev1.Node)
-			informer.Synced = full || !last
+		informers := &informertest.FakeInformers{
+			Scheme: o.Scheme, InformersByGVK: map[schema.GroupVersionKind]toolscache.SharedIndexInformer{},
+		}
+		if !full { // one that is not made beforehand is full
+			informers.InformersByGVK[corev1.SchemeGroupVersion.WithKind("Node")] = controllertest.NewFakeInformer()
 		}
 		err := cachesFull(informers)(httptest.NewRequest(http.MethodGet, "/readyz", nil))
 		if full && err != nil || !full && !errors.Is(err, errCachesFilling) {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	schedulinghelpers "k8s.io/component-helpers/scheduling/corev1"
@@ -85,8 +86,9 @@ func takes(node *corev1.Node, pod *corev1.Pod) bool {
 	if node.Spec.Unschedulable || node.DeletionTimestamp != nil {
 		return false
 	}
+	// A toleration that compares numbers passes the API server only where the scheduler knows it, too.
 	if _, untolerated := schedulinghelpers.FindMatchingUntoleratedTaint(
-		node.Spec.Taints, pod.Spec.Tolerations, nil,
+		logr.Discard(), node.Spec.Taints, pod.Spec.Tolerations, nil, true,
 	); untolerated {
 		return false
 	}

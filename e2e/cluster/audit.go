@@ -23,6 +23,9 @@ var auditPolicy []byte
 //go:embed controlplane/kubeadm.yaml
 var kubeadmPatch string
 
+//go:embed controlplane/kubelet.yaml
+var kubeletPatch string
+
 // Where kubeadm.yaml says that the policy and the log are, on the control plane.
 const (
 	auditPolicyDir = "/etc/kubernetes/audit"

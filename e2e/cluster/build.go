@@ -30,11 +30,12 @@ var (
 
 // builder builds images from Debian's packages and Go modules.
 type builder struct {
-	log    *steps
-	dir    string // where archives are kept
-	kube   string // the folder with the commands of Kubernetes
-	addons string
-	names  []string // under which kubeadm expects images
+	log     *steps
+	dir     string          // where archives are kept
+	release gobuild.Release // of nodes and control plane
+	kube    string          // the folder with the commands of Kubernetes
+	addons  string
+	names   []string // under which kubeadm expects images
 }
 
 func newBuilder(log *steps, dir string) *builder {
@@ -42,12 +43,13 @@ func newBuilder(log *steps, dir string) *builder {
 }
 
 // built builds whatever image is missing or out of date.
-func built(ctx context.Context, log *steps, dir string) (*plan, error) {
+func built(ctx context.Context, log *steps, dir string, release gobuild.Release) (*plan, error) {
 	b := newBuilder(log, dir)
+	b.release = release
 	if err := b.ingredients(ctx); err != nil {
 		return nil, err
 	}
-	p := &plan{nodeImage: builtNode, built: true, images: Images{Operator: operatorImage}}
+	p := &plan{nodeImage: builtNode(release), built: true, images: Images{Operator: operatorImage}}
 	err := log.step("images", func() (err error) {
 		if b.names, err = b.kubeadmImages(ctx); err != nil {
 			return err
@@ -83,7 +85,7 @@ func (b *builder) ingredients(ctx context.Context) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
-		if b.kube, err = gobuild.Kubernetes.Provide(ctx, b.log, kubeCommands()...); err != nil {
+		if b.kube, err = b.release.Module().Provide(ctx, b.log, kubeCommands()...); err != nil {
 			return err
 		}
 		b.addons, err = nodeAddons.Provide(ctx, b.log, coredns, provisioner)

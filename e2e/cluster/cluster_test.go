@@ -8,12 +8,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
+
+	"github.com/redisha/redisha/e2e/gobuild"
 )
 
 func check(t *testing.T, err error) {
@@ -129,5 +132,13 @@ func TestTheAuditLogTellsWhatAPodAskedForSinceAnInstant(t *testing.T) {
 	}
 	if events, err := parseAudit([]byte("what is this\n"+line("10:00:00", "200")), since); err == nil {
 		t.Errorf("%+v was read", events)
+	}
+}
+
+func TestThereIsAPublishedNodeOfEachRelease(t *testing.T) {
+	for _, minor := range gobuild.Minors() {
+		if image := publishedNodes[minor]; !strings.HasPrefix(image, "kindest/node:v"+minor+".") {
+			t.Errorf("Kubernetes %s: published node %q", minor, image)
+		}
 	}
 }

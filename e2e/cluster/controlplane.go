@@ -91,7 +91,7 @@ func (b *builder) controlPlane(ctx context.Context) (map[bool][]string, error) {
 func (b *builder) kubeadmImages(ctx context.Context) ([]string, error) {
 	text, err := run(
 		ctx, filepath.Join(b.kube, "kubeadm"), "config", "images", "list", "--kubernetes-version",
-		gobuild.KubernetesVersion,
+		b.release.Version,
 	)
 	if err != nil {
 		return nil, err

@@ -93,7 +93,7 @@ func deleteNodes() error {
 
 // config describes the nodes: what they are, which archives they import, and what else the control plane has mounted.
 func (p *plan) config(control ...v1alpha4.Mount) *v1alpha4.Cluster {
-	config := &v1alpha4.Cluster{KubeadmConfigPatches: []string{kubeadmPatch}}
+	config := &v1alpha4.Cluster{KubeadmConfigPatches: []string{kubeadmPatch, kubeletPatch}}
 	for i := range 1 + workers {
 		node := v1alpha4.Node{Role: v1alpha4.WorkerRole, Image: p.nodeImage}
 		if i == 0 {

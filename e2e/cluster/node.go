@@ -17,8 +17,8 @@ import (
 	"github.com/redisha/redisha/e2e/image"
 )
 
-// builtNode is the name of the node image that is built here.
-const builtNode = "kindest/node:" + gobuild.KubernetesVersion + "-redisha"
+// builtNode returns the name of the node image that is built here.
+func builtNode(release gobuild.Release) string { return "kindest/node:" + release.Version + "-redisha" }
 
 // recipeLabel is where an image in the engine says what it was made from.
 const recipeLabel = "io.redisha.recipe"
@@ -58,9 +58,9 @@ var notInNode = regexp.MustCompile(
 		`^(usr/share/(doc|man|info|locale|lintian)|var/(cache|lib/apt/lists|log)|dev|proc|sys|run|tmp)/.`,
 )
 
-// nodeImageLoaded reports whether the engine has a node image that was built here.
-func nodeImageLoaded(ctx context.Context) bool {
-	_, err := run(ctx, "docker", "image", "inspect", builtNode)
+// nodeImageLoaded reports whether the engine has a node image of the release that was built here.
+func nodeImageLoaded(ctx context.Context, release gobuild.Release) bool {
+	_, err := run(ctx, "docker", "image", "inspect", builtNode(release))
 	return err == nil
 }
 
@@ -83,14 +83,14 @@ func (b *builder) node(ctx context.Context) error {
 		"inspect",
 		"--format",
 		`{{index .Config.Labels "`+recipeLabel+`"}}`,
-		builtNode,
+		builtNode(b.release),
 	)
 	if err == nil && loaded == recipe {
 		return nil
 	}
 	config := image.Config{Entrypoint: []string{"/usr/local/bin/entrypoint", "/sbin/init"}, StopSignal: "SIGRTMIN+3",
 		Env: []string{"container=docker"}, Labels: map[string]string{recipeLabel: recipe}}
-	archive, err := b.archive(builtNode, config, recipe, func(layers *layers) error {
+	archive, err := b.archive(builtNode(b.release), config, recipe, func(layers *layers) error {
 		err := layers.add(func(l *image.Layer) error { return addDebian(l, nodeSystem.file(b.dir), notInNode.MatchString) })
 		if err != nil {
 			return err
@@ -154,7 +154,7 @@ func (b *builder) nodeFiles(l *image.Layer, kindFiles, pause string) error {
 			return err
 		}
 	}
-	if err := nodeTexts(l, kindFiles, pause); err != nil {
+	if err := b.nodeTexts(l, kindFiles, pause); err != nil {
 		return err
 	}
 	return nodeLinks(l)
@@ -168,7 +168,7 @@ var (
 	baseSpec     = regexp.MustCompile(`(?m)^ *base_runtime_spec = .*\n`)
 )
 
-func nodeTexts(l *image.Layer, kindFiles, pause string) error {
+func (b *builder) nodeTexts(l *image.Layer, kindFiles, pause string) error {
 	config, err := os.ReadFile(filepath.Join(kindFiles, containerdConfig))
 	if err != nil {
 		return err
@@ -181,7 +181,7 @@ func nodeTexts(l *image.Layer, kindFiles, pause string) error {
 	texts := map[string]string{
 		containerdConfig:                        text,
 		"etc/systemd/journald.conf.d/kind.conf": "[Journal]\nReadKMsg=no\n", // the kernel's messages are the machine's
-		"kind/version":                          gobuild.KubernetesVersion,
+		"kind/version":                          b.release.Version,
 	}
 	for name, source := range map[string]string{
 		"kind/manifests/default-cni.yaml":          "manifests/cni.yaml",

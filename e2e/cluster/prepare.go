@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+
+	"github.com/redisha/redisha/e2e/gobuild"
 )
 
 // plan is what a cluster is made of.
@@ -34,15 +36,19 @@ func choice(options Options) (string, error) {
 
 // prepare sees to it that all images are there, pulled or built.
 func prepare(ctx context.Context, log *steps, dir, choice string) (*plan, error) {
+	release, err := gobuild.Kubernetes()
+	if err != nil {
+		return nil, err
+	}
 	switch choice {
 	case "pull":
-		return pulled(ctx, log, dir)
+		return pulled(ctx, log, dir, release)
 	case "build":
-		return built(ctx, log, dir)
+		return built(ctx, log, dir, release)
 	}
 	// Whoever has built before goes on with it, without asking a registry that cannot be reached.
-	if c, err := readState(dir); err == nil && c.Built || nodeImageLoaded(ctx) {
-		return built(ctx, log, dir)
+	if c, err := readState(dir); err == nil && c.Built || nodeImageLoaded(ctx, release) {
+		return built(ctx, log, dir, release)
 	}
 	if _, err := os.Stat("/sys/fs/cgroup/cgroup.controllers"); err != nil {
 		fmt.Fprintln(
@@ -50,15 +56,16 @@ func prepare(ctx context.Context, log *steps, dir, choice string) (*plan, error)
 			"this machine has version 1 of cgroups, on which the systemd of the published nodes does not boot; building all "+
 				"images",
 		)
-		return built(ctx, log, dir)
+		return built(ctx, log, dir, release)
 	}
-	err := log.step("pulling "+publishedNode, func() error { return pull(ctx, publishedNode) })
+	node := publishedNodes[release.Minor]
+	err = log.step("pulling "+node, func() error { return pull(ctx, node) })
 	if err == nil {
-		return pulled(ctx, log, dir)
+		return pulled(ctx, log, dir, release)
 	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
 	fmt.Fprintf(log, "no image can be pulled (%v); building all of them\n", err)
-	return built(ctx, log, dir)
+	return built(ctx, log, dir, release)
 }

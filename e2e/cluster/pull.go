@@ -10,8 +10,13 @@ import (
 	"github.com/redisha/redisha/e2e/gobuild"
 )
 
-// publishedNode is the node image of Kubernetes 1.34 that was published with the version of kind in e2e/go.mod.
-const publishedNode = "kindest/node:v1.34.11@sha256:44e222ee2132dab25ff87301682f89eb82c7880ea3a1bf543bfe9708fd08d67d"
+// publishedNodes are the node images that were published with the version of kind in e2e/go.mod, by minor release. Their
+// patch releases are not those that are built here.
+var publishedNodes = map[string]string{
+	"1.35": "kindest/node:v1.35.8@sha256:07b2536e30b803ed61d1677a79df6115f798ce64c80f9e22f6ed45afd09323c0",
+	"1.36": "kindest/node:v1.36.4@sha256:099e049362a1526b2db71494e1947aae99bd16290d7c895f2b7ea312e3cbfaed",
+	"1.37": "kindest/node:v1.37.0@sha256:a1ed56cfb0e7b93589bdf97c8cd566405a265939e3620fc4f5de89adff580ae5",
+}
 
 // operatorImage is the name of the operator's image in the cluster, whatever it is made from.
 const operatorImage = "localhost/redisha/operator:e2e"
@@ -23,9 +28,10 @@ var publishedServers = []Server{
 }
 
 // pulled takes published images.
-func pulled(ctx context.Context, log *steps, dir string) (*plan, error) {
-	p := &plan{nodeImage: publishedNode, images: Images{Operator: operatorImage, Servers: publishedServers}}
-	names := []string{publishedNode}
+func pulled(ctx context.Context, log *steps, dir string, release gobuild.Release) (*plan, error) {
+	node := publishedNodes[release.Minor]
+	p := &plan{nodeImage: node, images: Images{Operator: operatorImage, Servers: publishedServers}}
+	names := []string{node}
 	for _, server := range publishedServers {
 		names = append(names, server.Image)
 	}

@@ -31,7 +31,7 @@ func createBasics(ctx context.Context, client kubernetes.Interface, nodes int) e
 		},
 		Provisioner:          provisionerName,
 		ReclaimPolicy:        ptr.To(corev1.PersistentVolumeReclaimDelete),
-		VolumeBindingMode:    ptr.To(storagev1.VolumeBindingImmediate),
+		VolumeBindingMode:    ptr.To(storagev1.VolumeBindingWaitForFirstConsumer),
 		AllowVolumeExpansion: ptr.To(true),
 	}
 	if _, err := client.StorageV1().StorageClasses().Create(ctx, class, metav1.CreateOptions{}); err != nil {
@@ -85,7 +85,7 @@ func newNode(index int) *corev1.Node {
 			},
 			DaemonEndpoints: corev1.NodeDaemonEndpoints{KubeletEndpoint: corev1.DaemonEndpoint{Port: kubeletPort}},
 			NodeInfo: corev1.NodeSystemInfo{
-				KubeletVersion:          KubernetesVersion,
+				KubeletVersion:          KubernetesVersion(),
 				OperatingSystem:         "linux",
 				ContainerRuntimeVersion: "sandbox://1",
 			},

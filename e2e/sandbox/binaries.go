@@ -12,8 +12,12 @@ import (
 	"github.com/redisha/redisha/e2e/gobuild"
 )
 
-// KubernetesVersion is the Kubernetes release the sandbox runs.
-const KubernetesVersion = gobuild.KubernetesVersion
+// KubernetesVersion returns the Kubernetes release that the sandbox runs, such as v1.37.2. It is empty where the
+// environment variable KUBERNETES asks for one that there is not, and no sandbox starts.
+func KubernetesVersion() string {
+	release, _ := gobuild.Kubernetes()
+	return release.Version
+}
 
 // EnvKubeBinDir names the environment variable that points at a folder with existing binaries; nothing is built then.
 const EnvKubeBinDir = "KUBE_BIN_DIR"
@@ -23,12 +27,13 @@ var (
 		gobuild.Etcd,
 		gobuild.Kube("kube-controller-manager"),
 		gobuild.Kube("kube-apiserver"),
+		gobuild.Kube("kube-scheduler"),
 	}
 	kubectlBinary = gobuild.Kube("kubectl")
 )
 
-// KubeBinaries returns the folder that holds etcd, kube-apiserver and kube-controller-manager, building from Go modules
-// those that are missing. A cold build takes minutes, so a line of progress is written every few seconds. Two processes
+// KubeBinaries returns the folder that holds etcd and the control plane's commands, building from Go modules those that
+// are missing. A cold build takes minutes, so a line of progress is written every few seconds. Two processes
 // asking at the same time build once.
 func KubeBinaries(ctx context.Context, progress io.Writer) (string, error) {
 	return provideBinaries(ctx, progress, kubeBinaries)
@@ -50,7 +55,11 @@ func provideBinaries(ctx context.Context, progress io.Writer, binaries []gobuild
 		}
 		return dir, nil
 	}
-	dir, err := gobuild.Kubernetes.Provide(ctx, progress, binaries...)
+	release, err := gobuild.Kubernetes()
+	if err != nil {
+		return "", err
+	}
+	dir, err := release.Module().Provide(ctx, progress, binaries...)
 	if err != nil {
 		return "", fmt.Errorf("%w (%s names a folder with existing binaries instead)", err, EnvKubeBinDir)
 	}

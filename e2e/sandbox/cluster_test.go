@@ -23,7 +23,7 @@ apiVersion: v1
 kind: PersistentVolumeClaim
 metadata: {name: disk}
 spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}
-`)
+`+strings.Replace(redisPod("user"), "emptyDir: {}", "persistentVolumeClaim: {claimName: disk}", 1))
 	claims := client.CoreV1().PersistentVolumeClaims(namespace)
 	var claim *corev1.PersistentVolumeClaim
 	capacity := func(want string) {
@@ -45,6 +45,7 @@ spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}
 	check(t, err)
 	capacity("2Mi")
 	check(t, claims.Delete(within(t), "disk", metav1.DeleteOptions{}))
+	check(t, client.CoreV1().Pods(namespace).Delete(within(t), "user", metav1.DeleteOptions{}))
 	check(t, sandbox.WaitFor(within(t), "the volume to be gone", func(ctx context.Context) (bool, error) {
 		_, err := client.CoreV1().PersistentVolumes().Get(ctx, claim.Spec.VolumeName, metav1.GetOptions{})
 		return apierrors.IsNotFound(err), nil

@@ -17,7 +17,8 @@ import (
 
 const apiServerPort = "6443"
 
-// controlPlane is etcd, kube-apiserver and kube-controller-manager on fixed ports: the network namespace is ours alone.
+// controlPlane is etcd, kube-apiserver, kube-controller-manager and kube-scheduler on fixed ports: the network namespace
+// is ours alone.
 type controlPlane struct {
 	dir, logs   string
 	tokens      map[string]string
@@ -25,6 +26,7 @@ type controlPlane struct {
 	etcd        *daemon
 	apiServer   *daemon
 	manager     *daemon
+	scheduler   *daemon
 }
 
 func (c *controlPlane) address() string { return joinPort(apiServerAddr.String(), apiServerPort) }
@@ -64,9 +66,15 @@ func newControlPlane(binaries, dir, logs string, users []User) (*controlPlane, e
 	if err := os.WriteFile(c.file("audit.yaml"), []byte(auditPolicy), 0o600); err != nil {
 		return nil, err
 	}
+	if err := os.WriteFile(c.file("scheduler.yaml"), []byte(c.schedulerConfig()), 0o600); err != nil {
+		return nil, err
+	}
 	c.etcd = newDaemon(binaries, logs, "etcd", c.etcdArgs()...)
 	c.apiServer = newDaemon(binaries, logs, "kube-apiserver", c.apiServerArgs()...)
 	c.manager = newDaemon(binaries, logs, "kube-controller-manager", c.managerArgs()...)
+	c.scheduler = newDaemon(
+		binaries, logs, "kube-scheduler", "--config="+c.file("scheduler.yaml"), "--secure-port=0",
+	)
 	return c, nil
 }
 
@@ -147,6 +155,17 @@ func (c *controlPlane) managerArgs() []string {
 	}
 }
 
+// schedulerConfig has a pod that fitted nowhere tried again within a second of the change that may make it fit.
+func (c *controlPlane) schedulerConfig() string {
+	return fmt.Sprintf(`apiVersion: kubescheduler.config.k8s.io/v1
+kind: KubeSchedulerConfiguration
+leaderElection: {leaderElect: false}
+clientConnection: {kubeconfig: %q, qps: 500, burst: 1000}
+podInitialBackoffSeconds: 1
+podMaxBackoffSeconds: 1
+`, c.file("manager.kubeconfig"))
+}
+
 func (c *controlPlane) auditLog() string { return filepath.Join(c.logs, "audit.log") }
 
 func (c *controlPlane) start(ctx context.Context, admin *rest.Config) error {
@@ -197,7 +216,7 @@ func (c *controlPlane) startAPIServer(ctx context.Context, admin *rest.Config) e
 
 func (c *controlPlane) stop() {
 	// Nothing is worth saving.
-	for _, d := range []*daemon{c.manager, c.apiServer, c.etcd} {
+	for _, d := range []*daemon{c.scheduler, c.manager, c.apiServer, c.etcd} {
 		d.stop(context.Background(), syscall.SIGKILL)
 	}
 }

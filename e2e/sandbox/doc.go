@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package sandbox is a Kubernetes cluster in one process tree, without a container engine and without root: a real
-// etcd, kube-apiserver and kube-controller-manager, and a small pod runner in the place of kubelet, scheduler,
+// etcd, kube-apiserver, kube-controller-manager and kube-scheduler, and a small pod runner in the place of kubelet,
 // kube-proxy and storage provisioner. Pods are real processes (redis-server of the machine) with a network address of
 // their own, volumes mounted where the pod says, probes, restarts with back-off, grace periods and preStop hooks.
 // SIGKILL, SIGSTOP and network partitions are real too.

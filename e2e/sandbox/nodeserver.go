@@ -14,11 +14,9 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
-	"k8s.io/apimachinery/pkg/types"
 	remotecommandconstants "k8s.io/apimachinery/pkg/util/remotecommand"
-	clientremotecommand "k8s.io/client-go/tools/remotecommand"
-	"k8s.io/kubelet/pkg/cri/streaming/portforward"
-	"k8s.io/kubelet/pkg/cri/streaming/remotecommand"
+	"k8s.io/cri-streaming/pkg/streaming/portforward"
+	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
 	utilexec "k8s.io/utils/exec"
 )
 
@@ -89,8 +87,8 @@ func (s *nodeServer) exec(response http.ResponseWriter, request *http.Request) {
 type executor struct{ p *process }
 
 func (e executor) ExecInContainer(
-	ctx context.Context, _ string, _ types.UID, _ string, argv []string, in io.Reader, out, err io.WriteCloser, tty bool,
-	resize <-chan clientremotecommand.TerminalSize, _ time.Duration,
+	ctx context.Context, _, _, _ string, argv []string, in io.Reader, out, err io.WriteCloser, tty bool,
+	resize <-chan remotecommand.TerminalSize, _ time.Duration,
 ) error {
 	c := command{argv: argv, environment: e.p.spec.Env, dir: e.p.spec.Dir, stdin: in}
 	if out != nil {
@@ -131,7 +129,7 @@ func (s *nodeServer) portForward(response http.ResponseWriter, request *http.Req
 type forwarder struct{ w *worker }
 
 func (f forwarder) PortForward(
-	ctx context.Context, _ string, _ types.UID, port int32, stream io.ReadWriteCloser,
+	ctx context.Context, _, _ string, port int32, stream io.ReadWriteCloser,
 ) error {
 	defer stream.Close()
 	f.w.mu.Lock()

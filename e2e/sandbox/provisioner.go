@@ -25,11 +25,14 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-const provisionedBy = "pv.kubernetes.io/provisioned-by"
+const (
+	provisionedBy = "pv.kubernetes.io/provisioned-by"
+	selectedNode  = "volume.kubernetes.io/selected-node"
+)
 
-// provisioner makes a file system and a PersistentVolume for every claim of a class of its own, grows them when the
-// claim grows, and removes both when the claim is gone and the volume's policy says Delete. Binding is the controller
-// manager's. Each volume is a tmpfs of the size that was asked for, so that it can be full.
+// provisioner makes a file system and a PersistentVolume for every claim of a class of its own whose pod has a node, grows
+// them when the claim grows, and removes both when the claim is gone and the volume's policy says Delete. Binding is the
+// controller manager's. Each volume is a tmpfs of the size that was asked for, so that it can be full.
 type provisioner struct {
 	client  kubernetes.Interface
 	log     *slog.Logger
@@ -58,6 +61,15 @@ func newProvisioner(
 		_, _ = informer.AddEventHandler(wakeOn(p.wake))
 	}
 	return p
+}
+
+// wakeOn makes a handler that says only that something changed.
+func wakeOn(wake chan struct{}) cache.ResourceEventHandler {
+	return cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(any) { notify(wake) },
+		UpdateFunc: func(_, _ any) { notify(wake) },
+		DeleteFunc: func(any) { notify(wake) },
+	}
 }
 
 func (p *provisioner) run(ctx context.Context) {
@@ -89,6 +101,9 @@ func (p *provisioner) reconcile(ctx context.Context) error {
 			continue
 		}
 		if claim.Spec.VolumeName == "" {
+			if claim.Annotations[selectedNode] == "" {
+				continue // the scheduler names the node once a pod uses the claim
+			}
 			errs = append(errs, p.provision(ctx, claim, ptr.Deref(class.ReclaimPolicy, corev1.PersistentVolumeReclaimDelete)))
 		} else if claim.Status.Phase == corev1.ClaimBound {
 			errs = append(errs, p.grow(ctx, claim))

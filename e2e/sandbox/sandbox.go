@@ -75,7 +75,7 @@ type Sandbox struct {
 // running guards the fixed ports and addresses.
 var running sync.Mutex
 
-// Start brings up a cluster: control plane first, then nodes, pod runner, scheduler, provisioner and service proxy. It
+// Start brings up a cluster: control plane first, then nodes, pod runner, provisioner and service proxy. It
 // returns when the API server is ready and pods can run. There is one sandbox at a time in a process; the context
 // bounds the start only.
 func Start(ctx context.Context, options Options) (*Sandbox, error) {
@@ -122,7 +122,7 @@ func (s *Sandbox) start(ctx context.Context) error {
 	if err := s.control.start(ctx, s.AdminConfig()); err != nil {
 		return err
 	}
-	if err := s.control.manager.start(); err != nil {
+	if err := errors.Join(s.control.manager.start(), s.control.scheduler.start()); err != nil {
 		return err
 	}
 	if err := s.openBridge(); err != nil {
@@ -135,7 +135,7 @@ func (s *Sandbox) start(ctx context.Context) error {
 	if err := createBasics(ctx, client, s.options.Nodes); err != nil {
 		return err
 	}
-	fmt.Fprintln(s.options.Progress, "starting pod runner, scheduler, provisioner and service proxy")
+	fmt.Fprintln(s.options.Progress, "starting pod runner, provisioner and service proxy")
 	return s.startNode(ctx, client)
 }
 
@@ -174,7 +174,6 @@ func (s *Sandbox) startNode(ctx context.Context, client kubernetes.Interface) er
 	parts := []interface{ run(context.Context) }{
 		s.runner,
 		server,
-		newScheduler(client, events, s.log, factory),
 		newProvisioner(client, s.log, factory, filepath.Join(s.dir, "volumes")),
 		newServiceProxy(factory, s.faults, s.log, s.options.Nodes, s.options.ServiceLag),
 	}

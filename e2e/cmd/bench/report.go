@@ -104,6 +104,6 @@ func message(met bool) string {
 func machine() string {
 	return fmt.Sprintf(
 		"%s; Redis and Sentinel %s, Kubernetes %s, %s; all processes on this machine, %s.", checks.Machine(),
-		checks.RedisVersion(), sandbox.KubernetesVersion, runtime.Version(), time.Now().UTC().Format(time.DateOnly),
+		checks.RedisVersion(), sandbox.KubernetesVersion(), runtime.Version(), time.Now().UTC().Format(time.DateOnly),
 	)
 }

@@ -44,7 +44,7 @@ func (s *suite) setting() string {
 			"of each fault for each: %d; %s.",
 		checks.Machine(),
 		checks.RedisVersion(),
-		sandbox.KubernetesVersion,
+		sandbox.KubernetesVersion(),
 		s.lag,
 		tree(),
 		s.writers,
