@@ -23,6 +23,7 @@ apiVersion: v1
 kind: PersistentVolumeClaim
 metadata: {name: disk}
 spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}
+---
 `+strings.Replace(redisPod("user"), "emptyDir: {}", "persistentVolumeClaim: {claimName: disk}", 1))
 	claims := client.CoreV1().PersistentVolumeClaims(namespace)
 	var claim *corev1.PersistentVolumeClaim
