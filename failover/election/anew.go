@@ -179,9 +179,10 @@ func age(p failover.Progress, n failover.Node) int {
 }
 
 // kept is how many keys a process has kept in its memory; what it may have found on a volume that is not meant to
-// persist is none. Where no status tells, one that has followed a master in its life has its data from there.
+// persist is none. One that has followed a master in its life has its data from there, whether the status tells of it
+// or is from before it was met.
 func kept(p failover.Progress, n failover.Node) int64 {
-	if p.InMemorySinceBeforeLoss(n) || p.FollowedUntold(n) {
+	if n.HadLink() || p.InMemorySinceBeforeLoss(n) {
 		return n.Replication.Keys
 	}
 	return 0

@@ -4,6 +4,7 @@ package election
 
 import (
 	"testing"
+	"time"
 
 	"github.com/redisha/redisha/failover"
 )
@@ -37,6 +38,20 @@ func TestWithoutDisksWhoHoldsDataOfTheSetHasBeenRunning(t *testing.T) {
 	holds.Replication.Lineage.ReplID = "of another RedisHA"
 	if Seed([]failover.Node{holds, empty}, p, failover.Policy{}).Name != "r-0" {
 		t.Error("data that is not the set's is preferred")
+	}
+}
+
+// Seed 973050761: a status from before it was met was restored, which names neither its process nor its history.
+func TestWithoutDisksWhoHasFollowedInItsLifeHoldsDataOfTheSet(t *testing.T) {
+	p := failover.Progress{OldMaster: &failover.NodeRef{Pod: "r-0", RunID: "before"}}
+	empty, holds := onDisk("r-0", "new", "", -1, 0, 0), onDisk("r-1", "renamed", "", -1, 7570, 75)
+	holds.Replication.RunID = "running"
+	if got := Seed([]failover.Node{empty, holds}, p, failover.Policy{}).Name; got != "r-0" {
+		t.Errorf("%s is preferred, whose data may be from its volume", got)
+	}
+	holds.Heard = failover.Heard{Master: failover.FenceHost, At: time.Now(), RunID: "running"}
+	if got := Seed([]failover.Node{empty, holds}, p, failover.Policy{}).Name; got != "r-1" {
+		t.Errorf("the empty %s is preferred", got)
 	}
 }
 
