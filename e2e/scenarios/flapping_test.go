@@ -27,17 +27,17 @@ func TestAMasterKilledAgainAndAgainIsReplacedEachTime(t *testing.T) {
 	const kills = 12
 	for i := range kills {
 		next := time.Now().Add(5 * time.Second)
-		current := s.get().Status.Master.Pod
-		s.signal(current, syscall.SIGKILL)
-		s.eventually(fmt.Sprintf("kill %d of %s to be survived", i+1, current), func(rha *v1alpha1.RedisHA) bool {
+		current := s.Get().Status.Master.Pod
+		s.Signal(current, syscall.SIGKILL)
+		s.Eventually(fmt.Sprintf("kill %d of %s to be survived", i+1, current), func(rha *v1alpha1.RedisHA) bool {
 			return rha.Status.Master.Pod != current
 		})
 		s.acknowledged(time.Now())
 		time.Sleep(time.Until(next))
 	}
-	s.row.reason = s.get().Status.History[0].Cause
+	s.Reason = s.Get().Status.History[0].Cause
 	s.end(kills * unreplicated)
-	s.epochs(kills)
+	s.Epochs(s.Before, kills)
 }
 
 func TestAMasterThatHangsAgainAndAgainIsReplacedAFewTimesAMinute(t *testing.T) {
@@ -47,18 +47,18 @@ func TestAMasterThatHangsAgainAndAgainIsReplacedAFewTimesAMinute(t *testing.T) {
 	)
 	seen := s.watchRefusals()
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
-		current := s.get().Status.Master.Pod
-		s.signal(current, syscall.SIGSTOP)
+		current := s.Get().Status.Master.Pod
+		s.Signal(current, syscall.SIGSTOP)
 		time.Sleep(4 * time.Second)
 		// It may have been replaced meanwhile, which ended the hang earlier.
-		_ = bed.Sandbox.Signal(s.key.Namespace, current, resources.RedisContainer, syscall.SIGCONT)
+		_ = bed.Sandbox.Signal(s.Key.Namespace, current, resources.RedisContainer, syscall.SIGCONT)
 		time.Sleep(3 * time.Second)
 	}
-	s.row.reason = strings.Join(seen(), ", ")
+	s.Reason = strings.Join(seen(), ", ")
 	s.end(3 * unreplicated)
-	was, is := s.before.Status.Failover.Epoch, s.get().Status.Failover.Epoch
+	was, is := s.Before.Status.Failover.Epoch, s.Get().Status.Failover.Epoch
 	if is-was < decide.SoftLimit || is-was > decide.SoftLimit+1 { // the minute may begin with the first of them
-		t.Errorf("%d failovers in a minute, of which %d may begin on silence: %s", is-was, decide.SoftLimit, s.history())
+		t.Errorf("%d failovers in a minute, of which %d may begin on silence: %s", is-was, decide.SoftLimit, s.History())
 	}
 	if !slices.Contains(seen(), string(failover.ReasonCooldown)) {
 		t.Errorf("refusals %v, want %s among them", seen(), failover.ReasonCooldown)
@@ -70,11 +70,11 @@ func TestAMasterThatHangsAgainAndAgainIsReplacedAFewTimesAMinute(t *testing.T) {
 func (s *scene) watchRefusals() func() []string {
 	var mu sync.Mutex
 	seen := map[string]bool{}
-	ctx, cancel := context.WithCancel(s.ctx)
+	ctx, cancel := context.WithCancel(s.Ctx)
 	var done sync.WaitGroup
 	done.Go(func() {
 		for ctx.Err() == nil {
-			if rha, err := bed.Get(ctx, s.key); err == nil {
+			if rha, err := bed.Get(ctx, s.Key); err == nil {
 				if c := meta.FindStatusCondition(
 					rha.Status.Conditions, v1alpha1.ConditionBlocked,
 				); c != nil &&

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/e2e/scenes"
 	"github.com/redisha/redisha/failover/lease"
 )
 
@@ -19,21 +20,10 @@ const leaseDuration = 5 * time.Second
 // A standby that knows that the leader's process is dead does not wait for its lease.
 func TestALeaderAndAMasterThatDieTogetherAreReplacedAtOnce(t *testing.T) {
 	s := begin(t, "leader and master killed together", v1alpha1.RedisHASpec{})
-	leader := ops.leading(s.ctx, t)
-	ops.doom(leader)
-	if err := leader.Signal(syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	s.signal(s.master(), syscall.SIGKILL)
-	s.ended(leader)
-	s.promotion(v1alpha1.HistoryFailover, deadProcess...)
-	s.end(unreplicated)
-	s.epochs(1)
-	if s.row.gap >= leaseDuration-time.Second {
-		next := ops.leading(s.ctx, t)
+	if gap := s.MasterAndLeaderAreKilled(); gap >= leaseDuration-time.Second {
+		next := ops.leading(s.Ctx, t)
 		t.Errorf(
-			"no write for %s: the dead leader's lease was waited for; the log of %s ends:\n%s", s.row.gap, next.Name,
-			next.LogTail(),
+			"no write for %s: the dead leader's lease was waited for; the log of %s ends:\n%s", gap, next.Name, next.LogTail(),
 		)
 	}
 }
@@ -41,24 +31,24 @@ func TestALeaderAndAMasterThatDieTogetherAreReplacedAtOnce(t *testing.T) {
 // A leader that is stopped may go on at any instant, with its lease or without.
 func TestALeaderThatIsFrozenIsWaitedForAndActsNoMore(t *testing.T) {
 	s := begin(t, "master killed, leader frozen before", v1alpha1.RedisHASpec{})
-	leader := ops.leading(s.ctx, t)
+	leader := ops.leading(s.Ctx, t)
 	if err := leader.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = leader.Signal(syscall.SIGCONT) })
-	s.signal(s.master(), syscall.SIGKILL)
-	s.promotion(v1alpha1.HistoryFailover, deadProcess...)
+	s.Signal(s.Master(), syscall.SIGKILL)
+	s.Promotion(v1alpha1.HistoryFailover, scenes.DeadProcess...)
 	if took := time.Since(s.at); took < leaseDuration-time.Second { // it had renewed it half a second before at most
 		t.Errorf("replaced after %s: silence was taken for death", took)
 	}
 	if err := leader.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
-	s.eventually("the woken leader to find its lease lost", func(*v1alpha1.RedisHA) bool {
-		leads, err := leader.Leads(s.ctx)
+	s.Eventually("the woken leader to find its lease lost", func(*v1alpha1.RedisHA) bool {
+		leads, err := leader.Leads(s.Ctx)
 		return err == nil && !leads
 	})
-	s.eventually("every Redis to be ordered by one operator, the same", func(rha *v1alpha1.RedisHA) bool {
+	s.Eventually("every Redis to be ordered by one operator, the same", func(rha *v1alpha1.RedisHA) bool {
 		var all []string
 		for _, n := range rha.Status.Nodes {
 			here := s.orderedBy(n.Pod)
@@ -70,13 +60,13 @@ func TestALeaderThatIsFrozenIsWaitedForAndActsNoMore(t *testing.T) {
 		return len(slices.Compact(all)) == 1
 	})
 	s.end(unreplicated)
-	s.epochs(1)
+	s.Epochs(s.Before, 1)
 }
 
 // orderedBy names the operators that are connected to a pod's Redis.
 func (s *scene) orderedBy(pod string) []string {
 	s.t.Helper()
-	text, err := s.redis(pod).ClientList(s.ctx).Result()
+	text, err := s.redis(pod).ClientList(s.Ctx).Result()
 	if err != nil {
 		return nil
 	}

@@ -11,6 +11,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/e2e/scenes"
 	"github.com/redisha/redisha/failover"
 )
 
@@ -19,17 +20,17 @@ func TestInManualModeAPersonIsWaitedFor(t *testing.T) {
 		t, "mode Manual: master killed, then requested",
 		v1alpha1.RedisHASpec{Failover: v1alpha1.FailoverSpec{Mode: v1alpha1.ModeManual}},
 	)
-	s.signal(s.master(), syscall.SIGKILL)
-	s.refusal(string(failover.ReasonManualMode))
+	s.Signal(s.Master(), syscall.SIGKILL)
+	s.Refusal(string(failover.ReasonManualMode))
 	time.Sleep(2 * time.Second)
-	s.unmoved()
-	if role := s.info(s.master(), "role"); role != "slave" {
+	s.Unmoved()
+	if role := s.info(s.Master(), "role"); role != "slave" {
 		t.Errorf("the restarted master is %q without anybody's decision", role)
 	}
-	s.request("switchover")
-	s.promotion(v1alpha1.HistoryFailover, deadProcess...)
+	s.Request("switchover")
+	s.Promotion(v1alpha1.HistoryFailover, scenes.DeadProcess...)
 	s.end(unreplicated)
-	s.epochs(1)
+	s.Epochs(s.Before, 1)
 }
 
 func TestTheOnlyPodComesBackWithItsDisk(t *testing.T) {
@@ -37,31 +38,31 @@ func TestTheOnlyPodComesBackWithItsDisk(t *testing.T) {
 		t, "a single pod with a disk killed",
 		v1alpha1.RedisHASpec{Replicas: ptr.To[int32](1), Storage: &v1alpha1.StorageSpec{}},
 	)
-	s.signal(s.master(), syscall.SIGKILL)
-	s.promotion(v1alpha1.HistoryFailover, deadProcess...)
+	s.Signal(s.Master(), syscall.SIGKILL)
+	s.Promotion(v1alpha1.HistoryFailover, scenes.DeadProcess...)
 	s.end(0)
-	s.epochs(1)
+	s.Epochs(s.Before, 1)
 }
 
 func TestStrictPromotesNoReplicaThatMayLackAWriteThatWaitAcknowledged(t *testing.T) {
 	s := begin(t, "Strict: the replica with the latest writes out of reach", v1alpha1.RedisHASpec{
 		Failover: v1alpha1.FailoverSpec{Consistency: v1alpha1.ConsistencyStrict},
 	})
-	ops.leading(s.ctx, t)
-	behind, ahead := s.replicas()[0], s.replicas()[1]
-	s.part(s.addr(behind), s.addr(s.master()))
+	ops.leading(s.Ctx, t)
+	behind, ahead := s.Replicas()[0], s.Replicas()[1]
+	s.part(s.addr(behind), s.addr(s.Master()))
 	w := s.waiting()
 	time.Sleep(2 * time.Second)
 	s.part(s.addr(ahead), operatorAddrs()...)
-	s.signal(s.master(), syscall.SIGKILL)
+	s.Signal(s.Master(), syscall.SIGKILL)
 	w.stop()
-	s.refusal(string(failover.ReasonTooFewReplicasFenced))
-	s.announced("Blocked")
+	s.Refusal(string(failover.ReasonTooFewReplicasFenced))
+	s.Announced("Blocked")
 	s.heal()
-	if entry := s.promotion(v1alpha1.HistoryFailover, deadProcess...); entry.To != ahead {
+	if entry := s.Promotion(v1alpha1.HistoryFailover, scenes.DeadProcess...); entry.To != ahead {
 		t.Errorf("%s was promoted, want %s with the latest writes: %s", entry.To, ahead, entry.Message)
 	}
-	s.row.reason = string(failover.ReasonTooFewReplicasFenced)
+	s.Reason = string(failover.ReasonTooFewReplicasFenced)
 	s.end(unreplicated)
 	if acked, lost := w.verify(s); acked == 0 || lost != 0 {
 		t.Errorf("%d of %d writes that WAIT 1 acknowledged are lost", lost, acked)
@@ -74,7 +75,7 @@ func (s *scene) waiting() *few {
 	s.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	f := &few{cancel: cancel}
-	c := s.redis(s.master())
+	c := s.redis(s.Master())
 	f.done.Go(func() {
 		for n := 0; ctx.Err() == nil; n++ {
 			err := c.Set(ctx, leftKey(n), n, 0).Err()

@@ -25,7 +25,7 @@ import (
 
 func (s *scene) addr(pod string) netip.Addr {
 	s.t.Helper()
-	addr, err := bed.Sandbox.PodAddr(s.key.Namespace, pod)
+	addr, err := bed.Sandbox.PodAddr(s.Key.Namespace, pod)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -60,34 +60,25 @@ func operatorAddrs() []netip.Addr {
 
 func TestAnOperatorThatAloneDoesNotReachTheMasterDoesNothing(t *testing.T) {
 	s := begin(t, "operator cut off from the master only", v1alpha1.RedisHASpec{})
-	ops.leading(s.ctx, t)
-	s.part(s.addr(s.master()), operatorAddrs()...)
-	s.refusal(string(failover.ReasonMasterUnreachableButReplicating))
-	s.condition(v1alpha1.ConditionAvailable, metav1.ConditionUnknown, v1alpha1.ReasonMasterUnreachable)
-	time.Sleep(5 * time.Second)
-	s.unmoved()
-	s.heal()
-	s.end(0)
-	s.unmoved()
-	if s.row.gap > time.Second {
-		t.Errorf("no write for %s, and nothing was wrong with the master", s.row.gap)
+	if gap := s.OperatorsAreParted(); gap > time.Second {
+		t.Errorf("no write for %s, and nothing was wrong with the master", gap)
 	}
 }
 
 func TestAMasterThatIsCutOffTogetherWithAReplicaIsLeftAlone(t *testing.T) {
 	// The clients are on the master's side, and do not notice.
 	s := begin(t, "master and a replica cut off together", v1alpha1.RedisHASpec{})
-	ops.leading(s.ctx, t)
-	master, replicas := s.master(), s.replicas()
+	ops.leading(s.Ctx, t)
+	master, replicas := s.Master(), s.Replicas()
 	s.part(s.addr(master), append(operatorAddrs(), s.addr(replicas[1]))...)
 	s.part(s.addr(replicas[0]), append(operatorAddrs(), s.addr(replicas[1]))...)
-	s.refusal(string(failover.ReasonMasterUnreachableWithReplicas))
-	s.condition(v1alpha1.ConditionAvailable, metav1.ConditionUnknown, v1alpha1.ReasonMasterUnreachable)
+	s.Refusal(string(failover.ReasonMasterUnreachableWithReplicas))
+	s.Condition(v1alpha1.ConditionAvailable, metav1.ConditionUnknown, v1alpha1.ReasonMasterUnreachable)
 	time.Sleep(5 * time.Second)
-	s.unmoved()
+	s.Unmoved()
 	s.heal()
 	s.end(0)
-	s.unmoved()
+	s.Unmoved()
 	if s.row.gap > time.Second {
 		t.Errorf("no write for %s, and nothing was wrong with the master", s.row.gap)
 	}
@@ -95,17 +86,17 @@ func TestAMasterThatIsCutOffTogetherWithAReplicaIsLeftAlone(t *testing.T) {
 
 func TestAnOperatorThatReachesNoPodDoesNothing(t *testing.T) {
 	s := begin(t, "operator cut off from every Redis", v1alpha1.RedisHASpec{})
-	ops.leading(s.ctx, t)
-	for _, pod := range append(s.replicas(), s.master()) {
+	ops.leading(s.Ctx, t)
+	for _, pod := range append(s.Replicas(), s.Master()) {
 		s.part(s.addr(pod), operatorAddrs()...)
 	}
-	s.refusal(string(failover.ReasonMasterUnreachableNoWitness))
-	s.condition(v1alpha1.ConditionAvailable, metav1.ConditionFalse, v1alpha1.ReasonMasterUnreachable)
+	s.Refusal(string(failover.ReasonMasterUnreachableNoWitness))
+	s.Condition(v1alpha1.ConditionAvailable, metav1.ConditionFalse, v1alpha1.ReasonMasterUnreachable)
 	time.Sleep(3 * time.Second)
-	s.unmoved()
+	s.Unmoved()
 	s.heal()
 	s.end(0)
-	s.unmoved()
+	s.Unmoved()
 }
 
 func TestAnIsolatedMasterStopsByItselfAndIsDemotedWhenItIsBack(t *testing.T) {
@@ -114,13 +105,13 @@ func TestAnIsolatedMasterStopsByItselfAndIsDemotedWhenItIsBack(t *testing.T) {
 		t, "master cut off from all but a few clients",
 		v1alpha1.RedisHASpec{Failover: v1alpha1.FailoverSpec{DownAfterMilliseconds: 7000}},
 	)
-	ops.leading(s.ctx, t)
-	old, run := s.master(), s.info(s.master(), "run_id")
+	ops.leading(s.Ctx, t)
+	old, run := s.Master(), s.info(s.Master(), "run_id")
 	s.keepPods() // as if its node were out of reach too: it is asked to go, and does not hear
 	few := s.leftBehind(s.addr(old))
 	time.Sleep(300 * time.Millisecond)
-	s.part(s.addr(old), append(operatorAddrs(), s.addr(s.replicas()[0]), s.addr(s.replicas()[1]), bed.Clients.Addr())...)
-	s.eventually("another master", func(rha *v1alpha1.RedisHA) bool { return rha.Status.Master.Pod != old })
+	s.part(s.addr(old), append(operatorAddrs(), s.addr(s.Replicas()[0]), s.addr(s.Replicas()[1]), bed.Clients.Addr())...)
+	s.Eventually("another master", func(rha *v1alpha1.RedisHA) bool { return rha.Status.Master.Pod != old })
 	last := few.last()
 	if after := last.Sub(s.at); after > 5*time.Second {
 		t.Errorf("the isolated master acknowledged writes for %s, min-replicas-max-lag is 3 s", after)
@@ -129,16 +120,16 @@ func TestAnIsolatedMasterStopsByItselfAndIsDemotedWhenItIsBack(t *testing.T) {
 		t.Error("two masters acknowledge writes")
 	}
 	s.heal()
-	s.eventually("the old master to follow", func(*v1alpha1.RedisHA) bool {
+	s.Eventually("the old master to follow", func(*v1alpha1.RedisHA) bool {
 		return s.info(old, "role") == "slave" && s.info(old, "master_link_status") == "up"
 	})
 	if now := s.info(old, "run_id"); now != run {
 		t.Errorf("the old master was restarted, and was to be demoted")
 	}
-	s.promotion(v1alpha1.HistoryFailover, string(failover.DiagnosisMasterDown))
+	s.Promotion(v1alpha1.HistoryFailover, string(failover.DiagnosisMasterDown))
 	few.stop()
 	s.end(unreplicated)
-	s.epochs(1)
+	s.Epochs(s.Before, 1)
 	acked, lost := few.verify(s)
 	if lost == 0 || lost > acked {
 		t.Errorf(
@@ -146,15 +137,15 @@ func TestAnIsolatedMasterStopsByItselfAndIsDemotedWhenItIsBack(t *testing.T) {
 		)
 	}
 	s.row.acked, s.row.lost = s.row.acked+acked, s.row.lost+lost
-	s.row.reason = fmt.Sprintf(
-		"%s; the isolated master accepted writes for %s more", s.row.reason, checks.Rounded(last.Sub(s.at)),
+	s.Reason = fmt.Sprintf(
+		"%s; the isolated master accepted writes for %s more", s.Reason, checks.Rounded(last.Sub(s.at)),
 	)
 }
 
 // keepPods forbids to delete pods in the namespace for the rest of the scenario.
 func (s *scene) keepPods() {
 	s.t.Helper()
-	name := "keep-" + s.key.Namespace
+	name := "keep-" + s.Key.Namespace
 	policy := &admissionv1.ValidatingAdmissionPolicy{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: admissionv1.ValidatingAdmissionPolicySpec{
@@ -172,11 +163,11 @@ func (s *scene) keepPods() {
 		Spec: admissionv1.ValidatingAdmissionPolicyBindingSpec{
 			PolicyName: name, ValidationActions: []admissionv1.ValidationAction{admissionv1.Deny},
 			MatchResources: &admissionv1.MatchResources{NamespaceSelector: &metav1.LabelSelector{
-				MatchLabels: map[string]string{"kubernetes.io/metadata.name": s.key.Namespace},
+				MatchLabels: map[string]string{"kubernetes.io/metadata.name": s.Key.Namespace},
 			}},
 		},
 	}
-	if err := bed.Client.Create(s.ctx, policy); err != nil {
+	if err := bed.Client.Create(s.Ctx, policy); err != nil {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() {
@@ -189,11 +180,11 @@ func (s *scene) keepPods() {
 			s.t.Error(err)
 		}
 	})
-	if err := bed.Client.Create(s.ctx, binding); err != nil {
+	if err := bed.Client.Create(s.Ctx, binding); err != nil {
 		s.t.Fatal(err)
 	}
-	s.eventually("pods to be kept", func(*v1alpha1.RedisHA) bool {
-		return bed.Client.Delete(s.ctx, s.pod(s.master()), dryRun) != nil
+	s.Eventually("pods to be kept", func(*v1alpha1.RedisHA) bool {
+		return bed.Client.Delete(s.Ctx, s.Pod(s.Master()), dryRun) != nil
 	})
 }
 
@@ -268,9 +259,9 @@ func (f *few) stop() {
 // verify looks up what was acknowledged, at the present master.
 func (f *few) verify(s *scene) (acked, lost int64) {
 	s.t.Helper()
-	c := s.redis(s.get().Status.Master.Pod)
+	c := s.redis(s.Get().Status.Master.Pod)
 	for _, n := range f.acked {
-		count, err := c.Exists(s.ctx, leftKey(n)).Result()
+		count, err := c.Exists(s.Ctx, leftKey(n)).Result()
 		if err != nil {
 			s.t.Fatal(err)
 		}

@@ -11,21 +11,22 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/e2e/scenes"
 )
 
 // unavailable waits until the condition Available says so for the reason, and an Event with it.
 func (s *scene) unavailable(reason string) {
 	s.t.Helper()
-	s.condition(v1alpha1.ConditionAvailable, metav1.ConditionFalse, reason)
-	s.announced("WritesRefused")
-	s.row.reason = reason
+	s.Condition(v1alpha1.ConditionAvailable, metav1.ConditionFalse, reason)
+	s.Announced("WritesRefused")
+	s.Reason = reason
 }
 
 // availableAgain waits until the master serves, and an Event tells.
 func (s *scene) availableAgain() {
 	s.t.Helper()
-	s.condition(v1alpha1.ConditionAvailable, metav1.ConditionTrue, v1alpha1.ReasonMasterServing)
-	s.announced("WritesAccepted")
+	s.Condition(v1alpha1.ConditionAvailable, metav1.ConditionTrue, v1alpha1.ReasonMasterServing)
+	s.Announced("WritesAccepted")
 }
 
 // busyScript runs for as many milliseconds as its argument says, and writes nothing.
@@ -37,53 +38,53 @@ return 1`
 // S6: a script takes longer than down-after. Nothing is lost by waiting for it, and its writes by a failover.
 func TestAScriptThatTakesLongerThanDownAfterCostsNoMasterAndIsTold(t *testing.T) {
 	s := begin(t, "the master runs a script for 8 s", v1alpha1.RedisHASpec{})
-	c := s.redis(s.master())
+	c := s.redis(s.Master())
 	s.fault()
 	done := make(chan error, 1)
-	go func() { done <- c.WithTimeout(20*time.Second).EvalRO(s.ctx, busyScript, nil, 8000).Err() }()
+	go func() { done <- c.WithTimeout(20*time.Second).EvalRO(s.Ctx, busyScript, nil, 8000).Err() }()
 	s.unavailable(v1alpha1.ReasonMasterBusy)
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
 	s.availableAgain()
 	s.end(0)
-	s.unmoved()
+	s.Unmoved()
 }
 
 // P8: memory is full, and nothing may be evicted.
 func TestAMasterWhoseMemoryIsFullIsToldAsThat(t *testing.T) {
 	s := begin(t, "the master's memory is full", v1alpha1.RedisHASpec{})
 	s.fault()
-	s.do(s.master(), "CONFIG", "SET", "maxmemory", "1")
+	s.do(s.Master(), "CONFIG", "SET", "maxmemory", "1")
 	s.unavailable(v1alpha1.ReasonMasterOutOfMemory)
-	s.do(s.master(), "CONFIG", "SET", "maxmemory", "0")
+	s.do(s.Master(), "CONFIG", "SET", "maxmemory", "0")
 	s.availableAgain()
 	s.end(0)
-	s.unmoved()
+	s.Unmoved()
 }
 
 // S6: applications that connect are turned away, and those that are connected go on.
 func TestAMasterThatTurnsClientsAwayIsToldAsThat(t *testing.T) {
 	s := begin(t, "the master turns connections away", v1alpha1.RedisHASpec{})
 	s.fault()
-	c := s.redis(s.master())
+	c := s.redis(s.Master())
 	s.limitClients(c)
-	if err := s.redis(s.master()).Ping(s.ctx).Err(); err == nil {
+	if err := s.redis(s.Master()).Ping(s.Ctx).Err(); err == nil {
 		t.Fatal("a connection too many was let in")
 	}
 	s.unavailable(v1alpha1.ReasonMasterTurnsClientsAway)
-	if err := c.ConfigSet(s.ctx, "maxclients", "10000").Err(); err != nil {
+	if err := c.ConfigSet(s.Ctx, "maxclients", "10000").Err(); err != nil {
 		t.Fatal(err)
 	}
 	s.availableAgain()
 	s.end(0)
-	s.unmoved()
+	s.Unmoved()
 }
 
 // limitClients lets a Redis take no further connection.
 func (s *scene) limitClients(c *redis.Client) {
 	s.t.Helper()
-	if err := c.ConfigSet(s.ctx, "maxclients", "1").Err(); err != nil {
+	if err := c.ConfigSet(s.Ctx, "maxclients", "1").Err(); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -91,24 +92,24 @@ func (s *scene) limitClients(c *redis.Client) {
 // B2: a replica lets the operator in no more. It is no witness by what it said before, and is not waited for.
 func TestAReplicaThatTurnsTheOperatorAwayDelaysNoFailover(t *testing.T) {
 	s := begin(t, "a replica turns the operator away, and the master is killed", v1alpha1.RedisHASpec{})
-	full, other := s.replicas()[0], s.replicas()[1]
+	full, other := s.Replicas()[0], s.Replicas()[1]
 	c := s.redis(full)
 	s.limitClients(c)
-	if err := c.Do(s.ctx, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes").Err(); err != nil {
+	if err := c.Do(s.Ctx, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes").Err(); err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(time.Second)
-	s.signal(s.master(), syscall.SIGKILL)
-	if entry := s.promotion(v1alpha1.HistoryFailover, deadProcess...); entry.To != other {
+	s.Signal(s.Master(), syscall.SIGKILL)
+	if entry := s.Promotion(v1alpha1.HistoryFailover, scenes.DeadProcess...); entry.To != other {
 		t.Errorf("%s was promoted, want %s", entry.To, other)
 	}
 	at := s.acknowledged(s.at.Add(100 * time.Millisecond))
 	if took := at.Sub(s.at); took > 3*time.Second {
 		t.Errorf("the first write came after %s", took)
 	}
-	if err := c.ConfigSet(s.ctx, "maxclients", "10000").Err(); err != nil {
+	if err := c.ConfigSet(s.Ctx, "maxclients", "10000").Err(); err != nil {
 		t.Fatal(err)
 	}
 	s.end(unreplicated)
-	s.epochs(1)
+	s.Epochs(s.Before, 1)
 }

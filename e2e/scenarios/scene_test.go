@@ -6,10 +6,8 @@ import (
 	"context"
 	"errors"
 	"net"
-	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -23,30 +21,30 @@ import (
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/resources"
 	"github.com/redisha/redisha/e2e/chaos"
-	"github.com/redisha/redisha/e2e/checks"
+	"github.com/redisha/redisha/e2e/scenes"
 )
 
 // patience bounds a scenario, and every single thing that is waited for in it.
 const patience = 3 * time.Minute
 
+// unreplicated is a master's last writes, see scenes.Scene.
+const unreplicated = 20
+
 // scene is a RedisHA under write load to which something is about to happen.
 type scene struct {
+	*scenes.Scene
 	t        *testing.T
-	ctx      context.Context
-	key      client.ObjectKey
 	password string
 	writers  *chaos.Writers
-	before   *v1alpha1.RedisHA // when all was well
-	at       time.Time         // when the fault happened
+	at       time.Time // when the fault happened
 	row      row
-	wrong    func() []string // with what was published, at any instant
 }
 
 // begin creates a RedisHA in a namespace of its own, waits until all is well with it, and writes to it.
 func begin(t *testing.T, title string, spec v1alpha1.RedisHASpec, seeds ...client.Object) *scene {
 	t.Helper()
 	s := create(t, title, spec, seeds...)
-	s.settle()
+	s.Settle()
 	s.write()
 	return s
 }
@@ -56,18 +54,18 @@ func create(t *testing.T, title string, spec v1alpha1.RedisHASpec, seeds ...clie
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
-	s := &scene{t: t, ctx: ctx, row: row{scenario: title}}
-	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: newNamespace(ctx, t), Name: "cache"}, Spec: spec}
-	s.key = client.ObjectKeyFromObject(rha)
-	for _, object := range append(seeds, rha) {
-		object.SetNamespace(rha.Namespace)
+	key := client.ObjectKey{Namespace: newNamespace(ctx, t), Name: "cache"}
+	s := &scene{t: t, row: row{scenario: title}, Scene: &scenes.Scene{
+		T: t, Ctx: ctx, Client: bed.Client, Key: key, Patience: time.Minute, Unreplicated: unreplicated,
+	}}
+	s.Stage = stage{s}
+	for _, object := range seeds {
+		object.SetNamespace(key.Namespace)
 		if err := bed.Client.Create(ctx, object); err != nil {
 			t.Fatal(err)
 		}
 	}
-	wrong, stop := checks.WatchInstants(ctx, bed.Client, s.key)
-	s.wrong = wrong
-	t.Cleanup(stop)
+	t.Cleanup(s.Create(spec))
 	t.Cleanup(func() {
 		if s.writers != nil {
 			s.writers.Stop()
@@ -75,6 +73,7 @@ func create(t *testing.T, title string, spec v1alpha1.RedisHASpec, seeds ...clie
 		if s.row.failed = t.Failed(); s.row.failed {
 			s.keepTraces()
 		}
+		s.row.reason = s.Reason
 		if s.row.acked > 0 {
 			results.Add(s.row)
 		}
@@ -105,7 +104,7 @@ func newNamespace(ctx context.Context, t *testing.T) string {
 // write begins to write through the master's Service, and returns when writes are acknowledged.
 func (s *scene) write() {
 	s.t.Helper()
-	finder, err := chaos.FindService(s.ctx, bed.Kube, s.key.Namespace, resources.MasterServiceName(s.key.Name))
+	finder, err := chaos.FindService(s.Ctx, bed.Kube, s.Key.Namespace, resources.MasterServiceName(s.Key.Name))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -115,7 +114,7 @@ func (s *scene) write() {
 func (s *scene) writeTo(options chaos.Options) {
 	s.t.Helper()
 	var err error
-	if s.password, err = bed.Password(s.ctx, s.key); err != nil {
+	if s.password, err = bed.Password(s.Ctx, s.Key); err != nil {
 		s.t.Fatal(err)
 	}
 	options.Password, options.Dial = s.password, bed.Clients.DialContext
@@ -148,45 +147,11 @@ func (a asking) Find(ctx context.Context) (chaos.Place, error) {
 // acknowledged waits for a write that is acknowledged after the instant.
 func (s *scene) acknowledged(after time.Time) time.Time {
 	s.t.Helper()
-	at, err := s.writers.WaitAck(s.ctx, after)
+	at, err := s.writers.WaitAck(s.Ctx, after)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	return at
-}
-
-// settle waits until all is well, remembers that as how it was before, and returns it.
-func (s *scene) settle() *v1alpha1.RedisHA {
-	s.t.Helper()
-	rha, err := bed.WaitSettled(s.ctx, s.key, nil)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.before = rha
-	return rha
-}
-
-func (s *scene) get() *v1alpha1.RedisHA {
-	s.t.Helper()
-	rha, err := bed.Get(s.ctx, s.key)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return rha
-}
-
-// master is the pod that was master when all was well; replicas are the others.
-func (s *scene) master() string { return s.before.Status.Master.Pod }
-
-func (s *scene) replicas() []string {
-	var pods []string
-	for _, n := range s.before.Status.Nodes {
-		if n.Pod != s.master() {
-			pods = append(pods, n.Pod)
-		}
-	}
-	slices.Sort(pods)
-	return pods
 }
 
 // fault notes that it happens now. Only the first counts.
@@ -196,18 +161,10 @@ func (s *scene) fault() {
 	}
 }
 
-func (s *scene) signal(pod string, signal syscall.Signal) {
-	s.t.Helper()
-	s.fault()
-	if err := bed.Sandbox.Signal(s.key.Namespace, pod, resources.RedisContainer, signal); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
 // redis is a connection to one pod's Redis, from where the applications run.
 func (s *scene) redis(pod string) *redis.Client {
 	s.t.Helper()
-	addr, err := bed.Sandbox.PodAddr(s.key.Namespace, pod)
+	addr, err := bed.Sandbox.PodAddr(s.Key.Namespace, pod)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -232,7 +189,7 @@ func (s *scene) redis(pod string) *redis.Client {
 // do sends a command to a pod's Redis, as a person with redis-cli would.
 func (s *scene) do(pod string, command ...any) any {
 	s.t.Helper()
-	reply, err := s.redis(pod).Do(s.ctx, command...).Result()
+	reply, err := s.redis(pod).Do(s.Ctx, command...).Result()
 	if err != nil && err != redis.Nil { //nolint:errorlint // go-redis returns it as it is
 		s.t.Fatalf("%v at %s: %v", command, pod, err)
 	}
@@ -242,7 +199,7 @@ func (s *scene) do(pod string, command ...any) any {
 // info returns a field of INFO, empty when the pod does not answer or does not have it.
 func (s *scene) info(pod, field string) string {
 	s.t.Helper()
-	text, err := s.redis(pod).Info(s.ctx).Result()
+	text, err := s.redis(pod).Info(s.Ctx).Result()
 	if err != nil {
 		return ""
 	}

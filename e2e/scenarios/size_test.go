@@ -17,7 +17,7 @@ import (
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/resources"
-	"github.com/redisha/redisha/failover"
+	"github.com/redisha/redisha/e2e/scenes"
 )
 
 // cordon makes nodes unschedulable while the scene goes on, and returns what makes them schedulable again.
@@ -49,48 +49,22 @@ func cordon(t *testing.T, nodes ...string) (uncordon func()) {
 }
 
 func TestACordonedNodeIsLeftWithoutLoss(t *testing.T) {
-	s := begin(t, "master's node cordoned", v1alpha1.RedisHASpec{})
-	pod := s.pod(s.master())
-	if err := bed.Client.Get(s.ctx, client.ObjectKeyFromObject(pod), pod); err != nil {
-		t.Fatal(err)
-	}
-	s.cordon(pod.Spec.NodeName)
-	entry := s.promotion(v1alpha1.HistorySwitchover, string(failover.DiagnosisMasterNodeDraining))
-	if entry.To == pod.Name {
-		t.Errorf("switched over to %s itself", entry.To)
-	}
-	s.end(0)
-	s.epochs(1)
+	begin(t, "master's node cordoned", v1alpha1.RedisHASpec{}).MasterNodeIsLeft(func(node string) error {
+		cordon(t, node)
+		return nil
+	})
+}
+
+func TestAMasterWhosePodIsDeletedSwitchesOverFirst(t *testing.T) {
+	begin(t, "master's pod deleted", v1alpha1.RedisHASpec{}).MasterPodIsDeleted()
 }
 
 func TestAMasterWhosePodIsDeletedByForceIsReplaced(t *testing.T) {
-	s := begin(t, "master's pod deleted by force", v1alpha1.RedisHASpec{})
-	s.fault()
-	if err := bed.Client.Delete(s.ctx, s.pod(s.master()), client.GracePeriodSeconds(0)); err != nil {
-		t.Fatal(err)
-	}
-	// For a moment the pod was seen on its way out: a switchover may have been begun, and become a failover, or even have
-	// ended.
-	if entry := s.promoted(); entry.Kind == v1alpha1.HistorySwitchover {
-		if entry.Cause != string(failover.DiagnosisMasterTerminating) {
-			t.Errorf("switched over because of %s: %s", entry.Cause, entry.Message)
-		}
-		s.end(0)
-	} else {
-		s.promotion(v1alpha1.HistoryFailover, append(deadProcess, string(failover.DiagnosisMasterPodGone))...)
-		s.end(unreplicated)
-	}
-	if was, is := s.before.Status.Failover.Epoch, s.get().Status.Failover.Epoch; is-was > 2 {
-		t.Errorf("%d promotions were begun: %s", is-was, s.history())
-	}
+	begin(t, "master's pod deleted by force", v1alpha1.RedisHASpec{}).MasterPodIsDeletedByForce()
 }
 
 // dryRun asks what would be.
 var dryRun = client.DryRunAll
-
-func (s *scene) pod(name string) *corev1.Pod {
-	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: s.key.Namespace, Name: name}}
-}
 
 func TestAPendingReplicaDoesNotHoldAFailoverUp(t *testing.T) {
 	// Four pods that must not share a node, and three nodes.
@@ -103,7 +77,7 @@ func TestAPendingReplicaDoesNotHoldAFailoverUp(t *testing.T) {
 			}},
 		}}},
 	})
-	s.before = s.eventually("a master and two replicas", func(rha *v1alpha1.RedisHA) bool {
+	s.Before = s.Eventually("a master and two replicas", func(rha *v1alpha1.RedisHA) bool {
 		attached := 0
 		for _, n := range rha.Status.Nodes {
 			if n.Link == "up" {
@@ -112,46 +86,42 @@ func TestAPendingReplicaDoesNotHoldAFailoverUp(t *testing.T) {
 		}
 		return rha.Status.Failover != nil && rha.Status.Failover.State == v1alpha1.StateStable && attached == 2
 	})
-	s.condition(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonUnschedulable)
-	s.condition(v1alpha1.ConditionProgressing, metav1.ConditionTrue, v1alpha1.ReasonUnschedulable)
-	s.condition(v1alpha1.ConditionFailoverPossible, metav1.ConditionTrue, v1alpha1.ReasonCandidateAvailable)
+	s.Condition(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonUnschedulable)
+	s.Condition(v1alpha1.ConditionProgressing, metav1.ConditionTrue, v1alpha1.ReasonUnschedulable)
+	s.Condition(v1alpha1.ConditionFailoverPossible, metav1.ConditionTrue, v1alpha1.ReasonCandidateAvailable)
 	s.write()
-	s.signal(s.master(), syscall.SIGKILL)
-	s.promotion(v1alpha1.HistoryFailover, deadProcess...)
-	s.epochs(1)
+	s.Signal(s.Master(), syscall.SIGKILL)
+	s.Promotion(v1alpha1.HistoryFailover, scenes.DeadProcess...)
+	s.Epochs(s.Before, 1)
 	s.scale(3) // there is room for that
 	s.end(unreplicated)
 }
 
-func (s *scene) scale(replicas int) {
+func (s *scene) scale(replicas int32) {
 	s.t.Helper()
-	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: s.key.Namespace, Name: s.key.Name}}
-	patch := fmt.Sprintf(`{"spec":{"replicas":%d}}`, replicas)
-	if err := bed.Client.Patch(s.ctx, rha, client.RawPatch("application/merge-patch+json", []byte(patch))); err != nil {
-		s.t.Fatal(err)
-	}
+	s.Change(func(rha *v1alpha1.RedisHA) { rha.Spec.Replicas = ptr.To(replicas) })
 }
 
 func TestAPairStaysWritableThroughTheLossOfEither(t *testing.T) {
 	s := begin(t, "pair: replica killed, then master killed", v1alpha1.RedisHASpec{Replicas: ptr.To[int32](2)})
-	s.minReplicas(s.master(), "1")
+	s.minReplicas(s.Master(), "1")
 	// The replica's container goes: its process alone would be back before the master can do without it.
 	s.fault()
 	if err := bed.Sandbox.SignalContainer(
-		s.key.Namespace, s.replicas()[0], resources.RedisContainer, syscall.SIGKILL,
+		s.Key.Namespace, s.Replicas()[0], resources.RedisContainer, syscall.SIGKILL,
 	); err != nil {
 		t.Fatal(err)
 	}
-	s.minReplicas(s.master(), "0")
+	s.minReplicas(s.Master(), "0")
 	s.acknowledged(time.Now())
-	s.settle()
-	s.unmoved()
-	s.minReplicas(s.master(), "1")
-	victim := s.master()
-	s.signal(victim, syscall.SIGKILL)
-	entry := s.promotion(v1alpha1.HistoryFailover, deadProcess...)
+	s.Settle()
+	s.Unmoved()
+	s.minReplicas(s.Master(), "1")
+	victim := s.Master()
+	s.Signal(victim, syscall.SIGKILL)
+	entry := s.Promotion(v1alpha1.HistoryFailover, scenes.DeadProcess...)
 	s.acknowledged(time.Now())
-	s.settle()
+	s.Settle()
 	s.minReplicas(entry.To, "1")
 	s.end(unreplicated)
 	if s.row.gap > 5*time.Second {
@@ -164,8 +134,8 @@ func (s *scene) minReplicas(pod, want string) {
 	s.t.Helper()
 	got := ""
 	c := s.redis(pod)
-	s.eventually("min-replicas-to-write "+want+" at "+pod, func(*v1alpha1.RedisHA) bool {
-		values, err := c.ConfigGet(s.ctx, "min-replicas-to-write").Result()
+	s.Eventually("min-replicas-to-write "+want+" at "+pod, func(*v1alpha1.RedisHA) bool {
+		values, err := c.ConfigGet(s.Ctx, "min-replicas-to-write").Result()
 		got = values["min-replicas-to-write"]
 		return err == nil && got == want
 	})

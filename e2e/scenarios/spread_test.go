@@ -28,13 +28,13 @@ func TestPodsThatShareAMachineAreSpreadWithoutAnOutage(t *testing.T) {
 		t.Run(title, func(t *testing.T) {
 			uncordon := cordon(t, sandbox.NodeName(1), sandbox.NodeName(2))
 			s := begin(t, title, v1alpha1.RedisHASpec{Replicas: &tc.replicas})
-			s.condition(v1alpha1.ConditionSurvivesMachineLoss, metav1.ConditionFalse, v1alpha1.ReasonAllOnOneMachine)
+			s.Condition(v1alpha1.ConditionSurvivesMachineLoss, metav1.ConditionFalse, v1alpha1.ReasonAllOnOneMachine)
 			s.fault()
 			uncordon()
-			s.condition(v1alpha1.ConditionSurvivesMachineLoss, metav1.ConditionTrue, v1alpha1.ReasonNodesSpread)
-			s.announced("PodMoved")
+			s.Condition(v1alpha1.ConditionSurvivesMachineLoss, metav1.ConditionTrue, v1alpha1.ReasonNodesSpread)
+			s.Announced("PodMoved")
 			s.end(0)
-			s.unmoved()
+			s.Unmoved()
 			if s.row.gap > tc.gap {
 				t.Errorf("no write for %s, at most %s is meant", s.row.gap, tc.gap)
 			}
@@ -48,7 +48,7 @@ func (s *scene) apart() {
 	s.t.Helper()
 	pods := &corev1.PodList{}
 	if err := bed.Client.List(
-		s.ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels(resources.SelectorLabels(s.key.Name)),
+		s.Ctx, pods, client.InNamespace(s.Key.Namespace), client.MatchingLabels(resources.SelectorLabels(s.Key.Name)),
 	); err != nil {
 		s.t.Fatal(err)
 	}

@@ -11,18 +11,19 @@ import (
 	"k8s.io/client-go/util/retry"
 
 	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/e2e/scenes"
 )
 
 // setBack writes a status in the place of the present one, as who restores a backup does, or edits it.
 func (s *scene) setBack(change func(*v1alpha1.RedisHAStatus)) {
 	s.t.Helper()
 	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
-		rha, err := bed.Get(s.ctx, s.key)
+		rha, err := bed.Get(s.Ctx, s.Key)
 		if err != nil {
 			return err
 		}
 		change(&rha.Status)
-		return bed.Client.Status().Update(s.ctx, rha)
+		return bed.Client.Status().Update(s.Ctx, rha)
 	})
 	if err != nil {
 		s.t.Fatal(err)
@@ -32,14 +33,14 @@ func (s *scene) setBack(change func(*v1alpha1.RedisHAStatus)) {
 // moveTo has the master switched over to a pod, and waits until all is well.
 func (s *scene) moveTo(pod string) {
 	s.t.Helper()
-	if s.settle(); s.master() == pod {
+	if s.Settle(); s.Master() == pod {
 		return
 	}
-	s.request("switchover:" + pod)
-	s.eventually(pod+" to be master", func(rha *v1alpha1.RedisHA) bool {
+	s.Request("switchover:" + pod)
+	s.Eventually(pod+" to be master", func(rha *v1alpha1.RedisHA) bool {
 		return rha.Status.Master != nil && rha.Status.Master.Pod == pod && rha.Status.Failover.State == v1alpha1.StateStable
 	})
-	s.settle()
+	s.Settle()
 }
 
 // The status is lost or comes from a backup, and the world is further: docs/failure-modes.md, "A status that is older
@@ -78,7 +79,7 @@ func TestAStatusThatWasLostOrRestoredCostsNothing(t *testing.T) {
 				t.Run(name, func(t *testing.T) {
 					s := begin(t, name, spec)
 					s.moveTo("cache-0")
-					first := s.before.Status
+					first := s.Before.Status
 					for _, pod := range situation.moves {
 						s.moveTo(pod)
 					}
@@ -92,15 +93,15 @@ func TestAStatusThatWasLostOrRestoredCostsNothing(t *testing.T) {
 // suffer sets the status back, and has the set go on and survive the next fault.
 func (s *scene) suffer(status func(*v1alpha1.RedisHAStatus), kill, away bool) {
 	s.t.Helper()
-	ops.leading(s.ctx, s.t)
+	ops.leading(s.Ctx, s.t)
 	var seen time.Time
-	epoch, mayLose := s.before.Status.Failover.Epoch, int64(0)
+	epoch, mayLose := s.Before.Status.Failover.Epoch, int64(0)
 	if away {
 		back := ops.strike(s.t)
 		defer func() { back() }()
 		s.setBack(status)
 		if kill {
-			s.signal(s.master(), syscall.SIGKILL)
+			s.Signal(s.Master(), syscall.SIGKILL)
 		}
 		s.fault()
 		time.Sleep(time.Second)
@@ -109,7 +110,7 @@ func (s *scene) suffer(status func(*v1alpha1.RedisHAStatus), kill, away bool) {
 	} else {
 		s.setBack(status)
 		if seen = time.Now(); kill {
-			s.signal(s.master(), syscall.SIGKILL)
+			s.Signal(s.Master(), syscall.SIGKILL)
 		}
 		s.fault()
 	}
@@ -117,7 +118,7 @@ func (s *scene) suffer(status func(*v1alpha1.RedisHAStatus), kill, away bool) {
 		mayLose = unreplicated
 	}
 	took := s.acknowledged(seen).Sub(seen)
-	s.settle()
+	s.Settle()
 	if !away {
 		took = s.writers.Gap(seen, time.Now()).Length()
 	}
@@ -125,21 +126,21 @@ func (s *scene) suffer(status func(*v1alpha1.RedisHAStatus), kill, away bool) {
 	if took > 2*time.Second {
 		s.t.Errorf("no write for %s, though an operator could see it", took)
 	}
-	s.announced("StatusOverruled")
-	if is := s.before.Status.Failover.Epoch; is < epoch {
+	s.Announced("StatusOverruled")
+	if is := s.Before.Status.Failover.Epoch; is < epoch {
 		s.t.Errorf("epoch %d after %d", is, epoch)
 	}
-	s.signal(s.master(), syscall.SIGKILL) // the next fault
-	s.promotion(v1alpha1.HistoryFailover, deadProcess...)
+	s.Signal(s.Master(), syscall.SIGKILL) // the next fault
+	s.Promotion(v1alpha1.HistoryFailover, scenes.DeadProcess...)
 	s.end(mayLose + unreplicated)
 }
 
 // seen waits until an operator leads.
 func (s *scene) seen() time.Time {
 	s.t.Helper()
-	for s.ctx.Err() == nil {
+	for s.Ctx.Err() == nil {
 		for _, p := range ops.all() {
-			if leads, err := p.Leads(s.ctx); err == nil && leads {
+			if leads, err := p.Leads(s.Ctx); err == nil && leads {
 				return time.Now()
 			}
 		}

@@ -38,7 +38,7 @@ func TestATenantIsReplacedAsFastBesideOthersThatNeverObeyAndAnswerGarbage(t *tes
 	s := begin(t, "victim beside hostile tenants", v1alpha1.RedisHASpec{})
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	t.Cleanup(cancel)
-	s.ctx = ctx
+	s.Ctx = ctx
 	alone := s.kills(victimKills)
 	hostile(ctx, t, deafSets, 3, deafProgram)
 	hostile(ctx, t, garbagePods/garbageSize, garbageSize, garbageProgram)
@@ -70,11 +70,11 @@ func (s *scene) kills(times int) []time.Duration {
 	s.t.Helper()
 	var gaps []time.Duration
 	for i := range times {
-		s.settle()
+		s.Settle()
 		time.Sleep(oldEnough)
-		current, at := s.master(), time.Now()
-		s.signal(current, syscall.SIGKILL)
-		s.eventually(fmt.Sprintf("kill %d of %s to be survived", i+1, current), func(rha *v1alpha1.RedisHA) bool {
+		current, at := s.Master(), time.Now()
+		s.Signal(current, syscall.SIGKILL)
+		s.Eventually(fmt.Sprintf("kill %d of %s to be survived", i+1, current), func(rha *v1alpha1.RedisHA) bool {
 			return rha.Status.Master.Pod != current
 		})
 		now := s.acknowledged(time.Now())

@@ -28,20 +28,20 @@ func (s *scene) keepTraces() {
 	if s.writers != nil {
 		s.t.Log("errors of the writers: " + s.writers.Errors())
 	}
-	s.ctx = ctx
-	if rha, err := bed.Get(ctx, s.key); err == nil {
+	s.Ctx = ctx
+	if rha, err := bed.Get(ctx, s.Key); err == nil {
 		s.keep(dir, "redisha.yaml", rha)
 	}
 	pods, events := &corev1.PodList{}, &corev1.EventList{}
-	if err := bed.Client.List(ctx, pods, client.InNamespace(s.key.Namespace)); err == nil {
+	if err := bed.Client.List(ctx, pods, client.InNamespace(s.Key.Namespace)); err == nil {
 		s.keep(dir, "pods.yaml", pods)
 	}
-	if err := bed.Client.List(ctx, events, client.InNamespace(s.key.Namespace)); err == nil {
+	if err := bed.Client.List(ctx, events, client.InNamespace(s.Key.Namespace)); err == nil {
 		s.keep(dir, "events.yaml", events)
 	}
 	for i := range pods.Items {
 		name := pods.Items[i].Name
-		if _, err := bed.Sandbox.PodAddr(s.key.Namespace, name); err != nil {
+		if _, err := bed.Sandbox.PodAddr(s.Key.Namespace, name); err != nil {
 			continue
 		}
 		text, err := s.redis(name).Info(ctx, "everything").Result()
@@ -49,7 +49,7 @@ func (s *scene) keepTraces() {
 			text = err.Error()
 		}
 		s.keepFile(dir, name+".info", []byte(text))
-		if path, err := bed.Sandbox.PodLogPath(s.key.Namespace, name, "redis"); err == nil {
+		if path, err := bed.Sandbox.PodLogPath(s.Key.Namespace, name, "redis"); err == nil {
 			if log, err := os.ReadFile(path); err == nil {
 				s.keepFile(dir, name+".log", log)
 			}

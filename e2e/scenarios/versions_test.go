@@ -16,6 +16,7 @@ import (
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/e2e/sandbox"
+	"github.com/redisha/redisha/e2e/scenes"
 	"github.com/redisha/redisha/e2e/testbed"
 )
 
@@ -61,7 +62,7 @@ func (s *scene) writesOf() int {
 	}
 	n := 0
 	for _, w := range all {
-		if w.Namespace == s.key.Namespace {
+		if w.Namespace == s.Key.Namespace {
 			n++
 		}
 	}
@@ -73,7 +74,7 @@ func (s *scene) audited() string {
 	s.t.Helper()
 	rha := &unstructured.Unstructured{}
 	rha.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("RedisHA"))
-	if err := bed.Client.Get(s.ctx, s.key, rha); err != nil {
+	if err := bed.Client.Get(s.Ctx, s.Key, rha); err != nil {
 		s.t.Fatal(err)
 	}
 	said, _, _ := unstructured.NestedString(rha.Object, "status", "failover", testbed.TomorrowsField)
@@ -90,22 +91,22 @@ func TestTheOperatorIsRolledForwardAndBackInTheMiddleOfAFailover(t *testing.T) {
 			name := strings.TrimSpace(direction.name + " " + string(state))
 			t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
 				s := begin(t, "master killed, operator rolled "+name, v1alpha1.RedisHASpec{})
-				ops.deploy(s.ctx, t, direction.from, direction.to)
+				ops.deploy(s.Ctx, t, direction.from, direction.to)
 				ops.rollTo(direction.to)
-				s.settle()
+				s.Settle()
 				before := s.writesOf()
-				leader := ops.leading(s.ctx, t)
+				leader := ops.leading(s.Ctx, t)
 				if state == "" {
 					ops.replaceOne(leader)
-					ops.leading(s.ctx, t)
+					ops.leading(s.Ctx, t)
 				} else {
-					leader = ops.crashAt(s.ctx, t, state)
+					leader = ops.crashAt(s.Ctx, t, state)
 				}
-				s.signal(s.master(), syscall.SIGKILL)
+				s.Signal(s.Master(), syscall.SIGKILL)
 				s.ended(leader)
-				s.promotion(v1alpha1.HistoryFailover, deadProcess...)
+				s.Promotion(v1alpha1.HistoryFailover, scenes.DeadProcess...)
 				s.end(unreplicated)
-				s.epochs(1)
+				s.Epochs(s.Before, 1)
 				if s.row.gap > usual {
 					t.Errorf("no write for %s, want at most %s", s.row.gap, usual)
 				}
@@ -125,26 +126,26 @@ func TestTheOperatorIsRolledForwardAndBackInTheMiddleOfAFailover(t *testing.T) {
 func TestARollbackFromAStateThatThisVersionDoesNotKnowLosesNothingAndNamesTheVersion(t *testing.T) {
 	knowTomorrow(t)
 	s := begin(t, "master killed, operator rolled back in a state of tomorrow", v1alpha1.RedisHASpec{})
-	ops.deploy(s.ctx, t, tomorrows, todays)
-	s.settle()
+	ops.deploy(s.Ctx, t, tomorrows, todays)
+	s.Settle()
 	before := s.writesOf()
-	leader := ops.crashAt(s.ctx, t, testbed.TomorrowsState)
+	leader := ops.crashAt(s.Ctx, t, testbed.TomorrowsState)
 	ops.rollTo(todays)
-	s.signal(s.master(), syscall.SIGKILL)
+	s.Signal(s.Master(), syscall.SIGKILL)
 	s.ended(leader)
-	s.eventually("the condition Compatible to name the version", func(rha *v1alpha1.RedisHA) bool {
+	s.Eventually("the condition Compatible to name the version", func(rha *v1alpha1.RedisHA) bool {
 		c := meta.FindStatusCondition(rha.Status.Conditions, v1alpha1.ConditionCompatible)
 		return c != nil && c.Status == metav1.ConditionFalse && strings.Contains(c.Message, testbed.TomorrowsVersion)
 	})
 	s.acknowledged(time.Now()) // the new master serves
 	time.Sleep(5 * time.Second)
-	if rha := s.get(); rha.Status.Failover.State != testbed.TomorrowsState {
+	if rha := s.Get(); rha.Status.Failover.State != testbed.TomorrowsState {
 		raw, _ := json.Marshal(rha.Status.Failover)
 		t.Errorf("this version went on from a state that it does not know: %s", raw)
 	}
-	ops.deploy(s.ctx, t, tomorrows, todays)
+	ops.deploy(s.Ctx, t, tomorrows, todays)
 	s.end(unreplicated)
-	s.epochs(1)
+	s.Epochs(s.Before, 1)
 	if writes := s.writesOf() - before; writes > mostWrites {
 		t.Errorf("%d API writes, want at most %d", writes, mostWrites)
 	}

@@ -88,14 +88,14 @@ type libraryFault struct {
 }
 
 var libraryFaults = []libraryFault{
-	{name: "kill", ready: func(ctx context.Context, c *crowd) func() error { return kill.ready(ctx, c.master(ctx)) }},
+	{name: "kill", ready: func(ctx context.Context, c *crowd) func() error { return kill.ready(ctx, c.MasterPod()) }},
 	{
 		name:    "delete",
 		planned: true,
-		ready:   func(ctx context.Context, c *crowd) func() error { return deletion.ready(ctx, c.master(ctx)) },
+		ready:   func(ctx context.Context, c *crowd) func() error { return deletion.ready(ctx, c.MasterPod()) },
 	},
 	{name: "hang", ready: func(ctx context.Context, c *crowd) func() error {
-		victim := c.master(ctx)
+		victim := c.MasterPod()
 		stop, goOn := hang.ready(ctx, victim), signalled("CONT")(ctx, victim)
 		return func() error {
 			if err := stop(); err != nil {
@@ -108,7 +108,7 @@ var libraryFaults = []libraryFault{
 	}},
 	{name: "switchover", planned: true, ready: func(ctx context.Context, c *crowd) func() error {
 		return func() error {
-			c.change(ctx, func(rha *v1alpha1.RedisHA) {
+			c.Change(func(rha *v1alpha1.RedisHA) {
 				metav1.SetMetaDataAnnotation(
 					&rha.ObjectMeta, v1alpha1.AnnotationRequest, fmt.Sprintf("switchover#%d", time.Now().UnixNano()),
 				)
@@ -135,7 +135,7 @@ type podApplication struct {
 func beginCrowd(ctx context.Context) *crowd {
 	GinkgoHelper()
 	c := &crowd{scene: create(ctx, "", v1alpha1.RedisHASpec{})}
-	c.settle(ctx)
+	c.Settle()
 	selected, err := libs.Select(setting(envLibraries, libraries))
 	Expect(err).NotTo(HaveOccurred())
 	pods := map[string]*corev1.Pod{}
@@ -236,9 +236,9 @@ func (c *crowd) readLogs(ctx context.Context) {
 
 func (c *crowd) round(ctx context.Context, report *libs.Report, f libraryFault, number int, busy bool) {
 	GinkgoHelper()
-	c.settle(ctx)
+	c.Settle()
 	c.answered(ctx)
-	epoch := c.before.Status.Master.Epoch
+	epoch := c.Before.Status.Master.Epoch
 	for _, a := range c.applications {
 		a.Record.Begin()
 	}
@@ -248,10 +248,10 @@ func (c *crowd) round(ctx context.Context, report *libs.Report, f libraryFault, 
 	Expect(happen()).To(Succeed())
 	over := time.Now()
 	Eventually(
-		func() int64 { return c.get(ctx).Status.Master.Epoch },
+		func() int64 { return c.Get().Status.Master.Epoch },
 	).WithContext(ctx).
 		Should(BeNumerically(">", epoch), "another master")
-	c.settle(ctx)
+	c.Settle()
 	time.Sleep(time.Until(over.Add(leftBehind)))
 	end := time.Now()
 	c.readLogs(ctx)
@@ -259,7 +259,7 @@ func (c *crowd) round(ctx context.Context, report *libs.Report, f libraryFault, 
 	if busy {
 		name += ", busy"
 	}
-	if failover, found := libs.NewRound(name, number, at, epoch, c.get(ctx).Status.History); found {
+	if failover, found := libs.NewRound(name, number, at, epoch, c.Get().Status.History); found {
 		report.Rounds = append(report.Rounds, failover)
 	}
 	var wrong []string
@@ -269,7 +269,7 @@ func (c *crowd) round(ctx context.Context, report *libs.Report, f libraryFault, 
 			Left: a.Record.Silent(end.Add(-3 * time.Second)), Acked: a.Record.Acked(), Errors: a.Record.Errors(),
 		}
 		var err error
-		result.Lost, err = a.LookUp(ctx, podStore{c.master(ctx)})
+		result.Lost, err = a.LookUp(ctx, podStore{c.MasterPod()})
 		Expect(err).NotTo(HaveOccurred())
 		report.Results = append(report.Results, result)
 		if result.Left || f.planned && result.Lost > 0 {
@@ -277,7 +277,7 @@ func (c *crowd) round(ctx context.Context, report *libs.Report, f libraryFault, 
 		}
 	}
 	Expect(wrong).To(BeEmpty())
-	Expect(c.wrong()).To(BeEmpty())
+	Expect(c.Wrong()).To(BeEmpty())
 }
 
 // podStore is the Redis in a pod.

@@ -33,9 +33,9 @@ var contestants = []contestant{
 func sufferAsRedisHA(ctx context.Context, f fault) row {
 	GinkgoHelper()
 	s := create(ctx, "", v1alpha1.RedisHASpec{})
-	s.settle(ctx)
-	s.write(ctx, s.master(ctx), "--streams=service/plain,service/wait")
-	s.suffer(ctx, f)
+	s.Settle()
+	s.write(ctx, s.MasterPod(), "--streams=service/plain,service/wait")
+	f.story(s.Scene)
 	return s.row
 }
 

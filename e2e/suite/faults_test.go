@@ -4,14 +4,14 @@ package suite
 
 import (
 	"context"
+	"syscall"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/redisha/redisha/api/v1alpha1"
-	"github.com/redisha/redisha/failover"
+	"github.com/redisha/redisha/e2e/scenes"
 )
 
 // fault is something that happens to the pod of a master.
@@ -19,10 +19,8 @@ type fault struct {
 	name string
 	// ready prepares it, and returns what makes it happen.
 	ready func(ctx context.Context, victim *corev1.Pod) (happen func() error)
-	// What the operator calls it, and how many plain writes of a stream it may cost.
-	kind    v1alpha1.HistoryKind
-	causes  []string
-	mayLose int64
+	// story is what has to come of it with a RedisHA.
+	story func(*scenes.Scene) time.Duration
 }
 
 // The faults that are done to several kinds of Redis.
@@ -32,24 +30,22 @@ var (
 		ready: func(ctx context.Context, victim *corev1.Pod) func() error {
 			return func() error { return env.client.Delete(ctx, victim) }
 		},
-		kind:   v1alpha1.HistorySwitchover,
-		causes: []string{planned},
+		story: (*scenes.Scene).MasterPodIsDeleted,
 	}
 	kill = fault{
-		name:    "master killed (kill -9)",
-		ready:   signalled("KILL"),
-		kind:    v1alpha1.HistoryFailover,
-		causes:  deadProcess,
-		mayLose: unreplicated,
+		name:  "master killed (kill -9)",
+		ready: signalled("KILL"),
+		story: (*scenes.Scene).MasterIsKilled,
 	}
 	hang = fault{
-		name:    "master hangs (SIGSTOP)",
-		ready:   signalled("STOP"),
-		kind:    v1alpha1.HistoryFailover,
-		causes:  []string{string(failover.DiagnosisMasterDown)},
-		mayLose: unreplicated,
+		name:  "master hangs (SIGSTOP)",
+		ready: signalled("STOP"),
+		story: (*scenes.Scene).MasterHangs,
 	}
 )
+
+// signals are what kill calls them.
+var signals = map[syscall.Signal]string{syscall.SIGKILL: "KILL", syscall.SIGSTOP: "STOP", syscall.SIGCONT: "CONT"}
 
 // signalled is a signal to the Redis process.
 func signalled(name string) func(context.Context, *corev1.Pod) func() error {
@@ -70,16 +66,4 @@ func (f fault) befall(ctx context.Context, s *site, victim *corev1.Pod) {
 	time.Sleep(calm)
 	s.fault()
 	Expect(happen()).To(Succeed(), "%s: %s", f.name, victim.Name)
-}
-
-// suffer lets it happen to the master, and checks that the RedisHA came out of it well, with another master. It returns
-// the pod that was master.
-func (s *scene) suffer(ctx context.Context, f fault) *corev1.Pod {
-	GinkgoHelper()
-	victim := s.master(ctx)
-	f.befall(ctx, &s.site, victim)
-	entry := s.promotion(ctx, f.kind, f.causes...)
-	s.end(ctx, f.mayLose)
-	s.movedFrom(victim, entry)
-	return victim
 }

@@ -35,7 +35,7 @@ var _ = Describe("When the master's worker", Label("chaos", "frozen"), func() {
 func frozen(ctx context.Context, title string, withLeader bool) {
 	GinkgoHelper()
 	s := beginWith(ctx, title, withLeader)
-	victim := s.master(ctx)
+	victim := s.MasterPod()
 	node := victim.Spec.NodeName
 	_, err := s.ask(ctx, "stay", nil)
 	Expect(err).NotTo(HaveOccurred())
@@ -44,7 +44,7 @@ func frozen(ctx context.Context, title string, withLeader bool) {
 	since := time.Now()
 	_, err = s.ask(ctx, "stay/write", map[string]string{"writes": fmt.Sprint(buffered)})
 	Expect(err).NotTo(HaveOccurred())
-	entry := s.promotion(ctx, v1alpha1.HistoryFailover, string(failover.DiagnosisMasterDown))
+	entry := s.Promotion(v1alpha1.HistoryFailover, string(failover.DiagnosisMasterDown))
 	s.acknowledged(ctx)
 	time.Sleep(time.Until(since.Add(frozenFor)))
 	thaw(ctx)
@@ -74,7 +74,7 @@ func frozen(ctx context.Context, title string, withLeader bool) {
 			stayed.Errors,
 		),
 	)
-	s.movedFrom(victim, entry)
+	s.MovedFrom(victim.Name, entry)
 }
 
 // writable reports whether the process in that pod says that it is master; one that has gone does not.
@@ -88,9 +88,9 @@ func (s *scene) writable(ctx context.Context, pod *corev1.Pod) bool {
 func beginWith(ctx context.Context, title string, withLeader bool) *scene {
 	GinkgoHelper()
 	s := create(ctx, title, v1alpha1.RedisHASpec{})
-	s.settle(ctx)
+	s.Settle()
 	s.moveMaster(ctx, withLeader)
-	s.write(ctx, s.master(ctx))
+	s.write(ctx, s.MasterPod())
 	return s
 }
 
@@ -99,7 +99,7 @@ func (s *scene) moveMaster(ctx context.Context, withLeader bool) {
 	GinkgoHelper()
 	leader, err := env.leader(ctx)
 	Expect(err).NotTo(HaveOccurred())
-	if (s.master(ctx).Spec.NodeName == leader.Spec.NodeName) == withLeader {
+	if (s.MasterPod().Spec.NodeName == leader.Spec.NodeName) == withLeader {
 		return
 	}
 	pods := &corev1.PodList{}
@@ -109,9 +109,9 @@ func (s *scene) moveMaster(ctx context.Context, withLeader bool) {
 		),
 	).To(Succeed())
 	for _, pod := range pods.Items {
-		if pod.Name != s.before.Status.Master.Pod && (pod.Spec.NodeName == leader.Spec.NodeName) == withLeader {
+		if pod.Name != s.Before.Status.Master.Pod && (pod.Spec.NodeName == leader.Spec.NodeName) == withLeader {
 			s.switchOver(ctx, pod.Name)
-			s.settle(ctx)
+			s.Settle()
 			return
 		}
 	}

@@ -47,7 +47,7 @@ var _ = Describe("A RedisHA", Label("core", "lifecycle"), func() {
 		SpecTimeout(perScenario),
 		func(ctx SpecContext) {
 			s := create(ctx, "", sample("redisha.yaml"))
-			s.settle(ctx)
+			s.Settle()
 			pods := &corev1.PodList{}
 			Expect(env.client.List(ctx, pods, client.InNamespace(s.key.Namespace))).To(Succeed())
 			nodes := map[string]bool{}
@@ -61,14 +61,14 @@ var _ = Describe("A RedisHA", Label("core", "lifecycle"), func() {
 				).To(Succeed())
 			}
 			Expect(env.client.Get(ctx, s.key, &policyv1.PodDisruptionBudget{})).To(Succeed())
-			s.oneMaster(ctx, s.before)
+			s.OneMaster()
 		},
 	)
 
 	It("of the full sample has a disk for each pod", SpecTimeout(perScenario), func(ctx SpecContext) {
 		ns := newNamespaces(ctx, 1)[0]
 		rha := &v1alpha1.RedisHA{
-			ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "cache"},
+			ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "cache"}, // as newScene has it
 			Spec:       sample("redisha_full.yaml"),
 		}
 		rha.Spec.Image = env.image()
@@ -77,9 +77,9 @@ var _ = Describe("A RedisHA", Label("core", "lifecycle"), func() {
 			StringData: map[string]string{rha.Spec.Auth.PasswordSecretRef.Key: "of-a-person-who-chose-it"},
 		})).To(Succeed())
 		Expect(env.client.Create(ctx, rha)).To(Succeed())
-		s := &scene{site: site{key: client.ObjectKeyFromObject(rha)}}
+		s := newScene(ctx, ns, "")
 		DeferCleanup(s.keepTracesOfFailure)
-		s.settle(ctx)
+		s.Settle()
 		Expect(claims(ctx, ns)).To(HaveLen(3))
 	})
 
@@ -88,20 +88,20 @@ var _ = Describe("A RedisHA", Label("core", "lifecycle"), func() {
 		SpecTimeout(perScenario),
 		func(ctx SpecContext) {
 			s := create(ctx, "scaled 1, 3, 5, 2", v1alpha1.RedisHASpec{Replicas: ptr.To[int32](1)})
-			s.settle(ctx)
-			s.write(ctx, s.master(ctx), "--streams=service/plain,pods/plain") // a single pod has no replica to confirm anything
+			s.Settle()
+			s.write(ctx, s.MasterPod(), "--streams=service/plain,pods/plain") // a single pod has no replica to confirm anything
 			s.fault()
 			for _, replicas := range []int32{3, 5} {
-				s.scale(ctx, replicas)
+				s.scale(replicas)
 				s.acknowledged(ctx)
 			}
 			s.requestOf(ctx, resources.PodName(s.key.Name, 3))
 			s.switchOver(ctx, resources.PodName(s.key.Name, 4)) // so that the master is one of those that go
-			leaving := s.settle(ctx).Status.Failover.Epoch
-			s.scale(ctx, 2)
-			Expect(s.before.Status.Failover.Epoch).To(Equal(leaving+1), "one switchover to a pod that stays")
-			Expect(s.before.Status.History[0].Cause).To(Equal(string(failover.DiagnosisMasterScaledAway)))
-			s.row.Reason = s.before.Status.History[0].Cause
+			leaving := s.Settle().Status.Failover.Epoch
+			s.scale(2)
+			Expect(s.Before.Status.Failover.Epoch).To(Equal(leaving+1), "one switchover to a pod that stays")
+			Expect(s.Before.Status.History[0].Cause).To(Equal(string(failover.DiagnosisMasterScaledAway)))
+			s.Reason = s.Before.Status.History[0].Cause
 			s.end(ctx, 0)
 		},
 	)
@@ -111,24 +111,24 @@ var _ = Describe("A RedisHA", Label("core", "lifecycle"), func() {
 		SpecTimeout(perScenario),
 		func(ctx SpecContext) {
 			s := create(ctx, "", stored(v1alpha1.RetentionRetain))
-			s.settle(ctx)
-			_, err := env.redis(ctx, s.master(ctx), "set", "kept", "for later")
+			s.Settle()
+			_, err := env.redis(ctx, s.MasterPod(), "set", "kept", "for later")
 			Expect(err).NotTo(HaveOccurred())
 			s.deleteAndWait(ctx)
 			Expect(claims(ctx, s.key.Namespace)).To(HaveLen(3))
 			again := &v1alpha1.RedisHA{
 				ObjectMeta: metav1.ObjectMeta{Namespace: s.key.Namespace, Name: s.key.Name},
-				Spec:       s.before.Spec,
+				Spec:       s.Before.Spec,
 			}
 			Expect(env.client.Create(ctx, again)).To(Succeed())
-			s.settle(ctx)
-			Expect(env.redis(ctx, s.master(ctx), "get", "kept")).To(Equal("for later\n"))
+			s.Settle()
+			Expect(env.redis(ctx, s.MasterPod(), "get", "kept")).To(Equal("for later\n"))
 		},
 	)
 
 	It("that is deleted takes its disks along if told to delete them", SpecTimeout(perScenario), func(ctx SpecContext) {
 		s := create(ctx, "", stored(v1alpha1.RetentionDelete))
-		s.settle(ctx)
+		s.Settle()
 		Expect(claims(ctx, s.key.Namespace)).To(HaveLen(3))
 		s.deleteAndWait(ctx)
 		Eventually(
@@ -190,12 +190,12 @@ func (s *scene) requestOf(ctx context.Context, pod string) {
 	request := &v1alpha1.RedisHARequest{}
 	Expect(yaml.UnmarshalStrict(sampleText("redisharequest.yaml"), request)).To(Succeed())
 	request.Namespace, request.Spec.RedisHA, request.Spec.Pod = s.key.Namespace, s.key.Name, pod
-	request.Spec.IfMaster, request.Spec.TTLSecondsAfterFinished = s.master(ctx).Name, ptr.To[int32](0)
+	request.Spec.IfMaster, request.Spec.TTLSecondsAfterFinished = s.MasterPod().Name, ptr.To[int32](0)
 	Expect(env.client.Create(ctx, request)).To(Succeed())
 	Eventually(func() bool {
 		return apierrors.IsNotFound(env.client.Get(ctx, client.ObjectKeyFromObject(request), request))
 	}).WithContext(ctx).Should(BeTrue())
-	status := s.get(ctx).Status
+	status := s.Get().Status
 	Expect(status.Master.Pod).To(Equal(pod))
 	Expect(status.Requests[0].State).To(Equal(v1alpha1.RequestSucceeded), status.Requests[0].Message)
 }
@@ -203,18 +203,18 @@ func (s *scene) requestOf(ctx context.Context, pod string) {
 // switchOver makes a person's request by annotation and waits until that pod is master.
 func (s *scene) switchOver(ctx context.Context, pod string) {
 	GinkgoHelper()
-	s.change(ctx, func(rha *v1alpha1.RedisHA) {
+	s.Change(func(rha *v1alpha1.RedisHA) {
 		metav1.SetMetaDataAnnotation(
 			&rha.ObjectMeta, v1alpha1.AnnotationRequest, fmt.Sprintf("switchover:%s#%d", pod, time.Now().UnixNano()),
 		)
 	})
-	Eventually(func() string { return s.get(ctx).Status.Master.Pod }).WithContext(ctx).Should(Equal(pod))
+	Eventually(func() string { return s.Get().Status.Master.Pod }).WithContext(ctx).Should(Equal(pod))
 }
 
 // deleteAndWait deletes the RedisHA and returns when all its pods have gone.
 func (s *scene) deleteAndWait(ctx context.Context) {
 	GinkgoHelper()
-	Expect(env.client.Delete(ctx, s.get(ctx))).To(Succeed())
+	Expect(env.client.Delete(ctx, s.Get())).To(Succeed())
 	Eventually(func(g Gomega) {
 		pods := &corev1.PodList{}
 		g.Expect(env.client.List(ctx, pods, client.InNamespace(s.key.Namespace))).To(Succeed())

@@ -15,6 +15,7 @@ import (
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/resources"
+	"github.com/redisha/redisha/e2e/scenes"
 )
 
 var _ = Describe("When the master needs more memory than it may have", Label("chaos", "memory"), func() {
@@ -28,13 +29,13 @@ var _ = Describe("When the master needs more memory than it may have", Label("ch
 				Requests: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("32Mi")},
 				Limits:   corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("128Mi")},
 			}})
-			victim := s.master(ctx)
+			victim := s.MasterPod()
 			s.fault()
 			answer, err := env.redis(ctx, victim, "eval", glutton, "0")
 			Expect(err).To(HaveOccurred(), "there was enough for a hundred million numbers: %s", answer)
-			entry := s.promotion(ctx, v1alpha1.HistoryFailover, deadProcess...)
+			entry := s.Promotion(v1alpha1.HistoryFailover, scenes.DeadProcess...)
 			s.end(ctx, unreplicated)
-			s.movedFrom(victim, entry)
+			s.MovedFrom(victim.Name, entry)
 			pods := &corev1.PodList{}
 			Expect(
 				env.client.List(
@@ -64,7 +65,7 @@ var _ = Describe("When the master needs more memory than it may have", Label("ch
 
 // restarts is how often the status says that a Redis process was started anew in the pod.
 func (s *scene) restarts(ctx context.Context, pod *corev1.Pod) int32 {
-	for _, n := range s.get(ctx).Status.Nodes {
+	for _, n := range s.Get().Status.Nodes {
 		if n.PodUID == string(pod.UID) {
 			return n.ProcessRestarts
 		}
@@ -78,36 +79,36 @@ var _ = Describe("When the master's disk is full", Label("chaos", "disk"), func(
 		"it stays master and takes no writes, a person switches over, and no acknowledged write is lost",
 		func(ctx SpecContext) {
 			s := create(ctx, "master's disk full, switched over by hand", stored(v1alpha1.RetentionDelete))
-			s.settle(ctx)
-			former := s.before.Status.Master.Pod
+			s.Settle()
+			former := s.Before.Status.Master.Pod
 			full := s.smallDisk(ctx, s.replica(ctx))
 			s.switchOver(ctx, full.pod)
-			s.settle(ctx)
-			s.write(ctx, s.master(ctx))
-			epoch := s.before.Status.Failover.Epoch
-			victim := s.master(ctx)
+			s.Settle()
+			s.write(ctx, s.MasterPod())
+			epoch := s.Before.Status.Failover.Epoch
+			victim := s.MasterPod()
 			s.fault()
 			full.fill(ctx)
 			Eventually(func() (string, error) { return env.redis(ctx, victim, "set", "one", "more") }).WithContext(ctx).
 				Should(ContainSubstring("MISCONF"))
 			Eventually(func() string {
-				return meta.FindStatusCondition(s.get(ctx).Status.Conditions, v1alpha1.ConditionAvailable).Reason
+				return meta.FindStatusCondition(s.Get().Status.Conditions, v1alpha1.ConditionAvailable).Reason
 			}).WithContext(ctx).Should(Equal(v1alpha1.ReasonMasterCannotPersist))
 			Consistently(func(g Gomega) {
-				status := s.get(ctx).Status
+				status := s.Get().Status
 				g.Expect(status.Failover.State).To(Equal(v1alpha1.StateStable))
 				g.Expect(status.Failover.Epoch).To(Equal(epoch))
 			}).WithContext(ctx).WithTimeout(watched).WithPolling(500*time.Millisecond).Should(Succeed(), "a master that answers is not replaced")
 			s.switchOver(ctx, former)
 			s.acknowledged(ctx)
 			full.empty(ctx)
-			s.row.Reason = "none, then Requested"
+			s.Reason = "none, then Requested"
 			result := s.end(ctx, 0)
 			for _, stream := range result.Streams {
 				Expect(stream.Errors).To(HaveKey("misconf"), stream.Name)
 			}
-			Expect(s.before.Status.Master.Pod).To(Equal(former))
-			Expect(s.before.Status.Failover.Epoch).To(Equal(epoch+1), "by one promotion")
+			Expect(s.Before.Status.Master.Pod).To(Equal(former))
+			Expect(s.Before.Status.Failover.Epoch).To(Equal(epoch+1), "by one promotion")
 		},
 	)
 })
@@ -122,7 +123,7 @@ func (s *scene) replica(ctx context.Context) *corev1.Pod {
 		),
 	).To(Succeed())
 	for i := range pods.Items {
-		if pods.Items[i].Name != s.before.Status.Master.Pod {
+		if pods.Items[i].Name != s.Before.Status.Master.Pod {
 			return &pods.Items[i]
 		}
 	}
@@ -162,7 +163,7 @@ func (s *scene) smallDisk(ctx context.Context, pod *corev1.Pod) smallDisk {
 		g.Expect(env.client.Get(ctx, client.ObjectKeyFromObject(pod), now)).To(Succeed())
 		g.Expect(now.UID).NotTo(Equal(pod.UID))
 	}).WithContext(ctx).Should(Succeed())
-	s.settle(ctx)
+	s.Settle()
 	disk.run(ctx, `test -e "$1/appendonlydir" -o -e "$1/appendonly.aof"`) // it is this one that Redis writes to
 	return disk
 }

@@ -39,18 +39,18 @@ var _ = Describe("When many masters", Label("chaos", "many"), func() {
 			scenes = append(scenes, createIn(ctx, namespace, title, v1alpha1.RedisHASpec{Replicas: &size}))
 		}
 		together(scenes, atOnce, func(s *scene) {
-			s.settle(ctx)
+			s.Settle()
 			if s.row.Scenario != "" {
-				s.write(ctx, s.master(ctx), "--writers=1", "--interval=40ms")
+				s.write(ctx, s.MasterPod(), "--writers=1", "--interval=40ms")
 				return
 			}
 			s.confirmed(ctx)
 		})
 		onNodes, processes := map[string][]string{}, map[*scene]string{}
 		for _, s := range scenes {
-			s.before = s.get(ctx)
-			victim := s.master(ctx)
-			processes[s] = s.before.Status.Master.RunID
+			s.Before = s.Get()
+			victim := s.MasterPod()
+			processes[s] = s.Before.Status.Master.RunID
 			onNodes[victim.Spec.NodeName] = append(onNodes[victim.Spec.NodeName], pids(ctx, victim, redisProcess))
 		}
 		published := watchNewMasters(ctx, scenes)
@@ -65,16 +65,17 @@ var _ = Describe("When many masters", Label("chaos", "many"), func() {
 		AddReportEntry("published", fmt.Sprintf("%d new masters, least, median and most after the first SIGKILL: %s, %s, %s",
 			len(took), ms(took[0]), ms(took[len(took)/2]), ms(took[len(took)-1])))
 		together(scenes, atOnce, func(s *scene) {
-			entry := s.promoted(ctx)
+			entry := s.Promoted()
 			Expect(entry.Kind).To(Equal(v1alpha1.HistoryFailover), entry.Message)
 			if s.row.Scenario != "" {
 				s.end(ctx, starved)
 			} else {
-				s.oneMaster(ctx, s.settle(ctx))
-				Expect(s.wrong()).To(BeEmpty())
-				Expect(env.redis(ctx, s.master(ctx), "get", "confirmed")).To(HavePrefix(s.key.Namespace))
+				s.Settle()
+				s.OneMaster()
+				Expect(s.Wrong()).To(BeEmpty())
+				Expect(env.redis(ctx, s.MasterPod(), "get", "confirmed")).To(HavePrefix(s.key.Namespace))
 			}
-			Expect(s.before.Status.Master.RunID).NotTo(Equal(processes[s]), "another process than the one that was killed")
+			Expect(s.Before.Status.Master.RunID).NotTo(Equal(processes[s]), "another process than the one that was killed")
 			s.fine = true
 		})
 	})
@@ -86,7 +87,7 @@ func (s *scene) confirmed(ctx context.Context) {
 	// With so many Redis on two cores a replica may fall silent for longer than min-replicas-max-lag; a client writes
 	// again then.
 	Eventually(
-		func() (string, error) { return env.redis(ctx, s.master(ctx), "set", "confirmed", s.key.Namespace) },
+		func() (string, error) { return env.redis(ctx, s.MasterPod(), "set", "confirmed", s.key.Namespace) },
 	).WithContext(ctx).
 		WithPolling(2 * time.Second).
 		Should(HavePrefix("OK"))
@@ -123,7 +124,7 @@ func watchNewMasters(ctx context.Context, scenes []*scene) (times func(ctx conte
 	GinkgoHelper()
 	epochs := map[string]int64{} // by namespace
 	for _, s := range scenes {
-		epochs[s.key.Namespace] = s.before.Status.Failover.Epoch
+		epochs[s.key.Namespace] = s.Before.Status.Failover.Epoch
 	}
 	watching, err := env.client.Watch(ctx, &discoveryv1.EndpointSliceList{}, client.HasLabels{v1alpha1.LabelName})
 	Expect(err).NotTo(HaveOccurred())

@@ -20,21 +20,18 @@ var _ = Describe("When the operator", Label("core"), func() {
 		Label("operator"),
 		func(ctx SpecContext) {
 			s := begin(ctx, "master killed, operator deleted amid the failover", v1alpha1.RedisHASpec{})
-			victim := s.master(ctx)
 			leader, strike := armedLeader(ctx)
 			begun := s.failoverBegins(ctx)
-			kill.befall(ctx, &s.site, victim)
-			state := <-begun
-			Expect(strike()).To(Succeed())
-			Expect(env.client.Delete(ctx, leader, client.GracePeriodSeconds(0))).To(Succeed())
-			AddReportEntry("state that was persisted when the operator was killed", state)
-			entry := s.promotion(ctx, v1alpha1.HistoryFailover, deadProcess...)
+			s.MasterIsKilledAnd(func() {
+				state := <-begun
+				Expect(strike()).To(Succeed())
+				Expect(env.client.Delete(ctx, leader, client.GracePeriodSeconds(0))).To(Succeed())
+				AddReportEntry("state that was persisted when the operator was killed", state)
+			})
 			env.operatorReady(ctx)
 			successor, err := env.leader(ctx)
 			Expect(err).NotTo(HaveOccurred())
 			Expect(successor.UID).NotTo(Equal(leader.UID))
-			s.end(ctx, unreplicated)
-			s.movedFrom(victim, entry)
 		},
 	)
 })
@@ -50,7 +47,7 @@ func armedLeader(ctx context.Context) (leader *corev1.Pod, strike func() error) 
 // failoverBegins tells, once, the state that the next failover was first seen in.
 func (s *scene) failoverBegins(ctx context.Context) <-chan v1alpha1.FailoverState {
 	GinkgoHelper()
-	since := s.before.Status.Failover.Epoch
+	since := s.Before.Status.Failover.Epoch
 	watching, err := env.client.Watch(ctx, &v1alpha1.RedisHAList{}, client.InNamespace(s.key.Namespace))
 	Expect(err).NotTo(HaveOccurred())
 	begun := make(chan v1alpha1.FailoverState, 1)

@@ -10,7 +10,6 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/redisha/redisha/api/v1alpha1"
@@ -24,17 +23,17 @@ var _ = Describe("When the master is partitioned away together with a client", L
 	const mayLose = 8 * 2 * 100 // what two writers with a write every 10 ms each have acknowledged in 8 s
 	repeated("a replica takes over for all others, and the master stops by itself", func(ctx SpecContext) {
 		s := beginWith(ctx, "master and a client partitioned away for 20 s", false)
-		victim := s.master(ctx)
+		victim := s.MasterPod()
 		inside := s.writeFrom(ctx, "inside", victim.Spec.NodeName, "--streams=pods/plain,pods/wait")
 		heal := partition(ctx, victim.Spec.NodeName)
 		s.fault()
 		since := time.Now()
-		entry := s.promotion(ctx, v1alpha1.HistoryFailover, string(failover.DiagnosisMasterDown))
+		entry := s.Promotion(v1alpha1.HistoryFailover, string(failover.DiagnosisMasterDown))
 		s.acknowledged(ctx)
 		time.Sleep(time.Until(since.Add(cutFor)))
 		heal()
 		s.end(ctx, unreplicated)
-		s.movedFrom(victim, entry)
+		s.MovedFrom(victim.Name, entry)
 		for _, stream := range inside.stop(ctx).Streams {
 			AddReportEntry("the client inside", fmt.Sprintf("%s: %d acknowledged, %d lost, no write for %s, errors %v",
 				stream.Name, stream.Acked, stream.Lost, stream.GapSince(s.at).Round(time.Millisecond), stream.Errors))
@@ -60,47 +59,7 @@ func partition(ctx context.Context, name string) (heal func()) {
 }
 
 var _ = Describe("When the operator alone does not reach the master", Label("chaos", "veto"), func() {
-	const cutFor = 15 * time.Second // five times down-after
 	repeated("it does nothing, and says why", func(ctx SpecContext) {
-		s := begin(ctx, "operator cut off from the master only", v1alpha1.RedisHASpec{})
-		was := s.before.Status.Master.NodeRef
-		epoch := s.before.Status.Failover.Epoch
-		victim := s.master(ctx)
-		operators, err := env.operators(ctx)
-		Expect(err).NotTo(HaveOccurred())
-		var between []string
-		for _, operator := range operators {
-			between = append(
-				between, "-s "+operator.Status.PodIP+" -d "+victim.Status.PodIP,
-				"-s "+victim.Status.PodIP+" -d "+operator.Status.PodIP,
-			)
-		}
-		heal := drop(ctx, victim.Spec.NodeName, between...)
-		s.fault()
-		since := time.Now()
-		vetoed := func(g Gomega) {
-			status := s.get(ctx).Status
-			g.Expect(status.Failover.State).To(Equal(v1alpha1.StateSuspected))
-			g.Expect(status.Failover.Epoch).To(Equal(epoch))
-			g.Expect(status.Conditions).To(ContainElement(And(
-				HaveField("Type", v1alpha1.ConditionBlocked),
-				HaveField(
-					"Status", metav1.ConditionTrue,
-				),
-				HaveField("Reason", string(failover.ReasonMasterUnreachableButReplicating)),
-			)))
-		}
-		Eventually(vetoed).WithContext(ctx).WithTimeout(cutFor).Should(Succeed())
-		Consistently(
-			vetoed,
-		).WithContext(ctx).
-			WithTimeout(time.Until(since.Add(cutFor))).
-			WithPolling(500 * time.Millisecond).
-			Should(Succeed())
-		heal()
-		s.row.Reason = string(failover.ReasonMasterUnreachableButReplicating)
-		s.end(ctx, 0)
-		Expect(s.before.Status.Master.NodeRef).To(Equal(was))
-		Expect(s.before.Status.Failover.Epoch).To(Equal(epoch))
+		begin(ctx, "operator cut off from the master only", v1alpha1.RedisHASpec{}).OperatorsAreParted()
 	})
 })

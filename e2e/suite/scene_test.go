@@ -16,9 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/redisha/redisha/api/v1alpha1"
-	"github.com/redisha/redisha/controllers/resources"
-	"github.com/redisha/redisha/e2e/checks"
-	"github.com/redisha/redisha/redisclient"
+	"github.com/redisha/redisha/e2e/scenes"
 )
 
 // site is a namespace with a Redis in it, to which something is about to happen, and with a client that writes to it.
@@ -43,9 +41,18 @@ func (s *site) fault() {
 // scene is the site of a RedisHA.
 type scene struct {
 	site
-	before *v1alpha1.RedisHA // when all was well
-	wrong  func() []string   // with what was published, at any instant
-	fine   bool              // all that was to be seen of it was as it should be, whatever may be wrong elsewhere
+	*scenes.Scene
+	fine bool // all that was to be seen of it was as it should be, whatever may be wrong elsewhere
+}
+
+// newScene has no RedisHA in it yet.
+func newScene(ctx context.Context, namespace, title string) *scene {
+	s := &scene{site: newSite(namespace, title)}
+	s.Scene = &scenes.Scene{
+		T: GinkgoT(), Ctx: ctx, Client: env.client, Key: s.key, Stage: stage{s, ctx}, Patience: 2 * time.Minute,
+		Unreplicated: unreplicated,
+	}
+	return s
 }
 
 // begin creates a RedisHA, waits until all is well with it, and lets the chaos client write to it. Title names its row
@@ -53,8 +60,8 @@ type scene struct {
 func begin(ctx context.Context, title string, spec v1alpha1.RedisHASpec) *scene {
 	GinkgoHelper()
 	s := create(ctx, title, spec)
-	s.settle(ctx)
-	s.write(ctx, s.master(ctx))
+	s.Settle()
+	s.write(ctx, s.MasterPod())
 	return s
 }
 
@@ -72,17 +79,15 @@ func createIn(ctx context.Context, namespace, title string, spec v1alpha1.RedisH
 	if spec.Failover.Consistency == "" {
 		spec.Failover.Consistency = v1alpha1.Consistency(os.Getenv(envConsistency)) // empty: the default
 	}
-	s := &scene{site: newSite(namespace, title)}
-	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: s.key.Namespace, Name: s.key.Name}, Spec: spec}
-	Expect(env.client.Create(ctx, rha)).To(Succeed())
-	wrong, stop := checks.WatchInstants(context.WithoutCancel(ctx), env.client, s.key)
-	s.wrong = wrong
+	s := newScene(ctx, namespace, title)
+	stop := s.Create(spec)
 	DeferCleanup(func() {
 		if CurrentSpecReport().Failed() && !s.fine {
 			s.keepTraces()
 			s.row.Failed = true
 		}
 		stop()
+		s.row.Reason = s.Reason
 		if title != "" {
 			results.Add(s.row)
 		}
@@ -128,63 +133,9 @@ func removeNamespaces(ctx context.Context, names []string) {
 	}).WithContext(ctx).WithTimeout(4 * time.Minute).WithPolling(2 * time.Second).Should(Succeed())
 }
 
-// settle waits until all is well, remembers that as how it was before, and returns it.
-func (s *scene) settle(ctx context.Context) *v1alpha1.RedisHA {
-	GinkgoHelper()
-	Eventually(func() string {
-		rha := &v1alpha1.RedisHA{}
-		if err := env.client.Get(ctx, s.key, rha); err != nil {
-			return err.Error()
-		}
-		s.before = rha
-		if problem := checks.Lacking(rha); problem != "" {
-			return problem
-		}
-		pods := &corev1.PodList{}
-		if err := env.client.List(
-			ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels(resources.SelectorLabels(s.key.Name)),
-		); err != nil {
-			return err.Error()
-		}
-		return checks.LackingInRedis(
-			rha,
-			pods.Items,
-			func(pod *corev1.Pod) (redisclient.Info, error) { return env.info(ctx, pod) },
-		)
-	}).WithContext(ctx).WithTimeout(3*time.Minute).WithPolling(500*time.Millisecond).Should(BeEmpty(), "all is well")
-	return s.before
-}
-
-func (s *scene) get(ctx context.Context) *v1alpha1.RedisHA {
-	GinkgoHelper()
-	rha := &v1alpha1.RedisHA{}
-	Expect(env.client.Get(ctx, s.key, rha)).To(Succeed())
-	return rha
-}
-
-// change changes the spec.
-func (s *scene) change(ctx context.Context, what func(*v1alpha1.RedisHA)) {
-	GinkgoHelper()
-	rha := s.get(ctx)
-	was := rha.DeepCopy()
-	what(rha)
-	Expect(env.client.Patch(ctx, rha, client.MergeFrom(was))).To(Succeed())
-}
-
 // scale is what kubectl scale does, followed by a wait until all is well.
-func (s *scene) scale(ctx context.Context, replicas int32) *v1alpha1.RedisHA {
+func (s *scene) scale(replicas int32) *v1alpha1.RedisHA {
 	GinkgoHelper()
-	s.change(ctx, func(rha *v1alpha1.RedisHA) { rha.Spec.Replicas = ptr.To(replicas) })
-	return s.settle(ctx)
-}
-
-// master is the pod that is master, by the status of when all was well.
-func (s *scene) master(ctx context.Context) *corev1.Pod {
-	GinkgoHelper()
-	pod := &corev1.Pod{}
-	Expect(
-		env.client.Get(ctx, client.ObjectKey{Namespace: s.key.Namespace, Name: s.before.Status.Master.Pod}, pod),
-	).To(Succeed())
-	Expect(string(pod.UID)).To(Equal(s.before.Status.Master.PodUID))
-	return pod
+	s.Change(func(rha *v1alpha1.RedisHA) { rha.Spec.Replicas = ptr.To(replicas) })
+	return s.Settle()
 }

@@ -5,7 +5,7 @@ package suite
 import (
 	"context"
 	"fmt"
-	"sync"
+	"syscall"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -17,6 +17,7 @@ import (
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/resources"
 	"github.com/redisha/redisha/e2e/chaos"
+	"github.com/redisha/redisha/e2e/scenes"
 	"github.com/redisha/redisha/failover"
 )
 
@@ -36,17 +37,17 @@ var _ = Describe("When one failure takes more than the master", Label("chaos", "
 		Label("stacked"),
 		func(ctx SpecContext) {
 			s := stacked(ctx, "worker of master and a replica frozen for 30 s")
-			victim := s.master(ctx)
+			victim := s.MasterPod()
 			thaw := freeze(ctx, victim.Spec.NodeName)
 			s.fault()
 			since := time.Now()
-			entry := s.promotion(ctx, v1alpha1.HistoryFailover, string(failover.DiagnosisMasterDown))
+			entry := s.Promotion(v1alpha1.HistoryFailover, string(failover.DiagnosisMasterDown))
 			s.acknowledged(ctx)
 			time.Sleep(time.Until(since.Add(30 * time.Second)))
 			thaw(ctx)
 			env.nodeReady(ctx, victim.Spec.NodeName)
 			s.noWriteFor(s.end(ctx, unreplicated), downAfter+slack)
-			s.movedFrom(victim, entry)
+			s.MovedFrom(victim.Name, entry)
 		},
 	)
 
@@ -58,7 +59,7 @@ var _ = Describe("When one failure takes more than the master", Label("chaos", "
 		time.Sleep(briefly)
 		_ = goOn()
 		s.noWriteFor(s.end(ctx, 0), slack)
-		Expect(s.before.Status.Failover.Epoch).To(BeEquivalentTo(1), "no replica was promoted")
+		Expect(s.Before.Status.Failover.Epoch).To(BeEquivalentTo(1), "no replica was promoted")
 	})
 
 	repeated("the worker of a pair's replica is frozen, the master goes on", Label("pair"), func(ctx SpecContext) {
@@ -69,16 +70,16 @@ var _ = Describe("When one failure takes more than the master", Label("chaos", "
 		thaw(ctx)
 		env.nodeReady(ctx, replica.Spec.NodeName)
 		s.noWriteFor(s.end(ctx, 0), slack)
-		Expect(s.before.Status.Failover.Epoch).To(BeEquivalentTo(1), "no replica was promoted")
+		Expect(s.Before.Status.Failover.Epoch).To(BeEquivalentTo(1), "no replica was promoted")
 	})
 
 	repeated("one master after the other hangs, each is replaced", Label("hangs"), func(ctx SpecContext) {
 		s := begin(ctx, "three masters hang, 35 s apart", v1alpha1.RedisHASpec{})
 		for range 3 {
 			next := time.Now().Add(35 * time.Second)
-			hang.befall(ctx, &s.site, s.master(ctx))
-			s.promotion(ctx, hang.kind, hang.causes...)
-			s.settle(ctx)
+			s.Signal(s.Master(), syscall.SIGSTOP)
+			s.Promotion(v1alpha1.HistoryFailover, string(failover.DiagnosisMasterDown))
+			s.Settle()
 			time.Sleep(time.Until(next))
 		}
 		s.noWriteFor(s.end(ctx, 3*unreplicated), downAfter+slack)
@@ -89,23 +90,8 @@ var _ = Describe("When one failure takes more than the master", Label("chaos", "
 		Label("both"),
 		func(ctx SpecContext) {
 			s := begin(ctx, "master and leading operator killed together", v1alpha1.RedisHASpec{})
-			victim := s.master(ctx)
-			_, strike := armedLeader(ctx)
-			master := kill.ready(ctx, victim)
-			time.Sleep(calm)
-			s.fault()
-			var wait sync.WaitGroup
-			for _, happen := range []func() error{strike, master} {
-				wait.Go(func() {
-					defer GinkgoRecover()
-					Expect(happen()).To(Succeed())
-				})
-			}
-			wait.Wait()
-			entry := s.promotion(ctx, v1alpha1.HistoryFailover, deadProcess...)
+			Expect(s.MasterAndLeaderAreKilled()).To(BeNumerically("<", 2*slack))
 			env.operatorReady(ctx)
-			s.noWriteFor(s.end(ctx, unreplicated), 2*slack)
-			s.movedFrom(victim, entry)
 		},
 	)
 
@@ -116,9 +102,9 @@ var _ = Describe("When one failure takes more than the master", Label("chaos", "
 			s := begin(ctx, "ten masters killed one after the other", v1alpha1.RedisHASpec{})
 			waiting := s.watchBackOffs(ctx)
 			for range 10 {
-				kill.befall(ctx, &s.site, s.master(ctx))
-				s.promotion(ctx, kill.kind, kill.causes...)
-				s.settle(ctx)
+				s.Signal(s.Master(), syscall.SIGKILL)
+				s.Promotion(v1alpha1.HistoryFailover, scenes.DeadProcess...)
+				s.Settle()
 			}
 			s.noWriteFor(s.end(ctx, 10*unreplicated), slack)
 			Expect(waiting()).To(BeEmpty())
@@ -144,22 +130,22 @@ func stacked(ctx context.Context, title string) *scene {
 	env.kubectl(ctx, nil, "cordon", unused)
 	DeferCleanup(func(ctx SpecContext) { env.kubectl(ctx, nil, "uncordon", unused) }, NodeTimeout(time.Minute))
 	s := create(ctx, title, v1alpha1.RedisHASpec{})
-	s.settle(ctx)
+	s.Settle()
 	byNode := map[string][]string{}
-	for _, pod := range s.pods(ctx) {
+	for _, pod := range s.Pods() {
 		byNode[pod.Spec.NodeName] = append(byNode[pod.Spec.NodeName], pod.Name)
 	}
 	Expect(byNode).To(HaveLen(2))
 	for node, pods := range byNode {
 		if len(pods) == 2 {
-			if s.master(ctx).Spec.NodeName != node {
+			if s.MasterPod().Spec.NodeName != node {
 				s.switchOver(ctx, pods[0])
-				s.settle(ctx)
+				s.Settle()
 			}
 			leadFromElsewhere(ctx, node)
 		}
 	}
-	s.write(ctx, s.master(ctx), plainStreams)
+	s.write(ctx, s.MasterPod(), plainStreams)
 	return s
 }
 
@@ -167,10 +153,10 @@ func stacked(ctx context.Context, title string) *scene {
 func pair(ctx context.Context, title string) (*scene, *corev1.Pod) {
 	GinkgoHelper()
 	s := create(ctx, title, v1alpha1.RedisHASpec{Replicas: ptr.To[int32](2)})
-	s.settle(ctx)
-	master := s.master(ctx)
+	s.Settle()
+	master := s.MasterPod()
 	var replica *corev1.Pod
-	for _, pod := range s.pods(ctx) {
+	for _, pod := range s.Pods() {
 		if pod.Name != master.Name {
 			replica = &pod
 		}
@@ -179,18 +165,6 @@ func pair(ctx context.Context, title string) (*scene, *corev1.Pod) {
 	s.clients = s.writeFrom(ctx, chaosPod, env.otherWorker(ctx, replica.Spec.NodeName), plainStreams)
 	time.Sleep(time.Second)
 	return s, replica
-}
-
-// pods are the Redis pods.
-func (s *scene) pods(ctx context.Context) []corev1.Pod {
-	GinkgoHelper()
-	pods := &corev1.PodList{}
-	Expect(
-		env.client.List(
-			ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels(resources.SelectorLabels(s.key.Name)),
-		),
-	).To(Succeed())
-	return pods.Items
 }
 
 // leadFromElsewhere sees to it that the leading operator is not on that node: that is another scenario.

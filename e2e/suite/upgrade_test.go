@@ -34,7 +34,7 @@ var _ = Describe("When the operator", Label("chaos", "upgrade"), func() {
 			next := bytes.ReplaceAll(installer, []byte(env.Images.Operator), []byte(nextImage))
 			Expect(next).NotTo(Equal(installer))
 			s := begin(ctx, "operator upgraded, and back", v1alpha1.RedisHASpec{})
-			was, pods := *s.before.Status.Master, s.podUIDs(ctx)
+			was, pods := *s.Before.Status.Master, s.podUIDs(ctx)
 			DeferCleanup(func(ctx SpecContext) { env.apply(ctx, installer) }, NodeTimeout(perScenario))
 			s.fault()
 			env.apply(ctx, next)
@@ -49,10 +49,10 @@ var _ = Describe("When the operator", Label("chaos", "upgrade"), func() {
 			back, err := env.leader(ctx)
 			Expect(err).NotTo(HaveOccurred())
 			Expect(back.Spec.Containers[0].Image).To(Equal(env.Images.Operator))
-			s.row.Reason = "none"
+			s.Reason = "none"
 			s.end(ctx, 0)
-			Expect(s.before.Status.Master.NodeRef).To(Equal(was.NodeRef))
-			Expect(s.before.Status.Failover.Epoch).To(Equal(was.Epoch))
+			Expect(s.Before.Status.Master.NodeRef).To(Equal(was.NodeRef))
+			Expect(s.Before.Status.Failover.Epoch).To(Equal(was.Epoch))
 			Expect(s.podUIDs(ctx)).To(ConsistOf(pods), "no Redis pod is replaced by an upgrade")
 		},
 	)
