@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package journey goes the way from kubectl apply to a failover and back with real processes: the shipped operator and
-// manifests, a real Kubernetes API, real Redis, real signals, and a client that counts.
+// Package journey looks at the shipped operator with a RedisHA to keep: what it costs when nothing happens, what becomes
+// of it when its Lease is lost, and that a Redis that was killed is back in its container. A real Kubernetes API, real
+// Redis, real signals. What happens to a RedisHA under load is in e2e/scenarios.
 package journey
 
 import (
@@ -12,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -148,22 +148,4 @@ func (r *redisHA) promoted(ctx context.Context) v1alpha1.HistoryEntry {
 	}
 	r.settle(ctx)
 	return r.object.Status.History[0]
-}
-
-// verify looks up every write acknowledged so far.
-func (r *redisHA) verify(ctx context.Context) chaos.Loss {
-	r.t.Helper()
-	loss, err := r.writers.Verify(ctx)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return loss
-}
-
-func (r *redisHA) deleteMasterPod(ctx context.Context) {
-	r.t.Helper()
-	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: r.key.Namespace, Name: r.master()}}
-	if err := theStage.Client.Delete(ctx, pod); err != nil {
-		r.t.Fatal(err)
-	}
 }

@@ -24,6 +24,14 @@ func (s *Scene) MasterIsKilled() (gap time.Duration) {
 	} {
 		s.Announced(event)
 	}
+	steps := s.Promoted().Steps
+	for _, name := range []string{
+		failover.StepEvidence, failover.StepIntent, failover.StepDetached, failover.StepPromoted, failover.StepPublished,
+	} {
+		if !slices.ContainsFunc(steps, func(s v1alpha1.StepStatus) bool { return s.Name == name && !s.At.IsZero() }) {
+			s.T.Errorf("the history does not tell when the step %q was taken: %+v", name, steps)
+		}
+	}
 	return gap
 }
 
