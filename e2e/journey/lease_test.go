@@ -24,7 +24,7 @@ const anew = "beginning anew"
 func TestALeaderThatLosesItsLeaseBeginsAnewInPlace(t *testing.T) {
 	ctx := bounded(t, 2*time.Minute)
 	r := apply(ctx, t, "lease")
-	first, err := theStage.Leader(ctx)
+	first, err := bed.Leader(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +38,7 @@ func TestALeaderThatLosesItsLeaseBeginsAnewInPlace(t *testing.T) {
 	t.Cleanup(func() { _ = first.Signal(syscall.SIGCONT) })
 	var second *testbed.Operator
 	wait(ctx, t, "another leader", func(ctx context.Context) bool {
-		second, err = theStage.Leader(ctx)
+		second, err = bed.Leader(ctx)
 		return err == nil && second != first
 	})
 	signal(syscall.SIGCONT)
@@ -48,7 +48,7 @@ func TestALeaderThatLosesItsLeaseBeginsAnewInPlace(t *testing.T) {
 	})
 	second.Kill()
 	wait(ctx, t, "the former leader to lead again", func(ctx context.Context) bool {
-		leader, err := theStage.Leader(ctx)
+		leader, err := bed.Leader(ctx)
 		return err == nil && leader == first
 	})
 	if text := logSince(t, first.LogPath, 0); !strings.Contains(text, anew) {
@@ -59,7 +59,7 @@ func TestALeaderThatLosesItsLeaseBeginsAnewInPlace(t *testing.T) {
 		t.Errorf("%s ended: %s", first.Name, first.LogTail())
 	default:
 	}
-	if _, err := theStage.StartOperator(); err != nil { // the next to stand by
+	if _, err := bed.StartOperator(); err != nil { // the next to stand by
 		t.Fatal(err)
 	}
 	r.failsOver(ctx)
@@ -69,18 +69,18 @@ func TestALeaderThatLosesItsLeaseBeginsAnewInPlace(t *testing.T) {
 func TestALeaderThatLosesItsLeaseToNoOtherLeadsOn(t *testing.T) {
 	ctx := bounded(t, 2*time.Minute)
 	r := apply(ctx, t, "lease-kept")
-	leader, err := theStage.Leader(ctx)
+	leader, err := bed.Leader(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, o := range theStage.Operators() {
+	for _, o := range bed.Operators() {
 		if o != leader {
 			o.Kill() // it might be quicker
 		}
 	}
 	before := lease(ctx, t)
 	since := logSizes(t)[leader.LogPath]
-	if err := theStage.Sandbox.StopAPIServer(ctx); err != nil {
+	if err := bed.Sandbox.StopAPIServer(ctx); err != nil {
 		t.Fatal(err)
 	}
 	wait(
@@ -89,7 +89,7 @@ func TestALeaderThatLosesItsLeaseToNoOtherLeadsOn(t *testing.T) {
 		"the leader to begin anew",
 		func(context.Context) bool { return strings.Contains(logSince(t, leader.LogPath, since), anew) },
 	)
-	if err := theStage.Sandbox.StartAPIServer(ctx); err != nil {
+	if err := bed.Sandbox.StartAPIServer(ctx); err != nil {
 		t.Fatal(err)
 	}
 	wait(ctx, t, "it to lead again", func(ctx context.Context) bool {
@@ -101,7 +101,7 @@ func TestALeaderThatLosesItsLeaseToNoOtherLeadsOn(t *testing.T) {
 		t.Errorf("it waited for its own lease: held by %s after %d transitions, before by %s after %d",
 			*after.HolderIdentity, *after.LeaseTransitions, *before.HolderIdentity, *before.LeaseTransitions)
 	}
-	if _, err := theStage.StartOperator(); err != nil { // the next to stand by
+	if _, err := bed.StartOperator(); err != nil { // the next to stand by
 		t.Fatal(err)
 	}
 	r.settle(ctx)
@@ -113,7 +113,7 @@ func (r *redisHA) failsOver(ctx context.Context) {
 	r.t.Helper()
 	r.write(ctx)
 	old := r.master()
-	if err := theStage.Sandbox.Signal(r.key.Namespace, old, resources.RedisContainer, syscall.SIGKILL); err != nil {
+	if err := bed.Sandbox.Signal(r.key.Namespace, old, resources.RedisContainer, syscall.SIGKILL); err != nil {
 		r.t.Fatal(err)
 	}
 	if entry := r.promoted(ctx); entry.From != old || r.master() == old {
@@ -136,7 +136,7 @@ func wait(ctx context.Context, t *testing.T, what string, condition func(context
 func lease(ctx context.Context, t *testing.T) coordinationv1.LeaseSpec {
 	t.Helper()
 	object := &coordinationv1.Lease{}
-	if err := theStage.Client.Get(
+	if err := bed.Client.Get(
 		ctx, client.ObjectKey{Namespace: testbed.Namespace, Name: "redisha-operator"}, object,
 	); err != nil {
 		t.Fatal(err)

@@ -23,8 +23,8 @@ import (
 	"github.com/redisha/redisha/e2e/testbed"
 )
 
-// theStage is shared: each test has RedisHA of its own.
-var theStage *testbed.Testbed
+// bed is shared: each test has RedisHA of its own.
+var bed *testbed.Testbed
 
 func TestMain(m *testing.M) {
 	sandbox.Enter(testbed.Prepare)
@@ -45,11 +45,11 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer s.Stop()
-	if theStage, err = testbed.Up(ctx, s, testbed.Options{LogDir: logs}); err != nil {
+	if bed, err = testbed.Up(ctx, s, testbed.Options{LogDir: logs}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer theStage.Down()
+	defer bed.Down()
 	status := m.Run()
 	if status == 0 {
 		_ = os.RemoveAll(logs)
@@ -80,13 +80,13 @@ func apply(ctx context.Context, t *testing.T, name string) *redisHA {
 	t.Helper()
 	r := &redisHA{t: t, key: client.ObjectKey{Namespace: "default", Name: name}}
 	object := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: r.key.Namespace, Name: r.key.Name}}
-	if err := theStage.Client.Create(ctx, object); err != nil {
+	if err := bed.Client.Create(ctx, object); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { // t's context has ended by now
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
-		if err := theStage.Client.Delete(ctx, object); err != nil {
+		if err := bed.Client.Delete(ctx, object); err != nil {
 			t.Error(err)
 		}
 	})
@@ -97,7 +97,7 @@ func apply(ctx context.Context, t *testing.T, name string) *redisHA {
 func (r *redisHA) settle(ctx context.Context) {
 	r.t.Helper()
 	var err error
-	if r.object, err = theStage.WaitSettled(ctx, r.key, nil); err != nil {
+	if r.object, err = bed.WaitSettled(ctx, r.key, nil); err != nil {
 		r.t.Fatal(err)
 	}
 }
@@ -109,15 +109,15 @@ func (r *redisHA) epoch() int64 { return r.object.Status.Failover.Epoch }
 // write begins to write, as an application does that connects to the Service.
 func (r *redisHA) write(ctx context.Context) {
 	r.t.Helper()
-	password, err := theStage.Password(ctx, r.key)
+	password, err := bed.Password(ctx, r.key)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	finder, err := chaos.FindService(ctx, theStage.Kube, r.key.Namespace, resources.MasterServiceName(r.key.Name))
+	finder, err := chaos.FindService(ctx, bed.Kube, r.key.Namespace, resources.MasterServiceName(r.key.Name))
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.writers = chaos.Start(chaos.Options{Finder: finder, Password: password, Dial: theStage.Clients.DialContext})
+	r.writers = chaos.Start(chaos.Options{Finder: finder, Password: password, Dial: bed.Clients.DialContext})
 	r.t.Cleanup(r.writers.Stop)
 	r.waitAcks(ctx, 200)
 }
@@ -139,7 +139,7 @@ func (r *redisHA) promoted(ctx context.Context) v1alpha1.HistoryEntry {
 		ctx,
 		fmt.Sprintf("a promotion after epoch %d", before),
 		func(ctx context.Context) (bool, error) {
-			object, err := theStage.Get(ctx, r.key)
+			object, err := bed.Get(ctx, r.key)
 			return err == nil && len(object.Status.History) > 0 && object.Status.History[0].Epoch > before, err
 		},
 	)

@@ -24,11 +24,11 @@ func TestAKilledRedisIsBackInTheSameContainerAndCounted(t *testing.T) {
 		wait(ctx, t, "the process to be older", func(ctx context.Context) bool {
 			return time.Since(r.container(ctx, pod).State.Running.StartedAt.Time) > time.Duration(kills+1)*8*time.Second
 		})
-		if err := theStage.Sandbox.Signal(r.key.Namespace, pod, resources.RedisContainer, syscall.SIGKILL); err != nil {
+		if err := bed.Sandbox.Signal(r.key.Namespace, pod, resources.RedisContainer, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
 		wait(ctx, t, "another process to follow the master", func(ctx context.Context) bool {
-			object, err := theStage.Get(ctx, r.key)
+			object, err := bed.Get(ctx, r.key)
 			return err == nil && node(object, pod).ProcessRestarts == int32(kills+1) && node(object, pod).Link == "up"
 		})
 		r.settle(ctx)
@@ -44,7 +44,7 @@ func TestAKilledRedisIsBackInTheSameContainerAndCounted(t *testing.T) {
 func (r *redisHA) container(ctx context.Context, name string) corev1.ContainerStatus {
 	r.t.Helper()
 	pod := &corev1.Pod{}
-	if err := theStage.Client.Get(ctx, client.ObjectKey{Namespace: r.key.Namespace, Name: name}, pod); err != nil {
+	if err := bed.Client.Get(ctx, client.ObjectKey{Namespace: r.key.Namespace, Name: name}, pod); err != nil {
 		r.t.Fatal(err)
 	}
 	return pod.Status.ContainerStatuses[0]

@@ -40,7 +40,7 @@ func TestASettledRedisHACostsTheAPIServerNoWriteAndTheLogNoLine(t *testing.T) {
 // RedisHA.
 func operatorWrites(t *testing.T) []sandbox.AuditWrite {
 	t.Helper()
-	all, err := theStage.Sandbox.AuditWrites(sandbox.OperatorUser)
+	all, err := bed.Sandbox.AuditWrites(sandbox.OperatorUser)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func operatorWrites(t *testing.T) []sandbox.AuditWrite {
 func logSizes(t *testing.T) map[string]int64 {
 	t.Helper()
 	sizes := map[string]int64{}
-	for _, o := range theStage.Operators() {
+	for _, o := range bed.Operators() {
 		info, err := os.Stat(o.LogPath)
 		if err != nil {
 			t.Fatal(err)

@@ -39,9 +39,9 @@ type operators struct {
 	surprise []string
 }
 
-func keepOperators(g *testbed.Testbed) *operators {
+func keepOperators(b *testbed.Testbed) *operators {
 	ctx, cancel := context.WithCancel(context.Background())
-	o := &operators{bed: g, end: cancel, running: g.Operators(), doomed: map[string]bool{}}
+	o := &operators{bed: b, end: cancel, running: b.Operators(), doomed: map[string]bool{}}
 	o.done.Go(func() {
 		for ctx.Err() == nil {
 			o.replace()

@@ -19,10 +19,10 @@ type Properties = map[string]any
 // Redefine changes what the CustomResourceDefinition of RedisHA knows of status.failover and of an element of
 // status.nodes, as that of another version does. The API server follows within moments. undo puts the definition of
 // before back.
-func (g *Testbed) Redefine(
+func (b *Testbed) Redefine(
 	ctx context.Context, edit func(failover, node Properties),
 ) (undo func(context.Context) error, err error) {
-	before, err := g.definition(ctx)
+	before, err := b.definition(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +44,7 @@ func (g *Testbed) Redefine(
 	if err := unstructured.SetNestedSlice(after.Object, versions, "spec", "versions"); err != nil {
 		return nil, err
 	}
-	return func(ctx context.Context) error { return g.define(ctx, before) }, g.define(ctx, after)
+	return func(ctx context.Context) error { return b.define(ctx, before) }, b.define(ctx, after)
 }
 
 // propertiesAt walks down a schema without copying it, so that what is found can be changed.
@@ -63,20 +63,20 @@ func propertiesAt(of any, path ...string) (Properties, error) {
 	return found, nil
 }
 
-func (g *Testbed) define(ctx context.Context, wanted *unstructured.Unstructured) error {
-	present, err := g.definition(ctx)
+func (b *Testbed) define(ctx context.Context, wanted *unstructured.Unstructured) error {
+	present, err := b.definition(ctx)
 	if err != nil {
 		return err
 	}
 	present.Object["spec"] = wanted.Object["spec"]
-	return g.Client.Update(ctx, present)
+	return b.Client.Update(ctx, present)
 }
 
-func (g *Testbed) definition(ctx context.Context) (*unstructured.Unstructured, error) {
+func (b *Testbed) definition(ctx context.Context) (*unstructured.Unstructured, error) {
 	d := &unstructured.Unstructured{}
 	d.SetGroupVersionKind(
 		schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"},
 	)
-	err := g.Client.Get(ctx, client.ObjectKey{Name: "redishas." + v1alpha1.GroupVersion.Group}, d)
+	err := b.Client.Get(ctx, client.ObjectKey{Name: "redishas." + v1alpha1.GroupVersion.Group}, d)
 	return d, err
 }

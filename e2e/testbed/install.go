@@ -20,19 +20,19 @@ const Namespace = "redisha-system"
 
 // install applies what config/default applies to a cluster, except the Deployment: the operator runs in hosts of the
 // sandbox, where it can be killed.
-func (g *Testbed) install(ctx context.Context) error {
-	if err := g.ApplyConfig(ctx, "default", "Deployment"); err != nil {
+func (b *Testbed) install(ctx context.Context) error {
+	if err := b.ApplyConfig(ctx, "default", "Deployment"); err != nil {
 		return err
 	}
 	// An operator that starts before its kind is served looks again only after ten seconds.
 	return sandbox.WaitFor(ctx, "RedisHA to be served", func(ctx context.Context) (bool, error) {
-		err := g.Client.List(ctx, &v1alpha1.RedisHAList{})
+		err := b.Client.List(ctx, &v1alpha1.RedisHAList{})
 		return err == nil, nil
 	})
 }
 
 // ApplyConfig does what kubectl apply -k config/FOLDER does, but for the objects of a kind.
-func (g *Testbed) ApplyConfig(ctx context.Context, folder, without string) error {
+func (b *Testbed) ApplyConfig(ctx context.Context, folder, without string) error {
 	root, err := Root()
 	if err != nil {
 		return err
@@ -41,7 +41,7 @@ func (g *Testbed) ApplyConfig(ctx context.Context, folder, without string) error
 	if err != nil {
 		return err
 	}
-	return g.Sandbox.Apply(ctx, manifests)
+	return b.Sandbox.Apply(ctx, manifests)
 }
 
 // render builds a kustomization and leaves out objects of a kind.

@@ -50,54 +50,54 @@ type Operator struct {
 }
 
 // StartOperator starts one more process of the operator. It does not wait for it to be ready.
-func (g *Testbed) StartOperator() (*Operator, error) { return g.startOperator(g.binary) }
+func (b *Testbed) StartOperator() (*Operator, error) { return b.startOperator(b.binary) }
 
 // StartTomorrowsOperator is StartOperator with the build of PrepareTomorrow.
-func (g *Testbed) StartTomorrowsOperator() (*Operator, error) {
+func (b *Testbed) StartTomorrowsOperator() (*Operator, error) {
 	binary, err := tomorrowsBinary()
 	if err != nil {
 		return nil, err
 	}
-	return g.startOperator(binary)
+	return b.startOperator(binary)
 }
 
-func (g *Testbed) startOperator(binary string) (*Operator, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	name := fmt.Sprintf("operator-%d", g.started)
-	g.started++
-	host, err := g.Sandbox.NewHost(name)
+func (b *Testbed) startOperator(binary string) (*Operator, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	name := fmt.Sprintf("operator-%d", b.started)
+	b.started++
+	host, err := b.Sandbox.NewHost(name)
 	if err != nil {
 		return nil, err
 	}
 	o := &Operator{
-		Name: name, Host: host, Tomorrows: binary != g.binary, exited: make(chan struct{}),
-		LogPath:   filepath.Join(g.options.LogDir, name+".log"),
-		crashFile: filepath.Join(g.options.LogDir, name+".crash"),
+		Name: name, Host: host, Tomorrows: binary != b.binary, exited: make(chan struct{}),
+		LogPath:   filepath.Join(b.options.LogDir, name+".log"),
+		crashFile: filepath.Join(b.options.LogDir, name+".crash"),
 	}
 	// The transport dials from the host itself: the operator's ports are reached even when faults part it from others.
 	o.http = &http.Client{
 		Timeout:   time.Second,
 		Transport: &http.Transport{DialContext: host.DialContext, DisableKeepAlives: true},
 	}
-	if err := o.start(g, binary); err != nil {
+	if err := o.start(b, binary); err != nil {
 		_ = host.Close()
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	g.operators = append(g.operators, o)
+	b.operators = append(b.operators, o)
 	return o, nil
 }
 
-func (o *Operator) start(g *Testbed, binary string) error {
+func (o *Operator) start(b *Testbed, binary string) error {
 	log, err := os.OpenFile(o.LogPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
 	}
 	defer log.Close()
 	args := append([]string{
-		"--kubeconfig=" + g.kubeconfig, "--leader-elect", "--leader-election-namespace=" + Namespace,
+		"--kubeconfig=" + b.kubeconfig, "--leader-elect", "--leader-election-namespace=" + Namespace,
 		"--metrics-bind-address=:" + metricsPort, "--health-probe-bind-address=:" + healthPort,
-	}, g.options.ManagerArgs...)
+	}, b.options.ManagerArgs...)
 	// Its life is not bound to a context: it is ended by Kill, or with the sandbox.
 	o.cmd = o.Host.Command(context.Background(), binary, args...)
 	o.cmd.Env = append(os.Environ(), "REDISHA_CRASH_FILE="+o.crashFile)
@@ -114,11 +114,11 @@ func (o *Operator) start(g *Testbed, binary string) error {
 }
 
 // Operators returns the processes that have not ended, oldest first.
-func (g *Testbed) Operators() []*Operator {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.operators = slices.DeleteFunc(g.operators, (*Operator).gone)
-	return slices.Clone(g.operators)
+func (b *Testbed) Operators() []*Operator {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.operators = slices.DeleteFunc(b.operators, (*Operator).gone)
+	return slices.Clone(b.operators)
 }
 
 func (o *Operator) gone() bool {
@@ -173,9 +173,9 @@ func (o *Operator) CrashAt(state string) error {
 }
 
 // Leader returns the process that leads, asking each for its metric; an error if none does.
-func (g *Testbed) Leader(ctx context.Context) (*Operator, error) {
+func (b *Testbed) Leader(ctx context.Context) (*Operator, error) {
 	var errs []error
-	for _, o := range g.Operators() {
+	for _, o := range b.Operators() {
 		leads, err := o.Leads(ctx)
 		if leads {
 			return o, nil
@@ -220,10 +220,10 @@ func (o *Operator) ready(ctx context.Context) bool {
 
 // waitOperators returns when all processes are ready and one leads. A process that ends instead is an error with the
 // end of its log.
-func (g *Testbed) waitOperators(ctx context.Context) error {
-	g.mu.Lock()
-	all := slices.Clone(g.operators)
-	g.mu.Unlock()
+func (b *Testbed) waitOperators(ctx context.Context) error {
+	b.mu.Lock()
+	all := slices.Clone(b.operators)
+	b.mu.Unlock()
 	return sandbox.WaitFor(ctx, "a leading operator", func(ctx context.Context) (bool, error) {
 		for _, o := range all {
 			if o.gone() {
@@ -233,7 +233,7 @@ func (g *Testbed) waitOperators(ctx context.Context) error {
 				return false, nil
 			}
 		}
-		_, err := g.Leader(ctx)
+		_, err := b.Leader(ctx)
 		return err == nil, nil
 	})
 }

@@ -62,51 +62,51 @@ func Up(ctx context.Context, s *sandbox.Sandbox, options Options) (*Testbed, err
 	if options.Progress == nil {
 		options.Progress = io.Discard
 	}
-	g := &Testbed{Sandbox: s, options: options}
-	if err := g.up(ctx); err != nil {
-		g.Down()
+	b := &Testbed{Sandbox: s, options: options}
+	if err := b.up(ctx); err != nil {
+		b.Down()
 		return nil, err
 	}
-	return g, nil
+	return b, nil
 }
 
-func (g *Testbed) up(ctx context.Context) error {
+func (b *Testbed) up(ctx context.Context) error {
 	var err error
-	if g.binary, err = managerBinary(); err != nil {
+	if b.binary, err = managerBinary(); err != nil {
 		return err
 	}
-	if err := g.connect(); err != nil {
+	if err := b.connect(); err != nil {
 		return err
 	}
-	fmt.Fprintln(g.options.Progress, "installing the definition of RedisHA and the operator's rights")
-	if err := g.install(ctx); err != nil {
+	fmt.Fprintln(b.options.Progress, "installing the definition of RedisHA and the operator's rights")
+	if err := b.install(ctx); err != nil {
 		return fmt.Errorf("install config/default: %w", err)
 	}
-	fmt.Fprintln(g.options.Progress, "starting the operator")
-	for range g.options.Operators {
-		if _, err := g.StartOperator(); err != nil {
+	fmt.Fprintln(b.options.Progress, "starting the operator")
+	for range b.options.Operators {
+		if _, err := b.StartOperator(); err != nil {
 			return err
 		}
 	}
-	return g.waitOperators(ctx)
+	return b.waitOperators(ctx)
 }
 
-func (g *Testbed) connect() error {
+func (b *Testbed) connect() error {
 	scheme, err := Scheme()
 	if err != nil {
 		return err
 	}
-	if g.Client, err = client.NewWithWatch(g.Sandbox.AdminConfig(), client.Options{Scheme: scheme}); err != nil {
+	if b.Client, err = client.NewWithWatch(b.Sandbox.AdminConfig(), client.Options{Scheme: scheme}); err != nil {
 		return err
 	}
-	if g.Kube, err = kubernetes.NewForConfig(g.Sandbox.AdminConfig()); err != nil {
+	if b.Kube, err = kubernetes.NewForConfig(b.Sandbox.AdminConfig()); err != nil {
 		return err
 	}
-	if g.Clients, err = g.Sandbox.NewHost("clients"); err != nil {
+	if b.Clients, err = b.Sandbox.NewHost("clients"); err != nil {
 		return err
 	}
-	g.kubeconfig = filepath.Join(g.options.LogDir, "operator.kubeconfig")
-	return g.Sandbox.WriteKubeconfig(g.kubeconfig, sandbox.OperatorUser)
+	b.kubeconfig = filepath.Join(b.options.LogDir, "operator.kubeconfig")
+	return b.Sandbox.WriteKubeconfig(b.kubeconfig, sandbox.OperatorUser)
 }
 
 // Scheme knows the kinds of Kubernetes and ours.
@@ -116,11 +116,11 @@ func Scheme() (*runtime.Scheme, error) {
 }
 
 // Down ends the operator processes. It may be called twice; the sandbox is its owner's to stop.
-func (g *Testbed) Down() {
-	for _, o := range g.Operators() {
+func (b *Testbed) Down() {
+	for _, o := range b.Operators() {
 		o.Kill()
 	}
-	if g.Clients != nil {
-		_ = g.Clients.Close()
+	if b.Clients != nil {
+		_ = b.Clients.Close()
 	}
 }
