@@ -169,6 +169,11 @@ const (
 	// ReasonRolloutPaused: spec.failover.mode is Paused, and a replaced pod would
 	// not be attached again.
 	ReasonRolloutPaused = "RolloutPaused"
+	// ReasonWaitingForApproval: the replicas have the change, and spec.updateStrategy.type is Supervised; the master gets
+	// it after the switchover that a person requests.
+	ReasonWaitingForApproval = "WaitingForApproval"
+	// ReasonWaitingForDeletion: spec.updateStrategy.type is OnDelete, and pods get the change when they are deleted.
+	ReasonWaitingForDeletion = "WaitingForDeletion"
 )
 
 // Reasons of Progressing that are causes: the message says in words why a pod does not come up or stay up. Each is an

@@ -110,6 +110,31 @@ type PodTemplateSpec struct {
 // +kubebuilder:validation:XValidation:rule="self.matches('^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$')",message="a label's value has at most 63 letters, digits, '-', '_' and '.', and begins and ends with a letter or digit"
 type LabelValue string
 
+// UpdateStrategyType says who decides when a pod is replaced for a change.
+//
+// +kubebuilder:validation:Enum=Automatic;Supervised;OnDelete
+type UpdateStrategyType string
+
+// Strategies by which pods get a change that they have to be replaced for. A restart that a person requests replaces
+// all of them under each.
+const (
+	// UpdateAutomatic replaces one replica at a time, switches over, and replaces the former master.
+	UpdateAutomatic UpdateStrategyType = "Automatic"
+	// UpdateSupervised replaces the replicas, and the master when it is none any more: a person requests the switchover.
+	UpdateSupervised UpdateStrategyType = "Supervised"
+	// UpdateOnDelete replaces none. A pod that is deleted or evicted comes back with the change.
+	UpdateOnDelete UpdateStrategyType = "OnDelete"
+)
+
+// UpdateStrategySpec says how pods get a change that they have to be replaced for.
+type UpdateStrategySpec struct {
+	// type is Automatic, which replaces one pod at a time, the master last and after a switchover; Supervised, which
+	// leaves the master until a person requests the switchover; or OnDelete, which replaces no pod.
+	// +kubebuilder:default=Automatic
+	// +optional
+	Type UpdateStrategyType `json:"type,omitempty"`
+}
+
 // BudgetMode says whether there is a PodDisruptionBudget.
 //
 // +kubebuilder:validation:Enum=Enabled;Disabled

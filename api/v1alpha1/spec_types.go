@@ -100,6 +100,11 @@ type RedisHASpec struct {
 	// +optional
 	PodTemplate *PodTemplateSpec `json:"podTemplate,omitempty"`
 
+	// updateStrategy says how pods get a change that they have to be replaced for.
+	// +kubebuilder:default={}
+	// +optional
+	UpdateStrategy UpdateStrategySpec `json:"updateStrategy,omitempty,omitzero"`
+
 	// podDisruptionBudget limits how many Redis pods a drain may take at once.
 	// +kubebuilder:default={}
 	// +optional

@@ -169,9 +169,7 @@ func (g *observer) podFacts(
 		),
 		Terminating: pod.DeletionTimestamp != nil,
 		RoleLabel:   failover.Role(pod.Labels[v1alpha1.LabelRole]),
-		Outdated: podstate.IsOutdated(
-			rha, sts, pod,
-		),
+		Outdated: podstate.IsDue(rha, sts, pod),
 		Unproven: !podstate.IsProven(pod, now),
 		ExitedAt: g.seen.exits[pod.UID].told,
 	}

@@ -119,8 +119,10 @@ func unfinishedPods(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pods []corev
 			return lacking(v1alpha1.ReasonScaling, "pod %s is to be removed", pod.Name)
 		case !metav1.IsControlledBy(pod, sts):
 			return lacking(v1alpha1.ReasonNodesLeaving, "pod %s does not belong to the StatefulSet", pod.Name)
-		case podstate.IsOutdated(rha, sts, pod):
+		case podstate.IsDue(rha, sts, pod):
 			return lacking(v1alpha1.ReasonNodesOutdated, "pod %s is outdated and to be replaced", pod.Name)
+		case podstate.IsOutdated(rha, sts, pod) && rha.Spec.UpdateStrategy.Type == v1alpha1.UpdateSupervised:
+			return lacking(v1alpha1.ReasonNodesOutdated, "master %s is outdated, and a person is to request the switchover", pod.Name)
 		}
 	}
 	if len(pods) < want {

@@ -28,6 +28,23 @@ func IsOutdated(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pod *corev1.Pod)
 	return specHashOf(sts, pod) != wanted || addedByHand(rha, template, pod)
 }
 
+// IsDue reports an outdated pod that is to be replaced without being asked for again. spec.updateStrategy says which are;
+// a restart that a person requested is asked for already.
+func IsDue(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pod *corev1.Pod) bool {
+	if !IsOutdated(rha, sts, pod) {
+		return false
+	}
+	switch rha.Spec.UpdateStrategy.Type {
+	case v1alpha1.UpdateSupervised:
+		isMaster := rha.Status.Master != nil && rha.Status.Master.Pod == pod.Name
+		return !isMaster || addedByHand(rha, &sts.Spec.Template, pod)
+	case v1alpha1.UpdateOnDelete:
+		return addedByHand(rha, &sts.Spec.Template, pod)
+	case v1alpha1.UpdateAutomatic:
+	}
+	return true
+}
+
 // specHashOf is the hash of the spec that a pod was made from; empty when it is not known.
 func specHashOf(sts *appsv1.StatefulSet, pod *corev1.Pod) string {
 	if hash, found := pod.Annotations[v1alpha1.AnnotationSpecHash]; found {

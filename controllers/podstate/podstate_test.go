@@ -51,6 +51,37 @@ func TestAPodIsProvenOnceItHasBeenReadyForLongerTheMoreOftenItsContainersEnded(t
 	}
 }
 
+func TestWhichOutdatedPodIsReplacedWithoutBeingAskedForAgain(t *testing.T) {
+	rha := &v1alpha1.RedisHA{Status: v1alpha1.RedisHAStatus{
+		Master: &v1alpha1.MasterStatus{NodeRef: v1alpha1.NodeRef{Pod: "cache-0"}},
+	}}
+	sts := &appsv1.StatefulSet{}
+	sts.Status.UpdateRevision = "new"
+	sts.Spec.Template.Annotations = map[string]string{v1alpha1.AnnotationSpecHash: "wanted"}
+	restarted := sts.DeepCopy()
+	restarted.Spec.Template.Annotations["kubectl.kubernetes.io/restartedAt"] = "now"
+	for strategy, want := range map[v1alpha1.UpdateStrategyType]struct{ master, replica bool }{
+		"":                         {true, true}, // of an object that was written before there were strategies
+		v1alpha1.UpdateAutomatic:  {true, true},
+		v1alpha1.UpdateSupervised: {false, true},
+		v1alpha1.UpdateOnDelete:   {false, false},
+	} {
+		rha.Spec.UpdateStrategy.Type = strategy
+		for name, due := range map[string]bool{"cache-0": want.master, "cache-1": want.replica} {
+			pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
+				Name: name, Labels: map[string]string{appsv1.ControllerRevisionHashLabelKey: "old"},
+				Annotations: map[string]string{v1alpha1.AnnotationSpecHash: "former"},
+			}}
+			if got := IsDue(rha, sts, pod); got != due {
+				t.Errorf("%q: %s is due: %t", strategy, name, got)
+			}
+			if !IsDue(rha, restarted, pod) {
+				t.Errorf("%q: a restart was asked for, and %s is not due", strategy, name)
+			}
+		}
+	}
+}
+
 func TestAPodIsOutdatedIfAPersonChangedWhatItIsMadeFrom(t *testing.T) {
 	sts := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Generation: 2}}
 	sts.Status.ObservedGeneration, sts.Status.UpdateRevision = 2, "new"

@@ -44,9 +44,15 @@ func (r rollout) replaceable() ([]corev1.Pod, podProgress) {
 	if r.sts.Status.ObservedGeneration < r.sts.Generation {
 		return nil, podProgress{v1alpha1.ReasonRollingOut, "waiting for the StatefulSet controller"}
 	}
-	outdated := r.outdated()
-	if len(outdated) == 0 {
+	all := r.outdated()
+	if len(all) == 0 {
 		return nil, r.settling()
+	}
+	outdated := slices.DeleteFunc(
+		slices.Clone(all), func(pod corev1.Pod) bool { return !podstate.IsDue(r.rha, r.sts, &pod) },
+	)
+	if len(outdated) == 0 {
+		return nil, r.left(all)
 	}
 	if idle := r.idle(outdated); len(idle) > 0 {
 		return idle, podProgress{v1alpha1.ReasonRollingOut, "replacing " + podNames(idle) + ", where no data is served"}
@@ -55,6 +61,25 @@ func (r rollout) replaceable() ([]corev1.Pod, podProgress) {
 		return nil, podProgress{v1alpha1.ReasonRolloutPaused, podNames(outdated) + " outdated; spec.failover.mode is Paused"}
 	}
 	return r.next(outdated)
+}
+
+// left is what a person is waited for: none of the outdated pods is replaced without being asked for.
+func (r rollout) left(outdated []corev1.Pod) podProgress {
+	if r.rha.Spec.UpdateStrategy.Type == v1alpha1.UpdateOnDelete {
+		return podProgress{v1alpha1.ReasonWaitingForDeletion, fmt.Sprintf(
+			"%s outdated; spec.updateStrategy.type is OnDelete: delete a pod, or request a restart of all", podNames(outdated),
+		)}
+	}
+	if pod := r.unproven(); pod != nil {
+		return r.doubt(pod)
+	}
+	ask := "request a switchover"
+	if ptr.Deref(r.sts.Spec.Replicas, 1) == 1 {
+		ask = "request a restart"
+	}
+	return podProgress{v1alpha1.ReasonWaitingForApproval, fmt.Sprintf(
+		"master %s is outdated; spec.updateStrategy.type is Supervised: %s when it suits", r.master(), ask,
+	)}
 }
 
 // next picks one of the outdated pods, all of which run.

@@ -100,6 +100,50 @@ func TestRolloutReplacesOnePodAtATimeAndTheMasterLast(t *testing.T) {
 		reason string
 	}{
 		"the highest replica goes first": {want: "shop-2", reason: v1alpha1.ReasonRollingOut},
+		"supervised, replicas are replaced": {
+			change: func(r *rollout) { r.rha.Spec.UpdateStrategy.Type = v1alpha1.UpdateSupervised; current(&r.pods[2]) },
+			want:   "shop-1", reason: v1alpha1.ReasonRollingOut,
+		},
+		"supervised, a person is waited for before the master": {
+			change: func(r *rollout) {
+				r.rha.Spec.UpdateStrategy.Type = v1alpha1.UpdateSupervised
+				current(&r.pods[1])
+				current(&r.pods[2])
+			},
+			reason: v1alpha1.ReasonWaitingForApproval,
+		},
+		"supervised, a former master is a replica": {
+			change: func(r *rollout) {
+				r.rha.Spec.UpdateStrategy.Type = v1alpha1.UpdateSupervised
+				r.rha.Status.Master.Pod = "shop-2"
+				current(&r.pods[1])
+				current(&r.pods[2])
+			},
+			want: "shop-0", reason: v1alpha1.ReasonRollingOut,
+		},
+		"supervised, a person is not asked while a pod with the change is not well": {
+			change: func(r *rollout) {
+				r.rha.Spec.UpdateStrategy.Type = v1alpha1.UpdateSupervised
+				current(&r.pods[1])
+				current(&r.pods[2])
+				beside(&r.pods[1], crashing(1))
+			},
+			reason: v1alpha1.ReasonRolloutStopped,
+		},
+		"on delete, none is replaced": {
+			change: func(r *rollout) {
+				r.rha.Spec.UpdateStrategy.Type = v1alpha1.UpdateOnDelete
+				pullingBadImage(&r.pods[1])
+			},
+			reason: v1alpha1.ReasonWaitingForDeletion,
+		},
+		"on delete, a restart that was asked for goes its way": {
+			change: func(r *rollout) {
+				r.rha.Spec.UpdateStrategy.Type = v1alpha1.UpdateOnDelete
+				r.sts.Spec.Template.Annotations["kubectl.kubernetes.io/restartedAt"] = "now"
+			},
+			want: "shop-2", reason: v1alpha1.ReasonRollingOut,
+		},
 		"the next waits until the first is back": {
 			change: func(r *rollout) { r.pods = r.pods[:2] },
 			reason: v1alpha1.ReasonWaitingForNodes,

@@ -132,7 +132,8 @@ func progressing(progress podProgress) metav1.Condition {
 		Type: v1alpha1.ConditionProgressing, Status: metav1.ConditionTrue,
 		Reason: progress.reason, Message: progress.message,
 	}
-	if progress.reason == v1alpha1.ReasonUpToDate {
+	switch progress.reason {
+	case v1alpha1.ReasonUpToDate, v1alpha1.ReasonWaitingForApproval, v1alpha1.ReasonWaitingForDeletion:
 		condition.Status = metav1.ConditionFalse
 	}
 	return condition

@@ -7,7 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -39,6 +41,71 @@ func TestAChangedConfigReplacesEveryPodAndSwitchesTheMasterOver(t *testing.T) {
 	for _, entry := range after.Status.History {
 		if entry.Kind == v1alpha1.HistoryFailover {
 			t.Errorf("a rollout needed a failover: %+v", entry)
+		}
+	}
+}
+
+func TestASupervisedChangeLeavesTheMasterUntilASwitchoverIsRequested(t *testing.T) {
+	ns := namespace(t)
+	key := create(t, ns, v1alpha1.RedisHASpec{
+		UpdateStrategy: v1alpha1.UpdateStrategySpec{Type: v1alpha1.UpdateSupervised},
+	})
+	before, old := settled(t, key), pods(t, key)
+	master := before.Status.Master.Pod
+	change(t, key, func(rha *v1alpha1.RedisHA) { rha.Spec.Config = map[string]v1alpha1.ConfigValue{"maxmemory": "100mb"} })
+	waitsFor(t, key, v1alpha1.ReasonWaitingForApproval)
+	time.Sleep(15 * time.Second) // longer than a pod has to be well before the next
+	now := pods(t, key)
+	for name, uid := range now {
+		if replaced := uid != old[name]; replaced == (name == master) {
+			t.Errorf("%s was replaced: %t; the master is %s", name, replaced, master)
+		}
+	}
+	if rha, err := bed.Get(t.Context(), key); err != nil || rha.Status.Master.Epoch != before.Status.Master.Epoch {
+		t.Errorf("a pod was promoted, or: %v", err)
+	}
+	request := ask(t, ns, "approve", v1alpha1.RedisHARequestSpec{Action: v1alpha1.ActionSwitchover})
+	answered(t, request, v1alpha1.RequestSucceeded, "", "is master by epoch")
+	after := settled(t, key)
+	if after.Status.Master.Epoch != before.Status.Master.Epoch+1 || pods(t, key)[master] == now[master] {
+		t.Errorf("epoch %d after %d, %s is %s", after.Status.Master.Epoch, before.Status.Master.Epoch, master, pods(t, key)[master])
+	}
+}
+
+// waitsFor waits until the condition Progressing says that a person is waited for, for that reason.
+func waitsFor(t *testing.T, key client.ObjectKey, reason string) {
+	t.Helper()
+	eventually(t, "Progressing to be "+reason, 2*time.Minute, func(ctx context.Context) (bool, error) {
+		rha, err := bed.Get(ctx, key)
+		if err != nil {
+			return false, err
+		}
+		c := meta.FindStatusCondition(rha.Status.Conditions, v1alpha1.ConditionProgressing)
+		return c.Reason == reason && c.Status == metav1.ConditionFalse && c.ObservedGeneration == rha.Generation, nil
+	})
+}
+
+func TestAChangeOnDeletionReplacesNoPodUntilARestartIsRequested(t *testing.T) {
+	ns := namespace(t)
+	key := create(t, ns, v1alpha1.RedisHASpec{UpdateStrategy: v1alpha1.UpdateStrategySpec{Type: v1alpha1.UpdateOnDelete}})
+	old := pods(t, key)
+	change(t, key, func(rha *v1alpha1.RedisHA) { rha.Spec.Config = map[string]v1alpha1.ConfigValue{"maxmemory": "100mb"} })
+	waitsFor(t, key, v1alpha1.ReasonWaitingForDeletion)
+	if rha, err := bed.WaitSettled(within(t, time.Minute), key, nil); err != nil {
+		t.Errorf("what is left to a person keeps %s from being ready: %v", rha.Name, err)
+	}
+	time.Sleep(15 * time.Second)
+	if diff := cmp.Diff(old, pods(t, key)); diff != "" {
+		t.Errorf("pods were replaced:\n%s", diff)
+	}
+	answered(
+		t, ask(t, ns, "restart", v1alpha1.RedisHARequestSpec{Action: v1alpha1.ActionRestart}), v1alpha1.RequestSucceeded, "",
+		"3 of 3 pods have been restarted",
+	)
+	settled(t, key)
+	for name, uid := range pods(t, key) {
+		if uid == old[name] {
+			t.Errorf("%s was not restarted", name)
 		}
 	}
 }
