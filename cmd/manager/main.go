@@ -134,10 +134,12 @@ func managerOptions(o options) (ctrl.Options, error) {
 
 func addControllers(mgr ctrl.Manager, o options, right executor.Lease, me string) error {
 	inbox := &requests.Inbox{}
+	// The recorder for events.k8s.io takes Events that differ in their note alone for one.
+	events := mgr.GetEventRecorderFor("redisha") //nolint:staticcheck // see above
 	failovers := &failover.Reconciler{
 		Client:      mgr.GetClient(),
 		Reader:      mgr.GetAPIReader(),
-		Recorder:    mgr.GetEventRecorderFor("redisha"),
+		Recorder:    events,
 		Clock:       clock.RealClock{},
 		Lease:       right,
 		Prober:      prober.Options{Period: o.probePeriod, ProbeTimeout: o.probeTimeout, Name: lease.ConnectionPrefix + me},
@@ -152,7 +154,7 @@ func addControllers(mgr ctrl.Manager, o options, right executor.Lease, me string
 	workloads := &workload.Reconciler{
 		Client:      mgr.GetClient(),
 		APIReader:   mgr.GetAPIReader(),
-		Recorder:    mgr.GetEventRecorderFor("redisha"),
+		Recorder:    events,
 		StatusDelay: time.Second,
 		Trial:       failovers,
 	}

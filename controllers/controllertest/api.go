@@ -79,6 +79,13 @@ func New(t *testing.T, objects ...client.Object) *API {
 				a.note("patch %s of %s", sub, obj.GetName())
 				return c.SubResource(sub).Patch(ctx, obj, patch, opts...)
 			},
+			SubResourceApply: func(
+				ctx context.Context, c client.Client, sub string, obj runtime.ApplyConfiguration,
+				opts ...client.SubResourceApplyOption,
+			) error {
+				a.note("apply %s of %v", sub, obj)
+				return c.SubResource(sub).Apply(ctx, obj, opts...)
+			},
 		}).Build()
 	return a
 }

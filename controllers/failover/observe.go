@@ -169,9 +169,9 @@ func (g *observer) podFacts(
 		),
 		Terminating: pod.DeletionTimestamp != nil,
 		RoleLabel:   failover.Role(pod.Labels[v1alpha1.LabelRole]),
-		Outdated: podstate.IsDue(rha, sts, pod),
-		Unproven: !podstate.IsProven(pod, now),
-		ExitedAt: g.seen.exits[pod.UID].told,
+		Outdated:    podstate.IsDue(rha, sts, pod),
+		Unproven:    !podstate.IsProven(pod, now),
+		ExitedAt:    g.seen.exits[pod.UID].told,
 	}
 	for _, c := range pod.Status.ContainerStatuses {
 		if c.Name == resources.RedisContainer {

@@ -122,7 +122,11 @@ func unfinishedPods(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pods []corev
 		case podstate.IsDue(rha, sts, pod):
 			return lacking(v1alpha1.ReasonNodesOutdated, "pod %s is outdated and to be replaced", pod.Name)
 		case podstate.IsOutdated(rha, sts, pod) && rha.Spec.UpdateStrategy.Type == v1alpha1.UpdateSupervised:
-			return lacking(v1alpha1.ReasonNodesOutdated, "master %s is outdated, and a person is to request the switchover", pod.Name)
+			return lacking(
+				v1alpha1.ReasonNodesOutdated,
+				"master %s is outdated, and a person is to request the switchover",
+				pod.Name,
+			)
 		}
 	}
 	if len(pods) < want {

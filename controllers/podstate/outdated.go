@@ -28,8 +28,8 @@ func IsOutdated(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pod *corev1.Pod)
 	return specHashOf(sts, pod) != wanted || addedByHand(rha, template, pod)
 }
 
-// IsDue reports an outdated pod that is to be replaced without being asked for again. spec.updateStrategy says which are;
-// a restart that a person requested is asked for already.
+// IsDue reports an outdated pod that is to be replaced without being asked for again. spec.updateStrategy says which
+// are; a restart that a person requested is asked for already.
 func IsDue(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pod *corev1.Pod) bool {
 	if !IsOutdated(rha, sts, pod) {
 		return false

@@ -61,7 +61,7 @@ func TestWhichOutdatedPodIsReplacedWithoutBeingAskedForAgain(t *testing.T) {
 	restarted := sts.DeepCopy()
 	restarted.Spec.Template.Annotations["kubectl.kubernetes.io/restartedAt"] = "now"
 	for strategy, want := range map[v1alpha1.UpdateStrategyType]struct{ master, replica bool }{
-		"":                         {true, true}, // of an object that was written before there were strategies
+		"":                        {true, true}, // of an object that was written before there were strategies
 		v1alpha1.UpdateAutomatic:  {true, true},
 		v1alpha1.UpdateSupervised: {false, true},
 		v1alpha1.UpdateOnDelete:   {false, false},

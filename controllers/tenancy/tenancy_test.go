@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	clocktesting "k8s.io/utils/clock/testing"
@@ -134,5 +135,31 @@ func TestTheWritesOfOneTenantAreNotTakenFromAnother(t *testing.T) {
 	}
 	if PauseFor(errors.New("other")) != 0 {
 		t.Error("another error is taken for a write over budget")
+	}
+}
+
+// A kind of write that is not counted is none that one tenant could not take from all others.
+func TestEveryKindOfWriteIsCounted(t *testing.T) {
+	c := WithBudget(controllertest.New(t).Client, clocktesting.NewFakePassiveClock(time.Now()))
+	ctx := WritingFor(t.Context(), client.ObjectKey{Namespace: "noisy", Name: "a"})
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "noisy", Name: "a"}}
+	for range writesOfOneAtOnce {
+		_ = c.Delete(ctx, pod)
+	}
+	patch := client.RawPatch(types.MergePatchType, []byte(`{}`))
+	configuration := client.ApplyConfigurationFromUnstructured(&unstructured.Unstructured{Object: map[string]any{}})
+	for name, write := range map[string]func() error{
+		"create":        func() error { return c.Create(ctx, pod) },
+		"update":        func() error { return c.Update(ctx, pod) },
+		"patch":         func() error { return c.Patch(ctx, pod, patch) },
+		"delete":        func() error { return c.Delete(ctx, pod) },
+		"apply":         func() error { return c.Apply(ctx, configuration) },
+		"status update": func() error { return c.Status().Update(ctx, pod) },
+		"status patch":  func() error { return c.Status().Patch(ctx, pod, patch) },
+		"status apply":  func() error { return c.Status().Apply(ctx, configuration) },
+	} {
+		if err := write(); PauseFor(err) <= 0 {
+			t.Errorf("%s went past the budget: %v", name, err)
+		}
 	}
 }

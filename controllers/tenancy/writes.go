@@ -166,6 +166,15 @@ func (s *budgetedStatus) Patch(
 	return s.SubResourceWriter.Patch(ctx, obj, patch, opts...)
 }
 
+func (s *budgetedStatus) Apply(
+	ctx context.Context, obj runtime.ApplyConfiguration, opts ...client.SubResourceApplyOption,
+) error {
+	if err := s.client.take(ctx); err != nil {
+		return err
+	}
+	return s.SubResourceWriter.Apply(ctx, obj, opts...)
+}
+
 func (s *budgetedStatus) Update(ctx context.Context, obj client.Object, opts ...client.SubResourceUpdateOption) error {
 	if err := s.client.take(ctx); err != nil {
 		return err

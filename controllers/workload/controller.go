@@ -90,9 +90,6 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.APIReader == nil {
 		r.APIReader = mgr.GetAPIReader()
 	}
-	if r.Recorder == nil {
-		r.Recorder = mgr.GetEventRecorderFor("redisha-workload")
-	}
 	if r.Clock == nil {
 		r.Clock = clock.RealClock{}
 	}

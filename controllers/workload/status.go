@@ -45,7 +45,9 @@ func (w *pass) writeStatus(ctx context.Context, failure error) (later time.Durat
 	if err != nil {
 		return 0, err
 	}
-	err = w.Client.Status().Patch(ctx, patch, client.Apply, client.FieldOwner(fieldOwner), client.ForceOwnership)
+	err = w.Client.Status().Apply(
+		ctx, client.ApplyConfigurationFromUnstructured(patch), client.FieldOwner(fieldOwner), client.ForceOwnership,
+	)
 	if err != nil {
 		return 0, fmt.Errorf("writing the status: %w", err)
 	}

@@ -68,7 +68,13 @@ func TestASupervisedChangeLeavesTheMasterUntilASwitchoverIsRequested(t *testing.
 	answered(t, request, v1alpha1.RequestSucceeded, "", "is master by epoch")
 	after := settled(t, key)
 	if after.Status.Master.Epoch != before.Status.Master.Epoch+1 || pods(t, key)[master] == now[master] {
-		t.Errorf("epoch %d after %d, %s is %s", after.Status.Master.Epoch, before.Status.Master.Epoch, master, pods(t, key)[master])
+		t.Errorf(
+			"epoch %d after %d, %s is %s",
+			after.Status.Master.Epoch,
+			before.Status.Master.Epoch,
+			master,
+			pods(t, key)[master],
+		)
 	}
 }
 

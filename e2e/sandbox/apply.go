@@ -84,7 +84,9 @@ func applyObject(ctx context.Context, c client.Client, object *unstructured.Unst
 		if err := defaultNamespace(c, attempt); err != nil && !meta.IsNoMatchError(err) {
 			return err
 		}
-		err := c.Patch(ctx, attempt, client.Apply, client.FieldOwner("sandbox"), client.ForceOwnership)
+		err := c.Apply(
+			ctx, client.ApplyConfigurationFromUnstructured(attempt), client.FieldOwner("sandbox"), client.ForceOwnership,
+		)
 		if err == nil || !notYet(err) {
 			return err
 		}

@@ -82,7 +82,10 @@ func (s *Scene) replaced(was *v1alpha1.RedisHA, causes ...string) (gap time.Dura
 func (s *Scene) MasterPodIsDeleted() (gap time.Duration) {
 	s.T.Helper()
 	victim := s.MasterPod()
-	return s.switchedOver(func() error { return s.Client.Delete(s.Ctx, victim) }, string(failover.DiagnosisMasterTerminating))
+	return s.switchedOver(
+		func() error { return s.Client.Delete(s.Ctx, victim) },
+		string(failover.DiagnosisMasterTerminating),
+	)
 }
 
 // MasterNodeIsLeft: the node of the master takes no pods any more, or is drained, which cordon does. The master
