@@ -40,7 +40,7 @@ type Stage interface {
 	Settle() *v1alpha1.RedisHA
 	// End waits until all is well and clients write, looks up every acknowledged write, of which at most so many may be
 	// lost, and none that a replica had confirmed. It returns the longest time since the fault without an acknowledged
-	// write through the Service.
+	// write through the Service. Scene.Before may be of then afterwards.
 	End(mayLose int64) time.Duration
 }
 

@@ -24,14 +24,6 @@ func (s *Scene) MasterIsKilled() (gap time.Duration) {
 	} {
 		s.Announced(event)
 	}
-	steps := s.Promoted().Steps
-	for _, name := range []string{
-		failover.StepEvidence, failover.StepIntent, failover.StepDetached, failover.StepPromoted, failover.StepPublished,
-	} {
-		if !slices.ContainsFunc(steps, func(s v1alpha1.StepStatus) bool { return s.Name == name && !s.At.IsZero() }) {
-			s.T.Errorf("the history does not tell when the step %q was taken: %+v", name, steps)
-		}
-	}
 	return gap
 }
 
@@ -72,6 +64,13 @@ func (s *Scene) MasterHangsAnd(more func()) (gap time.Duration) {
 func (s *Scene) replaced(was *v1alpha1.RedisHA, causes ...string) (gap time.Duration) {
 	s.T.Helper()
 	entry := s.Promotion(v1alpha1.HistoryFailover, causes...)
+	for _, name := range []string{
+		failover.StepEvidence, failover.StepIntent, failover.StepDetached, failover.StepPromoted, failover.StepPublished,
+	} {
+		if !slices.ContainsFunc(entry.Steps, func(s v1alpha1.StepStatus) bool { return s.Name == name && !s.At.IsZero() }) {
+			s.T.Errorf("the history does not tell when the step %q was taken: %+v", name, entry.Steps)
+		}
+	}
 	gap = s.Stage.End(s.Unreplicated)
 	s.MovedFrom(was.Status.Master.Pod, entry)
 	s.Epochs(was, 1)
