@@ -10,8 +10,8 @@ import (
 	"github.com/redisha/redisha/e2e/gobuild"
 )
 
-// publishedNodes are the node images that were published with the version of kind in e2e/go.mod, by minor release. Their
-// patch releases are not those that are built here.
+// publishedNodes are the node images that were published with the version of kind in e2e/go.mod, by minor release.
+// Their patch releases are not those that are built here.
 var publishedNodes = map[string]string{
 	"1.35": "kindest/node:v1.35.8@sha256:07b2536e30b803ed61d1677a79df6115f798ce64c80f9e22f6ed45afd09323c0",
 	"1.36": "kindest/node:v1.36.4@sha256:099e049362a1526b2db71494e1947aae99bd16290d7c895f2b7ea312e3cbfaed",

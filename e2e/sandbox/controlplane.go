@@ -17,8 +17,8 @@ import (
 
 const apiServerPort = "6443"
 
-// controlPlane is etcd, kube-apiserver, kube-controller-manager and kube-scheduler on fixed ports: the network namespace
-// is ours alone.
+// controlPlane is etcd, kube-apiserver, kube-controller-manager and kube-scheduler on fixed ports: the network
+// namespace is ours alone.
 type controlPlane struct {
 	dir, logs   string
 	tokens      map[string]string

@@ -30,9 +30,9 @@ const (
 	selectedNode  = "volume.kubernetes.io/selected-node"
 )
 
-// provisioner makes a file system and a PersistentVolume for every claim of a class of its own whose pod has a node, grows
-// them when the claim grows, and removes both when the claim is gone and the volume's policy says Delete. Binding is the
-// controller manager's. Each volume is a tmpfs of the size that was asked for, so that it can be full.
+// provisioner makes a file system and a PersistentVolume for every claim of a class of its own whose pod has a node,
+// grows them when the claim grows, and removes both when the claim is gone and the volume's policy says Delete. Binding
+// is the controller manager's. Each volume is a tmpfs of the size that was asked for, so that it can be full.
 type provisioner struct {
 	client  kubernetes.Interface
 	log     *slog.Logger

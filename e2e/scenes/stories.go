@@ -15,7 +15,7 @@ import (
 	"github.com/redisha/redisha/failover"
 )
 
-// MasterIsKilled: the process of the master gets SIGKILL. A replica takes over at once.
+// MasterIsKilled plays that the process of the master gets SIGKILL. A replica takes over at once.
 func (s *Scene) MasterIsKilled() (gap time.Duration) {
 	s.T.Helper()
 	gap = s.MasterIsKilledAnd(func() {})
@@ -36,8 +36,8 @@ func (s *Scene) MasterIsKilledAnd(more func()) (gap time.Duration) {
 	return s.replaced(was, DeadProcess...)
 }
 
-// MasterHangs: the process of the master gets SIGSTOP. A replica takes over when it was silent for down-after, and the
-// pod of the process that hangs is replaced.
+// MasterHangs plays that the process of the master gets SIGSTOP. A replica takes over when it was silent for
+// down-after, and the pod of the process that hangs is replaced.
 func (s *Scene) MasterHangs() (gap time.Duration) {
 	s.T.Helper()
 	gap = s.MasterHangsAnd(func() {})
@@ -77,7 +77,8 @@ func (s *Scene) replaced(was *v1alpha1.RedisHA, causes ...string) (gap time.Dura
 	return gap
 }
 
-// MasterPodIsDeleted: the master switches over first, and no acknowledged write is lost.
+// MasterPodIsDeleted plays a deletion that leaves the pod its grace period. The master switches over first, and no
+// acknowledged write is lost.
 func (s *Scene) MasterPodIsDeleted() (gap time.Duration) {
 	s.T.Helper()
 	victim := s.MasterPod()
@@ -87,8 +88,8 @@ func (s *Scene) MasterPodIsDeleted() (gap time.Duration) {
 	)
 }
 
-// MasterNodeIsLeft: the node of the master takes no pods any more, or is drained, which cordon does. The master
-// switches over first, and no acknowledged write is lost.
+// MasterNodeIsLeft plays that the node of the master takes no pods any more, or is drained, which cordon does. The
+// master switches over first, and no acknowledged write is lost.
 func (s *Scene) MasterNodeIsLeft(cordon func(node string) error) (gap time.Duration) {
 	s.T.Helper()
 	node := s.MasterPod().Spec.NodeName
@@ -109,8 +110,8 @@ func (s *Scene) switchedOver(fault func() error, causes ...string) (gap time.Dur
 	return gap
 }
 
-// MasterPodIsDeletedByForce: a replica takes over. For a moment the pod may be seen on its way out: a switchover may be
-// begun then, and become a failover, or even end as one.
+// MasterPodIsDeletedByForce plays a deletion without a grace period. A replica takes over. For a moment the pod may be
+// seen on its way out: a switchover may be begun then, and become a failover, or even end as one.
 func (s *Scene) MasterPodIsDeletedByForce() (gap time.Duration) {
 	s.T.Helper()
 	was, victim := s.Before, s.MasterPod()
@@ -130,8 +131,8 @@ func (s *Scene) MasterPodIsDeletedByForce() (gap time.Duration) {
 	return gap
 }
 
-// OperatorsAreParted: the operators alone do not reach the master, for several times down-after. They do nothing, and
-// say why.
+// OperatorsAreParted plays that the operators alone do not reach the master, for several times down-after. They do
+// nothing, and say why.
 func (s *Scene) OperatorsAreParted() (gap time.Duration) {
 	s.T.Helper()
 	was := s.Before.Status.Master.NodeRef
@@ -152,7 +153,7 @@ func (s *Scene) OperatorsAreParted() (gap time.Duration) {
 	return gap
 }
 
-// MasterAndLeaderAreKilled: the other operator acts at once.
+// MasterAndLeaderAreKilled plays that both die at the same instant. The other operator acts at once.
 func (s *Scene) MasterAndLeaderAreKilled() (gap time.Duration) {
 	s.T.Helper()
 	was := s.Before
@@ -171,8 +172,9 @@ func (s *Scene) MasterAndLeaderAreKilled() (gap time.Duration) {
 	return s.replaced(was, DeadProcess...)
 }
 
-// APIServerIsAway: it ends, or hangs, when stop is called, until what that returns is called. The master dies meanwhile.
-// No replica is promoted before the API server is back, and then one is. Look is called shortly before that.
+// APIServerIsAway plays that the API server ends, or hangs, when stop is called, until what that returns is called, and
+// that the master dies meanwhile. No replica is promoted before the API server is back, and then one is. Look is called
+// shortly before that.
 func (s *Scene) APIServerIsAway(stop func() (back func()), look func()) {
 	s.T.Helper()
 	const away = 25 * time.Second

@@ -35,11 +35,12 @@ var commands = []string{
 	kubernetes + "/cmd/kubelet",
 }
 
-const head = `// What Kubernetes %s is built from (e2e/gobuild/kubernetes.go), written by e2e/cmd/kubebin. A module of its own, so that its
-// dependencies are none of the operator's. k8s.io/kubernetes requires its staging modules at v0.0.0 and replaces them by folders; a
-// module that requires it has to replace them by their published versions.
-module github.com/redisha/redisha/e2e/kubebin/%s
-`
+const head = "// What Kubernetes %s is built from (e2e/gobuild/kubernetes.go), written by e2e/cmd/kubebin. " +
+	"A module of its own, so that its\n" +
+	"// dependencies are none of the operator's. k8s.io/kubernetes requires its staging modules at v0.0.0 " +
+	"and replaces them by folders; a\n" +
+	"// module that requires it has to replace them by their published versions.\n" +
+	"module github.com/redisha/redisha/e2e/kubebin/%s\n"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
