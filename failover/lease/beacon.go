@@ -53,9 +53,19 @@ func (b *Beacon) Port() string {
 }
 
 // Serve answers for identity until ctx ends. It calls lost whenever the connection of a standby ends: that standby may
-// take this process for dead from then on. It returns an error only when the port fails.
+// take this process for dead from then on. It returns when the port refuses connections, and with an error only when the
+// port fails.
 func (b *Beacon) Serve(ctx context.Context, identity string, lost func()) error {
-	defer context.AfterFunc(ctx, func() { _ = b.listener.Close() })()
+	closed := make(chan struct{})
+	keep := context.AfterFunc(ctx, func() {
+		_ = b.listener.Close()
+		close(closed)
+	})
+	defer func() {
+		if !keep() {
+			<-closed // Accept ends before the port does
+		}
+	}()
 	for {
 		conn, err := b.listener.Accept()
 		switch {
