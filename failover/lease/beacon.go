@@ -53,8 +53,8 @@ func (b *Beacon) Port() string {
 }
 
 // Serve answers for identity until ctx ends. It calls lost whenever the connection of a standby ends: that standby may
-// take this process for dead from then on. It returns when the port refuses connections, and with an error only when the
-// port fails.
+// take this process for dead from then on. It returns when the port refuses connections, and with an error only when
+// the port fails.
 func (b *Beacon) Serve(ctx context.Context, identity string, lost func()) error {
 	closed := make(chan struct{})
 	keep := context.AfterFunc(ctx, func() {
