@@ -160,9 +160,12 @@ type Progress struct {
 	InterimMasters []string
 	// pods that had not been heard when the first master was chosen, nor seen empty or in sync since
 	UnheardPods []string
-	ForcedPod   string // pod that a person wants promoted, whatever is lost by it
-	Request     string // ID of the request that is being carried out, or was last refused or done
-	Steps       []Step
+	// unreachable replicas that may hold what the old master took after all that can be reached had lost it, as it was seen
+	// when the failover began: who was detached since tells that no more
+	AheadPods []string
+	ForcedPod string // pod that a person wants promoted, whatever is lost by it
+	Request   string // ID of the request that is being carried out, or was last refused or done
+	Steps     []Step
 
 	CooldownUntil time.Time      // no second attempt at a planned switchover before
 	SoftFailovers []SoftFailover // the last ones, newest first
@@ -254,6 +257,7 @@ func (p Progress) Clone() Progress {
 	c.Retired = append([]string(nil), p.Retired...)
 	c.InterimMasters = append([]string(nil), p.InterimMasters...)
 	c.UnheardPods = append([]string(nil), p.UnheardPods...)
+	c.AheadPods = append([]string(nil), p.AheadPods...)
 	c.Steps = append([]Step(nil), p.Steps...)
 	c.SoftFailovers = append([]SoftFailover(nil), p.SoftFailovers...)
 	c.Nodes = append([]NodeRecord(nil), p.Nodes...)

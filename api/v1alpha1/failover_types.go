@@ -199,6 +199,13 @@ type FailoverInternal struct {
 	// +kubebuilder:validation:items:MaxLength=253
 	// +optional
 	UnheardPods []string `json:"unheardPods,omitempty"`
+	// aheadPods are replicas that were unreachable when the running failover began, and may hold what the old
+	// master took after all others had lost it. They are waited for, within bounds.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MaxLength=253
+	// +optional
+	AheadPods []string `json:"aheadPods,omitempty"`
 	// recentSoftFailovers are the last failovers that were begun on soft evidence, newest first.
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16

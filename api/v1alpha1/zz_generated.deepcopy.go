@@ -50,6 +50,11 @@ func (in *FailoverInternal) DeepCopyInto(out *FailoverInternal) {
 		*out = make([]string, len(*in))
 		copy(*out, *in)
 	}
+	if in.AheadPods != nil {
+		in, out := &in.AheadPods, &out.AheadPods
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	if in.RecentSoftFailovers != nil {
 		in, out := &in.RecentSoftFailovers, &out.RecentSoftFailovers
 		*out = make([]SoftFailover, len(*in))

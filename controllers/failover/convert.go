@@ -85,11 +85,9 @@ func progressOf(status *v1alpha1.RedisHAStatus) failover.Progress {
 		f.Internal.RetiredReplIDs...), stepsOf(
 		f.Steps,
 	)
-	p.InterimMasters, p.UnheardPods = append(
-		[]string(nil),
-		f.Internal.InterimMasters...), append(
-		[]string(nil),
-		f.Internal.UnheardPods...)
+	p.InterimMasters = append([]string(nil), f.Internal.InterimMasters...)
+	p.UnheardPods = append([]string(nil), f.Internal.UnheardPods...)
+	p.AheadPods = append([]string(nil), f.Internal.AheadPods...)
 	for _, s := range f.Internal.RecentSoftFailovers {
 		p.SoftFailovers = append(p.SoftFailovers, failover.SoftFailover{Pod: s.Pod, At: timeOf(s.At)})
 	}
@@ -141,6 +139,7 @@ func writeProgress(status *v1alpha1.RedisHAStatus, p failover.Progress) {
 			),
 			InterimMasters: slices.Clone(p.InterimMasters),
 			UnheardPods:    slices.Clone(p.UnheardPods),
+			AheadPods:      slices.Clone(p.AheadPods),
 		},
 	}
 	if was := status.Failover; was != nil {

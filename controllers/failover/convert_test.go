@@ -42,6 +42,7 @@ func wholeProgress() failover.Progress {
 		Request:        "switchover:r-2",
 		ForcedPod:      "r-2",
 		UnheardPods:    []string{"r-3"},
+		AheadPods:      []string{"cache-1"},
 		Steps: []failover.Step{
 			{Name: failover.StepIntent, At: at(4)},
 		},

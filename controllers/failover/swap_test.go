@@ -43,7 +43,7 @@ func TestTheSwapTestsTheProgressItReplaces(t *testing.T) {
 		"of a revision": {41, "test " + of + "internal/revision, test " + of + "epoch, test " + of + "since"},
 		"that was written where no revision is known": {0, "test " + of + "candidate, test " + of + "cause, test " + of + "cooldownUntil, test " + of +
 			"epoch, test " + of + "message, test " + of + "oldMaster, test " + of + "reason, test " + of + "request, test " + of + "since, test " + of +
-			"startedAt, test " + of + "state, test " + of + "steps, test " + of + "internal/forcedPod, test " + of + "internal/initialized, test " + of +
+			"startedAt, test " + of + "state, test " + of + "steps, test " + of + "internal/aheadPods, test " + of + "internal/forcedPod, test " + of + "internal/initialized, test " + of +
 			"internal/interimMasters, test " + of + "internal/lineage, test " + of + "internal/recentSoftFailovers, test " + of +
 			"internal/retiredReplIDs, test " + of + "internal/unheardPods"},
 	} {

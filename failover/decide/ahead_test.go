@@ -46,6 +46,33 @@ func TestAReplicaThatWentOnWithAMasterThatDiedSinceIsWaitedFor(t *testing.T) {
 	}
 }
 
+// Seed 973350159: the operator dies after it has detached r-2, which tells its successor only that it was detached. What
+// the operator saw is noted.
+func TestASuccessorWaitsForTheReplicaThatWentOnWithTheMaster(t *testing.T) {
+	w := parted(t, failover.ContactSilent, 8*time.Second)
+	for range 5 {
+		w.once()
+	}
+	if w.progress.State == failover.StateStable || len(w.progress.AheadPods) != 1 {
+		t.Fatalf("state %s, ahead %v\n%s", w.progress.State, w.progress.AheadPods, w.story())
+	}
+	w.takeOver(500 * time.Millisecond)
+	for _, name := range []string{"r-0", "r-2"} {
+		w.heard(name, failover.ContactAnswering)
+		w.node(name).Heard.At = w.now
+	}
+	w.heard("r-1", failover.ContactSilent)
+	if took := w.replacedWithin(10*time.Second, nil); w.progress.Reason != failover.ReasonWaitingForData {
+		t.Fatalf("master %s after %s, reason %s\n%s", w.master(), took, w.progress.Reason, w.story())
+	}
+	n := w.node("r-1")
+	n.Replication.Lineage.Offset += 5000
+	n.Contact, n.ContactSince = failover.ContactAnswering, w.now
+	if w.replacedWithin(5*time.Second, nil); w.master() != "r-1" {
+		t.Errorf("master %s, reason %s\n%s", w.master(), w.progress.Reason, w.story())
+	}
+}
+
 func TestNoReplicaThatWentOnWithItsMasterIsWaitedForWithoutEnd(t *testing.T) {
 	w := parted(t, failover.ContactSilent, 8*time.Second)
 	if took := w.replacedWithin(

@@ -226,6 +226,8 @@ func (d *decider) begin(cause failover.Cause, v diagnosis.View) {
 	if l, ok := v.LastSeen(old.RunID, d.next.Master.Lineage); ok {
 		d.next.Lineage = l
 	}
+	d.next.AheadPods = nil
+	d.next.AheadPods = d.ahead()
 }
 
 // evidenceAt dates the evidence: when contact was lost, if that is what it is about.

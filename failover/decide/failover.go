@@ -168,21 +168,25 @@ const aheadPatience = 30 * time.Second
 // ahead names the unreachable replicas that went on with the old master, for all that is known, when all that can be
 // reached had lost it: the network was split, and then the master died. They may hold more than the tail that a death
 // costs, so that they are waited for, within bounds. Where the failover was begun on a guess, no master went on:
-// rejoined and the guard see to that.
+// rejoined and the guard see to that. What was seen when the failover began is noted: once the others are detached, a
+// successor cannot see when they lost the master.
 func (d *decider) ahead() []string {
 	if d.next.OldMaster == nil || d.next.ForcedPod != "" || d.next.Cause == failover.Cause(failover.DiagnosisMasterDown) ||
 		d.now.Sub(d.next.StartedAt) >= aheadPatience {
 		return nil
 	}
+	noted := slices.DeleteFunc(slices.Clone(d.next.AheadPods), func(pod string) bool {
+		return slices.ContainsFunc(d.obs.Nodes, func(n failover.Node) bool { return n.Name == pod && n.Answers() })
+	})
 	v := d.viewFrom(*d.next.OldMaster)
 	lost := v.LastHeard(slices.DeleteFunc(slices.Clone(v.Others), func(n failover.Node) bool { return !n.Answers() }))
 	if lost.IsZero() || d.next.StartedAt.Sub(lost) <= failover.GuardMaxLag+2*time.Second {
-		return nil
+		return noted
 	}
 	if beside := v.UnreachableReplicas(); len(beside) >= v.Guarded() {
 		return beside
 	}
-	return nil
+	return noted
 }
 
 // mayWriteOn names the old master, or another one of this failover, that may accept writes for some seconds more though
