@@ -160,8 +160,8 @@ type Progress struct {
 	InterimMasters []string
 	// pods that had not been heard when the first master was chosen, nor seen empty or in sync since
 	UnheardPods []string
-	// unreachable replicas that may hold what the old master took after all that can be reached had lost it, as it was seen
-	// when the failover began: who was detached since tells that no more
+	// unreachable replicas that may hold what the old master took after all that can be reached had lost it, as it was
+	// seen when the failover began: who was detached since tells that no more
 	AheadPods []string
 	ForcedPod string // pod that a person wants promoted, whatever is lost by it
 	Request   string // ID of the request that is being carried out, or was last refused or done
