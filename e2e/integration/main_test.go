@@ -23,7 +23,10 @@ import (
 var bed *testbed.Testbed
 
 func TestMain(m *testing.M) {
-	sandbox.Enter(testbed.Prepare)
+	sandbox.Enter(testbed.Prepare, func(ctx context.Context) error {
+		_, err := sandbox.Kubectl(ctx, os.Stderr) // for the commands of the guide
+		return err
+	})
 	code, err := run(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "integration:", err)
