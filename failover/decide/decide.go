@@ -226,7 +226,7 @@ func (d *decider) begin(cause failover.Cause, v diagnosis.View) {
 	if l, ok := v.LastSeen(old.RunID, d.next.Master.Lineage); ok {
 		d.next.Lineage = l
 	}
-	d.next.AheadPods = nil
+	d.next.AheadPods = nil // of another master
 	d.next.AheadPods = d.ahead()
 }
 
