@@ -125,8 +125,9 @@ func (a *api) podsChanged() {
 	a.changed()
 }
 
-// swap is the compare-and-swap of the progress: expected is the progress that the decision was made on.
-func (a *api) swap(o *operator, expected int64, next failover.Progress) (int64, error) {
+// swap is the compare-and-swap of the progress: expected is the progress that the decision was made on, and seen what
+// was published then.
+func (a *api) swap(o *operator, expected int64, seen failover.Published, next failover.Progress) (int64, error) {
 	if a.now.swaps != expected && !a.w.defect.swapUnchecked {
 		return 0, errConflict
 	}
@@ -134,7 +135,7 @@ func (a *api) swap(o *operator, expected int64, next failover.Progress) (int64, 
 	if before.State == unknownState {
 		a.w.checks.fail("S7", "%s writes over a state that it does not know", o.name)
 	}
-	a.w.checks.onSwap(*before, next)
+	a.w.checks.onSwap(*before, next, seen)
 	p := next.Clone()
 	a.past = append(a.past, before)
 	a.now.progress = &p

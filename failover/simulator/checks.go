@@ -165,10 +165,12 @@ func chosenAtOnce(before, next failover.Progress) bool {
 	}
 }
 
-// onSwap: the epoch grows by one for each promotion begun, and has one candidate (S5).
-func (c *checks) onSwap(before, next failover.Progress) {
+// onSwap: the epoch grows by one for each promotion begun, and has one candidate (S5). A status that was set back
+// follows what was published when the operator looked. A publication that is under way meanwhile, its own of before the
+// status was lost, overrules that status at the next look.
+func (c *checks) onSwap(before, next failover.Progress, seen failover.Published) {
 	c.onNames(next.Nodes)
-	want := max(before.Epoch, c.w.api.now.published.Epoch) // a status that was set back follows what was published
+	want := max(before.Epoch, seen.Epoch)
 	if begins(before, next) {
 		want++
 	}

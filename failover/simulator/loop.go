@@ -100,7 +100,7 @@ func (o *operator) step() (time.Duration, error) {
 	o.last, o.lastAt = decision, w.now
 	wrote := !sameProgress(*before, decision.Next)
 	if wrote && !w.defect.persistSkipped {
-		if err := o.persist(decision, swaps); err != nil {
+		if err := o.persist(decision, swaps, obs.Published); err != nil {
 			return 0, err
 		}
 	}
@@ -108,7 +108,7 @@ func (o *operator) step() (time.Duration, error) {
 	o.claim(obs)
 	results := o.executor.Execute(context.Background(), objectName, redisPort, decision.ActionsAfter(o.now().Sub(now)))
 	if wrote && w.defect.persistSkipped {
-		if err := o.persist(decision, swaps); err != nil {
+		if err := o.persist(decision, swaps, obs.Published); err != nil {
 			return 0, err
 		}
 	}
@@ -136,8 +136,8 @@ func failed(results []executor.Result) bool {
 
 var errLeaseLost = errors.New("the lease is not certainly ours any more")
 
-// persist is the compare-and-swap of the progress.
-func (o *operator) persist(d failover.Decision, expected int64) error {
+// persist is the compare-and-swap of the progress, decided on while seen was published.
+func (o *operator) persist(d failover.Decision, expected int64, seen failover.Published) error {
 	if (leaseOf{o}).Left() <= 0 {
 		return errLeaseLost
 	}
@@ -147,7 +147,7 @@ func (o *operator) persist(d failover.Decision, expected int64) error {
 	var swaps int64
 	next := d.Next.Clone()
 	err := o.call(ctx, true, func() (err error) {
-		swaps, err = o.world.api.swap(o, expected, next)
+		swaps, err = o.world.api.swap(o, expected, seen, next)
 		return err
 	})
 	if err != nil {
