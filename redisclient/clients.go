@@ -100,23 +100,29 @@ func (c *Client) CountOperatorConnections(ctx context.Context, prefix string) (i
 }
 
 func (c *Client) othersNamed(ctx context.Context, r *redis.Client, prefix string) ([]int64, error) {
-	var own *redis.IntCmd
-	var list *redis.StringCmd
-	_, err := r.Pipelined(ctx, func(p redis.Pipeliner) error {
-		own = p.ClientID(ctx)
-		list = p.ClientList(ctx)
-		return nil
-	})
+	own, list, err := c.connections(ctx, r)
 	if err != nil {
 		return nil, err
 	}
 	var ids []int64
-	for _, conn := range parseClientList(list.Val()) {
-		if conn.id != own.Val() && strings.HasPrefix(conn.name, prefix) && conn.name != c.opts.Name {
+	for _, conn := range list {
+		if conn.id != own && strings.HasPrefix(conn.name, prefix) && conn.name != c.opts.Name {
 			ids = append(ids, conn.id)
 		}
 	}
 	return ids, nil
+}
+
+// connections are all there are, and which of them is ours.
+func (c *Client) connections(ctx context.Context, r *redis.Client) (own int64, all []listedClient, err error) {
+	var id *redis.IntCmd
+	var list *redis.StringCmd
+	_, err = r.Pipelined(ctx, func(p redis.Pipeliner) error {
+		id = p.ClientID(ctx)
+		list = p.ClientList(ctx)
+		return nil
+	})
+	return id.Val(), parseClientList(list.Val()), err
 }
 
 func killByID(ctx context.Context, r *redis.Client, ids []int64) (int, error) {
@@ -137,6 +143,7 @@ func killByID(ctx context.Context, r *redis.Client, ids []int64) (int, error) {
 type listedClient struct {
 	id          int64
 	name        string
+	local       string // the address that it came to
 	command     string // the last one, in lower case; a subcommand follows after a |
 	replication bool   // a link to a replica or to the master
 }
@@ -155,6 +162,8 @@ func parseClientList(text string) []listedClient {
 				}
 			case "name":
 				client.name = value
+			case "laddr":
+				client.local = value
 			case "cmd":
 				client.command = value
 			case "flags":

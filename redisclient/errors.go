@@ -19,6 +19,10 @@ import (
 // ErrClosed is returned by every call on a closed [Client].
 var ErrClosed = errors.New("redis client is closed")
 
+// ErrNoCertificate means that a connection is to be encrypted and nothing is known to encrypt it with. It is of
+// [ClassAuth].
+var ErrNoCertificate = errors.New("there is no certificate to encrypt the connection with")
+
 // Class says what an error is evidence of. A failover decides on the class, never on an error's text.
 type Class int
 
@@ -92,7 +96,7 @@ func Classify(err error) Class {
 	if errors.As(err, &reply) {
 		return classifyReply(reply.Error())
 	}
-	if isTLS(err) {
+	if errors.Is(err, ErrNoCertificate) || errors.Is(err, errTurnedAway) || isTLS(err) {
 		return ClassAuth
 	}
 	return classifyNetwork(err)
@@ -135,7 +139,12 @@ func isTLS(err error) bool {
 		unknown  x509.UnknownAuthorityError
 		hostname x509.HostnameError
 		invalid  x509.CertificateInvalidError
+		said     *net.OpError
 	)
+	// What the other side says of our certificate comes as an OpError of these, around a type that is not exported.
+	if errors.As(err, &said) && (said.Op == "remote error" || said.Op == "local error") {
+		return true
+	}
 	return errors.As(err, &record) || errors.As(err, &alert) || errors.As(err, &verify) ||
 		errors.As(err, &unknown) || errors.As(err, &hostname) || errors.As(err, &invalid)
 }

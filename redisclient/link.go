@@ -33,6 +33,7 @@ var errSpent = errors.New("connection was given up")
 // connection, is handed it ready-made, and is thrown away with it.
 type link struct {
 	conn     *watchedConn
+	secured  bool // by TLS
 	rdb      *redis.Client
 	handed   atomic.Bool // go-redis took the connection
 	released atomic.Bool // go-redis gave it up: never to be used for a command again
@@ -69,14 +70,18 @@ func openLink(ctx context.Context, o Options) (*link, error) {
 			return nil, err
 		}
 	}
-	l := &link{}
+	l := &link{secured: o.TLS != nil}
 	l.conn = watch(conn, func(err error) { l.report(err, o.OnEOF) })
 	l.rdb = redis.NewClient(l.options(o))
 	return l, nil
 }
 
 func handshake(ctx context.Context, conn net.Conn, o Options) (net.Conn, error) {
-	config := o.TLS.Clone()
+	config := o.TLS()
+	if config == nil {
+		return nil, errors.Join(ErrNoCertificate, conn.Close())
+	}
+	config = config.Clone()
 	if config.ServerName == "" && !config.InsecureSkipVerify {
 		host, _, err := net.SplitHostPort(o.Addr)
 		if err != nil {
@@ -212,14 +217,22 @@ func (t turnedAway) Error() string { return string(t) }
 // RedisError marks it as something Redis said.
 func (turnedAway) RedisError() {}
 
+// errTurnedAway is of [ClassAuth].
+var errTurnedAway = errors.New("the connection was ended after the TLS handshake, as it is when our certificate is refused")
+
 // explain replaces the broken connection that go-redis saw by the reason Redis gave for breaking it, if it did: too
-// many clients, or protected mode. go-redis takes that line for an answer to HELLO and ignores it.
+// many clients, or protected mode. go-redis takes that line for an answer to HELLO and ignores it. By TLS 1.3 a
+// server says what it thinks of our certificate after the handshake, and its reset may overtake that: such an end of a
+// connection on which nothing was ever said proves no death. If it was one, the next dial is refused.
 func (l *link) explain(err error) error {
 	if l.proven.Load() || Classify(err) != ClassRefused {
 		return err
 	}
 	if words := l.conn.farewell(); words != "" {
 		return turnedAway(words)
+	}
+	if l.secured {
+		return errors.Join(errTurnedAway, err)
 	}
 	return err
 }

@@ -28,8 +28,9 @@ type Options struct {
 	// the next connection; an established one stays authenticated, which is what Redis does as well.
 	Password func() string
 
-	// TLS, when set, encrypts the connection. Its ServerName defaults to Addr's host.
-	TLS *tls.Config
+	// TLS, when set, encrypts the connection. It is asked at every dial, as Password is; nothing is sent while it
+	// returns nil, which is [ErrNoCertificate]. The ServerName defaults to Addr's host.
+	TLS func() *tls.Config
 
 	// DialTimeout bounds connecting including the TLS handshake; Timeout bounds a whole call, from waiting for the
 	// connection to the last byte of the reply. A context that ends earlier wins. Zero means the default.

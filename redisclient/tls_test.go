@@ -21,7 +21,7 @@ func TestTLS(t *testing.T) {
 		c := redisclient.New(redisclient.Options{
 			Addr:        addr,
 			Password:    func() string { return "secret" },
-			TLS:         &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+			TLS:         func() *tls.Config { return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12} },
 			Timeout:     patience,
 			DialTimeout: patience,
 			OnEOF:       ends.add,

@@ -108,17 +108,25 @@ type Result struct {
 	Took   time.Duration
 }
 
-// Execute carries out the actions, all at the same time, on the RedisHA named key, whose Redis listens on port. It
+// Master is how a replica connects to its master.
+type Master struct {
+	Port int
+	// CanEncrypt is whether the processes have certificates; those of a Redis without TLS do not know the setting that
+	// Encrypted is of.
+	CanEncrypt, Encrypted bool
+}
+
+// Execute carries out the actions, all at the same time, on the RedisHA named key, whose replicas connect like to. It
 // returns a Result for each, in order, once all have ended and fresh samples of the nodes that replied were taken or
 // were not to be had. An action takes a second at most, unless it says otherwise itself.
-func (e *Executor) Execute(ctx context.Context, key string, port int, actions []failover.Action) []Result {
+func (e *Executor) Execute(ctx context.Context, key string, to Master, actions []failover.Action) []Result {
 	results := make([]Result, len(actions))
 	var replied uids
 	running := make([]func(), 0, len(actions))
 	for i, action := range actions {
 		running = append(running, func() {
 			began := e.opts.Runtime.Now()
-			err := guarded(func() error { return e.run(ctx, scope{key: key, port: port, replied: &replied}, action) })
+			err := guarded(func() error { return e.run(ctx, scope{key: key, master: to, replied: &replied}, action) })
 			results[i] = Result{Action: action, Err: err, Took: e.opts.Runtime.Now().Sub(began)}
 		})
 	}
@@ -147,7 +155,7 @@ func guarded(run func() error) (err error) {
 // scope is what the actions of one call have in common.
 type scope struct {
 	key     string
-	port    int
+	master  Master
 	replied *uids
 }
 

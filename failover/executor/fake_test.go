@@ -83,6 +83,13 @@ func (f *fakeRedis) KillOperatorConnections(_ context.Context, prefix string) (i
 	return 1, f.told("KILL-OPERATORS", " ", prefix)
 }
 
+func (f *fakeRedis) Encrypt(_ context.Context, e redisclient.Encryption) (int, error) {
+	return 0, f.told("ENCRYPT", " ", e.TLSPort)
+}
+func (f *fakeRedis) SetReplicationTLS(_ context.Context, is bool) error {
+	return f.told("REPLICATION-TLS", " ", is)
+}
+
 func (f *fakeRedis) TryConfig(
 	_ context.Context, settings []redisclient.Setting,
 ) (refused []redisclient.RefusedSetting, err error) {
@@ -141,7 +148,7 @@ func (w *fakeWorld) ref(uid string) failover.NodeRef {
 
 func (w *fakeWorld) execute(t *testing.T, actions ...failover.Action) []Result {
 	t.Helper()
-	return New(w, cluster{w}, w, Options{}).Execute(t.Context(), key, 6379, actions)
+	return New(w, cluster{w}, w, Options{}).Execute(t.Context(), key, Master{Port: 6379}, actions)
 }
 
 func (w *fakeWorld) Left() time.Duration { return w.left() }

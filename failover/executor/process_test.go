@@ -77,7 +77,7 @@ func newFleet(t *testing.T) *fleet {
 			targets, prober.Target{Pod: fmt.Sprint("cache-", i), UID: fmt.Sprint("u", i), IP: p.Host, Port: f.port},
 		)
 	}
-	f.prober.Ensure(key, targets, nil)
+	f.prober.Ensure(key, targets, prober.Credentials{})
 	for i := range f.redis {
 		f.until(fmt.Sprint(i, " is sampled"), func() bool { return f.node(i).Answers() })
 	}
@@ -107,7 +107,7 @@ func (f *fleet) do(a failover.Action) {
 }
 
 func (f *fleet) try(a failover.Action) error {
-	return f.executor.Execute(f.t.Context(), key, f.port, []failover.Action{a})[0].Err
+	return f.executor.Execute(f.t.Context(), key, executor.Master{Port: f.port}, []failover.Action{a})[0].Err
 }
 
 func (f *fleet) until(what string, holds func() bool) {

@@ -119,7 +119,7 @@ func TestDetachedReplicasKeepTheirOffsets(t *testing.T) {
 	f := newFleet(t)
 	w := f.write(2)
 	f.until("writes flow", func() bool { return w.count() > 100 })
-	results := f.executor.Execute(t.Context(), key, f.port, []failover.Action{
+	results := f.executor.Execute(t.Context(), key, executor.Master{Port: f.port}, []failover.Action{
 		failover.Detach{Node: f.ref(1), Within: failover.DetachWithin},
 		failover.Detach{Node: f.ref(2), Within: failover.DetachWithin},
 	})

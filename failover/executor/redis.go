@@ -72,7 +72,14 @@ func (e *Executor) follow(ctx context.Context, s scope, a failover.Follow) error
 	if err != nil {
 		return err
 	}
-	return t.change(ctx, func(ctx context.Context, r link.Redis) error { return r.ReplicaOf(ctx, a.Master.IP, s.port) })
+	return t.change(ctx, func(ctx context.Context, r link.Redis) error {
+		if s.master.CanEncrypt {
+			if err := r.SetReplicationTLS(ctx, s.master.Encrypted); err != nil {
+				return err
+			}
+		}
+		return r.ReplicaOf(ctx, a.Master.IP, s.master.Port)
+	})
 }
 
 // cutClients disconnects everybody, while their writes are still held back if they are, so that the writes go with

@@ -144,7 +144,7 @@ func TestADrainWhoseCallerIsGoneUnpauses(t *testing.T) {
 	w.redis["u1"].info.AppliedOffset = 9
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(10*time.Millisecond, cancel)
-	results := New(w, cluster{w}, w, Options{}).Execute(ctx, key, 6379,
+	results := New(w, cluster{w}, w, Options{}).Execute(ctx, key, Master{Port: 6379},
 		[]failover.Action{failover.Drain{Master: w.ref("u0"), Candidate: w.ref("u1"), Within: time.Minute}})
 	if results[0].Err == nil {
 		t.Error("no error")

@@ -35,6 +35,8 @@ type Redis interface {
 	KillWriters(ctx context.Context) (int, error)
 	KillOperatorConnections(ctx context.Context, namePrefix string) (int, error)
 	SetMinReplicas(ctx context.Context, n int, maxLag time.Duration) error
+	Encrypt(ctx context.Context, e redisclient.Encryption) (ended int, err error)
+	SetReplicationTLS(ctx context.Context, is bool) error
 	TryConfig(ctx context.Context, settings []redisclient.Setting) ([]redisclient.RefusedSetting, error)
 	Close()
 }

@@ -148,7 +148,7 @@ func three() []Target {
 func settled(t *testing.T, fakeTime bool) *world {
 	t.Helper()
 	w := newWorld(t, fakeTime)
-	w.Ensure(key, three(), nil)
+	w.Ensure(key, three(), Credentials{})
 	for _, target := range three() {
 		eventually(t, target.Pod+" answers", func() bool { return w.node(t, target.UID).Sampled })
 	}

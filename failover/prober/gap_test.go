@@ -176,7 +176,7 @@ func TestAPanicInOnePodsLoopIsToldAndEndsNoOther(t *testing.T) {
 		}
 		told <- key + "/" + pod + ": " + why.(string)
 	}
-	w.Ensure(key, three(), nil)
+	w.Ensure(key, three(), Credentials{})
 	for _, target := range three() {
 		eventually(t, target.Pod+" answers", func() bool { return w.node(t, target.UID).Sampled })
 	}

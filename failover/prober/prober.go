@@ -6,6 +6,7 @@ package prober
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"strconv"
 	"sync"
@@ -20,6 +21,16 @@ import (
 type Target struct {
 	Pod, UID, IP string
 	Port         int
+	// ServerName is the name that the certificate of its Redis is for; without one it is talked to in clear.
+	ServerName string
+}
+
+// Credentials are asked for at each connection.
+type Credentials struct {
+	Password func() string
+	// TLS verifies a Redis, but for the name, and has our certificate; nil while none is known. It is asked for targets
+	// with a ServerName only, and nothing is sent to them before it is known.
+	TLS func() *tls.Config
 }
 
 // Prober watches the pods of all RedisHA of this process. A RedisHA is named by its key, "namespace/name".
@@ -46,8 +57,8 @@ func New(opts Options) *Prober {
 }
 
 // Ensure makes targets the pods that are watched for key, in this order. Pods that are watched already go on
-// undisturbed; one with another UID, IP or port than before is a new pod. The password is asked at each connection.
-func (p *Prober) Ensure(key string, targets []Target, password func() string) {
+// undisturbed; one of which anything is another than before is a new pod.
+func (p *Prober) Ensure(key string, targets []Target, credentials Credentials) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -58,7 +69,7 @@ func (p *Prober) Ensure(key string, targets []Target, password func() string) {
 		w = &watch{key: key, opts: p.opts}
 		p.watches[key] = w
 	}
-	for _, started := range w.ensure(targets, password, p.newPod) {
+	for _, started := range w.ensure(targets, credentials, p.newPod) {
 		p.loops.Go(started.run)
 	}
 }
@@ -74,6 +85,7 @@ func (p *Prober) newPod(w *watch, t Target) *pod {
 	q.link = link.New(redisclient.Options{
 		Addr:        net.JoinHostPort(t.IP, strconv.Itoa(t.Port)),
 		Password:    w.currentPassword,
+		TLS:         w.encryptionFor(t.ServerName),
 		DialTimeout: p.opts.ProbeTimeout,
 		Name:        p.opts.Name,
 		OnConnect:   q.onConnect,
@@ -87,7 +99,7 @@ func (p *Prober) Remove(key string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if w := p.watches[key]; w != nil {
-		w.ensure(nil, nil, nil)
+		w.ensure(nil, Credentials{}, nil)
 		delete(p.watches, key)
 	}
 }

@@ -320,7 +320,7 @@ func TestAPodWithAnotherUIDOrAddressIsAnotherPod(t *testing.T) {
 			old, kept := w.at("10.0.0.1:6379"), w.at("10.0.0.2:6379")
 			targets := three()
 			alter(&targets[0])
-			w.Ensure(key, targets, nil)
+			w.Ensure(key, targets, Credentials{})
 			if n := w.node(t, targets[0].UID); n.Cut != (failover.Cut{}) {
 				t.Errorf("the new pod inherited %+v", n)
 			}
@@ -335,7 +335,7 @@ func TestAPodWithAnotherUIDOrAddressIsAnotherPod(t *testing.T) {
 func TestEnsureTwiceChangesNothing(t *testing.T) {
 	w := settled(t, false)
 	before := w.at("10.0.0.1:6379")
-	w.Ensure(key, three(), nil)
+	w.Ensure(key, three(), Credentials{})
 	if w.at("10.0.0.1:6379") != before || before.isClosed() {
 		t.Error("the pod was watched anew")
 	}
@@ -343,7 +343,7 @@ func TestEnsureTwiceChangesNothing(t *testing.T) {
 
 func TestAPodWithoutAnAddressIsKnownButNotAsked(t *testing.T) {
 	w := newWorld(t, false)
-	w.Ensure(key, []Target{{Pod: "cache-0", UID: "u0", Port: 6379}}, nil)
+	w.Ensure(key, []Target{{Pod: "cache-0", UID: "u0", Port: 6379}}, Credentials{})
 	w.Refresh(t.Context(), key, "u0")
 	if n := w.node(t, "u0"); n.Contact != failover.ContactNone || n.WatchedSince.IsZero() {
 		t.Errorf("got %+v", n)
@@ -357,7 +357,7 @@ func TestObserveKeepsTheOrderOfEnsure(t *testing.T) {
 	w := newWorld(t, false)
 	targets := three()
 	slices.Reverse(targets)
-	w.Ensure(key, targets, nil)
+	w.Ensure(key, targets, Credentials{})
 	for i, n := range w.Observe(key) {
 		if n.Name != targets[i].Pod || n.IP != targets[i].IP {
 			t.Errorf("node %d is %s at %s", i, n.Name, n.IP)
@@ -370,10 +370,10 @@ func TestObserveKeepsTheOrderOfEnsure(t *testing.T) {
 
 func TestARotatedPasswordIsUsedByTheNextConnection(t *testing.T) {
 	w := newWorld(t, false)
-	w.Ensure(key, three(), func() string { return "old" })
+	w.Ensure(key, three(), Credentials{Password: func() string { return "old" }})
 	redis := w.at("10.0.0.1:6379")
 	before := redis.opts.Password()
-	w.Ensure(key, three(), func() string { return "new" })
+	w.Ensure(key, three(), Credentials{Password: func() string { return "new" }})
 	if after := redis.opts.Password(); before != "old" || after != "new" {
 		t.Errorf("passwords were %q, then %q", before, after)
 	}
@@ -413,7 +413,7 @@ func TestCloseLeavesNoGoroutineBehind(t *testing.T) {
 			t.Errorf("the connection to %s is open", target.Pod)
 		}
 	}
-	w.Ensure(key, three(), nil)
+	w.Ensure(key, three(), Credentials{})
 	if got := w.Observe(key); len(got) != 0 {
 		t.Errorf("a closed prober watches %v", got)
 	}
@@ -425,9 +425,9 @@ func TestEverythingMayBeCalledAtOnce(t *testing.T) {
 	defer cancel()
 	var callers sync.WaitGroup
 	for _, call := range []func(){
-		func() { w.Ensure(key, three(), func() string { return "x" }) },
-		func() { w.Ensure(key, three()[:2], nil) },
-		func() { w.Remove("default/other"); w.Ensure("default/other", three(), nil) },
+		func() { w.Ensure(key, three(), Credentials{Password: func() string { return "x" }}) },
+		func() { w.Ensure(key, three()[:2], Credentials{}) },
+		func() { w.Remove("default/other"); w.Ensure("default/other", three(), Credentials{}) },
 		func() { w.Observe(key) },
 		func() { w.Refresh(ctx, key, "u0", "u1") },
 		func() { w.MarkStale(key, "u1"); w.MarkClientsCut(key, "u1", false, 1) },
@@ -448,7 +448,7 @@ func TestEverythingMayBeCalledAtOnce(t *testing.T) {
 		})
 	}
 	callers.Wait()
-	w.Ensure(key, three(), nil)
+	w.Ensure(key, three(), Credentials{})
 	for _, target := range three() {
 		eventually(t, target.Pod+" is sampled", func() bool { return w.node(t, target.UID).Sampled })
 	}

@@ -31,7 +31,7 @@ func overTCP(t *testing.T, cfg redistest.Config, password func() string) (*Probe
 	}
 	p := New(Options{})
 	t.Cleanup(p.Close)
-	p.Ensure(key, []Target{{Pod: "cache-0", UID: "u0", IP: host, Port: port}}, password)
+	p.Ensure(key, []Target{{Pod: "cache-0", UID: "u0", IP: host, Port: port}}, Credentials{Password: password})
 	return p, node
 }
 

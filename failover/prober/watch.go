@@ -3,6 +3,7 @@
 package prober
 
 import (
+	"crypto/tls"
 	"sync"
 	"time"
 )
@@ -14,7 +15,7 @@ type watch struct {
 
 	mu                  sync.Mutex
 	pods                []*pod
-	password            func() string
+	credentials         Credentials
 	fastSince, fastTill time.Time
 	haste               haste
 	poked               time.Time // when all pods were asked at once
@@ -49,10 +50,10 @@ func (h *haste) spend(cost time.Duration, now time.Time) bool {
 
 // ensure makes the pods match targets, and returns those whose loops are to be started. Loops that are to end are told
 // so, not waited for: one may be waiting for a hung Redis.
-func (w *watch) ensure(targets []Target, password func() string, newPod func(*watch, Target) *pod) []*pod {
+func (w *watch) ensure(targets []Target, credentials Credentials, newPod func(*watch, Target) *pod) []*pod {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.password = password
+	w.credentials = credentials
 	old := make(map[Target]*pod, len(w.pods))
 	for _, q := range w.pods {
 		old[q.target] = q
@@ -84,12 +85,34 @@ func (w *watch) list() []*pod {
 
 func (w *watch) currentPassword() string {
 	w.mu.Lock()
-	password := w.password
+	password := w.credentials.Password
 	w.mu.Unlock()
 	if password == nil {
 		return ""
 	}
 	return password()
+}
+
+// encryptionFor is how a pod of that name is talked to; nil for one that is talked to in clear.
+func (w *watch) encryptionFor(name string) func() *tls.Config {
+	if name == "" {
+		return nil
+	}
+	return func() *tls.Config {
+		w.mu.Lock()
+		known := w.credentials.TLS
+		w.mu.Unlock()
+		if known == nil {
+			return nil
+		}
+		config := known()
+		if config == nil {
+			return nil
+		}
+		config = config.Clone()
+		config.ServerName = name
+		return config
+	}
 }
 
 // hurry probes all pods at once, and fast for a while. Where there was too much haste it probes them once a period at

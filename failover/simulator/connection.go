@@ -303,6 +303,16 @@ func (r *redisConn) TryConfig(ctx context.Context, _ []redisclient.Setting) ([]r
 	return nil, r.exchange(ctx, func(*server) error { return nil })
 }
 
+// Encrypt implements link.Redis. The simulated servers are talked to in clear.
+func (r *redisConn) Encrypt(ctx context.Context, _ redisclient.Encryption) (int, error) {
+	return 0, r.exchange(ctx, func(*server) error { return nil })
+}
+
+// SetReplicationTLS implements link.Redis.
+func (r *redisConn) SetReplicationTLS(ctx context.Context, _ bool) error {
+	return r.exchange(ctx, func(*server) error { return nil })
+}
+
 // KillOperatorConnections implements link.Redis.
 func (r *redisConn) KillOperatorConnections(ctx context.Context, _ string) (int, error) {
 	killed := 0

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package executor
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/redisha/redisha/failover"
+	"github.com/redisha/redisha/redisclient"
+)
+
+func TestAReplicaIsToldHowToConnectBeforeItIsToldToWhom(t *testing.T) {
+	for name, of := range map[string]struct {
+		master Master
+		want   []string
+	}{
+		"in clear, as a Redis without TLS can only": {
+			Master{Port: 6379}, []string{"cache-1 REPLICAOF 10.0.0.u0 6379"},
+		},
+		"encrypted": {
+			Master{Port: 6380, CanEncrypt: true, Encrypted: true},
+			[]string{"cache-1 REPLICATION-TLS true", "cache-1 REPLICAOF 10.0.0.u0 6380"},
+		},
+		"in clear again": {
+			Master{Port: 6379, CanEncrypt: true},
+			[]string{"cache-1 REPLICATION-TLS false", "cache-1 REPLICAOF 10.0.0.u0 6379"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			follow := failover.Follow{Node: w.ref("u1"), Master: w.ref("u0")}
+			result := New(w, cluster{w}, w, Options{}).Execute(t.Context(), key, of.master, []failover.Action{follow})[0]
+			if diff := cmp.Diff(of.want, w.list()); result.Err != nil || diff != "" {
+				t.Errorf("%v, %s", result.Err, diff)
+			}
+		})
+	}
+}
+
+func TestAProcessIsEncryptedUnderTheLease(t *testing.T) {
+	w := newWorld()
+	e := New(w, cluster{w}, w, Options{})
+	want := redisclient.Encryption{TLSPort: 6380}
+	if err := e.Encrypt(t.Context(), key, w.ref("u1"), want); err != nil || len(w.stale) == 0 {
+		t.Errorf("%v; stale %v", err, w.stale)
+	}
+	w.left = func() time.Duration { return time.Millisecond }
+	if err := e.Encrypt(t.Context(), key, w.ref("u1"), want); !errors.Is(err, ErrLeaseTooShort) {
+		t.Errorf("without a lease: %v", err)
+	}
+	if diff := cmp.Diff([]string{"cache-1 ENCRYPT 6380"}, w.list()); diff != "" {
+		t.Error(diff)
+	}
+}
