@@ -3,10 +3,12 @@
 package checks
 
 import (
+	"context"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/podstate"
@@ -14,8 +16,41 @@ import (
 	"github.com/redisha/redisha/redisclient"
 )
 
-// Lacking returns what is not well with a RedisHA by its status, empty when all is.
-func Lacking(rha *v1alpha1.RedisHA) string {
+// Settled returns a RedisHA, and what is not well with it: by its status, and by what each Redis itself says, for a
+// status may be late or wrong; empty when all is. Info asks a pod's Redis. What is answered belongs to the status that
+// was read before if the status is the same afterwards: one that was set back may name a master that there is not, and
+// that becomes master in between.
+func Settled(
+	ctx context.Context, reader client.Reader, key client.ObjectKey, info func(*corev1.Pod) (redisclient.Info, error),
+) (rha *v1alpha1.RedisHA, lacking string, err error) {
+	rha, pods, again := &v1alpha1.RedisHA{}, &corev1.PodList{}, &v1alpha1.RedisHA{}
+	if err := reader.Get(ctx, key, rha); err != nil {
+		return rha, "it cannot be read", err
+	}
+	if problem := lackingInStatus(rha); problem != "" {
+		return rha, problem, nil
+	}
+	selector := client.MatchingLabels(resources.SelectorLabels(key.Name))
+	if err := reader.List(ctx, pods, client.InNamespace(key.Namespace), selector); err != nil {
+		return rha, "its pods cannot be listed", err
+	}
+	if problem := lackingInRedis(rha, pods.Items, info); problem != "" {
+		return rha, problem, nil
+	}
+	if err := reader.Get(ctx, key, again); err != nil {
+		return rha, "it cannot be read", err
+	}
+	if problem := lackingInStatus(again); problem != "" {
+		return again, problem, nil
+	}
+	if again.Status.Failover.Epoch != rha.Status.Failover.Epoch || *again.Status.Master != *rha.Status.Master {
+		return again, "its master changed meanwhile", nil
+	}
+	return again, "", nil
+}
+
+// lackingInStatus returns what is not well with a RedisHA by its status, empty when all is.
+func lackingInStatus(rha *v1alpha1.RedisHA) string {
 	status, want := &rha.Status, resources.Replicas(rha)
 	switch {
 	case status.Master == nil:
@@ -39,9 +74,8 @@ func state(status *v1alpha1.RedisHAStatus) string {
 	return string(status.Failover.State)
 }
 
-// LackingInRedis returns what is not well with the pods of a settled RedisHA, for a status may be late or wrong; empty
-// when all is. Info asks a pod's Redis.
-func LackingInRedis(rha *v1alpha1.RedisHA, pods []corev1.Pod, info func(*corev1.Pod) (redisclient.Info, error)) string {
+// lackingInRedis returns what is not well with the pods of a RedisHA that is settled by its status; empty when all is.
+func lackingInRedis(rha *v1alpha1.RedisHA, pods []corev1.Pod, info func(*corev1.Pod) (redisclient.Info, error)) string {
 	if len(pods) != int(resources.Replicas(rha)) {
 		return fmt.Sprintf("%d pods", len(pods))
 	}

@@ -3,11 +3,15 @@
 package checks
 
 import (
+	"context"
+	"errors"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/redisclient"
@@ -39,5 +43,55 @@ func TestNoNodeIsInPlaceThatIsNotWhereTheStatusSays(t *testing.T) {
 				t.Errorf("problem %q", problem)
 			}
 		})
+	}
+}
+
+// setBack is a reader of a RedisHA whose status was set back a moment ago to when cache-0 was master, and whose
+// operator promotes cache-0 while its Redis are asked.
+type setBack struct {
+	client.Reader
+
+	reads int
+	epoch int64 // from the second read on
+}
+
+func (r *setBack) Get(_ context.Context, _ client.ObjectKey, object client.Object, _ ...client.GetOption) error {
+	rha, is := object.(*v1alpha1.RedisHA)
+	if !is {
+		return errors.ErrUnsupported
+	}
+	rha.Spec.Replicas = ptr.To[int32](1)
+	rha.Status = v1alpha1.RedisHAStatus{
+		ReadyReplicas: 1, Failover: &v1alpha1.FailoverStatus{State: v1alpha1.StateStable, Epoch: 1},
+		Master:     &v1alpha1.MasterStatus{NodeRef: v1alpha1.NodeRef{Pod: "cache-0", PodUID: "u0"}},
+		Conditions: []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue}},
+	}
+	if r.reads++; r.reads > 1 {
+		rha.Status.Failover.Epoch = r.epoch
+	}
+	return nil
+}
+
+func (r *setBack) List(_ context.Context, list client.ObjectList, _ ...client.ListOption) error {
+	pods, is := list.(*corev1.PodList)
+	if !is {
+		return errors.ErrUnsupported
+	}
+	pods.Items = []corev1.Pod{{
+		ObjectMeta: metav1.ObjectMeta{Name: "cache-0", UID: "u0"},
+		Status:     corev1.PodStatus{Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}},
+	}}
+	return nil
+}
+
+func TestWhatRedisSaysIsNotJudgedByAStatusFromBefore(t *testing.T) {
+	for epoch, well := range map[int64]bool{1: true, 4: false} {
+		info := func(*corev1.Pod) (redisclient.Info, error) {
+			return redisclient.Info{Role: redisclient.RoleMaster}, nil
+		}
+		_, lacking, err := Settled(t.Context(), &setBack{epoch: epoch}, client.ObjectKey{Name: "cache"}, info)
+		if err != nil || (lacking == "") != well {
+			t.Errorf("epoch 1, then %d: %q, %v", epoch, lacking, err)
+		}
 	}
 }

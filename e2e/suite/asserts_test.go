@@ -10,10 +10,8 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/redisha/redisha/api/v1alpha1"
-	"github.com/redisha/redisha/controllers/resources"
 	"github.com/redisha/redisha/e2e/chaos"
 	"github.com/redisha/redisha/e2e/checks"
 	"github.com/redisha/redisha/redisclient"
@@ -69,23 +67,14 @@ func (s stage) Settle() *v1alpha1.RedisHA {
 	GinkgoHelper()
 	rha := &v1alpha1.RedisHA{}
 	Eventually(func() string {
-		if err := env.client.Get(s.ctx, s.key, rha); err != nil {
-			return err.Error()
-		}
-		if problem := checks.Lacking(rha); problem != "" {
-			return problem
-		}
-		pods := &corev1.PodList{}
-		if err := env.client.List(
-			s.ctx, pods, client.InNamespace(s.key.Namespace), client.MatchingLabels(resources.SelectorLabels(s.key.Name)),
-		); err != nil {
-			return err.Error()
-		}
-		return checks.LackingInRedis(
-			rha,
-			pods.Items,
-			func(pod *corev1.Pod) (redisclient.Info, error) { return env.info(s.ctx, pod) },
+		is, lacking, err := checks.Settled(
+			s.ctx, env.client, s.key, func(pod *corev1.Pod) (redisclient.Info, error) { return env.info(s.ctx, pod) },
 		)
+		if err != nil {
+			return err.Error()
+		}
+		rha = is
+		return lacking
 	}).WithContext(s.ctx).WithTimeout(3*time.Minute).WithPolling(500*time.Millisecond).Should(BeEmpty(), "all is well")
 	return rha
 }

@@ -4,6 +4,7 @@ package testbed
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/encryption"
 	"github.com/redisha/redisha/controllers/resources"
 	"github.com/redisha/redisha/e2e/checks"
 	"github.com/redisha/redisha/e2e/sandbox"
@@ -27,12 +29,18 @@ func (b *Testbed) Get(ctx context.Context, key client.ObjectKey) (*v1alpha1.Redi
 
 // Password returns the password of a RedisHA's Redis.
 func (b *Testbed) Password(ctx context.Context, key client.ObjectKey) (string, error) {
-	secret := &corev1.Secret{}
-	name := client.ObjectKey{Namespace: key.Namespace, Name: resources.MountSecretName(key.Name)}
-	if err := b.Client.Get(ctx, name, secret); err != nil {
+	secret, err := b.mounted(ctx, key)
+	if err != nil {
 		return "", err
 	}
 	return string(secret.Data[resources.PasswordKey]), nil
+}
+
+// mounted is the Secret that the pods of a RedisHA mount.
+func (b *Testbed) mounted(ctx context.Context, key client.ObjectKey) (*corev1.Secret, error) {
+	secret := &corev1.Secret{}
+	name := client.ObjectKey{Namespace: key.Namespace, Name: resources.MountSecretName(key.Name)}
+	return secret, b.Client.Get(ctx, name, secret)
 }
 
 // WaitSettled returns the RedisHA when all is well with it: by its status, and by what each Redis itself says.
@@ -41,15 +49,16 @@ func (b *Testbed) WaitSettled(ctx context.Context, key client.ObjectKey, say fun
 	var rha *v1alpha1.RedisHA
 	lacking := "it does not exist"
 	err := sandbox.WaitFor(ctx, "all to be well with "+key.String(), func(ctx context.Context) (bool, error) {
-		got, err := b.Get(ctx, key)
+		got, now, err := checks.Settled(ctx, b.Client, key, func(pod *corev1.Pod) (redisclient.Info, error) {
+			return b.info(ctx, key, pod)
+		})
 		if err != nil {
 			return false, client.IgnoreNotFound(err)
 		}
-		before := lacking
-		if lacking = b.lacking(ctx, got); lacking != before && say != nil {
-			say(lacking)
+		if now != lacking && say != nil {
+			say(now)
 		}
-		rha = got
+		rha, lacking = got, now
 		return lacking == "", nil
 	})
 	if err != nil {
@@ -58,31 +67,23 @@ func (b *Testbed) WaitSettled(ctx context.Context, key client.ObjectKey, say fun
 	return rha, nil
 }
 
-// lacking returns what is not well, "" when all is.
-func (b *Testbed) lacking(ctx context.Context, rha *v1alpha1.RedisHA) string {
-	if problem := checks.Lacking(rha); problem != "" {
-		return problem
-	}
-	password, err := b.Password(ctx, client.ObjectKeyFromObject(rha))
+// info asks a pod as the operator does: in clear, or encrypted by its name.
+func (b *Testbed) info(ctx context.Context, key client.ObjectKey, pod *corev1.Pod) (redisclient.Info, error) {
+	secret, err := b.mounted(ctx, key)
 	if err != nil {
-		return "no password: " + err.Error()
+		return redisclient.Info{}, err
 	}
-	pods := &corev1.PodList{}
-	if err := b.Client.List(
-		ctx, pods, client.InNamespace(rha.Namespace), client.MatchingLabels(resources.SelectorLabels(rha.Name)),
-	); err != nil {
-		return err.Error()
+	port, options := resources.RedisPort, redisclient.Options{
+		Dialer: b.Clients.DialContext, Timeout: 500 * time.Millisecond,
+		Password: func() string { return string(secret.Data[resources.PasswordKey]) },
 	}
-	return checks.LackingInRedis(rha, pods.Items, func(pod *corev1.Pod) (redisclient.Info, error) {
-		return b.info(ctx, pod.Status.PodIP, password)
-	})
-}
-
-func (b *Testbed) info(ctx context.Context, ip, password string) (redisclient.Info, error) {
-	redis := redisclient.New(redisclient.Options{
-		Addr: net.JoinHostPort(ip, strconv.Itoa(int(resources.RedisPort))), Dialer: b.Clients.DialContext,
-		Password: func() string { return password }, Timeout: 500 * time.Millisecond,
-	})
+	if state := encryption.In(secret.Data); state.Used() {
+		config := state.Config()
+		config.ServerName = resources.ServerName(key.Namespace, key.Name, pod.Name)
+		port, options.TLS = resources.RedisTLSPort, func() *tls.Config { return config }
+	}
+	options.Addr = net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(int(port)))
+	redis := redisclient.New(options)
 	defer redis.Close()
 	return redis.Info(ctx)
 }
