@@ -6,6 +6,8 @@ import (
 	"context"
 	"net"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -46,7 +48,7 @@ func yesNo(is bool) string {
 
 // Encrypt makes the process take and make connections like e, and changes nothing that is so already: the ports and
 // files by one CONFIG SET, all or nothing, of which an error holds Redis's words; then the connection of a replica to
-// its master, whose host stays. Last it ends the connections of clients that came by a port which is closed, and
+// its master, whose host stays, for whose link it waits half a second at most. Last it ends the connections of clients that came by a port which is closed, and
 // returns how many. Redis before 7.0 cannot do it.
 func (c *Client) Encrypt(ctx context.Context, e Encryption) (ended int, err error) {
 	err = c.listing(ctx, "CONFIG SET tls", func(ctx context.Context, r *redis.Client) error {
@@ -100,7 +102,30 @@ func (c *Client) replicateBy(ctx context.Context, r *redis.Client, e Encryption)
 	if info.Role != RoleReplica || info.Fenced() || info.MasterPort == port {
 		return nil
 	}
-	return r.ReplicaOf(ctx, info.MasterHost, strconv.Itoa(port)).Err()
+	if err := r.ReplicaOf(ctx, info.MasterHost, strconv.Itoa(port)).Err(); err != nil {
+		return err
+	}
+	awaitLink(ctx, r)
+	return nil
+}
+
+// relinksWithin bounds how long a replica is waited for that connects to its master in another way.
+const relinksWithin = 500 * time.Millisecond
+
+// awaitLink waits until a replica is linked again, which a partial synchronisation takes some milliseconds for: while it
+// is not, its master may refuse writes, so that one replica after the other is to be changed over.
+func awaitLink(ctx context.Context, r *redis.Client) {
+	ctx, cancel := context.WithTimeout(ctx, relinksWithin)
+	defer cancel()
+	for ctx.Err() == nil {
+		if text, err := r.Info(ctx, "replication").Result(); err == nil && strings.Contains(text, "master_link_status:up") {
+			return
+		}
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-ctx.Done():
+		}
+	}
 }
 
 // killCutOff ends the connections of clients to ports that are closed by now.

@@ -20,6 +20,8 @@ const (
 	ConditionProgressing = "Progressing"
 	// ConditionReconciled: every owned object is as the spec wants it.
 	ConditionReconciled = "Reconciled"
+	// ConditionCertificateValid: the certificate that Redis shows lasts for more than a week. Absent in clear.
+	ConditionCertificateValid = "CertificateValid"
 	// ConditionPaused: the operator observes and does not act.
 	ConditionPaused = "Paused"
 	// ConditionBlocked: something is wanted and refused; the reason says why.
@@ -164,6 +166,9 @@ const (
 	// ReasonRolloutStopped: the pod that was replaced last is not well; the message says what is wrong with it. No other
 	// is replaced until it is, or until the spec is another.
 	ReasonRolloutStopped = "RolloutStopped"
+	// ReasonChangingEncryption: the pods are as the spec wants them, and on the way to the encryption that it wants; see
+	// status.tls.stage.
+	ReasonChangingEncryption = "ChangingEncryption"
 	// ReasonScaling: pods are being added or removed.
 	ReasonScaling = "Scaling"
 	// ReasonRolloutPaused: spec.failover.mode is Paused, and a replaced pod would
@@ -195,6 +200,17 @@ const (
 	ReasonOOMKilled = "OOMKilled"
 )
 
+// Reasons of CertificateValid.
+const (
+	// ReasonCertificateLasts: it ends in more than a week.
+	ReasonCertificateLasts = "CertificateLasts"
+	// ReasonCertificateExpiring: it ends within a week.
+	ReasonCertificateExpiring = "CertificateExpiring"
+	// ReasonCertificateExpired: it has ended. Connections that are there stay; no client, replica or operator that
+	// verifies it makes a new one.
+	ReasonCertificateExpired = "CertificateExpired"
+)
+
 // Reasons of Reconciled.
 const (
 	// ReasonApplied: every owned object is as the spec wants it.
@@ -208,6 +224,11 @@ const (
 	// ReasonPasswordChangeRefused: the Secret of spec.auth holds another password
 	// than the one Redis runs with.
 	ReasonPasswordChangeRefused = "PasswordChangeRefused"
+	// ReasonCertificateInvalid: what spec.tls.secretRef names cannot be used; the message says why. What runs goes on
+	// with what it has.
+	ReasonCertificateInvalid = "CertificateInvalid"
+	// ReasonCertificateRefused: Redis refuses the certificate, in its own words. No process starts with it.
+	ReasonCertificateRefused = "CertificateRefused"
 	// ReasonNotOwned: an object of the needed name exists and belongs to another owner.
 	ReasonNotOwned = "NotOwned"
 	// ReasonBeingDeleted: an owned object is being deleted; it is created anew when it is gone.

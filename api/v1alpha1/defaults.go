@@ -17,4 +17,6 @@ const (
 	DefaultAuthKey                     = "password"
 	// DefaultTerminationGracePeriodSeconds is 20 s for the preStop hook and 10 s for Redis to stop.
 	DefaultTerminationGracePeriodSeconds int64 = 30
+	// DefaultTrustFormerCASeconds is a day.
+	DefaultTrustFormerCASeconds int32 = 86400
 )

@@ -55,8 +55,8 @@ type RedisHAList struct {
 }
 
 // RedisHAStatus is what the operator observed and did. The workload controller
-// writes observedGeneration, replicas, readyReplicas, ready, selector and its two
-// conditions (Progressing, Reconciled); the failover controller alone writes the rest.
+// writes observedGeneration, replicas, readyReplicas, ready, selector, tls and its
+// conditions (Progressing, Reconciled, CertificateValid); the failover controller alone writes the rest.
 type RedisHAStatus struct {
 	// conditions answer the usual questions; types and reasons are documented in
 	// docs/conditions.md and as constants of this package.
@@ -82,6 +82,10 @@ type RedisHAStatus struct {
 	// +kubebuilder:validation:MaxLength=512
 	// +optional
 	Selector string `json:"selector,omitempty"`
+
+	// tls is how connections are encrypted; absent while they are in clear.
+	// +optional
+	TLS *TLSStatus `json:"tls,omitempty"`
 
 	// master is the node published as master; absent before the first promotion.
 	// +optional

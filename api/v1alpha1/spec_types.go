@@ -61,14 +61,14 @@ type RedisHASpec struct {
 	// +kubebuilder:validation:MaxProperties=128
 	// +kubebuilder:validation:XValidation:rule="self.all(k, k.matches('^[a-z][a-z0-9-]*$'))",message="spec.config names are those of redis.conf in lower case: letters, digits and '-' only"
 	// +kubebuilder:validation:XValidation:rule="self.all(k, !self[k].contains('\\n') && !self[k].contains('\\r'))",message="spec.config values must be a single line: write one setting per name"
-	// +kubebuilder:validation:XValidation:rule="!['port','bind','unixsocket','protected-mode'].exists(k, k in self)",message="spec.config: port, bind, unixsocket and protected-mode are the operator's, because Services and probes rely on them: remove the setting (spec.services shapes what clients see)"
+	// +kubebuilder:validation:XValidation:rule="!['port','bind','unixsocket','unixsocketperm','protected-mode'].exists(k, k in self)",message="spec.config: port, bind, unixsocket, unixsocketperm and protected-mode are the operator's, because Services and probes rely on them: remove the setting (spec.services shapes what clients see)"
 	// +kubebuilder:validation:XValidation:rule="!['requirepass','masterauth','masteruser','primaryauth','primaryuser','user','aclfile'].exists(k, k in self)",message="spec.config: requirepass, masterauth, masteruser, primaryauth, primaryuser, user and aclfile are the operator's, so that no password is written in clear: remove the setting, put the password into a Secret and name that in spec.auth.passwordSecretRef"
 	// +kubebuilder:validation:XValidation:rule="!['dir','daemonize','supervised','include','pidfile','logfile','rename-command'].exists(k, k in self)",message="spec.config: dir, daemonize, supervised, include, pidfile, logfile and rename-command are the operator's, because the pod relies on them: remove the setting (disks are asked for in spec.storage)"
 	// +kubebuilder:validation:XValidation:rule="!['replicaof','slaveof','replica-priority','slave-priority','replica-read-only','slave-read-only','replica-serve-stale-data','slave-serve-stale-data'].exists(k, k in self)",message="spec.config: replicaof, slaveof, replica-priority, slave-priority, replica-read-only, slave-read-only, replica-serve-stale-data and slave-serve-stale-data are the operator's, because it alone says who is master: remove the setting (spec.failover says when a replica may be promoted)"
 	// +kubebuilder:validation:XValidation:rule="!['replica-announce-ip','slave-announce-ip','replica-announce-port','slave-announce-port','repl-ping-replica-period','repl-ping-slave-period','rdb-del-sync-files','shutdown-timeout'].exists(k, k in self)",message="spec.config: replica-announce-ip, slave-announce-ip, replica-announce-port, slave-announce-port, repl-ping-replica-period, repl-ping-slave-period, rdb-del-sync-files and shutdown-timeout are the operator's, because failover relies on them: remove the setting"
 	// +kubebuilder:validation:XValidation:rule="!['min-replicas-to-write','min-slaves-to-write','min-replicas-max-lag','min-slaves-max-lag'].exists(k, k in self)",message="spec.config: min-replicas-to-write, min-slaves-to-write, min-replicas-max-lag and min-slaves-max-lag are the operator's, because it raises and lowers them as replicas come and go: remove the setting (spec.failover.consistency chooses the guarantee)"
 	// +kubebuilder:validation:XValidation:rule="!('loadmodule' in self)",message="spec.config.loadmodule: list modules in spec.modules instead"
-	// +kubebuilder:validation:XValidation:rule="!self.exists(k, k.startsWith('cluster-') || k.startsWith('tls-') || k.startsWith('sentinel'))",message="spec.config: Redis Cluster, TLS and Sentinel settings are not supported: remove the settings that begin with cluster-, tls- or sentinel"
+	// +kubebuilder:validation:XValidation:rule="!self.exists(k, k.startsWith('cluster-') || k.startsWith('tls-') || k.startsWith('sentinel'))",message="spec.config: Redis Cluster and Sentinel settings are not supported, and those of TLS are the operator's: remove the settings that begin with cluster-, tls- or sentinel (spec.tls encrypts connections)"
 	// +optional
 	Config map[string]ConfigValue `json:"config,omitempty"`
 
@@ -85,6 +85,10 @@ type RedisHASpec struct {
 	// Redis always asks for a password.
 	// +optional
 	Auth *AuthSpec `json:"auth,omitempty"`
+
+	// tls encrypts connections. Absent: they are in clear.
+	// +optional
+	TLS *TLSSpec `json:"tls,omitempty"`
 
 	// failover says when a replica may be promoted.
 	// +kubebuilder:default={}

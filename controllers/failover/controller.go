@@ -20,7 +20,6 @@ import (
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/memory"
 	"github.com/redisha/redisha/controllers/requests"
-	"github.com/redisha/redisha/controllers/resources"
 	"github.com/redisha/redisha/controllers/tenancy"
 	"github.com/redisha/redisha/failover"
 	"github.com/redisha/redisha/failover/decide"
@@ -129,13 +128,13 @@ func (r *Reconciler) carryOn(ctx context.Context, req ctrl.Request) (ctrl.Result
 	return ctrl.Result{RequeueAfter: stepAtOnce}, ctx.Err()
 }
 
-// loadAll is load, and loads the password.
+// loadAll is load, and loads how its Redis is talked to.
 func (r *Reconciler) loadAll(ctx context.Context, key client.ObjectKey) (*v1alpha1.RedisHA, error) {
 	rha, err := r.load(ctx, key)
 	if err != nil {
 		return nil, err
 	}
-	return rha, r.loadPassword(ctx, key)
+	return rha, r.loadAccess(ctx, key)
 }
 
 // stepOnLatest is step, but that a decision made on an old object leads to the present one; nil when it is gone. After
@@ -179,7 +178,7 @@ func (r *Reconciler) step(
 	actions, all := known.claims.permitted(
 		decision.ActionsAfter(persisted.Sub(now)), r.claim(ctx, key.String(), obs.Observation, &known.claims), persisted,
 	)
-	results := r.executor.Execute(ctx, key.String(), int(resources.RedisPort), actions)
+	results := r.executor.Execute(ctx, key.String(), known.master(), actions)
 	next = r.statuses.Latest(next) // without the request, if that was acknowledged
 	if wrote || len(decision.Actions) > 0 {
 		log.FromContext(ctx).
@@ -209,7 +208,7 @@ func (r *Reconciler) look(
 	if err != nil {
 		return obs, now, err
 	}
-	r.prober.Ensure(key.String(), targets(pods), known.currentPassword)
+	r.prober.Ensure(key.String(), targets(key, pods, known.encryption()), known.credentials())
 	if obs, err = observer.observe(ctx, rha, pods); err != nil {
 		return obs, now, err
 	}
@@ -320,14 +319,14 @@ func (r *Reconciler) release(ctx context.Context, key client.ObjectKey) (ctrl.Re
 		r.forget(key)
 		return ctrl.Result{}, nil
 	}
-	r.prober.Ensure(key.String(), targets(pods), known.currentPassword)
+	r.prober.Ensure(key.String(), targets(key, pods, known.encryption()), known.credentials())
 	var actions []failover.Action
 	for _, n := range r.prober.Observe(key.String()) {
 		if leaving[n.UID] && n.Answers() && n.Replication.Role == failover.RoleMaster {
 			actions = append(actions, failover.Detach{Node: n.Ref(), Within: failover.DetachWithin})
 		}
 	}
-	r.executor.Execute(ctx, key.String(), int(resources.RedisPort), actions)
+	r.executor.Execute(ctx, key.String(), known.master(), actions)
 	return ctrl.Result{RequeueAfter: releaseAgain}, nil
 }
 
@@ -339,29 +338,4 @@ func (r *Reconciler) forget(key client.ObjectKey) {
 		r.written.Forget(key)
 	}
 	forgetMetrics(key)
-}
-
-// loadPassword keeps the password in force at hand for the next connection.
-func (r *Reconciler) loadPassword(ctx context.Context, key client.ObjectKey) error {
-	var secret corev1.Secret
-	err := r.Client.Get(
-		ctx, client.ObjectKey{Namespace: key.Namespace, Name: resources.MountSecretName(key.Name)}, &secret,
-	)
-	if apierrors.IsNotFound(err) {
-		return nil // not made yet, or deleted a moment ago: what is known is kept
-	}
-	if err != nil {
-		return fmt.Errorf("reading the password: %w", err)
-	}
-	if owner := secret.Labels[v1alpha1.LabelName]; owner != "" && owner != key.Name {
-		return nil // another RedisHA's password is not sent to these pods
-	}
-	r.memory.Of(key).password.Store(string(secret.Data[resources.PasswordKey]))
-	return nil
-}
-
-// currentPassword is the password in force; empty when there is none, or none is known.
-func (k *known) currentPassword() string {
-	password, _ := k.password.Load().(string)
-	return password
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/encryption"
 	"github.com/redisha/redisha/controllers/memory"
 	"github.com/redisha/redisha/controllers/requests"
 	"github.com/redisha/redisha/controllers/resources"
@@ -42,6 +44,16 @@ type kubeEffects struct {
 	pods   memory.Written[*corev1.Pod]
 	// statuses are the reconciler's: a RedisHA without the request is what it decides on next.
 	statuses *memory.Written[*v1alpha1.RedisHA]
+	// encryption is how far the processes of a RedisHA are; clear when nil.
+	encryption func(client.ObjectKey) encryption.State
+}
+
+// ports are those that the master's EndpointSlice is to have.
+func (c *kubeEffects) ports(key client.ObjectKey) []discoveryv1.EndpointPort {
+	if c.encryption == nil {
+		return resources.MasterPorts(encryption.State{})
+	}
+	return resources.MasterPorts(c.encryption(key))
 }
 
 // errPublishedLater means that the status which the decision was made on is older than what is published.
@@ -82,14 +94,14 @@ func (c *kubeEffects) readSlice(ctx context.Context, key client.ObjectKey) error
 	return nil
 }
 
-// publishedIn reads where the slice leads.
-func publishedIn(slice *discoveryv1.EndpointSlice) failover.Published {
+// publishedIn reads where the slice leads. A slice with other ports than those leads nowhere.
+func publishedIn(slice *discoveryv1.EndpointSlice, ports []discoveryv1.EndpointPort) failover.Published {
 	epoch, err := strconv.ParseInt(slice.Annotations[v1alpha1.AnnotationEpoch], 10, 64)
 	if err != nil {
 		return failover.Published{} // it was edited: it leads nowhere we know of
 	}
 	p := failover.Published{Epoch: epoch}
-	if len(slice.Endpoints) != 1 || len(slice.Endpoints[0].Addresses) != 1 || !wellFormed(slice) {
+	if len(slice.Endpoints) != 1 || len(slice.Endpoints[0].Addresses) != 1 || !wellFormed(slice, ports) {
 		return p
 	}
 	e := slice.Endpoints[0]
@@ -101,10 +113,12 @@ func publishedIn(slice *discoveryv1.EndpointSlice) failover.Published {
 }
 
 // wellFormed reports whether the parts of the slice that lead clients are as we write them.
-func wellFormed(slice *discoveryv1.EndpointSlice) bool {
+func wellFormed(slice *discoveryv1.EndpointSlice, ports []discoveryv1.EndpointPort) bool {
 	ready := slice.Endpoints[0].Conditions.Ready
-	return slice.Labels[discoveryv1.LabelServiceName] == slice.Name && len(slice.Ports) == 1 &&
-		ptr.Deref(slice.Ports[0].Port, 0) == resources.RedisPort && ptr.Deref(ready, true)
+	same := slices.EqualFunc(slice.Ports, ports, func(a, b discoveryv1.EndpointPort) bool {
+		return ptr.Deref(a.Port, 0) == ptr.Deref(b.Port, 0) && ptr.Deref(a.Name, "") == ptr.Deref(b.Name, "")
+	})
+	return slice.Labels[discoveryv1.LabelServiceName] == slice.Name && same && ptr.Deref(ready, true)
 }
 
 // Publish makes the master Service lead to a node, in one write.
@@ -144,7 +158,7 @@ func (c *kubeEffects) writeSlice(
 		return err
 	}
 	if found {
-		if p := publishedIn(live); p.Epoch > epoch {
+		if p := publishedIn(live, nil); p.Epoch > epoch {
 			return fmt.Errorf("%w: epoch %d may not publish after epoch %d", errPublishedLater, epoch, p.Epoch)
 		}
 	}
@@ -152,7 +166,7 @@ func (c *kubeEffects) writeSlice(
 	if err := c.client.Get(ctx, key, rha); err != nil {
 		return fmt.Errorf("reading the owner of the slice: %w", err)
 	}
-	slice := newSlice(key, epoch, endpoints)
+	slice := newSlice(key, epoch, endpoints, c.ports(key))
 	if err := controllerutil.SetControllerReference(rha, slice, c.client.Scheme()); err != nil {
 		return fmt.Errorf("owning the slice: %w", err)
 	}
@@ -198,14 +212,16 @@ func (c *kubeEffects) createSlice(ctx context.Context, slice *discoveryv1.Endpoi
 	if owner := metav1.GetControllerOf(live); owner != nil && owner.UID != slice.OwnerReferences[0].UID {
 		return fmt.Errorf("EndpointSlice %s belongs to %s %s; delete or rename it", live.Name, owner.Kind, owner.Name)
 	}
-	if p := publishedIn(live); p.Epoch > publishedIn(slice).Epoch {
-		return fmt.Errorf("%w: epoch %d may not publish after epoch %d", errPublishedLater, publishedIn(slice).Epoch, p.Epoch)
+	if ours, theirs := publishedIn(slice, nil).Epoch, publishedIn(live, nil).Epoch; theirs > ours {
+		return fmt.Errorf("%w: epoch %d may not publish after epoch %d", errPublishedLater, ours, theirs)
 	}
 	slice.ResourceVersion = live.ResourceVersion
 	return c.client.Update(ctx, slice)
 }
 
-func newSlice(key client.ObjectKey, epoch int64, endpoints []discoveryv1.Endpoint) *discoveryv1.EndpointSlice {
+func newSlice(
+	key client.ObjectKey, epoch int64, endpoints []discoveryv1.Endpoint, ports []discoveryv1.EndpointPort,
+) *discoveryv1.EndpointSlice {
 	labels := resources.Labels(key.Name)
 	labels[discoveryv1.LabelServiceName] = resources.MasterServiceName(key.Name)
 	labels[discoveryv1.LabelManagedBy] = sliceManager
@@ -216,9 +232,7 @@ func newSlice(key client.ObjectKey, epoch int64, endpoints []discoveryv1.Endpoin
 		},
 		AddressType: discoveryv1.AddressTypeIPv4,
 		Endpoints:   endpoints,
-		Ports: []discoveryv1.EndpointPort{{
-			Name: ptr.To(resources.RedisPortName), Port: ptr.To(resources.RedisPort), Protocol: ptr.To(corev1.ProtocolTCP),
-		}},
+		Ports:       ports,
 	}
 	if len(endpoints) > 0 {
 		if ip := net.ParseIP(endpoints[0].Addresses[0]); ip != nil && ip.To4() == nil {

@@ -13,10 +13,10 @@ import (
 
 // known is what the controller remembers of a RedisHA from one turn to the next. Another leader begins without it.
 type known struct {
-	password  atomic.Value // a string; the prober's connections read it
-	complaint string       // about the request, as people were told last
-	goneSince time.Time    // zero: it is there
-	confirmed bool         // its progress was read past the cache, and is known by our own writes since
+	access    atomic.Pointer[access] // the prober's connections read it
+	complaint string                 // about the request, as people were told last
+	goneSince time.Time              // zero: it is there
+	confirmed bool                   // its progress was read past the cache, and is known by our own writes since
 	refusals  refusals
 	telling   telling
 	turns     turns

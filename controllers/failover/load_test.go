@@ -72,7 +72,7 @@ func TestTheFirstLookOfALeaderIsPastItsCache(t *testing.T) {
 	stored.err = nil
 	expect("it answers", v1alpha1.StateStable, 2)
 	expect("the cache is behind", v1alpha1.StateStable, 2)
-	if slice, _, err := r.effects.masterSlice(t.Context(), key); err != nil || publishedIn(slice).Epoch != 2 {
+	if slice, _, err := r.effects.masterSlice(t.Context(), key); err != nil || publishedIn(slice, nil).Epoch != 2 {
 		t.Errorf("what is published is read from a cache that is behind: %v", err)
 	}
 	cache.state, cache.resourceVersion = v1alpha1.StateFencing, "11"

@@ -3,6 +3,8 @@
 package failover
 
 import (
+	"crypto/x509"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
@@ -32,6 +34,10 @@ var (
 		Name: "redisha_available",
 		Help: "1 while a published master is known to accept writes, else 0.",
 	}, []string{"namespace", "name"})
+	certificateEnd = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "redisha_certificate_end_timestamp_seconds",
+		Help: "When the certificate ends that Redis shows, in seconds since 1970; no series in clear.",
+	}, []string{"namespace", "name"})
 	refusedWrites = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "redisha_refused_progress_writes_total",
 		Help: "Writes of the progress that the API server refused. A few are ordinary; a growing number means that no " +
@@ -40,7 +46,9 @@ var (
 )
 
 func init() {
-	metrics.Registry.MustRegister(failoversTotal, failoverSeconds, blockedGauge, epochGauge, availableGauge, refusedWrites)
+	metrics.Registry.MustRegister(
+		failoversTotal, failoverSeconds, blockedGauge, epochGauge, availableGauge, certificateEnd, refusedWrites,
+	)
 }
 
 func observeDecision(key client.ObjectKey, d failover.Decision) {
@@ -64,11 +72,20 @@ func observeReason(key client.ObjectKey, reason failover.Reason) {
 	}
 }
 
+// observeCertificate shows when a certificate ends; no series for none.
+func observeCertificate(key client.ObjectKey, leaf *x509.Certificate) {
+	if leaf == nil {
+		certificateEnd.DeleteLabelValues(key.Namespace, key.Name)
+		return
+	}
+	certificateEnd.WithLabelValues(key.Namespace, key.Name).Set(float64(leaf.NotAfter.Unix()))
+}
+
 // forgetMetrics drops the series of a RedisHA that is gone.
 func forgetMetrics(key client.ObjectKey) {
 	labels := prometheus.Labels{"namespace": key.Namespace, "name": key.Name}
 	for _, v := range []interface{ DeletePartialMatch(prometheus.Labels) int }{
-		failoversTotal, failoverSeconds, blockedGauge, epochGauge, availableGauge, refusedWrites,
+		failoversTotal, failoverSeconds, blockedGauge, epochGauge, availableGauge, certificateEnd, refusedWrites,
 	} {
 		v.DeletePartialMatch(labels)
 	}

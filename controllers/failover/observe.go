@@ -82,7 +82,7 @@ func (g *observer) observe(ctx context.Context, rha *v1alpha1.RedisHA, pods []co
 		return obs, err
 	}
 	if found {
-		obs.Published = publishedIn(slice)
+		obs.Published = publishedIn(slice, g.effects.ports(key))
 	}
 	return obs, nil
 }

@@ -17,9 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/redisha/redisha/api/v1alpha1"
-	"github.com/redisha/redisha/controllers/podstate"
 	"github.com/redisha/redisha/controllers/resources"
-	"github.com/redisha/redisha/failover/prober"
 )
 
 // podsOf lists the Redis pods of a RedisHA, by ordinal: those that its StatefulSet owns, and those that were its
@@ -162,18 +160,4 @@ func (g *observer) lookUp(ctx context.Context, name client.ObjectKey, uid types.
 	}
 	g.seen.missing[uid] = missingPod{looked: now, pod: pod}
 	return pod, nil
-}
-
-// targets says which addresses to probe. That of a pod that has ended may be another pod's by now, whoever owns it: it
-// is not dialled, so that it is not sent the password.
-func targets(pods []corev1.Pod) []prober.Target {
-	out := make([]prober.Target, 0, len(pods))
-	for _, p := range pods {
-		target := prober.Target{Pod: p.Name, UID: string(p.UID), IP: p.Status.PodIP, Port: int(resources.RedisPort)}
-		if podstate.HasEnded(&p) {
-			target.IP = ""
-		}
-		out = append(out, target)
-	}
-	return out
 }

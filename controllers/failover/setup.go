@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/encryption"
 	"github.com/redisha/redisha/controllers/tenancy"
 	"github.com/redisha/redisha/failover/executor"
 	"github.com/redisha/redisha/failover/prober"
@@ -78,7 +79,7 @@ func (r *Reconciler) prepare(logger logr.Logger) {
 	r.workers.All = max(r.Concurrent, 1)
 	r.written = tenancy.WithBudget(r.Client, r.Clock)
 	r.Client = r.written
-	r.effects = &kubeEffects{client: r.Client, reader: r.Reader, statuses: &r.statuses}
+	r.effects = &kubeEffects{client: r.Client, reader: r.Reader, statuses: &r.statuses, encryption: func(key client.ObjectKey) encryption.State { return r.memory.Of(key).encryption() }}
 	options := r.Prober
 	options.Wake = func(key string) { r.wake(reconcile.Request{NamespacedName: objectKey(key)}) }
 	options.Panicked = func(key, pod string, why any, stack []byte) {

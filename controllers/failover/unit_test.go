@@ -23,6 +23,7 @@ import (
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/controllertest"
+	"github.com/redisha/redisha/controllers/encryption"
 	"github.com/redisha/redisha/controllers/resources"
 	"github.com/redisha/redisha/failover"
 )
@@ -149,8 +150,9 @@ func TestWhatIsPublishedNamesTheMachineUnderThePod(t *testing.T) {
 
 func TestAnEditedSliceIsNotTakenForPublished(t *testing.T) {
 	key := client.ObjectKey{Namespace: "n", Name: "r"}
-	good := newSlice(key, 3, []discoveryv1.Endpoint{{Addresses: []string{"10.0.0.1"}}})
-	if p := publishedIn(good); p.IP != "10.0.0.1" || p.Epoch != 3 {
+	ports := resources.MasterPorts(encryption.State{})
+	good := newSlice(key, 3, []discoveryv1.Endpoint{{Addresses: []string{"10.0.0.1"}}}, ports)
+	if p := publishedIn(good, ports); p.IP != "10.0.0.1" || p.Epoch != 3 {
 		t.Fatalf("%+v", p)
 	}
 	for name, spoil := range map[string]func(*discoveryv1.EndpointSlice){
@@ -161,7 +163,7 @@ func TestAnEditedSliceIsNotTakenForPublished(t *testing.T) {
 	} {
 		s := good.DeepCopy()
 		spoil(s)
-		if p := publishedIn(s); p.IP != "" {
+		if p := publishedIn(s, ports); p.IP != "" {
 			t.Errorf("%s: still taken for published: %+v", name, p)
 		}
 	}
@@ -284,7 +286,7 @@ func TestAPodThatHasEndedIsNotDialledAndNotSentThePassword(t *testing.T) {
 			ObjectMeta: metav1.ObjectMeta{Name: "r-0"},
 			Status:     corev1.PodStatus{Phase: phase, PodIP: "10.0.0.1"},
 		}
-		if got := targets([]corev1.Pod{pod})[0].IP; got != want {
+		if got := targets(client.ObjectKey{}, []corev1.Pod{pod}, encryption.State{})[0].IP; got != want {
 			t.Errorf("a pod in phase %s is dialled at %q, want %q", phase, got, want)
 		}
 	}

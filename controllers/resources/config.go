@@ -38,8 +38,11 @@ func ConfigMap(rha *v1alpha1.RedisHA) *corev1.ConfigMap {
 // ownedSettings come last, so that nothing else can win. The API refuses the
 // names in spec.config.
 var ownedSettings = []string{
-	"port 6379",
+	fmt.Sprintf("port %d", RedisPort),
 	"bind * -::*",
+	"# Probes come by it, whatever the ports take.",
+	"unixsocket /tmp/redisha.sock",
+	"unixsocketperm 700",
 	"protected-mode no",
 	"dir " + dataDir,
 	"# The boot fence: nothing listens there, so a restarted process is never",
@@ -52,8 +55,8 @@ var ownedSettings = []string{
 	"# Raised by the operator while the set is whole.",
 	"min-replicas-to-write 0",
 	"min-replicas-max-lag 2",
-	"# Requirepass and masterauth, kept in a Secret.",
-	"include " + authDir + "/auth.conf",
+	"# Requirepass and masterauth, and how connections are encrypted, kept in a Secret.",
+	"include " + authDir + "/" + AuthConf,
 }
 
 // defaultSettings may be replaced by spec.config.

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/encryption"
 	"github.com/redisha/redisha/controllers/resources"
 )
 
@@ -100,12 +101,12 @@ func TestOwnedObjectsAreAsTheGoldenFilesShow(t *testing.T) {
 	for set, rha := range map[string]*v1alpha1.RedisHA{"minimal": minimal(), "full": full()} {
 		objects := map[string]client.Object{
 			"statefulset":      resources.StatefulSet(rha, resources.Replicas(rha)),
-			"headless-service": resources.HeadlessService(rha),
-			"master-service":   resources.MasterService(rha),
-			"replicas-service": resources.ReplicasService(rha),
+			"headless-service": resources.HeadlessService(rha, encryption.State{}),
+			"master-service":   resources.MasterService(rha, encryption.State{}),
+			"replicas-service": resources.ReplicasService(rha, encryption.State{}),
 			"configmap":        resources.ConfigMap(rha),
 			"generated-secret": resources.GeneratedSecret(rha, "s3cret"),
-			"mount-secret":     resources.MountSecret(rha, `with "quotes" and \`),
+			"mount-secret":     resources.MountSecret(rha, `with "quotes" and \`, encryption.State{}, encryption.State{}),
 			"pdb":              resources.PodDisruptionBudget(rha),
 		}
 		for kind, object := range objects {

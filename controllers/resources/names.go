@@ -11,12 +11,17 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/encryption"
 )
 
 // Fixed parts of a Redis pod.
 const (
-	// RedisPort is the port Redis listens on, everywhere.
-	RedisPort int32 = 6379
+	// RedisPort is the port Redis listens on for connections in clear, everywhere.
+	RedisPort = encryption.PlainPort
+	// RedisTLSPort is that for encrypted ones.
+	RedisTLSPort = encryption.TLSPort
+	// RedisTLSPortName names it in the Services and the master's EndpointSlice.
+	RedisTLSPortName = "redis-tls"
 	// RedisPortName names it in the pod, the Services and the master's EndpointSlice.
 	RedisPortName = "redis"
 	// RedisContainer is the name of the container that runs redis-server.
@@ -88,6 +93,43 @@ func FormerSecretIsInTheWay(name string) bool {
 // PasswordKey, and the same as settings of redis.conf. Whoever must talk to Redis
 // reads this one, whether the password was generated or is the user's.
 func MountSecretName(name string) string { return name + "-conf-auth" }
+
+// GeneratedTLSSecretName is the Secret with the authority and the certificate that the operator made. Clients need its
+// ca.crt.
+func GeneratedTLSSecretName(name string) string { return name + "-generated-tls" }
+
+// ServerName is the name that the certificate of a pod is verified for.
+func ServerName(namespace, name, pod string) string {
+	return fmt.Sprintf("%s.%s.%s.svc", pod, HeadlessServiceName(name), namespace)
+}
+
+// NeededNames are those that a certificate of the RedisHA has to be for: of each pod, and of the Services.
+func NeededNames(rha *v1alpha1.RedisHA) []string {
+	var names []string
+	for _, service := range []string{MasterServiceName(rha.Name), ReplicasServiceName(rha.Name)} {
+		names = append(names, fmt.Sprintf("%s.%s.svc", service, rha.Namespace))
+	}
+	for ordinal := range int(Replicas(rha)) {
+		names = append(names, ServerName(rha.Namespace, rha.Name, PodName(rha.Name, ordinal)))
+	}
+	return names
+}
+
+// GeneratedNames are those that the operator makes a certificate for: NeededNames, and how else clients name them.
+func GeneratedNames(rha *v1alpha1.RedisHA) []string {
+	var names []string
+	for _, host := range []string{
+		MasterServiceName(rha.Name), ReplicasServiceName(rha.Name), "*." + HeadlessServiceName(rha.Name),
+	} {
+		if !strings.HasPrefix(host, "*") {
+			names = append(names, host)
+		}
+		for _, suffix := range []string{"", ".svc", ".svc.cluster.local"} {
+			names = append(names, fmt.Sprintf("%s.%s%s", host, rha.Namespace, suffix))
+		}
+	}
+	return append(names, "localhost")
+}
 
 // ClaimName is the PersistentVolumeClaim of the pod with that ordinal.
 func ClaimName(name string, ordinal int) string {

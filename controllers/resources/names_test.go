@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/encryption"
 	"github.com/redisha/redisha/controllers/resources"
 )
 
@@ -19,14 +20,13 @@ func all(name string) []client.Object {
 	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "store"}}
 	return []client.Object{
 		resources.StatefulSet(rha, resources.Replicas(rha)),
-		resources.HeadlessService(rha),
-		resources.MasterService(rha),
-		resources.ReplicasService(
-			rha,
-		),
+		resources.HeadlessService(rha, encryption.State{}),
+		resources.MasterService(rha, encryption.State{}),
+		resources.ReplicasService(rha, encryption.State{}),
 		resources.ConfigMap(rha),
 		resources.GeneratedSecret(rha, "x"),
-		resources.MountSecret(rha, "x"),
+		resources.MountSecret(rha, "x", encryption.State{}, encryption.State{}),
+		resources.GeneratedTLSSecret(rha, nil),
 		resources.PodDisruptionBudget(rha),
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/encryption"
 	"github.com/redisha/redisha/controllers/resources"
 )
 
@@ -31,6 +32,7 @@ type server struct {
 	t       *testing.T
 	dir     string
 	port    string
+	sockets string // a folder with a short path: that of a socket has 107 bytes at most
 	process *exec.Cmd // a group of its own
 	output  *output
 }
@@ -41,6 +43,8 @@ type launch struct {
 	env   []string
 	under []string // what the command runs under
 	dir   string   // the volume; a new one if empty
+
+	encryption encryption.State
 }
 
 func startRedis(t *testing.T, rha *v1alpha1.RedisHA) *server {
@@ -60,12 +64,12 @@ func start(t *testing.T, rha *v1alpha1.RedisHA, how launch) *server {
 		s.dir = t.TempDir()
 	}
 	s.write("password", password)
-	s.write("auth.conf", string(resources.MountSecret(rha, password).Data["auth.conf"]))
+	s.write("auth.conf", string(resources.MountSecret(rha, password, how.encryption, encryption.State{}).Data["auth.conf"]))
 	data := resources.ConfigMap(rha).Data
 	s.write("health.sh", data["health.sh"])
 	s.write("prestop.sh", data["prestop.sh"])
 	s.write("redis.conf", strings.NewReplacer(
-		"port 6379", "port "+s.port, "dir /data", "dir "+s.dir, "/etc/redisha-auth", s.dir,
+		"port 6379", "port "+s.port, "dir /data", "dir "+s.dir, "/etc/redisha-auth", s.dir, "/tmp/redisha.sock", s.socket(),
 	).Replace(data["redis.conf"]))
 	command := slices.Clone(resources.StatefulSet(rha, 3).Spec.Template.Spec.Containers[0].Command)
 	last := len(command) - 1
@@ -109,6 +113,19 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
+func (s *server) socket() string {
+	s.t.Helper()
+	if s.sockets == "" {
+		dir, err := os.MkdirTemp("", "redis")
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		s.t.Cleanup(func() { _ = os.RemoveAll(dir) })
+		s.sockets = dir
+	}
+	return filepath.Join(s.sockets, "s")
+}
+
 // kill ends the server and what supervises it.
 func (s *server) kill() { _ = syscall.Kill(-s.process.Process.Pid, syscall.SIGKILL) }
 
@@ -149,7 +166,7 @@ func (s *server) command(name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Env = append(os.Environ(), "REDISHA_PORT="+s.port, "REDISHA_AUTH_DIR="+s.dir,
+	cmd.Env = append(os.Environ(), "REDISHA_PORT="+s.port, "REDISHA_AUTH_DIR="+s.dir, "REDISHA_SOCKET="+s.socket(),
 		"REDISHA_READY_LOOKS=1", "REDISHA_HOLD_SECONDS=4", "REDISHA_ALONE_SECONDS=1", "REDISCLI_AUTH="+password)
 	out, err := cmd.CombinedOutput()
 	return string(out), err

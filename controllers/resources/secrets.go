@@ -11,6 +11,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/encryption"
+	"github.com/redisha/redisha/redisclient"
 )
 
 // maxPasswordLength is CONFIG_AUTHPASS_MAX_LEN of Redis.
@@ -21,13 +23,38 @@ func GeneratedSecret(rha *v1alpha1.RedisHA, password string) *corev1.Secret {
 	return secret(rha, GeneratedSecretName(rha.Name), map[string][]byte{PasswordKey: []byte(password)})
 }
 
-// MountSecret holds the password in force the way the pods need it.
-func MountSecret(rha *v1alpha1.RedisHA, password string) *corev1.Secret {
+// AuthConf is the key of what MountSecret has of redis.conf.
+const AuthConf = "auth.conf"
+
+// MountSecret holds the password in force, and what connections are encrypted with, the way the pods need it; and the
+// files of the state before, which a process may be about to read.
+func MountSecret(rha *v1alpha1.RedisHA, password string, state, before encryption.State) *corev1.Secret {
+	data := state.Files(before)
+	data[PasswordKey] = []byte(password)
+	data[AuthConf] = []byte(passwordConf(password) + state.Conf(authDir))
+	return secret(rha, MountSecretName(rha.Name), data)
+}
+
+func passwordConf(password string) string {
 	quoted := quote(password)
-	return secret(rha, MountSecretName(rha.Name), map[string][]byte{
-		PasswordKey: []byte(password),
-		"auth.conf": []byte(fmt.Sprintf("requirepass %s\nmasterauth %s\n", quoted, quoted)),
-	})
+	return fmt.Sprintf("requirepass %s\nmasterauth %s\n", quoted, quoted)
+}
+
+// HoldsPassword reports that the settings in a MountSecret are of that password.
+func HoldsPassword(data map[string][]byte, password string) bool {
+	return password != "" && strings.HasPrefix(string(data[AuthConf]), passwordConf(password))
+}
+
+// ProcessEncryption is what a process is to be like.
+func ProcessEncryption(state encryption.State) redisclient.Encryption {
+	return state.Encryption(authDir)
+}
+
+// GeneratedTLSSecret holds the authority and the certificate that the operator made.
+func GeneratedTLSSecret(rha *v1alpha1.RedisHA, data map[string][]byte) *corev1.Secret {
+	made := secret(rha, GeneratedTLSSecretName(rha.Name), data)
+	made.Type = corev1.SecretTypeTLS
+	return made
 }
 
 func secret(rha *v1alpha1.RedisHA, name string, data map[string][]byte) *corev1.Secret {

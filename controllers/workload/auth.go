@@ -71,8 +71,7 @@ func (w *pass) passwordInForce(ctx context.Context) (string, error) {
 		return "", err
 	}
 	password := string(mounted[resources.PasswordKey])
-	consistent := string(resources.MountSecret(w.rha, password).Data["auth.conf"]) == string(mounted["auth.conf"])
-	if password != "" && consistent {
+	if resources.HoldsPassword(mounted, password) {
 		return password, nil
 	}
 	for _, name := range []string{resources.GeneratedSecretName(w.rha.Name), resources.FormerSecretName(w.rha.Name)} {

@@ -25,6 +25,7 @@ import (
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/apply"
+	"github.com/redisha/redisha/controllers/encryption"
 	"github.com/redisha/redisha/controllers/memory"
 	"github.com/redisha/redisha/controllers/resources"
 	"github.com/redisha/redisha/controllers/tenancy"
@@ -60,6 +61,8 @@ type Reconciler struct {
 	StatusDelay time.Duration
 	// Trial tries changed settings before they are applied; they are not tried when nil.
 	Trial ConfigTrial
+	// Encrypter changes how a Redis that runs takes connections; it stays as it started when nil.
+	Encrypter Encrypter
 	// Clock measures it, and the pauses between two moves of a pod; the real one when nil.
 	Clock clock.PassiveClock
 
@@ -145,6 +148,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 // known is what the controller remembers of a RedisHA from one pass to the next. Another leader begins without it.
 type known struct {
 	password  knownPassword
+	encrypted encrypted
 	differing lasting // the status is not what it should be
 	untried   lasting // settings cannot be tried
 	moves     moves
@@ -183,6 +187,12 @@ type pass struct {
 	progress podProgress
 	// refused: Redis refuses the configuration, so it is not applied.
 	refused bool
+	// encryption is what was in force before this pass.
+	encryption encryption.State
+	// encrypting: it is on its way to what the spec wants.
+	encrypting bool
+	// encryptionWaits is what it is waiting for; empty when it is not.
+	encryptionWaits string
 	// later is a failure that did not stop the pass.
 	later error
 	// again is after how long there may be a pod to move, or a cause to be told; zero when that is not known.
@@ -235,7 +245,7 @@ func soonest(a, b time.Duration) time.Duration {
 func (w *pass) phases(ctx context.Context) error {
 	for _, phase := range []func(context.Context) error{
 		w.applyNetwork, w.tryConfig, w.applyMounted, w.applyStatefulSet, w.removeUnwanted, w.keepClaims,
-		w.replacePods, w.tellTrouble, w.spreadPods,
+		w.encryptProcesses, w.replacePods, w.tellTrouble, w.spreadPods,
 	} {
 		if err := phase(ctx); err != nil {
 			return errors.Join(w.later, err)
@@ -258,6 +268,9 @@ func (w *pass) load(ctx context.Context) error {
 		return err
 	}
 	w.pods = pods
+	if err := w.readEncryption(ctx); err != nil {
+		return err
+	}
 	return w.lookAtMachines(ctx)
 }
 

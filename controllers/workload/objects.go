@@ -22,7 +22,8 @@ import (
 
 func (w *pass) applyNetwork(ctx context.Context) error {
 	objects := []client.Object{
-		resources.HeadlessService(w.rha), resources.MasterService(w.rha), resources.ReplicasService(w.rha),
+		resources.HeadlessService(w.rha, w.encryption), resources.MasterService(w.rha, w.encryption),
+		resources.ReplicasService(w.rha, w.encryption),
 	}
 	if pdb := resources.PodDisruptionBudget(w.rha); pdb != nil {
 		objects = append(objects, pdb)
@@ -45,7 +46,11 @@ func (w *pass) applyAuth(ctx context.Context) error {
 			return err
 		}
 	}
-	return w.applyAll(ctx, resources.MountSecret(w.rha, password))
+	state, err := w.nextEncryption(ctx)
+	if err != nil {
+		return err
+	}
+	return w.applyAll(ctx, resources.MountSecret(w.rha, password, state, w.known.encrypted.before))
 }
 
 // applyMounted makes what the pods mount. Without one of it they cannot start, and must not be replaced; the rest is

@@ -83,8 +83,15 @@ func (w *pass) fillStatus(status *v1alpha1.RedisHAStatus, failure error) {
 	if progress.reason == "" && meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionProgressing) == nil {
 		progress = podProgress{v1alpha1.ReasonCreating, "the pods cannot be created yet; see the condition Reconciled"}
 	}
-	if progress.reason != "" {
+	if progress = w.encryptionProgress(progress); progress.reason != "" {
 		setCondition(status, w.rha, progressing(progress))
+	}
+	tls, certificate := w.tlsStatus()
+	status.TLS = tls
+	if certificate == nil {
+		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionCertificateValid)
+	} else {
+		setCondition(status, w.rha, *certificate)
 	}
 	if survival := w.placement().survival(); survival != nil {
 		setCondition(status, w.rha, *survival)
@@ -164,6 +171,7 @@ func statusConfiguration(rha *v1alpha1.RedisHA, status *v1alpha1.RedisHAStatus) 
 	var conditions []any
 	for _, kind := range []string{
 		v1alpha1.ConditionReconciled, v1alpha1.ConditionProgressing, v1alpha1.ConditionSurvivesMachineLoss,
+		v1alpha1.ConditionCertificateValid,
 	} {
 		condition := meta.FindStatusCondition(status.Conditions, kind)
 		if condition == nil {
@@ -175,16 +183,22 @@ func statusConfiguration(rha *v1alpha1.RedisHA, status *v1alpha1.RedisHAStatus) 
 		}
 		conditions = append(conditions, content)
 	}
-	patch := &unstructured.Unstructured{Object: map[string]any{
-		"status": map[string]any{
-			"observedGeneration": status.ObservedGeneration,
-			"replicas":           int64(status.Replicas),
-			"readyReplicas":      int64(status.ReadyReplicas),
-			"ready":              status.Ready,
-			"selector":           status.Selector,
-			"conditions":         conditions,
-		},
-	}}
+	ours := map[string]any{
+		"observedGeneration": status.ObservedGeneration,
+		"replicas":           int64(status.Replicas),
+		"readyReplicas":      int64(status.ReadyReplicas),
+		"ready":              status.Ready,
+		"selector":           status.Selector,
+		"conditions":         conditions,
+	}
+	if status.TLS != nil {
+		content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(status.TLS)
+		if err != nil {
+			return nil, err
+		}
+		ours["tls"] = content
+	}
+	patch := &unstructured.Unstructured{Object: map[string]any{"status": ours}}
 	patch.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("RedisHA"))
 	patch.SetNamespace(rha.Namespace)
 	patch.SetName(rha.Name)

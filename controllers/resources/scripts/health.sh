@@ -6,6 +6,10 @@
 # ready: it is master, or a replica whose link to its master is up, now or within
 #        6 s: to look again here costs a quarter of what another probe costs.
 # POSIX sh; works with busybox and coreutils, redis-cli and valkey-cli.
+# It asks by a socket in the pod's file system, which is there whether ports take
+# connections in clear, encrypted ones, or both. A Redis that was started before there
+# was one is asked by its port.
+socket=${REDISHA_SOCKET:-/tmp/redisha.sock}
 port=${REDISHA_PORT:-6379}
 IFS= read -r REDISCLI_AUTH <"${REDISHA_AUTH_DIR:-/etc/redisha-auth}/password" # not by cat: a process less
 VALKEYCLI_AUTH=$REDISCLI_AUTH
@@ -13,7 +17,10 @@ export REDISCLI_AUTH VALKEYCLI_AUTH
 cli=redis-cli
 command -v redis-cli >/dev/null 2>&1 || cli=valkey-cli
 
-ask() { answer=$(timeout "${REDISHA_ANSWER_SECONDS:-8}" "$cli" -h 127.0.0.1 -p "$port" "$@" 2>&1); }
+ask() {
+	if [ -S "$socket" ]; then set -- -s "$socket" "$@"; else set -- -h 127.0.0.1 -p "$port" "$@"; fi
+	answer=$(timeout "${REDISHA_ANSWER_SECONDS:-8}" "$cli" "$@" 2>&1)
+}
 
 # turns sets seen to how often each Redis process here has had the processor, by the
 # kernel's count. A process that is stopped or deadlocked has it no more.

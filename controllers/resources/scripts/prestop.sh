@@ -6,6 +6,7 @@
 # Returns after 3 s without an answer, or without any replica (none could take
 # over), and after 20 s anyway. One late answer, as on a busy node, is no end.
 # POSIX sh; works with busybox and coreutils, redis-cli and valkey-cli.
+socket=${REDISHA_SOCKET:-/tmp/redisha.sock} # see health.sh
 port=${REDISHA_PORT:-6379}
 hold=${REDISHA_HOLD_SECONDS:-20}
 alone=${REDISHA_ALONE_SECONDS:-3}
@@ -22,7 +23,8 @@ followed=$now
 answered=$now
 while [ "$now" -lt "$end" ]; do
 	# Lines of ROLE: master, its offset, then three for each replica.
-	role=$(timeout 1 "$cli" -h 127.0.0.1 -p "$port" role 2>/dev/null)
+	if [ -S "$socket" ]; then set -- -s "$socket"; else set -- -h 127.0.0.1 -p "$port"; fi
+	role=$(timeout 1 "$cli" "$@" role 2>/dev/null)
 	case $role in
 	*BUSY* | *LOADING*)
 		followed=$now

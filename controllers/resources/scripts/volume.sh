@@ -36,13 +36,14 @@ supported() {
 }
 
 settings() {
-	dir=. port=6379 auth=. appendonly=no rdb=dump.rdb folder=appendonlydir file=appendonly.aof
+	dir=. port=6379 socket='' auth=. appendonly=no rdb=dump.rdb folder=appendonlydir file=appendonly.aof
 	while read -r name value; do
 		value=${value#[\"\']}
 		value=${value%[\"\']}
 		case $name in
 		dir) dir=$value ;;
 		port) port=$value ;;
+		unixsocket) socket=$value ;;
 		include) auth=${value%/*} ;;
 		appendonly) appendonly=$value ;;
 		dbfilename) rdb=$value ;;
@@ -215,7 +216,10 @@ retire() {
 	rm -rf "$gone"
 }
 
-ask() { reply=`"$cli" -h 127.0.0.1 -p "$port" "$@" 2>&1`; }
+ask() {
+	if [ -S "$socket" ]; then set -- -s "$socket" "$@"; else set -- -h 127.0.0.1 -p "$port" "$@"; fi
+	reply=`"$cli" "$@" 2>&1`
+}
 
 # to_rdb waits until a snapshot holds what the AOF held, turns AOF off, and removes its
 # files. Until then AOF is on, so a crash at any moment loses nothing. It ends with the
