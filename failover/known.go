@@ -42,11 +42,11 @@ func (p Progress) IsWriteGuardOff(ref NodeRef) bool {
 //
 // Example: a person lets cache-2 follow another Redis for a while. What it has got from there is that Redis's data, and
 // it is not promoted.
-func (p Progress) IsForeign(n Node) bool {
+func (p Progress) IsForeign(n Node) bool { return p.FoundEarlier(n) || p.IsOfAnother(n) }
+
+// IsOfAnother reports a process whose data is another Redis's; see IsForeign.
+func (p Progress) IsOfAnother(n Node) bool {
 	r := n.Replication
-	if p.FoundEarlier(n) {
-		return true
-	}
 	return !p.Descends(r.Lineage) && slices.ContainsFunc(p.Nodes, func(k NodeRecord) bool {
 		switch {
 		case k.Ineligible != IneligibleForeign || k.Pod != n.Name:

@@ -63,7 +63,7 @@ func (r *setBack) Get(_ context.Context, _ client.ObjectKey, object client.Objec
 	rha.Spec.Replicas = ptr.To[int32](1)
 	rha.Status = v1alpha1.RedisHAStatus{
 		ReadyReplicas: 1, Failover: &v1alpha1.FailoverStatus{State: v1alpha1.StateStable, Epoch: 1},
-		Master:     &v1alpha1.MasterStatus{NodeRef: v1alpha1.NodeRef{Pod: "cache-0", PodUID: "u0"}},
+		Master:     &v1alpha1.MasterStatus{NodeRef: v1alpha1.NodeRef{Pod: "cache-0", PodUID: "u0"}, Since: metav1.NowMicro()},
 		Conditions: []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue}},
 	}
 	if r.reads++; r.reads > 1 {

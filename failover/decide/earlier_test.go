@@ -131,6 +131,22 @@ func TestDataThatIsOlderThanTheFirstMasterIsNotElected(t *testing.T) {
 	}
 }
 
+// A status that is set back to before a pod was met makes its data count as older than the first master; so does a volume
+// that a person has restored. Where nothing else is left either is better than nothing (seed 974081262).
+func TestWhereAllOthersHaveComeBackEmptyTheEarlierDataIsTheSets(t *testing.T) {
+	w := late(t, 100)
+	for _, pod := range []string{"r-1", "r-2", "r-0"} {
+		w.restart(pod, true)
+		w.node(pod).Replication.Lineage = failover.Lineage{ReplID: "anew-" + pod, ReplID2: failover.NoReplID, SecondOffset: -1}
+	}
+	w.node("r-1").Replication.Keys, w.node("r-2").Replication.Keys = 0, 0
+	w.run()
+	w.pass(2 * time.Second)
+	if w.master() != "r-0" || w.node("r-0").Replication.Keys != 100 {
+		t.Errorf("master %s in state %s\n%s", w.master(), w.progress.State, w.story())
+	}
+}
+
 // A pod that comes late is the ordinary case: its volume is empty.
 func TestAPodThatComesLateAndEmptyFollowsAndIsOneOfTheSet(t *testing.T) {
 	w := late(t, 0)

@@ -19,7 +19,7 @@ func electWithoutHistory(
 	if wait, ok := Awaited(p, obs); ok {
 		return Result{Reason: failover.ReasonWaitingForData, Sentence: wait}
 	}
-	fit, unfit, inMemory := seeds(p, obs)
+	fit, unfit, inMemory := seeds(p, policy, obs)
 	if i := slices.IndexFunc(obs.Nodes, p.IsDivergent); i >= 0 && !inMemory {
 		return Result{
 			Reason: failover.ReasonSplitBrain,
@@ -42,20 +42,41 @@ func electWithoutHistory(
 }
 
 // seeds returns the nodes that a new lineage may begin with, and those that may not be promoted. If one holds the lost
-// history, its data is not ours to overrule by an empty or an older one.
-func seeds(p failover.Progress, obs failover.Observation) (fit, unfit []failover.Node, inMemory bool) {
+// history, its data is not ours to overrule by an empty or an older one. Where the disks of all others are empty, those
+// are asked whose data counts as older than the first master: a choice that begins anew is made as the first one is.
+//
+// Example: cache-0, the first master, and cache-1 are killed, and cache-0 has found nothing on its volume. The status is
+// from a backup of before cache-1 was met, so that what cache-1 has on its volume counts as older. It is cache-1.
+func seeds(
+	p failover.Progress, policy failover.Policy, obs failover.Observation,
+) (fit, unfit []failover.Node, inMemory bool) {
+	var earlier []failover.Node
+	found := false
 	for _, n := range obs.Nodes {
 		switch {
-		case !n.Answers() || p.IsForeign(n):
+		case !n.Answers() || p.IsOfAnother(n):
+			continue
+		case p.FoundEarlier(n):
+			earlier = append(earlier, n)
+			continue
 		case p.WasInSync(n) || p.Lineage.Shared(n.Replication.Lineage) >= 0:
 			inMemory = true
-		case !n.Terminating && !n.Replication.Syncing && n.Replication.Priority != 0:
+		case mayBegin(n):
 			fit = append(fit, n)
 		default:
 			unfit = append(unfit, n)
 		}
+		found = found || n.Replication.Keys > 0
 	}
-	return fit, unfit, inMemory
+	if !policy.Persistent || inMemory || found || len(earlier) == 0 {
+		return fit, unfit, inMemory
+	}
+	fit = slices.DeleteFunc(slices.Clone(earlier), func(n failover.Node) bool { return !mayBegin(n) })
+	return fit, slices.DeleteFunc(earlier, mayBegin), false
+}
+
+func mayBegin(n failover.Node) bool {
+	return !n.Terminating && !n.Replication.Syncing && n.Replication.Priority != 0
 }
 
 // ineligibleHoldsMore reports that one who may not be promoted holds more than best, and that it is not for us to
