@@ -74,7 +74,20 @@ func (c *Client) exchange(ctx context.Context, long bool, fn exchangeFunc) error
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	l, err := c.connected(ctx)
+	err := c.attempt(ctx, c.opts.Password(), long, fn)
+	if isWrongPassword(err) {
+		for _, former := range c.opts.FormerPasswords() {
+			if err = c.attempt(ctx, former, long, fn); !isWrongPassword(err) {
+				break
+			}
+		}
+	}
+	return err
+}
+
+// attempt is an exchange on the connection that there is, or on one that is opened with that password.
+func (c *Client) attempt(ctx context.Context, password string, long bool, fn exchangeFunc) error {
+	l, err := c.connected(ctx, password)
 	if err != nil {
 		return err
 	}
@@ -97,8 +110,8 @@ func (c *Client) exchange(ctx context.Context, long bool, fn exchangeFunc) error
 	return err
 }
 
-// connected returns a link that can take a command, opening one if need be.
-func (c *Client) connected(ctx context.Context) (*link, error) {
+// connected returns a link that can take a command, opening one with that password if need be.
+func (c *Client) connected(ctx context.Context, password string) (*link, error) {
 	old := c.current()
 	switch {
 	case old == nil:
@@ -112,7 +125,7 @@ func (c *Client) connected(ctx context.Context) (*link, error) {
 			return old, nil
 		}
 	}
-	fresh, err := openLink(ctx, c.opts)
+	fresh, err := openLink(ctx, c.opts, password)
 	if err != nil {
 		return nil, err
 	}

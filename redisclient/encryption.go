@@ -48,8 +48,8 @@ func yesNo(is bool) string {
 
 // Encrypt makes the process take and make connections like e, and changes nothing that is so already: the ports and
 // files by one CONFIG SET, all or nothing, of which an error holds Redis's words; then the connection of a replica to
-// its master, whose host stays, for whose link it waits half a second at most. Last it ends the connections of clients that came by a port which is closed, and
-// returns how many. Redis before 7.0 cannot do it.
+// its master, whose host stays, and whose link is waited for half a second at most. Last it ends the connections of
+// clients that came by a port which is closed, and returns how many. Redis before 7.0 cannot do it.
 func (c *Client) Encrypt(ctx context.Context, e Encryption) (ended int, err error) {
 	err = c.listing(ctx, "CONFIG SET tls", func(ctx context.Context, r *redis.Client) error {
 		if err := setUnlike(ctx, r, e.settings()); err != nil {
@@ -112,8 +112,8 @@ func (c *Client) replicateBy(ctx context.Context, r *redis.Client, e Encryption)
 // relinksWithin bounds how long a replica is waited for that connects to its master in another way.
 const relinksWithin = 500 * time.Millisecond
 
-// awaitLink waits until a replica is linked again, which a partial synchronisation takes some milliseconds for: while it
-// is not, its master may refuse writes, so that one replica after the other is to be changed over.
+// awaitLink waits until a replica is linked again, which a partial synchronisation takes some milliseconds for. While
+// it is not, its master may refuse writes, so that one replica after the other is to be changed over.
 func awaitLink(ctx context.Context, r *redis.Client) {
 	ctx, cancel := context.WithTimeout(ctx, relinksWithin)
 	defer cancel()

@@ -34,6 +34,7 @@ var errSpent = errors.New("connection was given up")
 type link struct {
 	conn     *watchedConn
 	secured  bool // by TLS
+	password string
 	rdb      *redis.Client
 	handed   atomic.Bool // go-redis took the connection
 	released atomic.Bool // go-redis gave it up: never to be used for a command again
@@ -57,7 +58,7 @@ func (h handle) Close() error {
 	return nil
 }
 
-func openLink(ctx context.Context, o Options) (*link, error) {
+func openLink(ctx context.Context, o Options, password string) (*link, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.DialTimeout)
 	defer cancel()
 	conn, err := o.Dialer(ctx, "tcp", o.Addr)
@@ -70,7 +71,7 @@ func openLink(ctx context.Context, o Options) (*link, error) {
 			return nil, err
 		}
 	}
-	l := &link{secured: o.TLS != nil}
+	l := &link{secured: o.TLS != nil, password: password}
 	l.conn = watch(conn, func(err error) { l.report(err, o.OnEOF) })
 	l.rdb = redis.NewClient(l.options(o))
 	return l, nil
@@ -102,7 +103,7 @@ func (l *link) options(o Options) *redis.Options {
 		Addr:                  o.Addr,
 		ClientName:            o.Name,
 		Protocol:              2,
-		CredentialsProvider:   func() (string, string) { return o.Username, o.Password() },
+		CredentialsProvider:   func() (string, string) { return o.Username, l.password },
 		ContextTimeoutEnabled: true,
 		ReadTimeout:           o.Timeout,
 		WriteTimeout:          o.Timeout,
@@ -218,7 +219,9 @@ func (t turnedAway) Error() string { return string(t) }
 func (turnedAway) RedisError() {}
 
 // errTurnedAway is of [ClassAuth].
-var errTurnedAway = errors.New("the connection was ended after the TLS handshake, as it is when our certificate is refused")
+var errTurnedAway = errors.New(
+	"the connection was ended after the TLS handshake, as it is when our certificate is refused",
+)
 
 // explain replaces the broken connection that go-redis saw by the reason Redis gave for breaking it, if it did: too
 // many clients, or protected mode. go-redis takes that line for an answer to HELLO and ignores it. By TLS 1.3 a

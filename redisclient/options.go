@@ -28,6 +28,10 @@ type Options struct {
 	// the next connection; an established one stays authenticated, which is what Redis does as well.
 	Password func() string
 
+	// FormerPasswords are tried in turn where Redis refuses Password: while passwords change, a process may know the one
+	// or the other. They are asked for at such a refusal.
+	FormerPasswords func() []string
+
 	// TLS, when set, encrypts the connection. It is asked at every dial, as Password is; nothing is sent while it
 	// returns nil, which is [ErrNoCertificate]. The ServerName defaults to Addr's host.
 	TLS func() *tls.Config
@@ -64,6 +68,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Password == nil {
 		o.Password = func() string { return "" }
+	}
+	if o.FormerPasswords == nil {
+		o.FormerPasswords = func() []string { return nil }
 	}
 	if o.OnConnect == nil {
 		o.OnConnect = func() {}

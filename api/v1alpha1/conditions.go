@@ -221,9 +221,6 @@ const (
 	ReasonSecretKeyMissing = "SecretKeyMissing"
 	// ReasonPasswordInvalid: the password holds a character redis.conf cannot carry.
 	ReasonPasswordInvalid = "PasswordInvalid"
-	// ReasonPasswordChangeRefused: the Secret of spec.auth holds another password
-	// than the one Redis runs with.
-	ReasonPasswordChangeRefused = "PasswordChangeRefused"
 	// ReasonCertificateInvalid: what spec.tls.secretRef names cannot be used; the message says why. What runs goes on
 	// with what it has.
 	ReasonCertificateInvalid = "CertificateInvalid"

@@ -17,6 +17,8 @@ const (
 	DefaultAuthKey                     = "password"
 	// DefaultTerminationGracePeriodSeconds is 20 s for the preStop hook and 10 s for Redis to stop.
 	DefaultTerminationGracePeriodSeconds int64 = 30
+	// DefaultAcceptFormerSeconds is an hour.
+	DefaultAcceptFormerSeconds int32 = 3600
 	// DefaultTrustFormerCASeconds is a day.
 	DefaultTrustFormerCASeconds int32 = 86400
 )

@@ -202,6 +202,12 @@ type AuthSpec struct {
 	// namespace, not written by the operator.
 	// +required
 	PasswordSecretRef SecretKeyReference `json:"passwordSecretRef"`
+	// acceptFormerSeconds is for how long Redis takes the password from before, when the Secret holds another one.
+	// +kubebuilder:default=3600
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=31536000
+	// +optional
+	AcceptFormerSeconds *int32 `json:"acceptFormerSeconds,omitempty"`
 }
 
 // SecretKeyReference names a value in a Secret in the same namespace.

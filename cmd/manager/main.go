@@ -157,7 +157,7 @@ func addControllers(mgr ctrl.Manager, o options, right executor.Lease, me string
 		Recorder:    events,
 		StatusDelay: time.Second,
 		Trial:       failovers,
-		Encrypter:   failovers,
+		Teller:      failovers,
 	}
 	if err := workloads.SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("setting the workload controller up: %w", err)

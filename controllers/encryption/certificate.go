@@ -34,7 +34,10 @@ const (
 func Check(data map[string][]byte, names []string, now time.Time) (*Material, error) {
 	for _, key := range []string{CertificateKey, KeyKey, CAKey} {
 		if len(data[key]) == 0 {
-			return nil, fmt.Errorf("has no value under %q: it needs tls.crt, tls.key and ca.crt, as cert-manager writes them", key)
+			return nil, fmt.Errorf(
+				"has no value under %q: it needs tls.crt, tls.key and ca.crt, as cert-manager writes them",
+				key,
+			)
 		}
 	}
 	pair, err := tls.X509KeyPair(data[CertificateKey], data[KeyKey])
@@ -50,7 +53,10 @@ func Check(data map[string][]byte, names []string, now time.Time) (*Material, er
 		return nil, err
 	}
 	if now.After(leaf.NotAfter) {
-		return nil, fmt.Errorf("holds a certificate that has expired at %s: renew it", leaf.NotAfter.UTC().Format(time.RFC3339))
+		return nil, fmt.Errorf(
+			"holds a certificate that has expired at %s: renew it",
+			leaf.NotAfter.UTC().Format(time.RFC3339),
+		)
 	}
 	authority, err := authorityOf(pair, trusted, now)
 	if err != nil {
@@ -175,7 +181,11 @@ func Renewed(data map[string][]byte, needed, names []string, now time.Time) (map
 
 // ownAuthority reads the authority, or makes one.
 func ownAuthority(data map[string][]byte, now time.Time) (*x509.Certificate, *ecdsa.PrivateKey, error) {
-	if pair, err := tls.X509KeyPair(data[CAKey], data[CAKeyKey]); err == nil && now.Add(certificateFor).Before(pair.Leaf.NotAfter) {
+	if pair, err := tls.X509KeyPair(
+		data[CAKey],
+		data[CAKeyKey],
+	); err == nil &&
+		now.Add(certificateFor).Before(pair.Leaf.NotAfter) {
 		if key, is := pair.PrivateKey.(*ecdsa.PrivateKey); is {
 			return pair.Leaf, key, nil
 		}
@@ -197,7 +207,12 @@ func ownAuthority(data map[string][]byte, now time.Time) (*x509.Certificate, *ec
 	return authority, key, err
 }
 
-func issue(authority *x509.Certificate, signer *ecdsa.PrivateKey, names []string, now time.Time) (map[string][]byte, error) {
+func issue(
+	authority *x509.Certificate,
+	signer *ecdsa.PrivateKey,
+	names []string,
+	now time.Time,
+) (map[string][]byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("making a key: %w", err)

@@ -146,7 +146,7 @@ func (f *fleet) want() {
 	f.note("wanted: %s with %s", f.goal.Stage, name(f.goal.Material))
 }
 
-// check fails when somebody cannot be talked to in the way in which it would be.
+// check fails when a process cannot be talked to in the way in which it would be.
 func (f *fleet) check() {
 	f.t.Helper()
 	for i, p := range f.pods {
@@ -175,7 +175,9 @@ func (f *fleet) operatorTrusts(p *pod) bool {
 	return false
 }
 
-func trusts(trusted, certificate string) bool { return bytes.Contains([]byte(trusted), []byte(certificate[:1])) }
+func trusts(trusted, certificate string) bool {
+	return bytes.Contains([]byte(trusted), []byte(certificate[:1]))
+}
 
 func (f *fleet) fail(format string, args ...any) {
 	f.t.Helper()
@@ -249,7 +251,12 @@ func TestWhatRedisRefusesIsOnTrialForever(t *testing.T) {
 		t.Fatalf("starts with %s", name(f.state.boot()))
 	}
 	f.goal.Material = f.material("A")
-	if f.state = f.state.Next(f.goal, Reached{}, f.now); f.state.Live != f.goal.Material && !f.state.Live.equal(f.goal.Material) {
+	if f.state = f.state.Next(
+		f.goal,
+		Reached{},
+		f.now,
+	); f.state.Live != f.goal.Material &&
+		!f.state.Live.equal(f.goal.Material) {
 		t.Errorf("the corrected one is not tried: %s", name(f.state.Live))
 	}
 }

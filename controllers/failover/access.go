@@ -13,6 +13,7 @@ import (
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/encryption"
+	"github.com/redisha/redisha/controllers/passwords"
 	"github.com/redisha/redisha/controllers/podstate"
 	"github.com/redisha/redisha/controllers/resources"
 	"github.com/redisha/redisha/failover"
@@ -23,10 +24,10 @@ import (
 
 // access is how the Redis of a RedisHA is talked to, as the Secret says that its pods mount.
 type access struct {
-	version  string // of the Secret
-	password string
-	state    encryption.State
-	config   *tls.Config // nil in clear
+	version   string // of the Secret
+	passwords passwords.State
+	state     encryption.State
+	config    *tls.Config // nil in clear
 }
 
 // loadAccess keeps at hand what the next connection needs.
@@ -51,7 +52,7 @@ func (r *Reconciler) loadAccess(ctx context.Context, key client.ObjectKey) error
 	state := encryption.In(secret.Data)
 	observeCertificate(key, state.Live.Leaf())
 	known.access.Store(&access{
-		version: secret.ResourceVersion, password: string(secret.Data[resources.PasswordKey]),
+		version: secret.ResourceVersion, passwords: passwords.In(secret.Data, resources.PasswordKey),
 		state: state, config: state.Config(),
 	})
 	return nil
@@ -59,18 +60,27 @@ func (r *Reconciler) loadAccess(ctx context.Context, key client.ObjectKey) error
 
 // credentials are those in force, at each connection.
 func (k *known) credentials() prober.Credentials {
-	return prober.Credentials{Password: k.currentPassword, TLS: func() *tls.Config {
-		if a := k.access.Load(); a != nil {
-			return a.config
-		}
-		return nil
-	}}
+	return prober.Credentials{
+		Password: k.currentPassword,
+		Former: func() []string {
+			if a := k.access.Load(); a != nil {
+				return a.passwords.Others()
+			}
+			return nil
+		},
+		TLS: func() *tls.Config {
+			if a := k.access.Load(); a != nil {
+				return a.config
+			}
+			return nil
+		},
+	}
 }
 
 // currentPassword is the password in force; empty when there is none, or none is known.
 func (k *known) currentPassword() string {
 	if a := k.access.Load(); a != nil {
-		return a.password
+		return a.passwords.Current
 	}
 	return ""
 }
@@ -116,4 +126,11 @@ func (r *Reconciler) Encrypt(
 	ctx context.Context, key string, node failover.NodeRef, want redisclient.Encryption,
 ) error {
 	return r.executor.Encrypt(ctx, key, node, want)
+}
+
+// SetPasswords makes a Redis take those passwords, in the same way.
+func (r *Reconciler) SetPasswords(
+	ctx context.Context, key string, node failover.NodeRef, want redisclient.Passwords,
+) error {
+	return r.executor.SetPasswords(ctx, key, node, want)
 }

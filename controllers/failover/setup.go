@@ -79,7 +79,12 @@ func (r *Reconciler) prepare(logger logr.Logger) {
 	r.workers.All = max(r.Concurrent, 1)
 	r.written = tenancy.WithBudget(r.Client, r.Clock)
 	r.Client = r.written
-	r.effects = &kubeEffects{client: r.Client, reader: r.Reader, statuses: &r.statuses, encryption: func(key client.ObjectKey) encryption.State { return r.memory.Of(key).encryption() }}
+	r.effects = &kubeEffects{
+		client:     r.Client,
+		reader:     r.Reader,
+		statuses:   &r.statuses,
+		encryption: func(key client.ObjectKey) encryption.State { return r.memory.Of(key).encryption() },
+	}
 	options := r.Prober
 	options.Wake = func(key string) { r.wake(reconcile.Request{NamespacedName: objectKey(key)}) }
 	options.Panicked = func(key, pod string, why any, stack []byte) {

@@ -4,11 +4,8 @@ package leader
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
-	"net"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -18,7 +15,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/redisha/redisha/api/v1alpha1"
-	"github.com/redisha/redisha/controllers/encryption"
 	"github.com/redisha/redisha/controllers/resources"
 	"github.com/redisha/redisha/failover/lease"
 	"github.com/redisha/redisha/redisclient"
@@ -93,17 +89,8 @@ func (w Witnesses) ask(ctx context.Context, pod corev1.Pod) (int, error) {
 	if err := w.Client.Get(ctx, key, &secret); client.IgnoreNotFound(err) != nil {
 		return 0, fmt.Errorf("reading the password: %w", err)
 	}
-	options := redisclient.Options{
-		Addr:        net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(int(resources.RedisPort))),
-		Password:    func() string { return string(secret.Data[resources.PasswordKey]) },
-		DialTimeout: witnessesWithin, Timeout: witnessesWithin,
-	}
-	if state := encryption.In(secret.Data); state.Used() {
-		config := state.Config()
-		config.ServerName = resources.ServerName(pod.Namespace, pod.Labels[v1alpha1.LabelName], pod.Name)
-		options.Addr = net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(int(resources.RedisTLSPort)))
-		options.TLS = func() *tls.Config { return config }
-	}
+	options := resources.RedisOptions(&pod, secret.Data)
+	options.DialTimeout, options.Timeout = witnessesWithin, witnessesWithin
 	redis := redisclient.New(options)
 	defer redis.Close()
 	return redis.CountOperatorConnections(ctx, lease.ConnectionPrefix)

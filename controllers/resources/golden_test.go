@@ -19,6 +19,7 @@ import (
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/encryption"
+	"github.com/redisha/redisha/controllers/passwords"
 	"github.com/redisha/redisha/controllers/resources"
 )
 
@@ -106,8 +107,13 @@ func TestOwnedObjectsAreAsTheGoldenFilesShow(t *testing.T) {
 			"replicas-service": resources.ReplicasService(rha, encryption.State{}),
 			"configmap":        resources.ConfigMap(rha),
 			"generated-secret": resources.GeneratedSecret(rha, "s3cret"),
-			"mount-secret":     resources.MountSecret(rha, `with "quotes" and \`, encryption.State{}, encryption.State{}),
-			"pdb":              resources.PodDisruptionBudget(rha),
+			"mount-secret": resources.MountSecret(
+				rha,
+				passwords.State{Current: `with "quotes" and \`},
+				encryption.State{},
+				encryption.State{},
+			),
+			"pdb": resources.PodDisruptionBudget(rha),
 		}
 		for kind, object := range objects {
 			t.Run(set+"/"+kind, func(t *testing.T) {

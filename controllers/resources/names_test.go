@@ -12,6 +12,7 @@ import (
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/encryption"
+	"github.com/redisha/redisha/controllers/passwords"
 	"github.com/redisha/redisha/controllers/resources"
 )
 
@@ -25,7 +26,7 @@ func all(name string) []client.Object {
 		resources.ReplicasService(rha, encryption.State{}),
 		resources.ConfigMap(rha),
 		resources.GeneratedSecret(rha, "x"),
-		resources.MountSecret(rha, "x", encryption.State{}, encryption.State{}),
+		resources.MountSecret(rha, passwords.State{Current: "x"}, encryption.State{}, encryption.State{}),
 		resources.GeneratedTLSSecret(rha, nil),
 		resources.PodDisruptionBudget(rha),
 	}

@@ -21,6 +21,7 @@ import (
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/encryption"
+	"github.com/redisha/redisha/controllers/passwords"
 	"github.com/redisha/redisha/controllers/resources"
 )
 
@@ -32,7 +33,7 @@ type server struct {
 	t       *testing.T
 	dir     string
 	port    string
-	sockets string // a folder with a short path: that of a socket has 107 bytes at most
+	sockets string    // a folder with a short path: that of a socket has 107 bytes at most
 	process *exec.Cmd // a group of its own
 	output  *output
 }
@@ -45,6 +46,11 @@ type launch struct {
 	dir   string   // the volume; a new one if empty
 
 	encryption encryption.State
+	former     []string // passwords beside password
+}
+
+func (l launch) passwords() passwords.State {
+	return passwords.State{Current: password, Former: l.former}
 }
 
 func startRedis(t *testing.T, rha *v1alpha1.RedisHA) *server {
@@ -64,7 +70,10 @@ func start(t *testing.T, rha *v1alpha1.RedisHA, how launch) *server {
 		s.dir = t.TempDir()
 	}
 	s.write("password", password)
-	s.write("auth.conf", string(resources.MountSecret(rha, password, how.encryption, encryption.State{}).Data["auth.conf"]))
+	s.write(
+		"auth.conf",
+		string(resources.MountSecret(rha, how.passwords(), how.encryption, encryption.State{}).Data["auth.conf"]),
+	)
 	data := resources.ConfigMap(rha).Data
 	s.write("health.sh", data["health.sh"])
 	s.write("prestop.sh", data["prestop.sh"])

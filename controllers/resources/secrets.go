@@ -12,6 +12,7 @@ import (
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/encryption"
+	"github.com/redisha/redisha/controllers/passwords"
 	"github.com/redisha/redisha/redisclient"
 )
 
@@ -26,23 +27,35 @@ func GeneratedSecret(rha *v1alpha1.RedisHA, password string) *corev1.Secret {
 // AuthConf is the key of what MountSecret has of redis.conf.
 const AuthConf = "auth.conf"
 
-// MountSecret holds the password in force, and what connections are encrypted with, the way the pods need it; and the
+// MountSecret holds the passwords in force, and what connections are encrypted with, the way the pods need it; and the
 // files of the state before, which a process may be about to read.
-func MountSecret(rha *v1alpha1.RedisHA, password string, state, before encryption.State) *corev1.Secret {
+func MountSecret(rha *v1alpha1.RedisHA, inForce passwords.State, state, before encryption.State) *corev1.Secret {
 	data := state.Files(before)
-	data[PasswordKey] = []byte(password)
-	data[AuthConf] = []byte(passwordConf(password) + state.Conf(authDir))
+	data[PasswordKey] = []byte(inForce.Current)
+	if others := inForce.File(); others != nil {
+		data[passwords.Key] = others
+	}
+	data[AuthConf] = []byte(passwordConf(inForce) + state.Conf(authDir))
 	return secret(rha, MountSecretName(rha.Name), data)
 }
 
-func passwordConf(password string) string {
-	quoted := quote(password)
-	return fmt.Sprintf("requirepass %s\nmasterauth %s\n", quoted, quoted)
+// passwordConf are the settings of redis.conf with the passwords. Several are what an ACL has, and requirepass has not.
+func passwordConf(inForce passwords.State) string {
+	shown := quote(inForce.Current)
+	accepted := inForce.Passwords().Accepted
+	if len(accepted) == 1 {
+		return fmt.Sprintf("requirepass %s\nmasterauth %s\n", shown, shown)
+	}
+	var rules strings.Builder
+	for _, password := range accepted {
+		rules.WriteString(" " + redisclient.PasswordRule(password))
+	}
+	return fmt.Sprintf("user default on%s ~* &* +@all\nmasterauth %s\n", rules.String(), shown)
 }
 
-// HoldsPassword reports that the settings in a MountSecret are of that password.
-func HoldsPassword(data map[string][]byte, password string) bool {
-	return password != "" && strings.HasPrefix(string(data[AuthConf]), passwordConf(password))
+// HoldsPasswords reports that the settings in a MountSecret are of those passwords.
+func HoldsPasswords(data map[string][]byte, inForce passwords.State) bool {
+	return inForce.Current != "" && strings.HasPrefix(string(data[AuthConf]), passwordConf(inForce))
 }
 
 // ProcessEncryption is what a process is to be like.

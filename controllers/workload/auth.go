@@ -6,73 +6,106 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/passwords"
 	"github.com/redisha/redisha/controllers/resources"
+	"github.com/redisha/redisha/failover"
 )
 
-// knownPassword is the password in force, so that even deleting or editing both Secrets at once cannot lock the
-// operator out of a running Redis.
-type knownPassword struct {
-	uid      types.UID // of the RedisHA: one of the same name that is made anew has another password
-	password string
+// knownPasswords are those in force, so that even deleting or editing both Secrets at once cannot lock the operator out
+// of a running Redis.
+type knownPasswords struct {
+	uid   types.UID // of the RedisHA: one of the same name that is made anew has another password
+	state passwords.State
+	told  told
 }
 
-// of is the password of the RedisHA with that UID; empty when it is not known.
-func (k knownPassword) of(uid types.UID) string {
+// of is what is known of the RedisHA with that UID; the zero value when nothing is.
+func (k knownPasswords) of(uid types.UID) passwords.State {
 	if k.uid != uid {
-		return ""
+		return passwords.State{}
 	}
-	return k.password
+	return k.state
 }
 
-// password is the one in force; for a new RedisHA the user's, or a generated one.
-// It is never generated anew while a Secret of ours holds one. A refusal comes
-// with the password in force, if there is one: what runs goes on running with it.
-// Errors and conditions never hold it.
-func (w *pass) password(ctx context.Context) (string, error) {
-	inForce, err := w.passwordInForce(ctx)
+// passwords are those that are to be in force; for a new RedisHA the user's, or a generated one. None is generated anew
+// while a Secret of ours holds one. A refusal comes with what is in force, if anything is: what runs goes on running
+// with it. Errors and conditions never hold a password.
+func (w *pass) passwords(ctx context.Context) (passwords.State, error) {
+	inForce, err := w.passwordsInForce(ctx)
 	if err != nil {
-		return "", err
+		return inForce, err
 	}
-	password := inForce
-	if w.rha.Spec.Auth != nil {
-		if password, err = w.userPassword(ctx, w.rha.Spec.Auth.PasswordSecretRef); err != nil {
-			return inForce, err
-		}
-		if inForce != "" && password != inForce {
-			return inForce, refuse(
-				v1alpha1.ReasonPasswordChangeRefused,
-				"spec.auth.passwordSecretRef.name: Secret %q holds another password than the one Redis runs with, and changing "+
-					"it is not supported yet: put the old one back (it is in Secret %q)",
-				w.rha.Spec.Auth.PasswordSecretRef.Name,
-				resources.MountSecretName(w.rha.Name),
-			)
+	want, keep := "", v1alpha1.DefaultAcceptFormerSeconds
+	var refused error
+	if auth := w.rha.Spec.Auth; auth != nil {
+		w.lookAgain(secretsEvery)
+		keep = ptr.Deref(auth.AcceptFormerSeconds, keep)
+		if want, refused = w.userPassword(ctx, auth.PasswordSecretRef); refused != nil && inForce.Current == "" {
+			return inForce, refused
 		}
 	}
-	if password == "" {
-		password = rand.Text()
+	if inForce.Current == "" && want == "" {
+		want = rand.Text()
 	}
-	w.known.password = knownPassword{uid: w.rha.UID, password: password}
-	return password, nil
+	next := inForce
+	if inForce.Current == "" || w.rha.Spec.Failover.Mode != v1alpha1.ModePaused {
+		next = inForce.Next(want, time.Duration(keep)*time.Second, w.passwordsTold(inForce), w.now())
+	}
+	if known := &w.known.passwords; known.uid != w.rha.UID {
+		*known = knownPasswords{uid: w.rha.UID}
+	}
+	w.known.passwords.state = next
+	return next, refused
 }
 
-// passwordInForce is what running pods have; empty when there is none yet.
-func (w *pass) passwordInForce(ctx context.Context) (string, error) {
-	if password := w.known.password.of(w.rha.UID); password != "" {
-		return password, nil
+// passwordsTold reports that every process that answers has been told of a state.
+func (w *pass) passwordsTold(state passwords.State) bool {
+	return w.known.passwords.uid == w.rha.UID &&
+		w.known.passwords.told.answering(w.runningNodes(), state.Generation())
+}
+
+// tellPasswords tells every process which passwords it is to take, where there are several.
+func (w *pass) tellPasswords(ctx context.Context) error {
+	state := w.known.passwords.state
+	if w.Teller == nil || state.Single() || w.rha.Spec.Failover.Mode == v1alpha1.ModePaused {
+		return nil
+	}
+	nodes, generation := w.runningNodes(), state.Generation()
+	before := w.passwordsTold(state)
+	w.known.passwords.told.tell(nodes, generation, func(node failover.NodeRef) error {
+		return w.Teller.SetPasswords(ctx, client.ObjectKeyFromObject(w.rha).String(), node, state.Passwords())
+	})
+	switch {
+	case !w.passwordsTold(state):
+		w.lookAgain(encryptsAgain)
+	case !before || state.Coming != "":
+		w.lookAgain(encryptsAgain / 3)
+	case len(state.Former) > 0:
+		w.lookAgain(max(state.Until.Sub(w.now()), time.Second))
+	}
+	return nil
+}
+
+// passwordsInForce are what running pods have; without a current one when there is none yet.
+func (w *pass) passwordsInForce(ctx context.Context) (passwords.State, error) {
+	if state := w.known.passwords.of(w.rha.UID); state.Current != "" {
+		return state, nil
 	}
 	mounted, err := w.ownSecret(ctx, resources.MountSecretName(w.rha.Name))
 	if err != nil {
-		return "", err
+		return passwords.State{}, err
 	}
-	password := string(mounted[resources.PasswordKey])
-	if resources.HoldsPassword(mounted, password) {
-		return password, nil
+	if state := passwords.In(mounted, resources.PasswordKey); resources.HoldsPasswords(mounted, state) {
+		return state, nil
 	}
 	for _, name := range []string{resources.GeneratedSecretName(w.rha.Name), resources.FormerSecretName(w.rha.Name)} {
 		if name == resources.FormerSecretName(w.rha.Name) && w.rha.Spec.Auth != nil &&
@@ -81,13 +114,13 @@ func (w *pass) passwordInForce(ctx context.Context) (string, error) {
 		}
 		generated, err := w.ownSecret(ctx, name)
 		if err != nil {
-			return "", err
+			return passwords.State{}, err
 		}
 		if kept := string(generated[resources.PasswordKey]); resources.CheckPassword(kept) == nil {
-			return kept, nil
+			return passwords.State{Current: kept}, nil
 		}
 	}
-	return "", nil
+	return passwords.State{}, nil
 }
 
 // ownSecret is the content of a Secret of ours; nil when there is none.

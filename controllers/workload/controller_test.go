@@ -311,31 +311,6 @@ func TestAUsersSecretThatCannotBeUsedIsNamedWithTheRemedy(t *testing.T) {
 	}
 }
 
-func TestAChangedUserPasswordIsRefusedAndWhatRunsGoesOn(t *testing.T) {
-	secret := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Name: "mine", Namespace: "store"},
-		Data:       map[string][]byte{"password": []byte("first")},
-	}
-	w := newWorld(t, secret, controllertest.Shop(func(rha *v1alpha1.RedisHA) {
-		rha.Spec.Auth = &v1alpha1.AuthSpec{PasswordSecretRef: v1alpha1.SecretKeyReference{Name: "mine"}}
-	}))
-	w.reconcile()
-	w.Get("mine", secret)
-	secret.Data["password"] = []byte("second")
-	if err := w.Client.Update(t.Context(), secret); err != nil {
-		t.Fatal(err)
-	}
-	w.reconcile()
-	if got := w.Condition(v1alpha1.ConditionReconciled); got.Reason != v1alpha1.ReasonPasswordChangeRefused {
-		t.Errorf("Reconciled is %s: %s", got.Reason, got.Message)
-	}
-	mounted := &corev1.Secret{}
-	w.Get("shop-conf-auth", mounted)
-	if string(mounted.Data["password"]) != "first" {
-		t.Error("the password in force was replaced under a running Redis")
-	}
-}
-
 func TestClaimsGrowAndTheTemplateStays(t *testing.T) {
 	claim := &corev1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{

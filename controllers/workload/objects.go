@@ -34,15 +34,15 @@ func (w *pass) applyNetwork(ctx context.Context) error {
 // applyAuth keeps a refusal for the end of the pass when a password is in force:
 // a Secret of the user's that went missing must not stop anything else.
 func (w *pass) applyAuth(ctx context.Context) error {
-	password, err := w.password(ctx)
+	inForce, err := w.passwords(ctx)
 	if err != nil {
-		if password == "" {
+		if inForce.Current == "" {
 			return err
 		}
 		w.later = errors.Join(w.later, err)
 	}
 	if w.rha.Spec.Auth == nil {
-		if err := w.putOff(w.applyAll(ctx, resources.GeneratedSecret(w.rha, password))); err != nil {
+		if err := w.putOff(w.applyAll(ctx, resources.GeneratedSecret(w.rha, inForce.Current))); err != nil {
 			return err
 		}
 	}
@@ -50,7 +50,7 @@ func (w *pass) applyAuth(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return w.applyAll(ctx, resources.MountSecret(w.rha, password, state, w.known.encrypted.before))
+	return w.applyAll(ctx, resources.MountSecret(w.rha, inForce, state, w.known.encrypted.before))
 }
 
 // applyMounted makes what the pods mount. Without one of it they cannot start, and must not be replaced; the rest is

@@ -24,9 +24,10 @@ import (
 	"github.com/redisha/redisha/redisclient"
 )
 
-// Encrypter makes a Redis that runs take and make connections like want. The failover controller has the connections.
-type Encrypter interface {
+// Teller tells a Redis that runs how it is to take and make connections. The failover controller has the connections.
+type Teller interface {
 	Encrypt(ctx context.Context, key string, node failover.NodeRef, want redisclient.Encryption) error
+	SetPasswords(ctx context.Context, key string, node failover.NodeRef, want redisclient.Passwords) error
 }
 
 const (
@@ -46,18 +47,9 @@ type encrypted struct {
 	uid     types.UID        // of the RedisHA
 	state   encryption.State // in force; should its Secret be deleted
 	before  encryption.State // the last that every process had reached; one that starts may be about to read its files
-	nodes   map[string]taken // by the pod's UID
+	told    told
 	waiting lasting
 }
-
-// taken is what became of the last try to bring a process to a state.
-type taken struct {
-	runID, generation string
-	err               error
-}
-
-// away reports a process that said nothing; nothing is known of it.
-func (t taken) away() bool { return t.err != nil && !redisclient.Classify(t.err).Alive() }
 
 // readEncryption sets what is in force: what the Secret says that pods mount, or said last.
 func (w *pass) readEncryption(ctx context.Context) error {
@@ -68,10 +60,10 @@ func (w *pass) readEncryption(ctx context.Context) error {
 	if known := &w.known.encrypted; known.uid != w.rha.UID {
 		*known = encrypted{uid: w.rha.UID}
 	}
-	w.encryption = encryption.In(mounted)
-	if mounted == nil {
-		w.encryption = w.known.encrypted.state
+	if mounted != nil {
+		w.known.encrypted.state = encryption.In(mounted)
 	}
+	w.encryption = w.known.encrypted.state
 	return nil
 }
 
@@ -161,16 +153,11 @@ func (w *pass) certificate(ctx context.Context, spec *v1alpha1.TLSSpec) (map[str
 
 // encryptionReached is how far the processes are.
 func (w *pass) encryptionReached() encryption.Reached {
-	generation := w.encryption.Generation()
-	reached := encryption.Reached{Answering: true, All: w.settled()}
+	generation, nodes := w.encryption.Generation(), w.runningNodes()
+	reached := encryption.Reached{Answering: w.known.encrypted.told.answering(nodes, generation), All: w.settled()}
 	like := map[string]bool{} // by pod
-	for _, node := range w.runningNodes() {
-		t := w.known.encrypted.nodes[node.UID]
-		known := t.runID == node.RunID && t.generation == generation
-		like[node.Pod] = known && t.err == nil
-		if !like[node.Pod] && (!known || !t.away()) {
-			reached.Answering = false
-		}
+	for _, node := range nodes {
+		like[node.Pod] = w.known.encrypted.told.has(node, generation)
 	}
 	for ordinal := range int(w.wantedPods()) {
 		reached.All = reached.All && like[resources.PodName(w.rha.Name, ordinal)]
@@ -210,36 +197,15 @@ func (w *pass) runningNodes() []failover.NodeRef {
 // encryptProcesses brings every process to the state in force. A process that is like it is not asked again.
 func (w *pass) encryptProcesses(ctx context.Context) error {
 	state := w.known.encrypted.state
-	if w.Encrypter == nil || state.Live == nil || w.rha.Spec.Failover.Mode == v1alpha1.ModePaused {
+	if w.Teller == nil || state.Live == nil || w.rha.Spec.Failover.Mode == v1alpha1.ModePaused {
 		return nil
 	}
-	var due []failover.NodeRef
-	for _, node := range w.runningNodes() {
-		t := w.known.encrypted.nodes[node.UID]
-		if t.runID != node.RunID || t.generation != state.Generation() || t.err != nil {
-			due = append(due, node)
-		}
-	}
-	results := make([]taken, 0, len(due))
-	for _, node := range due { // one after the other: a master may refuse writes without any replica
-		err := w.Encrypter.Encrypt(
+	w.known.encrypted.told.tell(w.runningNodes(), state.Generation(), func(node failover.NodeRef) error {
+		return w.Teller.Encrypt(
 			ctx, client.ObjectKeyFromObject(w.rha).String(), node, resources.ProcessEncryption(state),
 		)
-		results = append(results, taken{runID: node.RunID, generation: state.Generation(), err: err})
-	}
-	w.keepTaken(due, results)
+	})
 	return w.afterEncrypting(state)
-}
-
-func (w *pass) keepTaken(due []failover.NodeRef, results []taken) {
-	kept := map[string]taken{}
-	for _, node := range w.runningNodes() {
-		kept[node.UID] = w.known.encrypted.nodes[node.UID]
-	}
-	for i, node := range due {
-		kept[node.UID] = results[i]
-	}
-	w.known.encrypted.nodes = kept
 }
 
 // afterEncrypting says when to look again, and tells what Redis refuses.
@@ -247,14 +213,14 @@ func (w *pass) afterEncrypting(state encryption.State) error {
 	var words []string
 	final, waiting := false, false
 	for _, node := range w.runningNodes() {
-		t := w.known.encrypted.nodes[node.UID]
+		t := w.known.encrypted.told[node.UID]
 		if t.err == nil {
 			continue
 		}
 		waiting = true
-		if !t.away() {
-			words = append(words, fmt.Sprintf("%s: %v", node.Pod, t.err))
-			final = final || strings.Contains(t.err.Error(), "Unknown option")
+		if said := t.words(); said != "" {
+			words = append(words, node.Pod+": "+said)
+			final = final || strings.Contains(said, "Unknown option")
 		}
 	}
 	if !waiting {
@@ -267,10 +233,10 @@ func (w *pass) afterEncrypting(state encryption.State) error {
 	w.lookAgain(encryptsAgain)
 	if lasted := w.known.encrypted.waiting.lasted(w.now()); len(words) > 0 && (final || lasted > mountedWithin) {
 		return w.putOff(refuse(v1alpha1.ReasonCertificateRefused,
-			"spec.tls: Redis refuses what it is to encrypt with (%s): mend the certificate, or the image if its Redis has no TLS; "+
-				"processes start as before", strings.Join(words, "; ")))
+			"spec.tls: Redis refuses what it is to encrypt with (%s): mend the certificate, or the image if its Redis has no "+
+				"TLS; processes start as before", strings.Join(words, "; ")))
 	}
-	w.encryptionWaits = fmt.Sprintf("encryption: at stage %s, waiting for every pod", cmp.Or(state.Stage, v1alpha1.TLSStageClear))
+	w.encryptionWaits = atStage(state) + ", waiting for every pod"
 	return nil
 }
 
@@ -280,9 +246,11 @@ func (w *pass) encryptionProgress(progress podProgress) podProgress {
 	if progress.reason != v1alpha1.ReasonUpToDate || !w.encrypting && w.encryptionWaits == "" {
 		return progress
 	}
-	return podProgress{v1alpha1.ReasonChangingEncryption, cmp.Or(
-		w.encryptionWaits, fmt.Sprintf("encryption: at stage %s", cmp.Or(state.Stage, v1alpha1.TLSStageClear)),
-	)}
+	return podProgress{v1alpha1.ReasonChangingEncryption, cmp.Or(w.encryptionWaits, atStage(state))}
+}
+
+func atStage(state encryption.State) string {
+	return fmt.Sprintf("encryption: at stage %s", cmp.Or(state.Stage, v1alpha1.TLSStageClear))
 }
 
 // tlsStatus is how connections are encrypted; nil in clear.

@@ -43,7 +43,8 @@ func Settled(
 	if problem := lackingInStatus(again); problem != "" {
 		return again, problem, nil
 	}
-	if again.Status.Failover.Epoch != rha.Status.Failover.Epoch || again.Status.Master.NodeRef != rha.Status.Master.NodeRef {
+	if again.Status.Failover.Epoch != rha.Status.Failover.Epoch ||
+		again.Status.Master.NodeRef != rha.Status.Master.NodeRef {
 		return again, "its master changed meanwhile", nil
 	}
 	return again, "", nil

@@ -77,10 +77,14 @@ func (r *setBack) List(_ context.Context, list client.ObjectList, _ ...client.Li
 	if !is {
 		return errors.ErrUnsupported
 	}
-	pods.Items = []corev1.Pod{{
-		ObjectMeta: metav1.ObjectMeta{Name: "cache-0", UID: "u0"},
-		Status:     corev1.PodStatus{Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}},
-	}}
+	pods.Items = []corev1.Pod{
+		{
+			ObjectMeta: metav1.ObjectMeta{Name: "cache-0", UID: "u0"},
+			Status: corev1.PodStatus{
+				Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}},
+			},
+		},
+	}
 	return nil
 }
 

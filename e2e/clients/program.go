@@ -17,7 +17,20 @@ import (
 )
 
 // Place is where a program connects to.
-type Place struct{ Host, Port, Password string }
+type Place struct {
+	Host, Port, Password string
+	// CA is the file of an authority, and ServerName what its certificate is to be for; empty in clear.
+	CA, ServerName string
+}
+
+// environment is what a program is told that is not for others' eyes, or not always there.
+func (p Place) environment() []string {
+	env := []string{"REDIS_PASSWORD=" + p.Password}
+	if p.CA != "" {
+		env = append(env, "REDIS_CA="+p.CA, "REDIS_SERVER_NAME="+p.ServerName)
+	}
+	return env
+}
 
 // Launch prepares a process, in whatever network it is to run.
 type Launch func(ctx context.Context, path string, args ...string) *exec.Cmd
@@ -61,7 +74,7 @@ func Run(ctx context.Context, l Library, how Provided, place Place, launch Launc
 func (p *Program) begin(ctx context.Context, start int64) error {
 	args := slices.Concat(p.how.Argv, p.arguments(p.place, start))
 	p.cmd = p.launch(ctx, args[0], args[1:]...)
-	p.cmd.Env = append(append(os.Environ(), p.how.Env...), "REDIS_PASSWORD="+p.place.Password)
+	p.cmd.Env = slices.Concat(os.Environ(), p.how.Env, p.place.environment())
 	p.cmd.Stderr = p.log
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {

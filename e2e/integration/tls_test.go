@@ -291,7 +291,11 @@ func shows(t *testing.T, key client.ObjectKey, data map[string][]byte) {
 			return false, err
 		}
 		for i := range list.Items {
-			conn, err := bed.Clients.DialContext(ctx, "tcp", fmt.Sprintf("%s:%d", list.Items[i].Status.PodIP, resources.RedisTLSPort))
+			conn, err := bed.Clients.DialContext(
+				ctx,
+				"tcp",
+				fmt.Sprintf("%s:%d", list.Items[i].Status.PodIP, resources.RedisTLSPort),
+			)
 			if err != nil {
 				return false, nil // a pod that is to come has no address
 			}

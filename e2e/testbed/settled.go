@@ -4,17 +4,13 @@ package testbed
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
-	"net"
-	"strconv"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/redisha/redisha/api/v1alpha1"
-	"github.com/redisha/redisha/controllers/encryption"
 	"github.com/redisha/redisha/controllers/resources"
 	"github.com/redisha/redisha/e2e/checks"
 	"github.com/redisha/redisha/e2e/sandbox"
@@ -73,16 +69,8 @@ func (b *Testbed) info(ctx context.Context, key client.ObjectKey, pod *corev1.Po
 	if err != nil {
 		return redisclient.Info{}, err
 	}
-	port, options := resources.RedisPort, redisclient.Options{
-		Dialer: b.Clients.DialContext, Timeout: 500 * time.Millisecond,
-		Password: func() string { return string(secret.Data[resources.PasswordKey]) },
-	}
-	if state := encryption.In(secret.Data); state.Used() {
-		config := state.Config()
-		config.ServerName = resources.ServerName(key.Namespace, key.Name, pod.Name)
-		port, options.TLS = resources.RedisTLSPort, func() *tls.Config { return config }
-	}
-	options.Addr = net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(int(port)))
+	options := resources.RedisOptions(pod, secret.Data)
+	options.Dialer, options.Timeout = b.Clients.DialContext, 500*time.Millisecond
 	redis := redisclient.New(options)
 	defer redis.Close()
 	return redis.Info(ctx)

@@ -137,7 +137,11 @@ func TestWhereAllOthersHaveComeBackEmptyTheEarlierDataIsTheSets(t *testing.T) {
 	w := late(t, 100)
 	for _, pod := range []string{"r-1", "r-2", "r-0"} {
 		w.restart(pod, true)
-		w.node(pod).Replication.Lineage = failover.Lineage{ReplID: "anew-" + pod, ReplID2: failover.NoReplID, SecondOffset: -1}
+		w.node(pod).Replication.Lineage = failover.Lineage{
+			ReplID:       "anew-" + pod,
+			ReplID2:      failover.NoReplID,
+			SecondOffset: -1,
+		}
 	}
 	w.node("r-1").Replication.Keys, w.node("r-2").Replication.Keys = 0, 0
 	w.run()

@@ -45,34 +45,37 @@ func electWithoutHistory(
 // history, its data is not ours to overrule by an empty or an older one. Where the disks of all others are empty, those
 // are asked whose data counts as older than the first master: a choice that begins anew is made as the first one is.
 //
-// Example: cache-0, the first master, and cache-1 are killed, and cache-0 has found nothing on its volume. The status is
-// from a backup of before cache-1 was met, so that what cache-1 has on its volume counts as older. It is cache-1.
+// Example: cache-0, the first master, and cache-1 are killed, and cache-0 has found nothing on its volume. The status
+// is from a backup of before cache-1 was met, so that what cache-1 has on its volume counts as older. It is cache-1.
 func seeds(
 	p failover.Progress, policy failover.Policy, obs failover.Observation,
 ) (fit, unfit []failover.Node, inMemory bool) {
-	var earlier []failover.Node
-	found := false
+	var ours, earlier []failover.Node
 	for _, n := range obs.Nodes {
 		switch {
 		case !n.Answers() || p.IsOfAnother(n):
-			continue
 		case p.FoundEarlier(n):
 			earlier = append(earlier, n)
-			continue
-		case p.WasInSync(n) || p.Lineage.Shared(n.Replication.Lineage) >= 0:
-			inMemory = true
+		default:
+			ours = append(ours, n)
+		}
+	}
+	hasHistory := func(n failover.Node) bool { return p.WasInSync(n) || p.Lineage.Shared(n.Replication.Lineage) >= 0 }
+	hasKeys := func(n failover.Node) bool { return n.Replication.Keys > 0 }
+	inMemory = slices.ContainsFunc(ours, hasHistory)
+	if policy.Persistent && !inMemory && len(earlier) > 0 && !slices.ContainsFunc(ours, hasKeys) {
+		ours = earlier
+	}
+	for _, n := range ours {
+		switch {
+		case hasHistory(n):
 		case mayBegin(n):
 			fit = append(fit, n)
 		default:
 			unfit = append(unfit, n)
 		}
-		found = found || n.Replication.Keys > 0
 	}
-	if !policy.Persistent || inMemory || found || len(earlier) == 0 {
-		return fit, unfit, inMemory
-	}
-	fit = slices.DeleteFunc(slices.Clone(earlier), func(n failover.Node) bool { return !mayBegin(n) })
-	return fit, slices.DeleteFunc(earlier, mayBegin), false
+	return fit, unfit, inMemory
 }
 
 func mayBegin(n failover.Node) bool {

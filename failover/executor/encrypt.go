@@ -22,3 +22,12 @@ func (e *Executor) Encrypt(ctx context.Context, key string, node failover.NodeRe
 		return err
 	})
 }
+
+// SetPasswords makes a node's process take these passwords; see [redisclient.Client.SetPasswords].
+func (e *Executor) SetPasswords(ctx context.Context, key string, node failover.NodeRef, p redisclient.Passwords) error {
+	t, err := e.target(scope{key: key}, node)
+	if err != nil {
+		return err
+	}
+	return t.send(ctx, func(ctx context.Context, r link.Redis) error { return r.SetPasswords(ctx, p) })
+}

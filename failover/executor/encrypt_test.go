@@ -41,18 +41,29 @@ func TestAReplicaIsToldHowToConnectBeforeItIsToldToWhom(t *testing.T) {
 	}
 }
 
-func TestAProcessIsEncryptedUnderTheLease(t *testing.T) {
+func TestAProcessIsEncryptedAndGivenPasswordsUnderTheLease(t *testing.T) {
 	w := newWorld()
 	e := New(w, cluster{w}, w, Options{})
 	want := redisclient.Encryption{TLSPort: 6380}
 	if err := e.Encrypt(t.Context(), key, w.ref("u1"), want); err != nil || len(w.stale) == 0 {
 		t.Errorf("%v; stale %v", err, w.stale)
 	}
+	if err := e.SetPasswords(
+		t.Context(),
+		key,
+		w.ref("u1"),
+		redisclient.Passwords{Accepted: []string{"a", "b"}},
+	); err != nil {
+		t.Error(err)
+	}
 	w.left = func() time.Duration { return time.Millisecond }
 	if err := e.Encrypt(t.Context(), key, w.ref("u1"), want); !errors.Is(err, ErrLeaseTooShort) {
 		t.Errorf("without a lease: %v", err)
 	}
-	if diff := cmp.Diff([]string{"cache-1 ENCRYPT 6380"}, w.list()); diff != "" {
+	if err := e.SetPasswords(t.Context(), key, w.ref("u1"), redisclient.Passwords{}); !errors.Is(err, ErrLeaseTooShort) {
+		t.Errorf("without a lease: %v", err)
+	}
+	if diff := cmp.Diff([]string{"cache-1 ENCRYPT 6380", "cache-1 PASSWORDS 2"}, w.list()); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -86,6 +86,9 @@ func (f *fakeRedis) KillOperatorConnections(_ context.Context, prefix string) (i
 func (f *fakeRedis) Encrypt(_ context.Context, e redisclient.Encryption) (int, error) {
 	return 0, f.told("ENCRYPT", " ", e.TLSPort)
 }
+func (f *fakeRedis) SetPasswords(_ context.Context, p redisclient.Passwords) error {
+	return f.told("PASSWORDS", " ", len(p.Accepted))
+}
 func (f *fakeRedis) SetReplicationTLS(_ context.Context, is bool) error {
 	return f.told("REPLICATION-TLS", " ", is)
 }

@@ -37,6 +37,7 @@ type Redis interface {
 	SetMinReplicas(ctx context.Context, n int, maxLag time.Duration) error
 	Encrypt(ctx context.Context, e redisclient.Encryption) (ended int, err error)
 	SetReplicationTLS(ctx context.Context, is bool) error
+	SetPasswords(ctx context.Context, p redisclient.Passwords) error
 	TryConfig(ctx context.Context, settings []redisclient.Setting) ([]redisclient.RefusedSetting, error)
 	Close()
 }

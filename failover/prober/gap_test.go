@@ -113,6 +113,23 @@ func TestAStandstillIsNotedOnceAndNotTakenForALoopThatIsLate(t *testing.T) {
 	}
 }
 
+// Faults that come one after the other, as `make clients` lets them happen, are no flapping: each is looked at fast.
+func TestAFaultEverySixSecondsIsLookedAtFastEachTime(t *testing.T) {
+	w := &watch{opts: Options{}.withDefaults()}
+	now := start
+	for fault := range 600 {
+		w.hurry(now)
+		for range 8 { // the process is back, the others have lost their links, one is promoted, …
+			now = now.Add(10 * time.Millisecond)
+			w.keepHurrying(now)
+		}
+		if w.interval(now) >= DefaultPeriod {
+			t.Fatalf("fault %d is looked at once a period", fault)
+		}
+		now = now.Add(6 * time.Second)
+	}
+}
+
 // A process that says it is another one with each answer makes its siblings be asked at once, each time. That has a
 // bound.
 func TestPodsThatFlapAreAskedOnceAPeriodInTheEnd(t *testing.T) {

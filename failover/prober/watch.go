@@ -30,7 +30,7 @@ type haste struct {
 
 const (
 	hasteMost   = 10 * time.Second
-	hasteRefill = 30 // seconds after which a second of it is there again
+	hasteRefill = 15 // seconds after which a second of it is there again: for a fault every six seconds, without end
 )
 
 // spend takes so much, if there is as much.
@@ -91,6 +91,16 @@ func (w *watch) currentPassword() string {
 		return ""
 	}
 	return password()
+}
+
+func (w *watch) formerPasswords() []string {
+	w.mu.Lock()
+	former := w.credentials.Former
+	w.mu.Unlock()
+	if former == nil {
+		return nil
+	}
+	return former()
 }
 
 // encryptionFor is how a pod of that name is talked to; nil for one that is talked to in clear.

@@ -308,6 +308,11 @@ func (r *redisConn) Encrypt(ctx context.Context, _ redisclient.Encryption) (int,
 	return 0, r.exchange(ctx, func(*server) error { return nil })
 }
 
+// SetPasswords implements link.Redis. The simulated servers ask for none.
+func (r *redisConn) SetPasswords(ctx context.Context, _ redisclient.Passwords) error {
+	return r.exchange(ctx, func(*server) error { return nil })
+}
+
 // SetReplicationTLS implements link.Redis.
 func (r *redisConn) SetReplicationTLS(ctx context.Context, _ bool) error {
 	return r.exchange(ctx, func(*server) error { return nil })

@@ -106,7 +106,12 @@ func (o *operator) step() (time.Duration, error) {
 	}
 	w.checks.onSeen(obs)
 	o.claim(obs)
-	results := o.executor.Execute(context.Background(), objectName, executor.Master{Port: redisPort}, decision.ActionsAfter(o.now().Sub(now)))
+	results := o.executor.Execute(
+		context.Background(),
+		objectName,
+		executor.Master{Port: redisPort},
+		decision.ActionsAfter(o.now().Sub(now)),
+	)
 	if wrote && w.defect.persistSkipped {
 		if err := o.persist(decision, swaps, obs.Published); err != nil {
 			return 0, err

@@ -30,6 +30,7 @@ type flags struct {
 	faults    []string
 	libraries string
 	lag       time.Duration
+	tls       bool
 	backOff   time.Duration
 	bounds    []string
 	timeout   time.Duration
@@ -50,6 +51,7 @@ func parse() flags {
 	set.StringVar(&f.libraries, "libs", "default", "which applications, by name; default, tuned and all stand for several")
 	set.DurationVar(&f.lag, "lag", 0,
 		"how long at most a Service leads where it led before, as with the kube-proxy of a cluster that is in use")
+	set.BoolVar(&f.tls, "tls", false, "encrypt all connections; hiredis is left out, whose package cannot")
 	set.DurationVar(&f.backOff, "restart-back-off", 100*time.Millisecond,
 		"how long a container that has ended before waits to be started again")
 	set.StringArrayVar(&f.bounds, "bound", []string{"kill=3s/15s", "delete=3s/15s", "switchover=5s/15s"},

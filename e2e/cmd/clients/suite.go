@@ -4,6 +4,8 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -20,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/encryption"
 	"github.com/redisha/redisha/controllers/resources"
 	"github.com/redisha/redisha/e2e/clients"
 	"github.com/redisha/redisha/e2e/sandbox"
@@ -38,8 +42,11 @@ type suite struct {
 	sandbox  *sandbox.Sandbox
 	bed      *testbed.Testbed
 	password string
-	report   clients.Report
-	played   map[string]int // rounds of each fault
+	// How this process and the programs verify Redis; nil and empty in clear.
+	encryption *tls.Config
+	authority  string
+	report     clients.Report
+	played     map[string]int // rounds of each fault
 
 	// Of the group that writes:
 	programs []*clients.Program
@@ -82,6 +89,9 @@ func (s *suite) had() ([]application, error) {
 	var had []application
 	for _, l := range s.libraries {
 		how := provided[l.Name]
+		if s.flags.tls && strings.HasPrefix(l.Name, "hiredis") && how.Lacking == "" {
+			how.Lacking = "TLS: Debian's package of hiredis is built without"
+		}
 		s.report.Libraries = append(
 			s.report.Libraries, clients.Used{Name: l.Name, Title: l.Title, Version: how.Version, Lacking: how.Lacking},
 		)
@@ -146,15 +156,39 @@ func (s *suite) setUp(ctx context.Context) error {
 		return err
 	}
 	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}
+	if s.flags.tls {
+		rha.Spec.TLS = &v1alpha1.TLSSpec{}
+	}
 	if err := s.bed.Client.Create(ctx, rha); err != nil {
 		return err
 	}
 	if _, err := s.settled(ctx); err != nil {
 		return err
 	}
-	s.password, err = s.bed.Password(ctx, key)
-	return err
+	if s.password, err = s.bed.Password(ctx, key); err != nil || !s.flags.tls {
+		return err
+	}
+	return s.trust(ctx)
 }
+
+// trust writes the authority's certificate where the programs read it.
+func (s *suite) trust(ctx context.Context) error {
+	secret := &corev1.Secret{}
+	name := client.ObjectKey{Namespace: key.Namespace, Name: resources.GeneratedTLSSecretName(key.Name)}
+	if err := s.bed.Client.Get(ctx, name, secret); err != nil {
+		return err
+	}
+	s.authority = filepath.Join(s.logs, "ca.crt")
+	s.encryption = &tls.Config{
+		RootCAs:    x509.NewCertPool(),
+		MinVersion: tls.VersionTLS12,
+		ServerName: serverName(resources.MasterServiceName(key.Name)),
+	}
+	s.encryption.RootCAs.AppendCertsFromPEM(secret.Data[encryption.CAKey])
+	return os.WriteFile(s.authority, secret.Data[encryption.CAKey], 0o644)
+}
+
+func serverName(service string) string { return service + "." + key.Namespace + ".svc" }
 
 // startPrograms starts applications, and waits until each gets answers.
 func (s *suite) startPrograms(ctx context.Context, group []application, log *os.File) error {
@@ -181,11 +215,15 @@ func (s *suite) place(ctx context.Context, name string) (clients.Place, error) {
 	if err := s.bed.Client.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: name}, service); err != nil {
 		return clients.Place{}, err
 	}
-	return clients.Place{
+	place := clients.Place{
 		Host:     service.Spec.ClusterIP,
 		Port:     strconv.Itoa(int(service.Spec.Ports[0].Port)),
 		Password: s.password,
-	}, nil
+	}
+	if s.encryption != nil {
+		place.CA, place.ServerName = s.authority, serverName(name)
+	}
+	return place, nil
 }
 
 // answered waits until every application gets answers.
@@ -237,9 +275,17 @@ func (s store) Delete(ctx context.Context, keys []string) error { return s.Unlin
 
 // master connects to the master's pod.
 func (s *suite) master(rha *v1alpha1.RedisHA) store {
+	port := resources.RedisPort
+	if s.encryption != nil {
+		port = resources.RedisTLSPort
+	}
 	return store{redis.NewClient(&redis.Options{
-		Addr:     net.JoinHostPort(rha.Status.Master.IP, strconv.Itoa(int(resources.RedisPort))),
-		Password: s.password, Dialer: s.bed.Clients.DialContext, DisableIdentity: true, ReadTimeout: 10 * time.Second,
+		Addr:                     net.JoinHostPort(rha.Status.Master.IP, strconv.Itoa(int(port))),
+		Password:                 s.password,
+		TLSConfig:                s.encryption,
+		Dialer:                   s.bed.Clients.DialContext,
+		DisableIdentity:          true,
+		ReadTimeout:              10 * time.Second,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	})}
 }

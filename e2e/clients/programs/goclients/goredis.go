@@ -19,7 +19,7 @@ type goRedisOptions struct {
 }
 
 func (p *program) goRedis(o goRedisOptions) *redis.Client {
-	options := &redis.Options{Addr: p.addr, Password: p.password}
+	options := &redis.Options{Addr: p.addr, Password: p.password, TLSConfig: p.tls}
 	if o.poolOfOne {
 		options.PoolSize = 1
 	}

@@ -17,7 +17,9 @@ func rueidisWriter(p *program) error {
 	var c rueidis.Client
 	for c == nil {
 		var err error
-		if c, err = rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{p.addr}, Password: p.password}); err != nil {
+		if c, err = rueidis.NewClient(
+			rueidis.ClientOption{InitAddress: []string{p.addr}, Password: p.password, TLSConfig: p.tls},
+		); err != nil {
 			failed(p.start, err)
 			time.Sleep(afterError)
 		}
@@ -36,7 +38,7 @@ func redigoTunedWriter(p *program) error {
 
 // redigo uses the pool of the library's documentation.
 func (p *program) redigo(options ...redis.DialOption) error {
-	options = append(options, redis.DialPassword(p.password))
+	options = append(options, p.redigoOptions()...)
 	pool := &redis.Pool{MaxIdle: 3, IdleTimeout: 240 * time.Second, Dial: func() (redis.Conn, error) {
 		return redis.Dial("tcp", p.addr, options...)
 	}}
@@ -48,13 +50,21 @@ func (p *program) redigo(options ...redis.DialOption) error {
 	})
 }
 
+func (p *program) redigoOptions() []redis.DialOption {
+	options := []redis.DialOption{redis.DialPassword(p.password)}
+	if p.tls != nil {
+		options = append(options, redis.DialUseTLS(true), redis.DialTLSConfig(p.tls))
+	}
+	return options
+}
+
 // dialledAnew takes a connection for each write and waits a tenth of a second for it at most. It shows where the
 // Service leads, which no application can be faster than.
 func dialledAnew(p *program) error {
 	const timeout = 100 * time.Millisecond
 	return p.write(1, func(n int64) error {
-		c, err := redis.Dial("tcp", p.addr, redis.DialPassword(p.password),
-			redis.DialConnectTimeout(timeout), redis.DialReadTimeout(timeout), redis.DialWriteTimeout(timeout))
+		c, err := redis.Dial("tcp", p.addr, append(p.redigoOptions(),
+			redis.DialConnectTimeout(timeout), redis.DialReadTimeout(timeout), redis.DialWriteTimeout(timeout))...)
 		if err != nil {
 			return err
 		}
@@ -66,7 +76,7 @@ func dialledAnew(p *program) error {
 
 // jobQueue accepts jobs and runs them, both through asynq.
 func jobQueue(p *program) error {
-	at := asynq.RedisClientOpt{Addr: p.addr, Password: p.password}
+	at := asynq.RedisClientOpt{Addr: p.addr, Password: p.password, TLSConfig: p.tls}
 	client := asynq.NewClient(at)
 	go p.produce(func(n int64) error {
 		_, err := client.Enqueue(asynq.NewTask(p.prefix, []byte(strconv.FormatInt(n, 10))))

@@ -3,6 +3,8 @@
 package main
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -21,6 +23,7 @@ const afterError = 20 * time.Millisecond
 // program is what every application is told.
 type program struct {
 	addr, password string
+	tls            *tls.Config   // nil in clear
 	prefix         string        // of every key, channel and queue
 	interval       time.Duration // between two writes
 	start          int64         // the first number
@@ -38,10 +41,30 @@ func parse(args []string) (*program, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start: %w", err)
 	}
+	encrypted, err := encryption(os.Getenv("REDIS_CA"), os.Getenv("REDIS_SERVER_NAME"))
+	if err != nil {
+		return nil, err
+	}
 	return &program{
-		addr: net.JoinHostPort(args[0], args[1]), password: os.Getenv("REDIS_PASSWORD"), prefix: args[2],
+		tls: encrypted, addr: net.JoinHostPort(args[0], args[1]), password: os.Getenv("REDIS_PASSWORD"), prefix: args[2],
 		interval: time.Duration(interval) * time.Millisecond, start: start,
 	}, nil
+}
+
+// encryption trusts an authority and verifies a name; nil without an authority's file.
+func encryption(authority, name string) (*tls.Config, error) {
+	if authority == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(authority)
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, errors.New("no certificate in " + authority)
+	}
+	return &tls.Config{RootCAs: roots, ServerName: name, MinVersion: tls.VersionTLS12}, nil
 }
 
 func (p *program) key(n int64) string { return p.prefix + ":" + strconv.FormatInt(n, 10) }

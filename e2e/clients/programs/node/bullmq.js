@@ -4,7 +4,7 @@
 const { Queue, Worker } = require('bullmq');
 const p = require('./program.js');
 
-const connection = { host: p.host, port: p.port, password: p.password };
+const connection = { host: p.host, port: p.port, password: p.password, tls: p.tls };
 const queue = new Queue(p.prefix, { connection });
 queue.on('error', () => {}); // without a listener the library prints them
 const worker = new Worker(p.prefix, async (job) => p.done(job.data.n), { connection });

@@ -4,7 +4,7 @@ const Redis = require('ioredis');
 const p = require('./program.js');
 
 const client = () => {
-  const redis = new Redis({ host: p.host, port: p.port, password: p.password });
+  const redis = new Redis({ host: p.host, port: p.port, password: p.password, tls: p.tls });
   redis.on('error', () => {});
   return redis;
 };

@@ -3,7 +3,7 @@
 const Redis = require('ioredis');
 const p = require('./program.js');
 
-const settings = { host: p.host, port: p.port, password: p.password };
+const settings = { host: p.host, port: p.port, password: p.password, tls: p.tls };
 if (p.tuned) {
   // A commandTimeout gives the command up and keeps the connection, so that the next command waits as well.
   Object.assign(settings, { socketTimeout: 500, connectTimeout: 500, reconnectOnError: (error) => error.message.startsWith('READONLY') && 2 });

@@ -1,6 +1,8 @@
 // What every application in this folder shares: its arguments, and the lines that it prints.
 'use strict';
 
+const fs = require('fs');
+
 const AFTER_ERROR = 20; // ms until an application goes on with the same client
 
 const [host, port, prefix, interval, start] = process.argv.slice(2);
@@ -29,7 +31,11 @@ async function write(act) {
   }
 }
 
+// Encrypted where an authority's file is named; undefined in clear.
+const ca = process.env.REDIS_CA && fs.readFileSync(process.env.REDIS_CA);
+const tls = ca && { ca, servername: process.env.REDIS_SERVER_NAME };
+
 module.exports = {
-  host, port: Number(port), password: process.env.REDIS_PASSWORD, prefix, tuned: process.env.SETTINGS === 'tuned',
+  tls, host, port: Number(port), password: process.env.REDIS_PASSWORD, prefix, tuned: process.env.SETTINGS === 'tuned',
   key: (n) => `${prefix}:${n}`, write, failed, done, sleep, AFTER_ERROR,
 };

@@ -11,7 +11,10 @@ function tell(string $kind, int $n, string $text = ''): void
 
 function connected(Redis $redis, string $host, int $port, float $timeout): void
 {
-    $redis->connect($host, $port, $timeout, null, 0, $timeout);
+    $ca = getenv('REDIS_CA');
+    $name = getenv('REDIS_SERVER_NAME');
+    $stream = $ca ? ['stream' => ['cafile' => $ca, 'peer_name' => $name, 'verify_peer' => true]] : [];
+    $redis->connect(($ca ? 'tls://' : '') . $host, $port, $timeout, null, 0, $timeout, $stream);
     $redis->auth(getenv('REDIS_PASSWORD'));
 }
 

@@ -10,6 +10,8 @@ host, port, prefix, interval, start = sys.argv[1:6]
 settings = {}
 if os.environ.get("SETTINGS") == "tuned":
     settings = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5}
+if os.environ.get("REDIS_CA"):
+    settings |= {"ssl": True, "ssl_ca_certs": os.environ["REDIS_CA"], "ssl_check_hostname": False}  # it connects to an address
 client = redis.Redis(host=host, port=int(port), password=os.environ["REDIS_PASSWORD"], **settings)
 n = int(start)
 while True:

@@ -9,6 +9,9 @@ def tell(kind, number, text = "")
 end
 
 settings = ENV["SETTINGS"] == "tuned" ? { timeout: 0.5 } : {}
+if ENV["REDIS_CA"] # it connects to an address
+  settings.merge!(ssl: true, ssl_params: { ca_file: ENV["REDIS_CA"], verify_hostname: false })
+end
 redis = Redis.new(host: host, port: port.to_i, password: ENV.fetch("REDIS_PASSWORD"), **settings)
 n = start.to_i
 loop do

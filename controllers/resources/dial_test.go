@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package resources_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/encryption"
+	"github.com/redisha/redisha/controllers/passwords"
+	"github.com/redisha/redisha/controllers/resources"
+)
+
+func TestAPodIsTalkedToAsItsSecretSays(t *testing.T) {
+	rha := minimal()
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "store",
+			Name:      "shop-1",
+			Labels:    map[string]string{v1alpha1.LabelName: "shop"},
+		},
+		Status: corev1.PodStatus{PodIP: "10.0.0.1"},
+	}
+	data, err := encryption.Renewed(nil, resources.NeededNames(rha), resources.GeneratedNames(rha), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	material, err := encryption.Check(data, resources.NeededNames(rha), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for stage, addr := range map[v1alpha1.TLSStage]string{
+		"": "10.0.0.1:6379", v1alpha1.TLSStageOffered: "10.0.0.1:6379",
+		v1alpha1.TLSStageUsed: "10.0.0.1:6380", v1alpha1.TLSStageRequired: "10.0.0.1:6380",
+	} {
+		state := encryption.State{Stage: stage, Live: material}
+		if stage == "" {
+			state = encryption.State{}
+		}
+		known := passwords.State{Current: "new", Former: []string{"old"}}
+		mounted := resources.MountSecret(rha, known, state, encryption.State{}).Data
+		options := resources.RedisOptions(pod, mounted)
+		if options.Addr != addr || (options.TLS != nil) != state.Used() {
+			t.Errorf("%q: at %s, encrypted %t", stage, options.Addr, options.TLS != nil)
+		}
+		if options.TLS != nil && options.TLS().ServerName != "shop-1.shop-headless.store.svc" {
+			t.Errorf("%q: verified as %q", stage, options.TLS().ServerName)
+		}
+		if options.Password() != "new" || !slices.Equal(options.FormerPasswords(), []string{"old"}) {
+			t.Errorf("%q: %s, %v", stage, options.Password(), options.FormerPasswords())
+		}
+	}
+}
+
+// A Redis starts with the settings of several passwords, and takes each.
+func TestRedisStartsWhileAPasswordChanges(t *testing.T) {
+	s := start(t, minimal(), launch{former: []string{"from before"}})
+	s.eventually("redis-server answers", func() bool { return s.cli("ping") == "PONG\n" })
+	for given, want := range map[string]string{"from before": "PONG\n", password: "PONG\n"} {
+		if got := s.cli("--no-auth-warning", "-a", given, "ping"); got != want {
+			t.Errorf("%q: %q", given, got)
+		}
+	}
+	if got := s.cli("--no-auth-warning", "-a", "another", "ping"); got == "PONG\n" {
+		t.Error("any password is taken")
+	}
+	if got := s.cli("config", "get", "masterauth"); got != "masterauth\n"+password+"\n" {
+		t.Errorf("shows %q", got)
+	}
+}
