@@ -291,21 +291,7 @@ func shows(t *testing.T, key client.ObjectKey, data map[string][]byte) {
 			return false, err
 		}
 		for i := range list.Items {
-			conn, err := bed.Clients.DialContext(
-				ctx,
-				"tcp",
-				fmt.Sprintf("%s:%d", list.Items[i].Status.PodIP, resources.RedisTLSPort),
-			)
-			if err != nil {
-				return false, nil // a pod that is to come has no address
-			}
-			secured := tls.Client(conn, &tls.Config{InsecureSkipVerify: true}) // it is compared
-			err = secured.HandshakeContext(ctx)
-			_ = conn.Close()
-			if err != nil {
-				return false, nil
-			}
-			if !secured.ConnectionState().PeerCertificates[0].Equal(want.Leaf) {
+			if shown := shownBy(ctx, &list.Items[i]); shown == nil || !shown.Equal(want.Leaf) {
 				return false, nil
 			}
 		}
@@ -363,6 +349,20 @@ func TestACertificateIsRenewedAndItsAuthorityReplacedUnderLoad(t *testing.T) {
 			t.Errorf("%s was replaced", pod)
 		}
 	}
+}
+
+// shownBy is the certificate that a pod shows; nil for one that is to come.
+func shownBy(ctx context.Context, pod *corev1.Pod) *x509.Certificate {
+	conn, err := bed.Clients.DialContext(ctx, "tcp", fmt.Sprintf("%s:%d", pod.Status.PodIP, resources.RedisTLSPort))
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = conn.Close() }()
+	secured := tls.Client(conn, &tls.Config{InsecureSkipVerify: true}) // it is compared
+	if secured.HandshakeContext(ctx) != nil {
+		return nil
+	}
+	return secured.ConnectionState().PeerCertificates[0]
 }
 
 // taken reports whether a client is answered. By TLS 1.3 it is told after the handshake that it is not.

@@ -50,18 +50,8 @@ func electWithoutHistory(
 func seeds(
 	p failover.Progress, policy failover.Policy, obs failover.Observation,
 ) (fit, unfit []failover.Node, inMemory bool) {
-	var ours, earlier []failover.Node
-	for _, n := range obs.Nodes {
-		switch {
-		case !n.Answers() || p.IsOfAnother(n):
-		case p.FoundEarlier(n):
-			earlier = append(earlier, n)
-		default:
-			ours = append(ours, n)
-		}
-	}
 	hasHistory := func(n failover.Node) bool { return p.WasInSync(n) || p.Lineage.Shared(n.Replication.Lineage) >= 0 }
-	hasKeys := func(n failover.Node) bool { return n.Replication.Keys > 0 }
+	ours, earlier := byOwner(p, obs)
 	inMemory = slices.ContainsFunc(ours, hasHistory)
 	if policy.Persistent && !inMemory && len(earlier) > 0 && !slices.ContainsFunc(ours, hasKeys) {
 		ours = earlier
@@ -77,6 +67,23 @@ func seeds(
 	}
 	return fit, unfit, inMemory
 }
+
+// byOwner are the nodes that answer, without those that hold another Redis's data: those with data of the set, and those
+// whose data counts as older than its first master.
+func byOwner(p failover.Progress, obs failover.Observation) (ours, earlier []failover.Node) {
+	for _, n := range obs.Nodes {
+		switch {
+		case !n.Answers() || p.IsOfAnother(n):
+		case p.FoundEarlier(n):
+			earlier = append(earlier, n)
+		default:
+			ours = append(ours, n)
+		}
+	}
+	return ours, earlier
+}
+
+func hasKeys(n failover.Node) bool { return n.Replication.Keys > 0 }
 
 func mayBegin(n failover.Node) bool {
 	return !n.Terminating && !n.Replication.Syncing && n.Replication.Priority != 0

@@ -40,8 +40,8 @@ func (s *suite) conclude(out io.Writer) (bool, error) {
 // setting says where and how the numbers were taken.
 func (s *suite) setting() string {
 	return fmt.Sprintf(
-		"%s; Redis %s, Kubernetes %s in the sandbox, Services lag by at most %s, connections %s, RedisHA %s; %d writers at a "+
-			"time, rounds of each fault for each: %d; %s.",
+		"%s; Redis %s, Kubernetes %s in the sandbox, Services lag by at most %s, connections %s, RedisHA %s; %d writers "+
+			"at a time, rounds of each fault for each: %d; %s.",
 		checks.Machine(),
 		checks.RedisVersion(),
 		sandbox.KubernetesVersion(),
