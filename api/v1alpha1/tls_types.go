@@ -84,7 +84,7 @@ const (
 
 // TLSStatus is how connections are encrypted.
 type TLSStatus struct {
-	// stage is Clear, Offered, Used or Required.
+	// stage that every pod has reached: Clear, Offered, Used or Required.
 	// +kubebuilder:validation:MaxLength=64
 	// +optional
 	Stage TLSStage `json:"stage,omitempty"`

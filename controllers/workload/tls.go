@@ -153,17 +153,24 @@ func (w *pass) certificate(ctx context.Context, spec *v1alpha1.TLSSpec) (map[str
 
 // encryptionReached is how far the processes are.
 func (w *pass) encryptionReached() encryption.Reached {
-	generation, nodes := w.encryption.Generation(), w.runningNodes()
-	reached := encryption.Reached{Answering: w.known.encrypted.told.answering(nodes, generation), All: w.settled()}
+	return encryption.Reached{
+		Answering: w.known.encrypted.told.answering(w.runningNodes(), w.encryption.Generation()),
+		All:       w.settled() && w.allLike(w.encryption),
+	}
+}
+
+// allLike reports that there are as many processes as there are to be, and each is like a state.
+func (w *pass) allLike(state encryption.State) bool {
 	like := map[string]bool{} // by pod
-	for _, node := range nodes {
-		like[node.Pod] = w.known.encrypted.told.has(node, generation)
+	for _, node := range w.runningNodes() {
+		like[node.Pod] = w.known.encrypted.told.has(node, state.Generation())
 	}
 	for ordinal := range int(w.wantedPods()) {
-		reached.All = reached.All && like[resources.PodName(w.rha.Name, ordinal)]
+		if !like[resources.PodName(w.rha.Name, ordinal)] {
+			return false
+		}
 	}
-	reached.All = reached.All && len(w.pods) == int(w.wantedPods())
-	return reached
+	return len(w.pods) == int(w.wantedPods())
 }
 
 // settled reports that no failover is in progress.
@@ -259,7 +266,13 @@ func (w *pass) tlsStatus() (*v1alpha1.TLSStatus, *metav1.Condition) {
 	if state.Live == nil {
 		return nil, nil
 	}
-	status := &v1alpha1.TLSStatus{Stage: state.Stage}
+	status := &v1alpha1.TLSStatus{}
+	switch before := w.rha.Status.TLS; {
+	case !state.Trial && w.allLike(state):
+		status.Stage = state.Stage
+	case before != nil: // the stage that was reached last
+		status.Stage = before.Stage
+	}
 	if !state.FormerUntil.IsZero() {
 		status.FormerCATrustedUntil = ptr.To(metav1.NewTime(state.FormerUntil.Truncate(time.Second)))
 	}

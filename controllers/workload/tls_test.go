@@ -56,8 +56,11 @@ func TestTLSIsTurnedOnStageByStageWhenEveryPodHasMadeTheLast(t *testing.T) {
 	for range 5 {
 		w.reconcile()
 	}
-	if stage := w.stage(); stage != v1alpha1.TLSStageOffered {
+	if stage := w.stage(); stage != "" {
 		t.Fatalf("at %q although a pod is away", stage)
+	}
+	if conf := w.startsWith(); !strings.Contains(conf, "tls-port 6380\n") || strings.Contains(conf, "port 0\n") {
+		t.Errorf("processes start with\n%s", conf)
 	}
 	if c := w.Condition(v1alpha1.ConditionProgressing); c.Reason != v1alpha1.ReasonChangingEncryption {
 		t.Errorf("Progressing is %s: %s", c.Reason, c.Message)
