@@ -24,6 +24,9 @@ const (
 	// AnnotationMadeFor is on a claim that a StatefulSet made: the UID of the RedisHA that
 	// it was made for. Any other claim may hold data from before.
 	AnnotationMadeFor = "redisha.io/made-for"
+	// AnnotationMounts is on a Redis pod whose mounted Secret has changed: the state that it is to have. A kubelet updates
+	// what is mounted when the pod changes, and once a minute otherwise.
+	AnnotationMounts = "redisha.io/mounts"
 	// AnnotationAppliedHash is on every owned object: the hash of what the
 	// workload controller last applied to it.
 	AnnotationAppliedHash = "redisha.io/applied-hash"

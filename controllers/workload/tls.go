@@ -207,12 +207,38 @@ func (w *pass) encryptProcesses(ctx context.Context) error {
 	if w.Teller == nil || state.Live == nil || w.rha.Spec.Failover.Mode == v1alpha1.ModePaused {
 		return nil
 	}
+	if err := w.putOff(w.wakeKubelets(ctx, state.Generation())); err != nil {
+		return err
+	}
 	w.known.encrypted.told.tell(w.runningNodes(), state.Generation(), func(node failover.NodeRef) error {
 		return w.Teller.Encrypt(
 			ctx, client.ObjectKeyFromObject(w.rha).String(), node, resources.ProcessEncryption(state),
 		)
 	})
 	return w.afterEncrypting(state)
+}
+
+// wakeKubelets has the kubelets of pods that have not taken a state look at them now. A kubelet updates what is mounted
+// when it looks at a pod: once a minute, and when the pod changes.
+func (w *pass) wakeKubelets(ctx context.Context, generation string) error {
+	uids := map[string]bool{}
+	for _, node := range w.runningNodes() {
+		uids[node.UID] = !w.known.encrypted.told.has(node, generation)
+	}
+	for i := range w.pods {
+		pod := &w.pods[i]
+		if !uids[string(pod.UID)] || pod.Annotations[v1alpha1.AnnotationMounts] == generation {
+			continue
+		}
+		patch := fmt.Sprintf(
+			`{"metadata":{"uid":%q,"annotations":{%q:%q}}}`, pod.UID, v1alpha1.AnnotationMounts, generation,
+		)
+		err := w.Client.Patch(ctx, pod.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(patch)))
+		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+			return fmt.Errorf("annotating pod %q: %w", pod.Name, err)
+		}
+	}
+	return nil
 }
 
 // afterEncrypting says when to look again, and tells what Redis refuses.

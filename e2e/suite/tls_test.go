@@ -15,7 +15,7 @@ import (
 	"github.com/redisha/redisha/e2e/scenes"
 )
 
-// A kubelet updates a mounted Secret within a minute and a half, and a stage takes one or two updates.
+// Turning TLS on takes three updates of a mounted Secret, for which a kubelet that is not woken needs a minute each.
 const perStage = 4 * time.Minute
 
 var _ = Describe("When TLS", Label("chaos", "tls"), func() {
