@@ -68,8 +68,8 @@ func seeds(
 	return fit, unfit, inMemory
 }
 
-// byOwner are the nodes that answer, without those that hold another Redis's data: those with data of the set, and those
-// whose data counts as older than its first master.
+// byOwner are the nodes that answer, without those that hold another Redis's data: those with data of the set, and
+// those whose data counts as older than its first master.
 func byOwner(p failover.Progress, obs failover.Observation) (ours, earlier []failover.Node) {
 	for _, n := range obs.Nodes {
 		switch {
