@@ -51,19 +51,18 @@ type encrypted struct {
 	waiting lasting
 }
 
-// readEncryption sets what is in force: what the Secret says that pods mount, or said last.
+// readEncryption sets what is in force: what we wrote last, or else what the Secret says that pods mount. The cache may
+// show the Secret as it was before.
 func (w *pass) readEncryption(ctx context.Context) error {
-	mounted, err := w.ownSecret(ctx, resources.MountSecretName(w.rha.Name))
-	if err != nil {
-		return err
+	known := &w.known.encrypted
+	if known.uid != w.rha.UID {
+		mounted, err := w.ownSecret(ctx, resources.MountSecretName(w.rha.Name))
+		if err != nil {
+			return err
+		}
+		*known = encrypted{uid: w.rha.UID, state: encryption.In(mounted)}
 	}
-	if known := &w.known.encrypted; known.uid != w.rha.UID {
-		*known = encrypted{uid: w.rha.UID}
-	}
-	if mounted != nil {
-		w.known.encrypted.state = encryption.In(mounted)
-	}
-	w.encryption = w.known.encrypted.state
+	w.encryption = known.state
 	return nil
 }
 

@@ -99,7 +99,21 @@ func TestAPasswordIsChangedUnderLoadAndThenAnother(t *testing.T) {
 	c.steady(before, uids)
 }
 
-// In the middle of a change the master is killed, the Secret is deleted, and comes back with what it was before.
+// replaceOperator kills the operator that there is, and starts another.
+func replaceOperator(t *testing.T) {
+	t.Helper()
+	leader, err := bed.Leader(within(t, time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	leader.Kill()
+	if _, err := bed.StartOperator(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// In the middle of a change master and operator are killed, the Secret is deleted, and comes back with what it was
+// before.
 func TestAChangeOfThePasswordSurvivesWhatHappensMeanwhile(t *testing.T) {
 	c := withPassword(t, "first", 3600)
 	before := settled(t, c.key)
@@ -110,6 +124,7 @@ func TestAChangeOfThePasswordSurvivesWhatHappensMeanwhile(t *testing.T) {
 	); err != nil {
 		t.Fatal(err)
 	}
+	replaceOperator(t)
 	c.inForce("second", false)
 	if err := bed.Client.Delete(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{
 		Namespace: c.secret.Namespace, Name: c.secret.Name,

@@ -232,6 +232,8 @@ func TestTLSIsTurnedOnAndOffUnderLoadWithoutARestartOrAFailover(t *testing.T) {
 	change(t, key, func(rha *v1alpha1.RedisHA) {
 		rha.Spec.TLS = &v1alpha1.TLSSpec{Plaintext: v1alpha1.PlaintextAllowed}
 	})
+	time.Sleep(time.Second)
+	replaceOperator(t)
 	atStage(t, key, v1alpha1.TLSStageUsed)
 	made := &corev1.Secret{}
 	name := client.ObjectKey{Namespace: key.Namespace, Name: resources.GeneratedTLSSecretName(key.Name)}
