@@ -140,7 +140,7 @@ func TestAChangeOfThePasswordSurvivesWhatHappensMeanwhile(t *testing.T) {
 	time.Sleep(5 * time.Second)
 	c.put("first")
 	c.inForce("first", false)
-	if gap := l.stop(); gap > 5*time.Second {
+	if gap := l.stop(); gap > 15*time.Second { // no other operator stood by: the lease had to end first
 		t.Errorf("nothing was written for %s", gap)
 	}
 }
