@@ -125,9 +125,11 @@ func (a *api) podsChanged() {
 	a.changed()
 }
 
-// swap is the compare-and-swap of the progress: expected is the progress that the decision was made on, and seen what
-// was published then.
-func (a *api) swap(o *operator, expected int64, seen failover.Published, next failover.Progress) (int64, error) {
+// swap is the compare-and-swap of the progress: expected is the progress that the decision was made on, and published
+// is what was published then.
+func (a *api) swap(
+	o *operator, expected int64, published failover.Published, next failover.Progress,
+) (int64, error) {
 	if a.now.swaps != expected && !a.w.defect.swapUnchecked {
 		return 0, errConflict
 	}
@@ -135,7 +137,7 @@ func (a *api) swap(o *operator, expected int64, seen failover.Published, next fa
 	if before.State == unknownState {
 		a.w.checks.fail("S7", "%s writes over a state that it does not know", o.name)
 	}
-	a.w.checks.onSwap(*before, next, seen)
+	a.w.checks.onSwap(*before, next, published)
 	p := next.Clone()
 	a.past = append(a.past, before)
 	a.now.progress = &p

@@ -166,11 +166,11 @@ func chosenAtOnce(before, next failover.Progress) bool {
 }
 
 // onSwap: the epoch grows by one for each promotion begun, and has one candidate (S5). A status that was set back
-// follows what was published when the operator looked. A publication that is under way meanwhile, its own of before the
+// follows what was published when that was decided. A publication that came since, the operator's own of before the
 // status was lost, overrules that status at the next look.
-func (c *checks) onSwap(before, next failover.Progress, seen failover.Published) {
+func (c *checks) onSwap(before, next failover.Progress, published failover.Published) {
 	c.onNames(next.Nodes)
-	want := max(before.Epoch, seen.Epoch)
+	want := max(before.Epoch, published.Epoch)
 	if begins(before, next) {
 		want++
 	}

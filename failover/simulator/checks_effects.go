@@ -44,6 +44,7 @@ func (c *checks) onPublish(o *operator, before, next failover.Published) {
 			if c.setBack { // it is adopted, whatever it was before
 				s.deposedAt, s.givenUp = 0, false
 			}
+		case s.pod.ip == next.IP: // the operator has not heard yet that another pod has the name and the address
 		case c.setBack && s.deposedAt == 0: // the publication of its successor was under way, see onSetBack
 			s.deposedAt = c.w.now
 		}

@@ -91,7 +91,7 @@ func (o *operator) readLive() error {
 func (o *operator) step() (time.Duration, error) {
 	w := o.world
 	o.ensure(o.cache.pods)
-	obs := o.observe()
+	obs, published := o.observe(), w.api.now.published
 	before, swaps := o.progress(), o.swaps()
 	now := o.now()
 	obs.ObserverSuspect = w.now < w.sickTill
@@ -100,7 +100,7 @@ func (o *operator) step() (time.Duration, error) {
 	o.last, o.lastAt = decision, w.now
 	wrote := !sameProgress(*before, decision.Next)
 	if wrote && !w.defect.persistSkipped {
-		if err := o.persist(decision, swaps, obs.Published); err != nil {
+		if err := o.persist(decision, swaps, published); err != nil {
 			return 0, err
 		}
 	}
@@ -113,7 +113,7 @@ func (o *operator) step() (time.Duration, error) {
 		decision.ActionsAfter(o.now().Sub(now)),
 	)
 	if wrote && w.defect.persistSkipped {
-		if err := o.persist(decision, swaps, obs.Published); err != nil {
+		if err := o.persist(decision, swaps, published); err != nil {
 			return 0, err
 		}
 	}
@@ -141,8 +141,8 @@ func failed(results []executor.Result) bool {
 
 var errLeaseLost = errors.New("the lease is not certainly ours any more")
 
-// persist is the compare-and-swap of the progress, decided on while seen was published.
-func (o *operator) persist(d failover.Decision, expected int64, seen failover.Published) error {
+// persist is the compare-and-swap of the progress, decided on while that was published.
+func (o *operator) persist(d failover.Decision, expected int64, published failover.Published) error {
 	if (leaseOf{o}).Left() <= 0 {
 		return errLeaseLost
 	}
@@ -152,7 +152,7 @@ func (o *operator) persist(d failover.Decision, expected int64, seen failover.Pu
 	var swaps int64
 	next := d.Next.Clone()
 	err := o.call(ctx, true, func() (err error) {
-		swaps, err = o.world.api.swap(o, expected, seen, next)
+		swaps, err = o.world.api.swap(o, expected, published, next)
 		return err
 	})
 	if err != nil {
