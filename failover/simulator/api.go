@@ -64,6 +64,8 @@ type api struct {
 
 	past []*failover.Progress // that were stored before the present one, oldest first
 
+	publisher *operator // who has published last
+
 	failing instant // errors until then
 	mute    instant // succeeds without an answer until then
 	slow    instant // stale caches until then
@@ -126,7 +128,7 @@ func (a *api) podsChanged() {
 }
 
 // swap is the compare-and-swap of the progress: expected is the progress that the decision was made on, and published
-// is what was published then.
+// is what was published then. What another operator has published since is for checks to see as well.
 func (a *api) swap(
 	o *operator, expected int64, published failover.Published, next failover.Progress,
 ) (int64, error) {
@@ -136,6 +138,9 @@ func (a *api) swap(
 	before := a.now.progress
 	if before.State == unknownState {
 		a.w.checks.fail("S7", "%s writes over a state that it does not know", o.name)
+	}
+	if a.publisher != o {
+		published = a.now.published
 	}
 	a.w.checks.onSwap(*before, next, published)
 	p := next.Clone()
@@ -166,7 +171,7 @@ func (a *api) writeSlice(o *operator, expected int64, p failover.Published) (int
 		return 0, errConflict
 	}
 	a.w.checks.onPublish(o, a.now.published, p)
-	a.now.published = p
+	a.now.published, a.publisher = p, o
 	a.now.slice++
 	a.w.note("%s publishes %s (epoch %d)", o.name, orNone(p.Pod), p.Epoch)
 	a.changed()

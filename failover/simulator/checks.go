@@ -166,8 +166,8 @@ func chosenAtOnce(before, next failover.Progress) bool {
 }
 
 // onSwap: the epoch grows by one for each promotion begun, and has one candidate (S5). A status that was set back
-// follows what was published when that was decided. A publication that came since, the operator's own of before the
-// status was lost, overrules that status at the next look.
+// follows what was published when that was decided, and what another operator has published since. The operator's own
+// publication of before the status was lost may come in between: it overrules that status at the next look.
 func (c *checks) onSwap(before, next failover.Progress, published failover.Published) {
 	c.onNames(next.Nodes)
 	want := max(before.Epoch, published.Epoch)
