@@ -273,6 +273,19 @@ func (s store) Get(ctx context.Context, keys []string) ([]string, error) {
 // Delete deletes keys.
 func (s store) Delete(ctx context.Context, keys []string) error { return s.Unlink(ctx, keys...).Err() }
 
+// dial connects from where the applications run. go-redis encrypts nothing that it has not dialled itself.
+func (s *suite) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	conn, err := s.bed.Clients.DialContext(ctx, network, addr)
+	if err != nil || s.encryption == nil {
+		return conn, err
+	}
+	secured := tls.Client(conn, s.encryption)
+	if err := secured.HandshakeContext(ctx); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return secured, nil
+}
+
 // master connects to the master's pod.
 func (s *suite) master(rha *v1alpha1.RedisHA) store {
 	port := resources.RedisPort
@@ -282,8 +295,7 @@ func (s *suite) master(rha *v1alpha1.RedisHA) store {
 	return store{redis.NewClient(&redis.Options{
 		Addr:                     net.JoinHostPort(rha.Status.Master.IP, strconv.Itoa(int(port))),
 		Password:                 s.password,
-		TLSConfig:                s.encryption,
-		Dialer:                   s.bed.Clients.DialContext,
+		Dialer:                   s.dial,
 		DisableIdentity:          true,
 		ReadTimeout:              10 * time.Second,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
