@@ -36,6 +36,11 @@ func (c *checks) onPublish(o *operator, before, next failover.Published) {
 	if chosen, ok := c.chosen[next.Epoch]; ok && chosen.UID != next.UID {
 		c.fail("S1", "%s is published for epoch %d, whose candidate is %s", next.Pod, next.Epoch, chosen.Pod)
 	}
+	c.noteOfficial(next)
+}
+
+// noteOfficial remembers whose data is the set's from now on, and who is to stop.
+func (c *checks) noteOfficial(next failover.Published) {
 	for _, s := range c.w.servers {
 		switch {
 		case s.role != failover.RoleMaster:
