@@ -64,9 +64,6 @@ func at(stage v1alpha1.TLSStage) int {
 // reached reports that s has come as far as a stage, or further.
 func (s State) reached(stage v1alpha1.TLSStage) bool { return at(s.Stage) >= at(stage) }
 
-// Offered reports that every process takes encrypted connections, those too that start.
-func (s State) Offered() bool { return s.reached(v1alpha1.TLSStageOffered) && s.Live != nil }
-
 // Used reports that operator, replicas and Services use encrypted connections.
 func (s State) Used() bool { return s.reached(v1alpha1.TLSStageUsed) && s.Live != nil }
 

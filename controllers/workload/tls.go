@@ -31,10 +31,10 @@ type Teller interface {
 }
 
 const (
-	// secretsEvery is after how long the Secret of spec.tls is read again, which nothing tells a change of.
+	// secretsEvery is after how long a user's Secret, of spec.tls or spec.auth, is read again: nothing tells of a change.
 	secretsEvery = 30 * time.Second
 	// encryptsAgain is after how long a Redis is asked again that has not taken a step: as a rule because its kubelet has
-	// not updated the volume yet, which takes up to a minute and a half.
+	// not updated the volume yet.
 	encryptsAgain = 3 * time.Second
 	// mountedWithin is for how long a file that Redis cannot read counts as one that is not mounted yet.
 	mountedWithin = 3 * time.Minute

@@ -180,13 +180,23 @@ func connectionsTo(t *testing.T, key client.ObjectKey, pod string, port int32, w
 	return found
 }
 
+// generatedCA is the authority that the operator has made.
+func generatedCA(t *testing.T, key client.ObjectKey) []byte {
+	t.Helper()
+	made := &corev1.Secret{}
+	name := client.ObjectKey{Namespace: key.Namespace, Name: resources.GeneratedTLSSecretName(key.Name)}
+	if err := bed.Client.Get(t.Context(), name, made); err != nil {
+		t.Fatal(err)
+	}
+	return made.Data[encryption.CAKey]
+}
+
 func refusedInClear(t *testing.T, key client.ObjectKey) {
 	t.Helper()
-	for _, addr := range []string{serviceAddr(t, key, resources.RedisPort)} {
-		if conn, err := bed.Clients.DialContext(within(t, 2*time.Second), "tcp", addr); err == nil {
-			_ = conn.Close()
-			t.Errorf("%s takes connections in clear", addr)
-		}
+	addr := serviceAddr(t, key, resources.RedisPort)
+	if conn, err := bed.Clients.DialContext(within(t, 2*time.Second), "tcp", addr); err == nil {
+		_ = conn.Close()
+		t.Errorf("%s takes connections in clear", addr)
 	}
 	for name := range pods(t, key) {
 		if port := redisCLI(t, key, name, "-s /tmp/redisha.sock config get port"); !strings.HasSuffix(port, "\n0") {
@@ -199,12 +209,7 @@ func TestWithTLSNothingIsInClearAndAFailoverIsAsInClear(t *testing.T) {
 	key := create(t, namespace(t), v1alpha1.RedisHASpec{TLS: &v1alpha1.TLSSpec{}})
 	before := atStage(t, key, v1alpha1.TLSStageRequired)
 	refusedInClear(t, key)
-	made := &corev1.Secret{}
-	name := client.ObjectKey{Namespace: key.Namespace, Name: resources.GeneratedTLSSecretName(key.Name)}
-	if err := bed.Client.Get(t.Context(), name, made); err != nil {
-		t.Fatal(err)
-	}
-	l := write(t, key, resources.RedisTLSPort, encrypted(key, trusting(made.Data[encryption.CAKey])), "tls")
+	l := write(t, key, resources.RedisTLSPort, encrypted(key, trusting(generatedCA(t, key))), "tls")
 	master := before.Status.Master.Pod
 	if n := len(connectionsTo(t, key, master, resources.RedisTLSPort, "flags=S")); n != 2 {
 		t.Errorf("%d replicas came encrypted, want 2", n)
@@ -235,12 +240,7 @@ func TestTLSIsTurnedOnAndOffUnderLoadWithoutARestartOrAFailover(t *testing.T) {
 	time.Sleep(time.Second)
 	replaceOperator(t)
 	atStage(t, key, v1alpha1.TLSStageUsed)
-	made := &corev1.Secret{}
-	name := client.ObjectKey{Namespace: key.Namespace, Name: resources.GeneratedTLSSecretName(key.Name)}
-	if err := bed.Client.Get(t.Context(), name, made); err != nil {
-		t.Fatal(err)
-	}
-	over := write(t, key, resources.RedisTLSPort, encrypted(key, trusting(made.Data[encryption.CAKey])), "tls")
+	over := write(t, key, resources.RedisTLSPort, encrypted(key, trusting(generatedCA(t, key))), "tls")
 	if n := len(connectionsTo(t, key, before.Status.Master.Pod, resources.RedisTLSPort, "flags=S")); n != 2 {
 		t.Errorf("%d replicas came encrypted, want 2", n)
 	}
