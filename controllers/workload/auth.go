@@ -86,9 +86,9 @@ func (w *pass) tellPasswords(ctx context.Context) error {
 	})
 	switch {
 	case !w.passwordsTold(state):
-		w.lookAgain(encryptsAgain)
+		w.lookAgain(tellsAgain)
 	case !before || state.Coming != "":
-		w.lookAgain(encryptsAgain / 3)
+		w.lookAgain(tellsAgain / 3)
 	case len(state.Former) > 0:
 		w.lookAgain(max(state.Until.Sub(w.now()), time.Second))
 	}

@@ -21,21 +21,9 @@ import (
 	"github.com/redisha/redisha/controllers/encryption"
 	"github.com/redisha/redisha/controllers/resources"
 	"github.com/redisha/redisha/failover"
-	"github.com/redisha/redisha/redisclient"
 )
 
-// Teller tells a Redis that runs how it is to take and make connections. The failover controller has the connections.
-type Teller interface {
-	Encrypt(ctx context.Context, key string, node failover.NodeRef, want redisclient.Encryption) error
-	SetPasswords(ctx context.Context, key string, node failover.NodeRef, want redisclient.Passwords) error
-}
-
 const (
-	// secretsEvery is after how long a user's Secret, of spec.tls or spec.auth, is read again: nothing tells of a change.
-	secretsEvery = 30 * time.Second
-	// encryptsAgain is after how long a Redis is asked again that has not taken a step: as a rule because its kubelet has
-	// not updated the volume yet.
-	encryptsAgain = 3 * time.Second
 	// mountedWithin is for how long a file that Redis cannot read counts as one that is not mounted yet.
 	mountedWithin = 3 * time.Minute
 	// expiresSoon is how long before its end a certificate is told of.
@@ -258,11 +246,11 @@ func (w *pass) afterEncrypting(state encryption.State) error {
 	if !waiting {
 		w.known.encrypted.waiting = lasting{}
 		if w.encrypting {
-			w.lookAgain(encryptsAgain / 3)
+			w.lookAgain(tellsAgain / 3)
 		}
 		return nil
 	}
-	w.lookAgain(encryptsAgain)
+	w.lookAgain(tellsAgain)
 	if lasted := w.known.encrypted.waiting.lasted(w.now()); len(words) > 0 && (final || lasted > mountedWithin) {
 		return w.putOff(refuse(v1alpha1.ReasonCertificateRefused,
 			"spec.tls: Redis refuses what it is to encrypt with (%s): mend the certificate, or the image if its Redis has no "+

@@ -3,10 +3,26 @@
 package workload
 
 import (
+	"context"
 	"slices"
+	"time"
 
 	"github.com/redisha/redisha/failover"
 	"github.com/redisha/redisha/redisclient"
+)
+
+// Teller tells a Redis that runs how it is to take and make connections. The failover controller has the connections.
+type Teller interface {
+	Encrypt(ctx context.Context, key string, node failover.NodeRef, want redisclient.Encryption) error
+	SetPasswords(ctx context.Context, key string, node failover.NodeRef, want redisclient.Passwords) error
+}
+
+const (
+	// secretsEvery is after how long a user's Secret, of spec.tls or spec.auth, is read again: nothing tells of a change.
+	secretsEvery = 30 * time.Second
+	// tellsAgain is after how long a Redis is told again that has not taken what it was told: as a rule because its kubelet
+	// has not updated the volume yet.
+	tellsAgain = 3 * time.Second
 )
 
 // told is what became of telling the processes of a RedisHA how to be, by the UID of their pods.
