@@ -74,20 +74,22 @@ func (c *Client) exchange(ctx context.Context, long bool, fn exchangeFunc) error
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	err := c.attempt(ctx, c.opts.Password(), long, fn)
-	if isWrongPassword(err) {
-		for _, former := range c.opts.FormerPasswords() {
-			if err = c.attempt(ctx, former, long, fn); !isWrongPassword(err) {
-				break
-			}
+	all := c.opts.credentials()
+	var err error
+	for _, shown := range all {
+		if err = c.attempt(ctx, shown, long, fn); !isWrongPassword(err) {
+			break
 		}
+	}
+	if l := c.current(); isNotPermitted(err) && l != nil && l.shown != all[0] {
+		c.forget(l) // the next connection is made by the user in force
 	}
 	return err
 }
 
-// attempt is an exchange on the connection that there is, or on one that is opened with that password.
-func (c *Client) attempt(ctx context.Context, password string, long bool, fn exchangeFunc) error {
-	l, err := c.connected(ctx, password)
+// attempt is an exchange on the connection that there is, or on one that is opened with those credentials.
+func (c *Client) attempt(ctx context.Context, shown Credentials, long bool, fn exchangeFunc) error {
+	l, err := c.connected(ctx, shown)
 	if err != nil {
 		return err
 	}
@@ -110,8 +112,8 @@ func (c *Client) attempt(ctx context.Context, password string, long bool, fn exc
 	return err
 }
 
-// connected returns a link that can take a command, opening one with that password if need be.
-func (c *Client) connected(ctx context.Context, password string) (*link, error) {
+// connected returns a link that can take a command, opening one with those credentials if need be.
+func (c *Client) connected(ctx context.Context, shown Credentials) (*link, error) {
 	old := c.current()
 	switch {
 	case old == nil:
@@ -125,7 +127,7 @@ func (c *Client) connected(ctx context.Context, password string) (*link, error) 
 			return old, nil
 		}
 	}
-	fresh, err := openLink(ctx, c.opts, password)
+	fresh, err := openLink(ctx, c.opts, shown)
 	if err != nil {
 		return nil, err
 	}

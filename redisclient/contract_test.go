@@ -342,25 +342,26 @@ func testRefused(t *testing.T, start backend) {
 func testAuth(t *testing.T, start backend) {
 	node := start(t, redistest.Config{Password: "secret"})
 	for _, password := range []string{"", "wrong"} {
-		c := clientWith(t, node, redisclient.Options{Password: func() string { return password }})
+		c := clientWith(t, node, redisclient.Options{Credentials: redisclient.Password(password)})
 		_, err := c.Info(t.Context())
 		wantClass(t, err, redisclient.ClassAuth)
 		if err != nil && strings.Contains(err.Error(), "wrong\"") {
 			t.Errorf("the error tells the password: %v", err)
 		}
 	}
-	c := clientWith(t, node, redisclient.Options{Password: func() string { return "secret" }, Name: "redisha-test"})
+	c := clientWith(t, node, redisclient.Options{Credentials: redisclient.Password("secret"), Name: "redisha-test"})
 	must(t, c.Ping(t.Context()))
 }
 
 func testRotation(t *testing.T, start backend) {
 	node := start(t, redistest.Config{Password: "old"})
 	password := "old"
-	c := clientWith(t, node, redisclient.Options{Password: func() string { return password }})
+	shown := func() []redisclient.Credentials { return []redisclient.Credentials{{Password: password}} }
+	c := clientWith(t, node, redisclient.Options{Credentials: shown})
 	must(t, c.ConfigSet(t.Context(), "requirepass", "new"))
 	must(t, c.Ping(t.Context())) // the connection is still good
 
-	other := clientWith(t, node, redisclient.Options{Password: func() string { return password }})
+	other := clientWith(t, node, redisclient.Options{Credentials: shown})
 	wantClass(t, other.Ping(t.Context()), redisclient.ClassAuth)
 	password = "new"
 	must(t, other.Ping(t.Context()))

@@ -34,7 +34,7 @@ var errSpent = errors.New("connection was given up")
 type link struct {
 	conn     *watchedConn
 	secured  bool // by TLS
-	password string
+	shown    Credentials
 	rdb      *redis.Client
 	handed   atomic.Bool // go-redis took the connection
 	released atomic.Bool // go-redis gave it up: never to be used for a command again
@@ -58,7 +58,7 @@ func (h handle) Close() error {
 	return nil
 }
 
-func openLink(ctx context.Context, o Options, password string) (*link, error) {
+func openLink(ctx context.Context, o Options, shown Credentials) (*link, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.DialTimeout)
 	defer cancel()
 	conn, err := o.Dialer(ctx, "tcp", o.Addr)
@@ -71,7 +71,7 @@ func openLink(ctx context.Context, o Options, password string) (*link, error) {
 			return nil, err
 		}
 	}
-	l := &link{secured: o.TLS != nil, password: password}
+	l := &link{secured: o.TLS != nil, shown: shown}
 	l.conn = watch(conn, func(err error) { l.report(err, o.OnEOF) })
 	l.rdb = redis.NewClient(l.options(o))
 	return l, nil
@@ -103,7 +103,7 @@ func (l *link) options(o Options) *redis.Options {
 		Addr:                  o.Addr,
 		ClientName:            o.Name,
 		Protocol:              2,
-		CredentialsProvider:   func() (string, string) { return o.Username, l.password },
+		CredentialsProvider:   func() (string, string) { return l.shown.User, l.shown.Password },
 		ContextTimeoutEnabled: true,
 		ReadTimeout:           o.Timeout,
 		WriteTimeout:          o.Timeout,

@@ -21,18 +21,13 @@ type Options struct {
 	// Addr is host:port, a pod's address and not a Service's: every command is meant for one process.
 	Addr string
 
-	// Username is the ACL user; empty means Redis's default user.
-	Username string
+	// Credentials returns those in force, and after them what is tried in turn where Redis refuses them: while users and
+	// passwords change, a process may know the one or the other. It is asked at every dial, so that what was changed is
+	// used by the next connection; an established one stays authenticated, which is what Redis does as well. Nothing is
+	// shown where it returns none.
+	Credentials func() []Credentials
 
-	// Password returns the password, or "" for none. It is asked at every dial, so that a rotated Secret is used by
-	// the next connection; an established one stays authenticated, which is what Redis does as well.
-	Password func() string
-
-	// FormerPasswords are tried in turn where Redis refuses Password: while passwords change, a process may know the one
-	// or the other. They are asked for at such a refusal.
-	FormerPasswords func() []string
-
-	// TLS, when set, encrypts the connection. It is asked at every dial, as Password is; nothing is sent while it
+	// TLS, when set, encrypts the connection. It is asked at every dial, as Credentials are; nothing is sent while it
 	// returns nil, which is [ErrNoCertificate]. The ServerName defaults to Addr's host.
 	TLS func() *tls.Config
 
@@ -66,12 +61,6 @@ func (o Options) withDefaults() Options {
 	if o.Timeout <= 0 {
 		o.Timeout = DefaultTimeout
 	}
-	if o.Password == nil {
-		o.Password = func() string { return "" }
-	}
-	if o.FormerPasswords == nil {
-		o.FormerPasswords = func() []string { return nil }
-	}
 	if o.OnConnect == nil {
 		o.OnConnect = func() {}
 	}
@@ -79,6 +68,16 @@ func (o Options) withDefaults() Options {
 		o.Dialer = tcpDialer(o.LocalAddr)
 	}
 	return o
+}
+
+// credentials are what is shown and tried, one at least.
+func (o Options) credentials() []Credentials {
+	if o.Credentials != nil {
+		if all := o.Credentials(); len(all) > 0 {
+			return all
+		}
+	}
+	return []Credentials{{}}
 }
 
 func tcpDialer(localAddr string) func(context.Context, string, string) (net.Conn, error) {

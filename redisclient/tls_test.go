@@ -20,7 +20,7 @@ func TestTLS(t *testing.T) {
 	connect := func(roots *x509.CertPool, ends *eofs) *redisclient.Client {
 		c := redisclient.New(redisclient.Options{
 			Addr:        addr,
-			Password:    func() string { return "secret" },
+			Credentials: redisclient.Password("secret"),
 			TLS:         func() *tls.Config { return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12} },
 			Timeout:     patience,
 			DialTimeout: patience,

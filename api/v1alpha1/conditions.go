@@ -215,12 +215,14 @@ const (
 const (
 	// ReasonApplied: every owned object is as the spec wants it.
 	ReasonApplied = "Applied"
-	// ReasonSecretNotFound: the Secret named by spec.auth.passwordSecretRef does not exist.
+	// ReasonSecretNotFound: a Secret that spec.auth names does not exist.
 	ReasonSecretNotFound = "SecretNotFound"
 	// ReasonSecretKeyMissing: that Secret lacks the key, or its value is empty.
 	ReasonSecretKeyMissing = "SecretKeyMissing"
 	// ReasonPasswordInvalid: the password holds a character redis.conf cannot carry.
 	ReasonPasswordInvalid = "PasswordInvalid"
+	// ReasonACLRefused: a Redis that runs refuses a rule of spec.auth; the message has its words. Users stay as they are.
+	ReasonACLRefused = "ACLRefused"
 	// ReasonCertificateInvalid: what spec.tls.secretRef names cannot be used; the message says why. What runs goes on
 	// with what it has.
 	ReasonCertificateInvalid = "CertificateInvalid"

@@ -56,6 +56,8 @@ const (
 	EventWritesRefused = "WritesRefused"
 	// EventWritesAccepted: the master does so no more.
 	EventWritesAccepted = "WritesAccepted"
+	// EventUsersRestored: the users of a Redis were changed by hand, and were made what the spec says.
+	EventUsersRestored = "UsersRestored"
 	// EventPodReplaced: an outdated pod was deleted, to be made anew as the spec wants it.
 	EventPodReplaced = "PodReplaced"
 	// EventPodMoved: a pod leaves a machine that it shares with others of its set for one that is free.

@@ -80,9 +80,9 @@ type RedisHASpec struct {
 	// +optional
 	Modules []ModuleSpec `json:"modules,omitempty"`
 
-	// auth chooses the password. Absent: one is generated once, in Secret
+	// auth says who may do what. Absent: a password of the default user is generated once, in Secret
 	// NAME-generated-auth.
-	// Redis always asks for a password.
+	// Redis always asks for a password. The operator and replicas have users of their own.
 	// +optional
 	Auth *AuthSpec `json:"auth,omitempty"`
 
@@ -196,19 +196,59 @@ type ModuleSpec struct {
 // +kubebuilder:validation:XValidation:rule="self.matches('^[!#-&(-Z^-~]+$')",message="spec.modules.args: an argument is one word without quotes, backslashes and brackets: write each word as an argument of its own"
 type ModuleArg string
 
-// AuthSpec chooses the password.
+// AuthSpec says who may do what.
 type AuthSpec struct {
-	// passwordSecretRef is where the password is kept: in a Secret in the same
-	// namespace, not written by the operator.
-	// +required
-	PasswordSecretRef SecretKeyReference `json:"passwordSecretRef"`
-	// acceptFormerSeconds is for how long Redis takes the password from before, when the Secret holds another one.
+	// passwordSecretRef is where the password of Redis's default user is kept: in a Secret in the same
+	// namespace, not written by the operator. Absent: one is generated.
+	// +optional
+	PasswordSecretRef SecretKeyReference `json:"passwordSecretRef,omitempty,omitzero"`
+	// acceptFormerSeconds is for how long Redis takes a password from before, when its Secret holds another one.
 	// +kubebuilder:default=3600
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=31536000
 	// +optional
 	AcceptFormerSeconds *int32 `json:"acceptFormerSeconds,omitempty"`
+	// rules are added to those of the default user, whom applications are as a rule. It may use every key and channel,
+	// and every command but those that stop a set, point it elsewhere, or read or change its configuration (docs/security.md
+	// lists them): +config|get grants one, +@all grants all, -flushall takes one away, off turns the user off.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	// +optional
+	Rules []ACLRule `json:"rules,omitempty"`
+	// users are further ones. Users of Redis that are not declared here are removed.
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=64
+	// +optional
+	Users []UserSpec `json:"users,omitempty"`
 }
+
+// UserSpec is a user of Redis.
+type UserSpec struct {
+	// name is whom a client says that it is.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9][A-Za-z0-9._@-]*$') && self != 'default' && !self.startsWith('redisha-')",message="spec.auth.users.name has letters, digits, '.', '_', '@' and '-', is not default (spec.auth.rules are the default user's), and does not begin with redisha-, as the operator's own users do"
+	// +required
+	Name string `json:"name"`
+	// passwordSecretRef is where the password is kept.
+	// +required
+	PasswordSecretRef SecretKeyReference `json:"passwordSecretRef"`
+	// rules say what the user may do, in the words of Redis's ACL SETUSER: ~shop:* the keys that begin with shop:, &* every
+	// channel, +@read every command that reads. Without rules a user may do nothing.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	// +optional
+	Rules []ACLRule `json:"rules,omitempty"`
+}
+
+// ACLRule is a rule of Redis's access control list that holds no password.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=512
+// +kubebuilder:validation:XValidation:rule="self.matches('^([^() \"\\x27\\x5c][^ \"\\x27\\x5c]*|[(][^\"\\x27\\x5c]+[)])$')",message="a rule of spec.auth is one word without quotes and backslashes, or a selector in brackets: write each rule as an item of its own"
+// +kubebuilder:validation:XValidation:rule="!['>','<','#','!'].exists(p, self.startsWith(p)) && !['nopass','resetpass','reset'].exists(w, self.lowerAscii() == w)",message="a rule of spec.auth holds no password and resets none: put the password into a Secret and name that in passwordSecretRef"
+type ACLRule string
 
 // SecretKeyReference names a value in a Secret in the same namespace.
 type SecretKeyReference struct {

@@ -12,8 +12,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/accounts"
 	"github.com/redisha/redisha/controllers/encryption"
-	"github.com/redisha/redisha/controllers/passwords"
 	"github.com/redisha/redisha/controllers/podstate"
 	"github.com/redisha/redisha/controllers/resources"
 	"github.com/redisha/redisha/failover"
@@ -24,10 +24,10 @@ import (
 
 // access is how the Redis of a RedisHA is talked to, as the Secret says that its pods mount.
 type access struct {
-	version   string // of the Secret
-	passwords passwords.State
-	state     encryption.State
-	config    *tls.Config // nil in clear
+	version  string // of the Secret
+	accounts accounts.State
+	state    encryption.State
+	config   *tls.Config // nil in clear
 }
 
 // loadAccess keeps at hand what the next connection needs.
@@ -40,7 +40,7 @@ func (r *Reconciler) loadAccess(ctx context.Context, key client.ObjectKey) error
 		return nil // not made yet, or deleted a moment ago: what is known is kept
 	}
 	if err != nil {
-		return fmt.Errorf("reading the password: %w", err)
+		return fmt.Errorf("reading the passwords: %w", err)
 	}
 	if owner := secret.Labels[v1alpha1.LabelName]; owner != "" && owner != key.Name {
 		return nil // another RedisHA's password is not sent to these pods
@@ -52,7 +52,7 @@ func (r *Reconciler) loadAccess(ctx context.Context, key client.ObjectKey) error
 	state := encryption.In(secret.Data)
 	observeCertificate(key, state.Live.Leaf())
 	known.access.Store(&access{
-		version: secret.ResourceVersion, passwords: passwords.In(secret.Data, resources.PasswordKey),
+		version: secret.ResourceVersion, accounts: accounts.In(secret.Data, resources.PasswordKey),
 		state: state, config: state.Config(),
 	})
 	return nil
@@ -61,13 +61,7 @@ func (r *Reconciler) loadAccess(ctx context.Context, key client.ObjectKey) error
 // credentials are those in force, at each connection.
 func (k *known) credentials() prober.Credentials {
 	return prober.Credentials{
-		Password: k.currentPassword,
-		Former: func() []string {
-			if a := k.access.Load(); a != nil {
-				return a.passwords.Others()
-			}
-			return nil
-		},
+		Shown: k.shown,
 		TLS: func() *tls.Config {
 			if a := k.access.Load(); a != nil {
 				return a.config
@@ -77,12 +71,12 @@ func (k *known) credentials() prober.Credentials {
 	}
 }
 
-// currentPassword is the password in force; empty when there is none, or none is known.
-func (k *known) currentPassword() string {
+// shown is as whom a Redis is talked to; nothing while that is not known.
+func (k *known) shown() []redisclient.Credentials {
 	if a := k.access.Load(); a != nil {
-		return a.passwords.Current
+		return a.accounts.Shown()
 	}
-	return ""
+	return nil
 }
 
 // encryption is how far the processes are; clear when that is not known.
@@ -128,9 +122,21 @@ func (r *Reconciler) Encrypt(
 	return r.executor.Encrypt(ctx, key, node, want)
 }
 
-// SetPasswords makes a Redis take those passwords, in the same way.
-func (r *Reconciler) SetPasswords(
-	ctx context.Context, key string, node failover.NodeRef, want redisclient.Passwords,
-) error {
-	return r.executor.SetPasswords(ctx, key, node, want)
+// SetUsers makes a Redis know those users and no others, in the same way.
+func (r *Reconciler) SetUsers(
+	ctx context.Context, key string, node failover.NodeRef, want redisclient.Users,
+) (fingerprint string, err error) {
+	return r.executor.SetUsers(ctx, key, node, want)
+}
+
+// Users tells which users a Redis knows.
+func (r *Reconciler) Users(ctx context.Context, key string, node failover.NodeRef) (fingerprint string, err error) {
+	return r.executor.Users(ctx, key, node)
+}
+
+// TryUsers tells which of the users a Redis refuses, and changes none.
+func (r *Reconciler) TryUsers(
+	ctx context.Context, key string, node failover.NodeRef, users []redisclient.User,
+) ([]redisclient.RefusedUser, error) {
+	return r.executor.TryUsers(ctx, key, node, users)
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/redisha/redisha/failover"
 	"github.com/redisha/redisha/failover/executor"
 	"github.com/redisha/redisha/failover/prober"
+	"github.com/redisha/redisha/redisclient"
 )
 
 // B11: a RedisHA was deleted, and the leader that knew its password is another one by now. Its master is still to be
@@ -43,8 +44,8 @@ func TestANewLeaderKnowsThePasswordOfARedisHAThatIsGone(t *testing.T) {
 	if _, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: key}); err != nil {
 		t.Fatal(err)
 	}
-	if got := r.memory.Of(key).currentPassword(); got != "s3cret" {
-		t.Errorf("the password is %q", got)
+	if got := r.memory.Of(key).shown(); len(got) != 1 || got[0] != (redisclient.Credentials{Password: "s3cret"}) {
+		t.Errorf("shown are %v", got)
 	}
 	// One of the same name that is made anew is not deleted since then.
 	if r.memory.Of(key).goneSince.IsZero() {

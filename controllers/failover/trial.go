@@ -9,7 +9,7 @@ import (
 	"github.com/redisha/redisha/redisclient"
 )
 
-// TryConfig implements [ConfigTrial] on the connections of the prober, under the lease.
+// TryConfig tells which of the settings a Redis refuses, on the connections of the prober, under the lease.
 func (r *Reconciler) TryConfig(
 	ctx context.Context, key string, node failover.NodeRef, settings []redisclient.Setting,
 ) ([]redisclient.RefusedSetting, error) {

@@ -1,19 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package passwords says which password a RedisHA's Redis processes take while one takes the place of another. It is
-// pure: the workload controller walks the way, and every controller that talks to Redis reads where it is from the
-// Secret that pods mount.
+// Package passwords says which password of a user Redis processes take while one takes the place of another. It is pure.
 package passwords
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"time"
-
-	"github.com/redisha/redisha/redisclient"
 )
 
 // remembered is how many passwords are kept that no process takes any more. A process that was away for all that time
@@ -72,12 +65,14 @@ func (s State) Next(want string, keep time.Duration, told bool, now time.Time) S
 		}
 	}
 	switch {
+	case s.Current == "" && s.Coming != "" && !told:
+		return s
 	case s.Current == "":
 		return State{Current: want}
 	case want == s.Current:
 		s.Coming = ""
 		return s.expired(told, now)
-	case told && slices.Contains(s.taken(), want):
+	case told && slices.Contains(s.Taken(), want):
 		next := State{Current: want, Until: now.Add(keep), Retired: without(s.Retired, want)}
 		next.Former = without(append([]string{s.Current}, s.Former...), want)
 		return next
@@ -99,31 +94,19 @@ func without(all []string, one string) []string {
 	return slices.DeleteFunc(slices.Clone(all), func(p string) bool { return p == one })
 }
 
-// taken are the passwords that processes take.
-func (s State) taken() []string {
-	all := append([]string{s.Current}, s.Former...)
-	if s.Coming != "" && !slices.Contains(all, s.Coming) {
-		all = append(all, s.Coming)
+// Taken are the passwords that processes take.
+func (s State) Taken() []string {
+	var all []string
+	for _, password := range slices.Concat([]string{s.Current}, s.Former, []string{s.Coming}) {
+		if password != "" && !slices.Contains(all, password) {
+			all = append(all, password)
+		}
 	}
 	return all
 }
 
-// Single reports that there is one password, and no process has to be told of it.
-func (s State) Single() bool { return len(s.taken()) == 1 && len(s.Retired) == 0 }
+// Settled reports that no password takes the place of another.
+func (s State) Settled() bool { return s.Coming == "" && len(s.Former) == 0 }
 
 // Others are what is to be tried where a Redis refuses the current password.
-func (s State) Others() []string { return slices.Concat(s.taken()[1:], s.Retired) }
-
-// Passwords are what a process is to take and show.
-func (s State) Passwords() redisclient.Passwords {
-	return redisclient.Passwords{Current: s.Current, Accepted: s.taken()}
-}
-
-// Generation names what a process is told; the same for the same passwords.
-func (s State) Generation() string {
-	h := sha256.New()
-	for _, password := range s.taken() {
-		fmt.Fprintf(h, "%d %s ", len(password), password)
-	}
-	return hex.EncodeToString(h.Sum(nil)[:6])
-}
+func (s State) Others() []string { return slices.Concat(without(s.Taken(), s.Current), s.Retired) }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -33,7 +34,7 @@ type fleet struct {
 	state     State
 	want      string
 	processes []*process
-	told      map[*process]string // the generation
+	told      map[*process]string // what it was told to take
 }
 
 func newFleet(seed uint64) *fleet {
@@ -51,9 +52,8 @@ func (f *fleet) tell(p *process) {
 	if p.away || !letIn {
 		return
 	}
-	is := f.state.Passwords()
-	p.takes, p.shows = is.Accepted, is.Current
-	f.told[p], p.excused = f.state.Generation(), false
+	p.takes, p.shows = f.state.Taken(), f.state.Current
+	f.told[p], p.excused = strings.Join(p.takes, " "), false
 }
 
 func (f *fleet) step() {
@@ -62,15 +62,14 @@ func (f *fleet) step() {
 	case 0, 1:
 		told := true
 		for _, p := range f.processes {
-			told = told && (p.away || f.told[p] == f.state.Generation())
+			told = told && (p.away || f.told[p] == strings.Join(f.state.Taken(), " "))
 		}
 		f.state = f.state.Next(f.want, keep, told, f.now)
 	case 2, 3, 4:
 		f.tell(p)
 	case 5: // it is started anew, with what is mounted
 		if !p.away {
-			is := f.state.Passwords()
-			p.takes, p.shows = is.Accepted, is.Current
+			p.takes, p.shows = f.state.Taken(), f.state.Current
 			delete(f.told, p)
 		}
 	case 6:
@@ -112,21 +111,21 @@ func TestTheOperatorAndReplicasAreLetInAllTheWay(t *testing.T) {
 func TestAPasswordComesIntoUseWhenEveryProcessTakesIt(t *testing.T) {
 	s := State{Current: "old"}
 	s = s.Next("new", keep, true, begun)
-	if s.Current != "old" || !slices.Contains(s.Passwords().Accepted, "new") {
+	if s.Current != "old" || !slices.Contains(s.Taken(), "new") {
 		t.Fatalf("at first %+v", s)
 	}
 	if waits := s.Next("new", keep, false, begun); waits.Current != "old" {
 		t.Errorf("in use though a process has not been told: %+v", waits)
 	}
 	s = s.Next("new", keep, true, begun)
-	if s.Current != "new" || !slices.Contains(s.Passwords().Accepted, "old") {
+	if s.Current != "new" || !slices.Contains(s.Taken(), "old") {
 		t.Fatalf("then %+v", s)
 	}
-	if s = s.Next("new", keep, true, begun.Add(keep-time.Second)); !slices.Contains(s.Passwords().Accepted, "old") {
+	if s = s.Next("new", keep, true, begun.Add(keep-time.Second)); !slices.Contains(s.Taken(), "old") {
 		t.Errorf("too early without the former one: %+v", s)
 	}
 	s = s.Next("new", keep, true, begun.Add(keep))
-	if diff := cmp.Diff([]string{"new"}, s.Passwords().Accepted); diff != "" || !slices.Contains(s.Others(), "old") {
+	if diff := cmp.Diff([]string{"new"}, s.Taken()); diff != "" || !slices.Contains(s.Others(), "old") {
 		t.Errorf("at the end %+v: %s", s, diff)
 	}
 }
@@ -161,8 +160,16 @@ func TestASecretTellsWhichPasswordsThereAre(t *testing.T) {
 		if diff := cmp.Diff(s, In(data, "password"), cmpopts.EquateEmpty()); diff != "" {
 			t.Error(diff)
 		}
-		if s.Single() != (data[Key] == nil) {
-			t.Errorf("%+v: single %t", s, s.Single())
-		}
+	}
+}
+
+// A first password comes into use where there was none as any other does: when every process takes it.
+func TestAFirstPasswordOfASetThatRunsIsWaitedFor(t *testing.T) {
+	s := State{Coming: "new"}
+	if waits := s.Next("", keep, false, begun); waits.Current != "" || !slices.Contains(waits.Taken(), "new") {
+		t.Errorf("before every process takes it: %+v", waits)
+	}
+	if s = s.Next("", keep, true, begun); s.Current != "new" || !s.Settled() {
+		t.Errorf("then: %+v", s)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/accounts"
 	"github.com/redisha/redisha/controllers/encryption"
 	"github.com/redisha/redisha/controllers/passwords"
 	"github.com/redisha/redisha/controllers/resources"
@@ -106,10 +107,17 @@ func TestOwnedObjectsAreAsTheGoldenFilesShow(t *testing.T) {
 			"master-service":   resources.MasterService(rha, encryption.State{}),
 			"replicas-service": resources.ReplicasService(rha, encryption.State{}),
 			"configmap":        resources.ConfigMap(rha),
+			"users-secret": resources.UsersSecret(rha, accounts.State{
+				System: passwords.State{Current: "made by the operator"}, Rules: []string{"+config|get"},
+				Users: []accounts.User{{Name: "one", Rules: []string{"+get"}, Password: passwords.State{Current: "p"}}},
+			}),
 			"generated-secret": resources.GeneratedSecret(rha, "s3cret"),
 			"mount-secret": resources.MountSecret(
 				rha,
-				passwords.State{Current: `with "quotes" and \`},
+				accounts.State{
+					Default: passwords.State{Current: `with "quotes" and \`},
+					System:  passwords.State{Current: "made by the operator"}, Restricted: true,
+				},
 				encryption.State{},
 				encryption.State{},
 			),

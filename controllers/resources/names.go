@@ -94,6 +94,9 @@ func FormerSecretIsInTheWay(name string) bool {
 // reads this one, whether the password was generated or is the user's.
 func MountSecretName(name string) string { return name + "-conf-auth" }
 
+// UsersSecretName is the Secret with the passwords of the operator's own users, and with what is known of others.
+func UsersSecretName(name string) string { return name + "-generated-users" }
+
 // GeneratedTLSSecretName is the Secret with the authority and the certificate that the operator made. Clients need its
 // ca.crt.
 func GeneratedTLSSecretName(name string) string { return name + "-generated-tls" }

@@ -11,8 +11,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/accounts"
 	"github.com/redisha/redisha/controllers/encryption"
-	"github.com/redisha/redisha/controllers/passwords"
 	"github.com/redisha/redisha/controllers/resources"
 )
 
@@ -26,7 +26,8 @@ func all(name string) []client.Object {
 		resources.ReplicasService(rha, encryption.State{}),
 		resources.ConfigMap(rha),
 		resources.GeneratedSecret(rha, "x"),
-		resources.MountSecret(rha, passwords.State{Current: "x"}, encryption.State{}, encryption.State{}),
+		resources.MountSecret(rha, accounts.State{}, encryption.State{}, encryption.State{}),
+		resources.UsersSecret(rha, accounts.State{}),
 		resources.GeneratedTLSSecret(rha, nil),
 		resources.PodDisruptionBudget(rha),
 	}

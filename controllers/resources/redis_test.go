@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/accounts"
 	"github.com/redisha/redisha/controllers/encryption"
 	"github.com/redisha/redisha/controllers/passwords"
 	"github.com/redisha/redisha/controllers/resources"
@@ -47,10 +48,19 @@ type launch struct {
 
 	encryption encryption.State
 	former     []string // passwords beside password
+	restricted bool     // the default user is; else it may do everything, for the sake of the test
+	before     bool     // as it was when there were no users but the default one
 }
 
-func (l launch) passwords() passwords.State {
-	return passwords.State{Current: password, Former: l.former}
+func (l launch) accounts() accounts.State {
+	state := accounts.State{Default: passwords.State{Current: password, Former: l.former}}
+	if !l.before {
+		state.System, state.Restricted = passwords.State{Current: "made by the operator"}, true
+	}
+	if !l.restricted {
+		state.Rules = []string{"+@all"}
+	}
+	return state
 }
 
 func startRedis(t *testing.T, rha *v1alpha1.RedisHA) *server {
@@ -69,11 +79,12 @@ func start(t *testing.T, rha *v1alpha1.RedisHA, how launch) *server {
 	if s.dir == "" {
 		s.dir = t.TempDir()
 	}
-	s.write("password", password)
-	s.write(
-		"auth.conf",
-		string(resources.MountSecret(rha, how.passwords(), how.encryption, encryption.State{}).Data["auth.conf"]),
-	)
+	mounted := resources.MountSecret(rha, how.accounts(), how.encryption, encryption.State{}).Data
+	for _, name := range []string{resources.PasswordKey, accounts.PodPasswordKey, resources.AuthConf} {
+		if content := mounted[name]; len(content) > 0 {
+			s.write(name, string(content))
+		}
+	}
 	data := resources.ConfigMap(rha).Data
 	s.write("health.sh", data["health.sh"])
 	s.write("prestop.sh", data["prestop.sh"])
@@ -293,6 +304,7 @@ func TestHealthIsAliveWhenFencedAndReadyOnlyAsMasterOrAttached(t *testing.T) {
 		_, err := replica.script("health.sh", "ready")
 		return err == nil
 	})
+	replica.write("pod-password", "wrong")
 	replica.write("password", "wrong")
 	expect(replica, "live", true)
 	expect(replica, "ready", false)

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/accounts"
 	"github.com/redisha/redisha/controllers/encryption"
 	"github.com/redisha/redisha/controllers/passwords"
 	"github.com/redisha/redisha/redisclient"
@@ -27,35 +28,37 @@ func GeneratedSecret(rha *v1alpha1.RedisHA, password string) *corev1.Secret {
 // AuthConf is the key of what MountSecret has of redis.conf.
 const AuthConf = "auth.conf"
 
-// MountSecret holds the passwords in force, and what connections are encrypted with, the way the pods need it; and the
-// files of the state before, which a process may be about to read.
-func MountSecret(rha *v1alpha1.RedisHA, inForce passwords.State, state, before encryption.State) *corev1.Secret {
+// MountSecret holds the users in force with their passwords, and what connections are encrypted with, the way the pods
+// need it; and the files of the state before, which a process may be about to read.
+func MountSecret(rha *v1alpha1.RedisHA, inForce accounts.State, state, before encryption.State) *corev1.Secret {
 	data := state.Files(before)
-	data[PasswordKey] = []byte(inForce.Current)
-	if others := inForce.File(); others != nil {
+	data[PasswordKey] = []byte(inForce.Default.Current)
+	data[accounts.Key] = inForce.File()
+	if others := inForce.Default.File(); others != nil {
 		data[passwords.Key] = others
 	}
-	data[AuthConf] = []byte(passwordConf(inForce) + state.Conf(authDir))
+	if password := inForce.PodPassword(); password != "" {
+		data[accounts.PodPasswordKey] = []byte(password)
+	}
+	data[AuthConf] = []byte(inForce.Conf() + state.Conf(authDir))
 	return secret(rha, MountSecretName(rha.Name), data)
 }
 
-// passwordConf are the settings of redis.conf with the passwords. Several are what an ACL has, and requirepass has not.
-func passwordConf(inForce passwords.State) string {
-	shown := quote(inForce.Current)
-	accepted := inForce.Passwords().Accepted
-	if len(accepted) == 1 {
-		return fmt.Sprintf("requirepass %s\nmasterauth %s\n", shown, shown)
-	}
-	var rules strings.Builder
-	for _, password := range accepted {
-		rules.WriteString(" " + redisclient.PasswordRule(password))
-	}
-	return fmt.Sprintf("user default on%s ~* &* +@all\nmasterauth %s\n", rules.String(), shown)
+// UsersSecret holds what no Secret of a person's holds of the users in force, a second time: it is there when
+// MountSecret was deleted while no operator ran.
+func UsersSecret(rha *v1alpha1.RedisHA, inForce accounts.State) *corev1.Secret {
+	return secret(rha, UsersSecretName(rha.Name), map[string][]byte{accounts.Key: inForce.File()})
 }
 
-// HoldsPasswords reports that the settings in a MountSecret are of those passwords.
-func HoldsPasswords(data map[string][]byte, inForce passwords.State) bool {
-	return inForce.Current != "" && strings.HasPrefix(string(data[AuthConf]), passwordConf(inForce))
+// HoldsUsers reports that the settings in a MountSecret are of those users. One from before there were others than the
+// default user has a password only, which replicas show as well.
+func HoldsUsers(data map[string][]byte, inForce accounts.State) bool {
+	conf, users := string(data[AuthConf]), inForce.Conf()
+	if len(data[accounts.Key]) == 0 {
+		_, shown, _ := strings.Cut(users, "masterauth ")
+		return inForce.Default.Current != "" && strings.Contains(conf, "masterauth "+shown)
+	}
+	return inForce.Default.Current != "" && strings.HasPrefix(conf, users)
 }
 
 // ProcessEncryption is what a process is to be like.
@@ -92,9 +95,4 @@ func CheckPassword(password string) error {
 		return errors.New("holds a control character")
 	}
 	return nil
-}
-
-// quote writes a value of redis.conf the way sdssplitargs of Redis reads it.
-func quote(value string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(value) + `"`
 }

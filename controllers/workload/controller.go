@@ -59,8 +59,8 @@ type Reconciler struct {
 	// StatusDelay is for how long the status may lag behind the pods. What changes with them is written then, in one go:
 	// when they change, a failover may be under way that needs the API server more. Not at all when zero.
 	StatusDelay time.Duration
-	// Trial tries changed settings before they are applied; they are not tried when nil.
-	Trial ConfigTrial
+	// Trial tries changed settings and users before they are applied. When nil settings are not tried, and users stay.
+	Trial Trial
 	// Teller changes how a Redis that runs takes connections; it stays as it started when nil.
 	Teller Teller
 	// Clock measures it, and the pauses between two moves of a pod; the real one when nil.
@@ -147,7 +147,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 
 // known is what the controller remembers of a RedisHA from one pass to the next. Another leader begins without it.
 type known struct {
-	passwords knownPasswords
+	users     knownUsers
 	encrypted encrypted
 	differing lasting // the status is not what it should be
 	untried   lasting // settings cannot be tried
@@ -245,7 +245,7 @@ func soonest(a, b time.Duration) time.Duration {
 func (w *pass) phases(ctx context.Context) error {
 	for _, phase := range []func(context.Context) error{
 		w.applyNetwork, w.tryConfig, w.applyMounted, w.applyStatefulSet, w.removeUnwanted, w.keepClaims,
-		w.tellPasswords, w.encryptProcesses, w.replacePods, w.tellTrouble, w.spreadPods,
+		w.tellUsers, w.encryptProcesses, w.replacePods, w.tellTrouble, w.spreadPods,
 	} {
 		if err := phase(ctx); err != nil {
 			return errors.Join(w.later, err)

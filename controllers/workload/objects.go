@@ -34,17 +34,19 @@ func (w *pass) applyNetwork(ctx context.Context) error {
 // applyAuth keeps a refusal for the end of the pass when a password is in force:
 // a Secret of the user's that went missing must not stop anything else.
 func (w *pass) applyAuth(ctx context.Context) error {
-	inForce, err := w.passwords(ctx)
+	inForce, err := w.users(ctx)
 	if err != nil {
-		if inForce.Current == "" {
+		if inForce.Default.Current == "" {
 			return err
 		}
 		w.later = errors.Join(w.later, err)
 	}
-	if w.rha.Spec.Auth == nil {
-		if err := w.putOff(w.applyAll(ctx, resources.GeneratedSecret(w.rha, inForce.Current))); err != nil {
-			return err
-		}
+	owned := []client.Object{resources.UsersSecret(w.rha, inForce)}
+	if w.generatesPassword() {
+		owned = append(owned, resources.GeneratedSecret(w.rha, inForce.Default.Current))
+	}
+	if err := w.putOff(w.applyAll(ctx, owned...)); err != nil {
+		return err
 	}
 	state, err := w.nextEncryption(ctx)
 	if err != nil {
@@ -114,7 +116,7 @@ func (w *pass) removeUnwanted(ctx context.Context) error {
 			return err
 		}
 	}
-	if w.rha.Spec.Auth != nil {
+	if !w.generatesPassword() {
 		if err := w.removeSecret(ctx, resources.GeneratedSecretName(w.rha.Name)); err != nil {
 			return err
 		}
@@ -128,7 +130,7 @@ func (w *pass) removeUnwanted(ctx context.Context) error {
 
 // removeSecret deletes a Secret of ours, unless the spec names it.
 func (w *pass) removeSecret(ctx context.Context, name string) error {
-	if auth := w.rha.Spec.Auth; auth != nil && auth.PasswordSecretRef.Name == name {
+	if w.isUsers(name) {
 		return nil
 	}
 	return w.remove(ctx, &corev1.Secret{}, name)

@@ -15,14 +15,13 @@ import (
 	"github.com/redisha/redisha/controllers/controllertest"
 	"github.com/redisha/redisha/controllers/encryption"
 	"github.com/redisha/redisha/controllers/resources"
-	"github.com/redisha/redisha/redisclient"
 )
 
 // encrypting is a set of three that runs in clear, and is to be encrypted from now on.
 func encrypting(t *testing.T) (*world, *teller, *clocktesting.FakeClock) {
 	t.Helper()
 	w := newWorld(t, controllertest.Shop(nil))
-	tl, clock := &teller{passwords: map[string]redisclient.Passwords{}}, clocktesting.NewFakeClock(time.Unix(1e9, 0))
+	tl, clock := newTeller(), clocktesting.NewFakeClock(time.Unix(1e9, 0))
 	w.reconciler.Teller, w.reconciler.Clock = tl, clock
 	w.reconcile()
 	rha := &v1alpha1.RedisHA{}
@@ -92,7 +91,7 @@ func TestTLSIsTurnedOnStageByStageWhenEveryPodHasMadeTheLast(t *testing.T) {
 
 func TestWhatRedisSaysOfACertificateIsToldAndNoProcessStartsWithIt(t *testing.T) {
 	w, tl, clock := encrypting(t)
-	tl.refuses = replyError("ERR CONFIG SET failed (possibly related to argument 'tls-cert-file')")
+	tl.withTLS = replyError("ERR CONFIG SET failed (possibly related to argument 'tls-cert-file')")
 	for range 3 {
 		w.reconcile()
 	}
@@ -106,7 +105,7 @@ func TestWhatRedisSaysOfACertificateIsToldAndNoProcessStartsWithIt(t *testing.T)
 		t.Errorf("processes start with what Redis refuses:\n%s", w.startsWith())
 	}
 	w.changeSpec(func(spec *v1alpha1.RedisHASpec) { spec.TLS = nil })
-	tl.refuses = nil
+	tl.withTLS = nil
 	for range 3 {
 		w.reconcile()
 	}

@@ -22,12 +22,15 @@ import (
 	"github.com/redisha/redisha/redisclient"
 )
 
-// ConfigTrial asks a Redis that runs which settings it would refuse, and changes none. The failover controller has the
-// connections.
-type ConfigTrial interface {
+// Trial asks a Redis that runs which settings and users it would refuse, and changes none. The failover controller has
+// the connections.
+type Trial interface {
 	TryConfig(
 		ctx context.Context, key string, node failover.NodeRef, settings []redisclient.Setting,
 	) ([]redisclient.RefusedSetting, error)
+	TryUsers(
+		ctx context.Context, key string, node failover.NodeRef, users []redisclient.User,
+	) ([]redisclient.RefusedUser, error)
 }
 
 // triesFor is for how long a change of spec.config waits for a Redis on which it can be tried. A trial is an advance

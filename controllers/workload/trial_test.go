@@ -5,6 +5,7 @@ package workload
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,6 +36,18 @@ func (tr *trial) TryConfig(
 	for _, s := range settings {
 		if s.Value == "wrong" {
 			refused = append(refused, redisclient.RefusedSetting{Setting: s, Why: "argument must be a memory value"})
+		}
+	}
+	return refused, tr.err
+}
+
+func (tr *trial) TryUsers(
+	_ context.Context, _ string, node failover.NodeRef, users []redisclient.User,
+) (refused []redisclient.RefusedUser, err error) {
+	tr.on = node.Pod
+	for _, u := range users {
+		if slices.ContainsFunc(u.Rules, func(rule string) bool { return strings.Contains(rule, "wrong") }) {
+			refused = append(refused, redisclient.RefusedUser{Name: u.Name, Why: "Unknown command or category name in ACL"})
 		}
 	}
 	return refused, tr.err

@@ -23,11 +23,14 @@ func (e *Executor) Encrypt(ctx context.Context, key string, node failover.NodeRe
 	})
 }
 
-// SetPasswords makes a node's process take these passwords; see [redisclient.Client.SetPasswords].
-func (e *Executor) SetPasswords(ctx context.Context, key string, node failover.NodeRef, p redisclient.Passwords) error {
-	t, err := e.target(scope{key: key}, node)
-	if err != nil {
-		return err
-	}
-	return t.send(ctx, func(ctx context.Context, r link.Redis) error { return r.SetPasswords(ctx, p) })
+// SetUsers makes a node's process know these users and no others; see [redisclient.Client.SetUsers].
+func (e *Executor) SetUsers(
+	ctx context.Context, key string, node failover.NodeRef, u redisclient.Users,
+) (fingerprint string, err error) {
+	return ask(ctx, e, key, node, func(ctx context.Context, r link.Redis) (string, error) { return r.SetUsers(ctx, u) })
+}
+
+// Users tells which users a node's process knows; see [redisclient.Client.Users].
+func (e *Executor) Users(ctx context.Context, key string, node failover.NodeRef) (fingerprint string, err error) {
+	return ask(ctx, e, key, node, func(ctx context.Context, r link.Redis) (string, error) { return r.Users(ctx) })
 }

@@ -41,29 +41,32 @@ func TestAReplicaIsToldHowToConnectBeforeItIsToldToWhom(t *testing.T) {
 	}
 }
 
-func TestAProcessIsEncryptedAndGivenPasswordsUnderTheLease(t *testing.T) {
+func TestAProcessIsEncryptedAndGivenUsersUnderTheLease(t *testing.T) {
 	w := newWorld()
 	e := New(w, cluster{w}, w, Options{})
 	want := redisclient.Encryption{TLSPort: 6380}
 	if err := e.Encrypt(t.Context(), key, w.ref("u1"), want); err != nil || len(w.stale) == 0 {
 		t.Errorf("%v; stale %v", err, w.stale)
 	}
-	if err := e.SetPasswords(
-		t.Context(),
-		key,
-		w.ref("u1"),
-		redisclient.Passwords{Accepted: []string{"a", "b"}},
-	); err != nil {
-		t.Error(err)
+	two := []redisclient.User{{Name: "default"}, {Name: "one"}}
+	if is, err := e.SetUsers(t.Context(), key, w.ref("u1"), redisclient.Users{All: two}); err != nil || is != "these" {
+		t.Error(is, err)
+	}
+	if is, err := e.Users(t.Context(), key, w.ref("u1")); err != nil || is != "these" {
+		t.Error(is, err)
+	}
+	if refused, err := e.TryUsers(t.Context(), key, w.ref("u1"), two); err != nil || len(refused) != 1 {
+		t.Error(refused, err)
 	}
 	w.left = func() time.Duration { return time.Millisecond }
 	if err := e.Encrypt(t.Context(), key, w.ref("u1"), want); !errors.Is(err, ErrLeaseTooShort) {
 		t.Errorf("without a lease: %v", err)
 	}
-	if err := e.SetPasswords(t.Context(), key, w.ref("u1"), redisclient.Passwords{}); !errors.Is(err, ErrLeaseTooShort) {
+	if _, err := e.SetUsers(t.Context(), key, w.ref("u1"), redisclient.Users{}); !errors.Is(err, ErrLeaseTooShort) {
 		t.Errorf("without a lease: %v", err)
 	}
-	if diff := cmp.Diff([]string{"cache-1 ENCRYPT 6380", "cache-1 PASSWORDS 2"}, w.list()); diff != "" {
+	said := []string{"cache-1 ENCRYPT 6380", "cache-1 USERS 2", "cache-1 USERS?", "cache-1 TRY-USERS 2"}
+	if diff := cmp.Diff(said, w.list()); diff != "" {
 		t.Error(diff)
 	}
 }

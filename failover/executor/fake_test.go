@@ -86,8 +86,12 @@ func (f *fakeRedis) KillOperatorConnections(_ context.Context, prefix string) (i
 func (f *fakeRedis) Encrypt(_ context.Context, e redisclient.Encryption) (int, error) {
 	return 0, f.told("ENCRYPT", " ", e.TLSPort)
 }
-func (f *fakeRedis) SetPasswords(_ context.Context, p redisclient.Passwords) error {
-	return f.told("PASSWORDS", " ", len(p.Accepted))
+func (f *fakeRedis) SetUsers(_ context.Context, u redisclient.Users) (string, error) {
+	return "these", f.told("USERS", " ", len(u.All))
+}
+func (f *fakeRedis) Users(context.Context) (string, error) { return "these", f.told("USERS?") }
+func (f *fakeRedis) TryUsers(_ context.Context, users []redisclient.User) ([]redisclient.RefusedUser, error) {
+	return []redisclient.RefusedUser{{Name: "one"}}, f.told("TRY-USERS", " ", len(users))
 }
 func (f *fakeRedis) SetReplicationTLS(_ context.Context, is bool) error {
 	return f.told("REPLICATION-TLS", " ", is)

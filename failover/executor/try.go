@@ -14,14 +14,32 @@ import (
 // nothing, and is sent under the lease all the same, as all that could.
 func (e *Executor) TryConfig(
 	ctx context.Context, key string, node failover.NodeRef, settings []redisclient.Setting,
-) (refused []redisclient.RefusedSetting, err error) {
+) ([]redisclient.RefusedSetting, error) {
+	return ask(ctx, e, key, node, func(ctx context.Context, r link.Redis) ([]redisclient.RefusedSetting, error) {
+		return r.TryConfig(ctx, settings)
+	})
+}
+
+// TryUsers returns those of the users that a node's Redis refuses; see [redisclient.Client.TryUsers].
+func (e *Executor) TryUsers(
+	ctx context.Context, key string, node failover.NodeRef, users []redisclient.User,
+) ([]redisclient.RefusedUser, error) {
+	return ask(ctx, e, key, node, func(ctx context.Context, r link.Redis) ([]redisclient.RefusedUser, error) {
+		return r.TryUsers(ctx, users)
+	})
+}
+
+// ask sends what is answered to a node's process, and to no other.
+func ask[T any](
+	ctx context.Context, e *Executor, key string, node failover.NodeRef, say func(context.Context, link.Redis) (T, error),
+) (answer T, err error) {
 	t, err := e.target(scope{key: key}, node)
 	if err != nil {
-		return nil, err
+		return answer, err
 	}
 	err = t.send(ctx, func(ctx context.Context, r link.Redis) (err error) {
-		refused, err = r.TryConfig(ctx, settings)
+		answer, err = say(ctx, r)
 		return err
 	})
-	return refused, err
+	return answer, err
 }

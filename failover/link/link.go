@@ -37,7 +37,9 @@ type Redis interface {
 	SetMinReplicas(ctx context.Context, n int, maxLag time.Duration) error
 	Encrypt(ctx context.Context, e redisclient.Encryption) (ended int, err error)
 	SetReplicationTLS(ctx context.Context, is bool) error
-	SetPasswords(ctx context.Context, p redisclient.Passwords) error
+	SetUsers(ctx context.Context, u redisclient.Users) (fingerprint string, err error)
+	Users(ctx context.Context) (fingerprint string, err error)
+	TryUsers(ctx context.Context, users []redisclient.User) ([]redisclient.RefusedUser, error)
 	TryConfig(ctx context.Context, settings []redisclient.Setting) ([]redisclient.RefusedSetting, error)
 	Close()
 }

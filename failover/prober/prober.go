@@ -27,9 +27,8 @@ type Target struct {
 
 // Credentials are asked for at each connection.
 type Credentials struct {
-	Password func() string
-	// Former are the passwords that are tried where a Redis refuses Password; none when nil.
-	Former func() []string
+	// Shown are those in force, and then what is tried in turn where a Redis refuses them; none when nil.
+	Shown func() []redisclient.Credentials
 	// TLS verifies a Redis, but for the name, and has our certificate; nil while none is known. It is asked for targets
 	// with a ServerName only, and nothing is sent to them before it is known.
 	TLS func() *tls.Config
@@ -85,14 +84,13 @@ func (p *Prober) newPod(w *watch, t Target) *pod {
 		state: newState(t, p.opts.Clock.Now()),
 	}
 	q.link = link.New(redisclient.Options{
-		Addr:            net.JoinHostPort(t.IP, strconv.Itoa(t.Port)),
-		Password:        w.currentPassword,
-		FormerPasswords: w.formerPasswords,
-		TLS:             w.encryptionFor(t.ServerName),
-		DialTimeout:     p.opts.ProbeTimeout,
-		Name:            p.opts.Name,
-		OnConnect:       q.onConnect,
-		OnEOF:           q.onEOF,
+		Addr:        net.JoinHostPort(t.IP, strconv.Itoa(t.Port)),
+		Credentials: w.shown,
+		TLS:         w.encryptionFor(t.ServerName),
+		DialTimeout: p.opts.ProbeTimeout,
+		Name:        p.opts.Name,
+		OnConnect:   q.onConnect,
+		OnEOF:       q.onEOF,
 	}, p.opts.Dial)
 	return q
 }

@@ -370,11 +370,11 @@ func TestObserveKeepsTheOrderOfEnsure(t *testing.T) {
 
 func TestARotatedPasswordIsUsedByTheNextConnection(t *testing.T) {
 	w := newWorld(t, false)
-	w.Ensure(key, three(), Credentials{Password: func() string { return "old" }})
+	w.Ensure(key, three(), Credentials{Shown: redisclient.Password("old")})
 	redis := w.at("10.0.0.1:6379")
-	before := redis.opts.Password()
-	w.Ensure(key, three(), Credentials{Password: func() string { return "new" }})
-	if after := redis.opts.Password(); before != "old" || after != "new" {
+	before := redis.opts.Credentials()[0].Password
+	w.Ensure(key, three(), Credentials{Shown: redisclient.Password("new")})
+	if after := redis.opts.Credentials()[0].Password; before != "old" || after != "new" {
 		t.Errorf("passwords were %q, then %q", before, after)
 	}
 }
@@ -425,7 +425,7 @@ func TestEverythingMayBeCalledAtOnce(t *testing.T) {
 	defer cancel()
 	var callers sync.WaitGroup
 	for _, call := range []func(){
-		func() { w.Ensure(key, three(), Credentials{Password: func() string { return "x" }}) },
+		func() { w.Ensure(key, three(), Credentials{Shown: redisclient.Password("x")}) },
 		func() { w.Ensure(key, three()[:2], Credentials{}) },
 		func() { w.Remove("default/other"); w.Ensure("default/other", three(), Credentials{}) },
 		func() { w.Observe(key) },

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/redisha/redisha/failover"
+	"github.com/redisha/redisha/redisclient"
 	"github.com/redisha/redisha/redisclient/redistest"
 )
 
@@ -31,7 +32,11 @@ func overTCP(t *testing.T, cfg redistest.Config, password func() string) (*Probe
 	}
 	p := New(Options{})
 	t.Cleanup(p.Close)
-	p.Ensure(key, []Target{{Pod: "cache-0", UID: "u0", IP: host, Port: port}}, Credentials{Password: password})
+	var credentials Credentials
+	if password != nil {
+		credentials.Shown = func() []redisclient.Credentials { return []redisclient.Credentials{{Password: password()}} }
+	}
+	p.Ensure(key, []Target{{Pod: "cache-0", UID: "u0", IP: host, Port: port}}, credentials)
 	return p, node
 }
 

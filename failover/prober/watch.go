@@ -6,6 +6,8 @@ import (
 	"crypto/tls"
 	"sync"
 	"time"
+
+	"github.com/redisha/redisha/redisclient"
 )
 
 // watch is the pods of one RedisHA, and how much of a hurry there is.
@@ -83,24 +85,14 @@ func (w *watch) list() []*pod {
 	return append([]*pod(nil), w.pods...)
 }
 
-func (w *watch) currentPassword() string {
+func (w *watch) shown() []redisclient.Credentials {
 	w.mu.Lock()
-	password := w.credentials.Password
+	shown := w.credentials.Shown
 	w.mu.Unlock()
-	if password == nil {
-		return ""
-	}
-	return password()
-}
-
-func (w *watch) formerPasswords() []string {
-	w.mu.Lock()
-	former := w.credentials.Former
-	w.mu.Unlock()
-	if former == nil {
+	if shown == nil {
 		return nil
 	}
-	return former()
+	return shown()
 }
 
 // encryptionFor is how a pod of that name is talked to; nil for one that is talked to in clear.

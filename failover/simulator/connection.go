@@ -308,9 +308,19 @@ func (r *redisConn) Encrypt(ctx context.Context, _ redisclient.Encryption) (int,
 	return 0, r.exchange(ctx, func(*server) error { return nil })
 }
 
-// SetPasswords implements link.Redis. The simulated servers ask for none.
-func (r *redisConn) SetPasswords(ctx context.Context, _ redisclient.Passwords) error {
-	return r.exchange(ctx, func(*server) error { return nil })
+// SetUsers implements link.Redis. The simulated servers ask for no password.
+func (r *redisConn) SetUsers(ctx context.Context, _ redisclient.Users) (string, error) {
+	return "", r.exchange(ctx, func(*server) error { return nil })
+}
+
+// Users implements link.Redis.
+func (r *redisConn) Users(ctx context.Context) (string, error) {
+	return "", r.exchange(ctx, func(*server) error { return nil })
+}
+
+// TryUsers implements link.Redis.
+func (r *redisConn) TryUsers(ctx context.Context, _ []redisclient.User) ([]redisclient.RefusedUser, error) {
+	return nil, r.exchange(ctx, func(*server) error { return nil })
 }
 
 // SetReplicationTLS implements link.Redis.

@@ -11,15 +11,26 @@
 # was one is asked by its port.
 socket=${REDISHA_SOCKET:-/tmp/redisha.sock}
 port=${REDISHA_PORT:-6379}
-IFS= read -r REDISCLI_AUTH <"${REDISHA_AUTH_DIR:-/etc/redisha-auth}/password" # not by cat: a process less
-VALKEYCLI_AUTH=$REDISCLI_AUTH
-export REDISCLI_AUTH VALKEYCLI_AUTH
+# It asks as a user of its own, and as the default user where Redis does not know that
+# one yet.
+auth=${REDISHA_AUTH_DIR:-/etc/redisha-auth}
+user=redisha-pod
+as() {
+	IFS= read -r REDISCLI_AUTH <"$1" # not by cat: a process less
+	VALKEYCLI_AUTH=$REDISCLI_AUTH
+	export REDISCLI_AUTH VALKEYCLI_AUTH
+}
+as_default() {
+	user=default
+	as "$auth/password"
+}
+if [ -f "$auth/pod-password" ]; then as "$auth/pod-password"; else as_default; fi
 cli=redis-cli
 command -v redis-cli >/dev/null 2>&1 || cli=valkey-cli
 
 ask() {
 	if [ -S "$socket" ]; then set -- -s "$socket" "$@"; else set -- -h 127.0.0.1 -p "$port" "$@"; fi
-	answer=$(timeout "${REDISHA_ANSWER_SECONDS:-8}" "$cli" "$@" 2>&1)
+	answer=$(timeout "${REDISHA_ANSWER_SECONDS:-8}" "$cli" --user "$user" "$@" 2>&1)
 }
 
 # turns sets seen to how often each Redis process here has had the processor, by the
@@ -55,6 +66,12 @@ ready)
 		case $answer in
 		*role:master* | *master_link_status:up*) exit 0 ;;
 		*role:slave*) answer="replica without a link to its master" ;;
+		*WRONGPASS*)
+			if [ "$user" != default ]; then
+				as_default
+				continue
+			fi
+			;;
 		esac
 		left=$((left - 1))
 		[ "$left" -gt 0 ] || break

@@ -11,7 +11,14 @@ port=${REDISHA_PORT:-6379}
 hold=${REDISHA_HOLD_SECONDS:-20}
 alone=${REDISHA_ALONE_SECONDS:-3}
 linger=${REDISHA_LINGER_SECONDS:-1}
-REDISCLI_AUTH=$(cat "${REDISHA_AUTH_DIR:-/etc/redisha-auth}/password")
+auth=${REDISHA_AUTH_DIR:-/etc/redisha-auth}
+user=redisha-pod
+secret=$auth/pod-password
+if [ ! -f "$secret" ]; then
+	user=default
+	secret=$auth/password
+fi
+REDISCLI_AUTH=$(cat "$secret")
 VALKEYCLI_AUTH=$REDISCLI_AUTH
 export REDISCLI_AUTH VALKEYCLI_AUTH
 cli=redis-cli
@@ -24,7 +31,7 @@ answered=$now
 while [ "$now" -lt "$end" ]; do
 	# Lines of ROLE: master, its offset, then three for each replica.
 	if [ -S "$socket" ]; then set -- -s "$socket"; else set -- -h 127.0.0.1 -p "$port"; fi
-	role=$(timeout 1 "$cli" "$@" role 2>/dev/null)
+	role=$(timeout 1 "$cli" --user "$user" "$@" role 2>/dev/null)
 	case $role in
 	*BUSY* | *LOADING*)
 		followed=$now

@@ -218,14 +218,16 @@ retire() {
 
 ask() {
 	if [ -S "$socket" ]; then set -- -s "$socket" "$@"; else set -- -h 127.0.0.1 -p "$port" "$@"; fi
-	reply=`"$cli" "$@" 2>&1`
+	reply=`"$cli" --user "$user" "$@" 2>&1`
 }
 
 # to_rdb waits until a snapshot holds what the AOF held, turns AOF off, and removes its
 # files. Until then AOF is on, so a crash at any moment loses nothing. It ends with the
 # redis-server whose id it is given.
 to_rdb() {
-	IFS= read -r REDISCLI_AUTH <"$auth/password"
+	user=redisha-pod secret=$auth/pod-password
+	[ -f "$secret" ] || user=default secret=$auth/password
+	IFS= read -r REDISCLI_AUTH <"$secret"
 	VALKEYCLI_AUTH=$REDISCLI_AUTH
 	export REDISCLI_AUTH VALKEYCLI_AUTH
 	cli=redis-cli
