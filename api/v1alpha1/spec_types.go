@@ -246,7 +246,7 @@ type UserSpec struct {
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=512
-// +kubebuilder:validation:XValidation:rule="self.matches('^([^() \"\\x27\\x5c][^ \"\\x27\\x5c]*|[(][^\"\\x27\\x5c]+[)])$')",message="a rule of spec.auth is one word without quotes and backslashes, or a selector in brackets: write each rule as an item of its own"
+// +kubebuilder:validation:XValidation:rule="self.matches('^([^() \"\\x27\\x5c\\x5c][^ \"\\x27\\x5c\\x5c]*|[(][^\"\\x27\\x5c\\x5c]+[)])$')",message="a rule of spec.auth is one word without quotes and backslashes, or a selector in brackets: write each rule as an item of its own"
 // +kubebuilder:validation:XValidation:rule="!['>','<','#','!'].exists(p, self.startsWith(p)) && !['nopass','resetpass','reset'].exists(w, self.lowerAscii() == w)",message="a rule of spec.auth holds no password and resets none: put the password into a Secret and name that in passwordSecretRef"
 type ACLRule string
 

@@ -3,8 +3,11 @@
 package integration
 
 import (
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -36,11 +39,7 @@ func indent(text string) string {
 // TestBadInputIsRefusedNamingFieldAndRemedy creates each bad RedisHA at the real API server.
 func TestBadInputIsRefusedNamingFieldAndRemedy(t *testing.T) {
 	ns := namespace(t)
-	tests := map[string]struct {
-		name string
-		spec string
-		says []string
-	}{
+	tests := map[string]refusal{
 		"no replicas":       {spec: "replicas: 0", says: []string{"spec.replicas", "use 1 to 9"}},
 		"negative replicas": {spec: "replicas: -1", says: []string{"spec.replicas", "use 1 to 9"}},
 		"too many replicas": {spec: "replicas: 10", says: []string{"spec.replicas", "use 1 to 9"}},
@@ -178,12 +177,9 @@ func TestBadInputIsRefusedNamingFieldAndRemedy(t *testing.T) {
 		"min-replicas-to-write", "min-slaves-to-write", "min-replicas-max-lag", "daemonize", "include", "protected-mode",
 		"rename-command", "aclfile", "replica-announce-ip", "replica-priority", "rdb-del-sync-files", "repl-ping-replica-period",
 	} {
-		tests["the operator's setting "+setting] = struct {
-			name string
-			spec string
-			says []string
-		}{spec: "config: {" + setting + ": x}", says: []string{"spec.config", setting, "remove the setting"}}
+		tests["the operator's setting "+setting] = refusal{spec: "config: {" + setting + ": x}", says: []string{"spec.config", setting, "remove the setting"}}
 	}
+	maps.Copy(tests, refusedUsers())
 	for what, tc := range tests {
 		t.Run(what, func(t *testing.T) {
 			name := tc.name
@@ -200,6 +196,41 @@ func TestBadInputIsRefusedNamingFieldAndRemedy(t *testing.T) {
 	}
 	if len(list.Items) != 0 {
 		t.Errorf("%d refused objects exist", len(list.Items))
+	}
+}
+
+// refusal is a RedisHA that is not taken.
+type refusal struct {
+	name string
+	spec string
+	says []string
+}
+
+func refusedUsers() map[string]refusal {
+	tests, user := map[string]refusal{}, "auth: {users: [{name: %s, passwordSecretRef: {name: s}, rules: [%s]}]}"
+	for rule, says := range map[string]string{
+		">secret": "holds no password", "#abc": "holds no password", "NOPASS": "holds no password", "reset": "resets none",
+		"+get +set": "as an item of its own", `~a"b`: "as an item of its own", `~a\b`: "as an item of its own",
+		"(+get": "as an item of its own",
+	} {
+		tests["the rule "+rule] = refusal{
+			spec: fmt.Sprintf(user, "one", strconv.Quote(rule)), says: []string{"spec.auth.users[0].rules[0]", says},
+		}
+	}
+	for _, name := range []string{"default", "redisha-operator", "a b", "x,y"} {
+		tests["the user "+name] = refusal{
+			spec: fmt.Sprintf(user, strconv.Quote(name), "+get"), says: []string{"spec.auth.users", "redisha-"},
+		}
+	}
+	return tests
+}
+
+// What Redis's own rules may look like is taken.
+func TestRulesOfEveryFormAreTaken(t *testing.T) {
+	rules := `["~*", "%R~a:{x}*", "&news.*", "allkeys", "+@read", "-@dangerous", "+config|get", "(+get ~b:*)", "off"]`
+	u := object(t, namespace(t), "good", "auth: {rules: "+rules+", users: [{name: o.n-e_1@x, passwordSecretRef: {name: s}}]}")
+	if err := bed.Client.Create(t.Context(), u, client.DryRunAll); err != nil {
+		t.Error(err)
 	}
 }
 

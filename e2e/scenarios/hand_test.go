@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/accounts"
 	"github.com/redisha/redisha/controllers/resources"
 	"github.com/redisha/redisha/e2e/scenes"
 	"github.com/redisha/redisha/failover"
@@ -34,7 +35,7 @@ func (s *scene) promoteAndWrite(pod, key string) {
 }
 
 func TestTwoMastersWithDataOfTheirOwnAreBothLeftAlone(t *testing.T) {
-	s := begin(t, "two masters made by hand, both written to", v1alpha1.RedisHASpec{})
+	s := begin(t, "two masters made by hand, both written to", v1alpha1.RedisHASpec{Auth: granted()})
 	divergent := s.Replicas()[1]
 	s.promoteAndWrite(divergent, "mine")
 	s.Refusal(string(failover.ReasonDivergentMaster))
@@ -60,7 +61,7 @@ func TestTwoMastersWithDataOfTheirOwnAreBothLeftAlone(t *testing.T) {
 }
 
 func TestAReplicaPromotedByHandWithoutDataOfItsOwnIsTakenBack(t *testing.T) {
-	s := begin(t, "replica promoted by hand, not written to", v1alpha1.RedisHASpec{})
+	s := begin(t, "replica promoted by hand, not written to", v1alpha1.RedisHASpec{Auth: granted()})
 	s.fault()
 	s.do(s.Replicas()[0], "REPLICAOF", "NO", "ONE")
 	s.Reason = "none"
@@ -69,7 +70,7 @@ func TestAReplicaPromotedByHandWithoutDataOfItsOwnIsTakenBack(t *testing.T) {
 }
 
 func TestARingMadeByHandIsBroken(t *testing.T) {
-	s := begin(t, "a ring of replicas made by hand", v1alpha1.RedisHASpec{})
+	s := begin(t, "a ring of replicas made by hand", v1alpha1.RedisHASpec{Auth: granted()})
 	a, b := s.Replicas()[0], s.Replicas()[1] // b follows the master already
 	s.fault()
 	s.follow(a, b)
@@ -93,7 +94,8 @@ func TestAReplicaOfAnotherRedisHAComesBackAndBringsNothing(t *testing.T) {
 			StringData: map[string]string{"password": "shared"},
 		}
 	}
-	spec := v1alpha1.RedisHASpec{Auth: &v1alpha1.AuthSpec{PasswordSecretRef: v1alpha1.SecretKeyReference{Name: "mine"}}}
+	spec := v1alpha1.RedisHASpec{Auth: granted()}
+	spec.Auth.PasswordSecretRef = v1alpha1.SecretKeyReference{Name: "mine"}
 	other := create(t, "the other RedisHA", spec, secret())
 	s := begin(t, "replica pointed at another RedisHA, master killed", spec, secret())
 	other.Settle()
@@ -101,6 +103,7 @@ func TestAReplicaOfAnotherRedisHAComesBackAndBringsNothing(t *testing.T) {
 	other.do(other.Master(), "SET", "foreign", "1")
 	lost := s.Replicas()[0]
 	s.fault()
+	s.do(lost, "CONFIG", "SET", "masteruser", "", "masterauth", "shared") // its own is not let in there
 	s.do(lost, "REPLICAOF", other.addr(other.Master()).String(), resources.RedisPort)
 	s.Signal(s.Master(), syscall.SIGKILL)
 	s.Promotion(v1alpha1.HistoryFailover, scenes.DeadProcess...)
@@ -112,9 +115,13 @@ func TestAReplicaOfAnotherRedisHAComesBackAndBringsNothing(t *testing.T) {
 	other.Unmoved()
 }
 
+// Who is locked out does not know of a death. The operator shows its own user, and then the default one.
 func TestAChangedPasswordIsNotTakenForADeath(t *testing.T) {
-	s := begin(t, "master's password changed by hand", v1alpha1.RedisHASpec{})
+	s := begin(t, "operator locked out of the master by hand", v1alpha1.RedisHASpec{Auth: granted()})
 	admin := s.redis(s.Master())
+	if err := admin.Do(s.Ctx, "ACL", "SETUSER", accounts.Operator, "off").Err(); err != nil {
+		t.Fatal(err)
+	}
 	if err := admin.ConfigSet(s.Ctx, "requirepass", "something else").Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +151,7 @@ func (s *scene) lameAll() {
 }
 
 func TestWithoutACandidateNoReplicaIsPromotedUntilAPersonInsists(t *testing.T) {
-	s := begin(t, "all candidates bad, then forced", v1alpha1.RedisHASpec{})
+	s := begin(t, "all candidates bad, then forced", v1alpha1.RedisHASpec{Auth: granted()})
 	s.lameAll()
 	s.Signal(s.Master(), syscall.SIGKILL) // it is back at once, empty: the worst of all candidates
 	s.Refusal(string(failover.ReasonNoCandidate))
@@ -156,7 +163,7 @@ func TestWithoutACandidateNoReplicaIsPromotedUntilAPersonInsists(t *testing.T) {
 }
 
 func TestARefusalOutlivesItsOperator(t *testing.T) {
-	s := begin(t, "all candidates bad, operator dies in Blocked", v1alpha1.RedisHASpec{})
+	s := begin(t, "all candidates bad, operator dies in Blocked", v1alpha1.RedisHASpec{Auth: granted()})
 	s.lameAll()
 	operator := ops.crashAt(s.Ctx, t, v1alpha1.StateBlocked)
 	s.Signal(s.Master(), syscall.SIGKILL)

@@ -53,7 +53,7 @@ func TestAScriptThatTakesLongerThanDownAfterCostsNoMasterAndIsTold(t *testing.T)
 
 // P8: memory is full, and nothing may be evicted.
 func TestAMasterWhoseMemoryIsFullIsToldAsThat(t *testing.T) {
-	s := begin(t, "the master's memory is full", v1alpha1.RedisHASpec{})
+	s := begin(t, "the master's memory is full", v1alpha1.RedisHASpec{Auth: granted()})
 	s.fault()
 	s.do(s.Master(), "CONFIG", "SET", "maxmemory", "1")
 	s.unavailable(v1alpha1.ReasonMasterOutOfMemory)
@@ -65,7 +65,7 @@ func TestAMasterWhoseMemoryIsFullIsToldAsThat(t *testing.T) {
 
 // S6: applications that connect are turned away, and those that are connected go on.
 func TestAMasterThatTurnsClientsAwayIsToldAsThat(t *testing.T) {
-	s := begin(t, "the master turns connections away", v1alpha1.RedisHASpec{})
+	s := begin(t, "the master turns connections away", v1alpha1.RedisHASpec{Auth: granted()})
 	s.fault()
 	c := s.redis(s.Master())
 	s.limitClients(c)
@@ -91,7 +91,7 @@ func (s *scene) limitClients(c *redis.Client) {
 
 // B2: a replica lets the operator in no more. It is no witness by what it said before, and is not waited for.
 func TestAReplicaThatTurnsTheOperatorAwayDelaysNoFailover(t *testing.T) {
-	s := begin(t, "a replica turns the operator away, and the master is killed", v1alpha1.RedisHASpec{})
+	s := begin(t, "a replica turns the operator away, and the master is killed", v1alpha1.RedisHASpec{Auth: granted()})
 	full, other := s.Replicas()[0], s.Replicas()[1]
 	c := s.redis(full)
 	s.limitClients(c)

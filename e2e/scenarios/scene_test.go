@@ -186,6 +186,9 @@ func (s *scene) redis(pod string) *redis.Client {
 	return c
 }
 
+// granted lets the default user do everything, for what a person does by hand.
+func granted() *v1alpha1.AuthSpec { return &v1alpha1.AuthSpec{Rules: []v1alpha1.ACLRule{"+@all"}} }
+
 // do sends a command to a pod's Redis, as a person with redis-cli would.
 func (s *scene) do(pod string, command ...any) any {
 	s.t.Helper()

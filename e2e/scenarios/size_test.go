@@ -103,7 +103,9 @@ func (s *scene) scale(replicas int32) {
 }
 
 func TestAPairStaysWritableThroughTheLossOfEither(t *testing.T) {
-	s := begin(t, "pair: replica killed, then master killed", v1alpha1.RedisHASpec{Replicas: ptr.To[int32](2)})
+	s := begin(t, "pair: replica killed, then master killed", v1alpha1.RedisHASpec{
+		Replicas: ptr.To[int32](2), Auth: granted(),
+	})
 	s.minReplicas(s.Master(), "1")
 	// The replica's container goes: its process alone would be back before the master can do without it.
 	s.fault()
