@@ -110,6 +110,7 @@ func (l Lineage) BeyondFork(of Lineage) bool {
 // Replication is one sample of a node's INFO.
 type Replication struct {
 	RunID      string
+	Version    string // of Redis, for people; nothing is decided by it
 	Role       Role
 	MasterHost string // of a replica
 	MasterPort int

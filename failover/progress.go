@@ -135,7 +135,8 @@ type NodeRecord struct {
 	WriteGuard    int           // min-replicas-to-write of this master, where it is certain to be more than 1; else 0
 	// this master may accept writes without a replica: its min-replicas-to-write is 0, or about to become it
 	WriteGuardOff bool
-	Restarts      int // how often another process was met in its pod
+	Restarts      int    // how often another process was met in its pod
+	Version       string // of Redis, for people; nothing is decided by it
 	// replid of the history that this incarnation got elsewhere, where Ineligible is IneligibleForeign; empty: not known
 	OtherReplID string
 }

@@ -32,6 +32,8 @@ type Info struct {
 	Version string
 	// Server is "redis" or what server_name says ("valkey").
 	Server string
+	// ServerVersion is valkey_version; empty for Redis.
+	ServerVersion string
 	// UptimeSeconds is the process's age.
 	UptimeSeconds int64
 

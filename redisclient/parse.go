@@ -66,6 +66,7 @@ var infoFields = map[string]infoField{
 	"run_id":                         text(func(i *Info) *string { return &i.RunID }),
 	"redis_version":                  text(func(i *Info) *string { return &i.Version }),
 	"server_name":                    text(func(i *Info) *string { return &i.Server }),
+	"valkey_version":                 text(func(i *Info) *string { return &i.ServerVersion }),
 	"uptime_in_seconds":              integer(func(i *Info) *int64 { return &i.UptimeSeconds }),
 	"role":                           (*Info).setRole,
 	"master_host":                    text(func(i *Info) *string { return &i.MasterHost }),

@@ -38,7 +38,7 @@ func TestParseInfoReadsWhatEachServerWrites(t *testing.T) {
 			Priority: 100, MinReplicas: Unknown, MaxLag: Unknown, RDBLastSaveOK: true, AOFLastWriteOK: true,
 		},
 		"info-valkey-8.1-master.txt": {
-			RunID: "0f1e2d3c4b5a69788796a5b4c3d2e1f001122334", Version: "7.2.4", Server: "valkey", UptimeSeconds: 77,
+			RunID: "0f1e2d3c4b5a69788796a5b4c3d2e1f001122334", Version: "7.2.4", Server: "valkey", ServerVersion: "8.1.3", UptimeSeconds: 77,
 			Role: RoleMaster, LastIO: Unknown, LinkDownFor: Unknown,
 			ReplID:  "e0f8c5e1f9a4b7d2e6f0a3c5b8d1e4f7a2b9c6d3",
 			ReplID2: "8c5e1f9a4b7d2e6f0a3c5b8d1e4f7a2b9c6d3e0f", SecondOffset: 8001,

@@ -243,6 +243,10 @@ type NodeStatus struct {
 	// +kubebuilder:validation:MaxLength=64
 	// +optional
 	Ineligible string `json:"ineligible,omitempty"`
+	// version is that of its Redis, as it says.
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	Version string `json:"version,omitempty"`
 	// processRestarts counts the Redis processes that were met in this pod in the place of
 	// another: started anew inside its container, which its restart count does not show,
 	// or with it.

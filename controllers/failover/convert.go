@@ -206,6 +206,7 @@ func knownOf(n v1alpha1.NodeStatus) failover.NodeRecord {
 		WriteGuard:    int(n.Internal.WriteGuard),
 		WriteGuardOff: n.Internal.WriteGuardOff,
 		Restarts:      int(n.ProcessRestarts),
+		Version:       n.Version,
 	}
 	if n.Role != v1alpha1.RoleUnknown && n.Role != "" {
 		k.Role, k.LinkUp = failover.Role(n.Role), n.Link == v1alpha1.LinkUp
@@ -222,6 +223,7 @@ func knownTo(k failover.NodeRecord) v1alpha1.NodeStatus {
 	n := v1alpha1.NodeStatus{
 		Pod: k.Pod, PodUID: k.UID, IP: k.IP, RunID: k.RunID,
 		Role: string(k.Role), Ineligible: string(k.Ineligible), ProcessRestarts: bounded32(k.Restarts),
+		Version: k.Version,
 		Internal: v1alpha1.NodeInternal{
 			Attached: k.Attached, CatchUpOffset: k.CatchUpOffset, OtherReplID: k.OtherReplID,
 			WriteGuard: bounded32(k.WriteGuard), WriteGuardOff: k.WriteGuardOff,

@@ -50,7 +50,7 @@ func wholeProgress() failover.Progress {
 		SoftFailovers: []failover.SoftFailover{{Pod: "r-1", At: at(6)}},
 		Nodes: []failover.NodeRecord{
 			{NodeRef: ref("1"), Role: failover.RoleMaster, Attached: true, WriteGuard: 2, WriteGuardOff: true},
-			{NodeRef: ref("2"), Role: failover.RoleReplica, LinkUp: true, Attached: true, Restarts: 3},
+			{NodeRef: ref("2"), Role: failover.RoleReplica, LinkUp: true, Attached: true, Restarts: 3, Version: "7.4.1"},
 			{
 				NodeRef:       ref("3"),
 				Role:          failover.RoleUnknown,

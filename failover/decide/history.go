@@ -106,6 +106,7 @@ func (d *decider) recordForeign() {
 				d.recordNode(
 					failover.NodeRecord{
 						NodeRef:     n.Ref(),
+						Version:     n.Replication.Version,
 						Role:        failover.RoleReplica,
 						LinkUp:      true,
 						Ineligible:  failover.IneligibleForeign,
@@ -168,6 +169,8 @@ func (d *decider) recordFollowers() {
 			known && before.RunID == r.RunID {
 			continue
 		}
-		d.recordNode(failover.NodeRecord{NodeRef: n.Ref(), Role: failover.RoleReplica, LinkUp: r.LinkUp})
+		d.recordNode(failover.NodeRecord{
+			NodeRef: n.Ref(), Version: r.Version, Role: failover.RoleReplica, LinkUp: r.LinkUp,
+		})
 	}
 }

@@ -384,3 +384,25 @@ func TestAProcessThatWasStartedAnewIsCountedForAsLongAsItsPodLives(t *testing.T)
 	w.node("r-2").UID = "uid-of-another"
 	counted(1, 0, 0)
 }
+
+// A server that says another version each time costs no writes of the status.
+func TestTheVersionOfAProcessIsRecordedOnce(t *testing.T) {
+	w := settled(t, 3)
+	recorded := func(want string) {
+		t.Helper()
+		w.sleep(2 * time.Second)
+		w.run()
+		for _, k := range w.progress.Nodes {
+			if k.Pod == "r-2" && k.Version != want {
+				t.Errorf("it is recorded as %q, want %q", k.Version, want)
+			}
+		}
+	}
+	w.node("r-2").Replication.Version = "7.4.1"
+	recorded("7.4.1")
+	w.node("r-2").Replication.Version = "6.6.6"
+	recorded("7.4.1")
+	w.restart("r-2", false)
+	w.node("r-2").Replication.Version = "7.4.2"
+	recorded("7.4.2")
+}

@@ -55,12 +55,15 @@ func (d *decider) foreignDataOf(pod string) failover.NodeRecord {
 
 // nodeStatus describes a node as it is now; before is what was known of its pod, or nothing.
 func nodeStatus(v diagnosis.View, n failover.Node, before failover.NodeRecord) failover.NodeRecord {
-	now := failover.NodeRecord{NodeRef: n.Ref()}
+	now := failover.NodeRecord{NodeRef: n.Ref(), Version: n.Replication.Version}
 	if now.RunID == "" && before.UID == now.UID {
 		now.RunID = before.RunID
 	}
 	now.Restarts = restarts(before, now)
 	sameProcess := before.UID == now.UID && before.RunID == now.RunID
+	if sameProcess && before.Version != "" {
+		now.Version = before.Version // no process changes it
+	}
 	now.Attached = n.UID == v.Ref.UID || (sameProcess && before.Attached)
 	if !now.Attached && v.Attached(n) && v.Master.Sampled {
 		now.Attached, now.CatchUpOffset = caughtUp(v, n, before)

@@ -286,6 +286,7 @@ func replication(i redisclient.Info) failover.Replication {
 	}
 	return failover.Replication{
 		RunID:      i.RunID,
+		Version:    version(i),
 		Role:       failover.Role(i.Role),
 		MasterHost: i.MasterHost,
 		MasterPort: i.MasterPort,
@@ -305,6 +306,18 @@ func replication(i redisclient.Info) failover.Replication {
 		AOFFailed:   i.AOFEnabled && !i.AOFLastWriteOK,
 		SaveFailed:  !i.RDBLastSaveOK,
 	}
+}
+
+// maxVersion bounds what goes into the status: a text that is too long there would be refused, and all else with it.
+const maxVersion = 64
+
+// version is what a server says that it is: 7.4.1, or valkey 8.1.1.
+func version(i redisclient.Info) string {
+	is := i.Version
+	if i.ServerVersion != "" {
+		is = i.Server + " " + i.ServerVersion
+	}
+	return is[:min(len(is), maxVersion)]
 }
 
 // kind is what of a state is worth waking the controller for when it changes.

@@ -3,6 +3,7 @@
 package prober
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -434,5 +435,19 @@ func TestALinkMayHaveCarriedSomethingUntilItsProcessEnded(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// What a server says goes into the status, where a text that is too long would be refused with all else.
+func TestTheVersionIsTheServersOwnAndBounded(t *testing.T) {
+	for want, info := range map[string]redisclient.Info{
+		"7.4.1":                         {Version: "7.4.1", Server: "redis"},
+		"valkey 8.1.3":                  {Version: "7.2.4", Server: "valkey", ServerVersion: "8.1.3"},
+		strings.Repeat("9", maxVersion): {Version: strings.Repeat("9", 256)},
+		"x " + strings.Repeat("9", 62):  {Server: "x", ServerVersion: strings.Repeat("9", 256)},
+	} {
+		if got := replication(info).Version; got != want {
+			t.Errorf("%+v: %q", info, got)
+		}
 	}
 }
