@@ -84,8 +84,12 @@ func (c *checks) onGone(before, next failover.Progress) {
 	}
 }
 
-// onSeen remembers who was seen in sync with another RedisHA, by an operator that could write it down.
-func (c *checks) onSeen(obs failover.Observation) {
+// onSeen remembers who was seen in sync with another RedisHA, by an operator that could write it down: who leaves a
+// status alone that a newer version has written, could not.
+func (c *checks) onSeen(before failover.State, obs failover.Observation) {
+	if before == unknownState {
+		return
+	}
 	for _, n := range obs.Nodes {
 		if n.Answers() && n.Replication.LinkUp && n.Follows(c.w.foreignMaster.ip) {
 			c.knownForeign[n.Ordinal] = true

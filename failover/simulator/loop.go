@@ -104,7 +104,7 @@ func (o *operator) step() (time.Duration, error) {
 			return 0, err
 		}
 	}
-	w.checks.onSeen(obs)
+	w.checks.onSeen(before.State, obs)
 	o.claim(obs)
 	results := o.executor.Execute(
 		context.Background(),
