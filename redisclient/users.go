@@ -128,8 +128,8 @@ func (c *Client) authenticate(ctx context.Context, r *redis.Client) {
 	}
 }
 
-// Users tells which users the process knows and what it shows its master, by a text that is another one when anything of
-// that was changed, and that holds no password.
+// Users tells which users the process knows and what it shows its master, by a text that is another one when anything
+// of that was changed, and that holds no password.
 func (c *Client) Users(ctx context.Context) (fingerprint string, err error) {
 	err = c.listing(ctx, "ACL LIST", func(ctx context.Context, r *redis.Client) error {
 		fingerprint, err = usersFingerprint(ctx, r)

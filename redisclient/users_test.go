@@ -107,7 +107,10 @@ func TestUsersThatAreNotDeclaredAreRemovedAndChangesAreNoticed(t *testing.T) {
 		t.Error("nothing was changed, and it is noticed")
 	}
 	withOne := taking("old")
-	withOne.All = append(withOne.All, redisclient.User{Name: "one", Rules: []string{"+get", "~*"}, Passwords: []string{"p"}})
+	withOne.All = append(
+		withOne.All,
+		redisclient.User{Name: "one", Rules: []string{"+get", "~*"}, Passwords: []string{"p"}},
+	)
 	set(t, hand, withOne)
 	if same() {
 		t.Error("a user was added, and it is not noticed")

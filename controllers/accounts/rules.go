@@ -2,9 +2,9 @@
 
 package accounts
 
-// Restrictions are taken from the default user, and from no other: what stops a set, points it elsewhere, reads or changes
-// its configuration, or stands still for as long as there is data. REPLCONF stays, for the links of replicas that were
-// made as the default user; without PSYNC it does nothing.
+// Restrictions are taken from the default user, and from no other: what stops a set, points it elsewhere, reads or
+// changes its configuration, or stands still for as long as there is data. REPLCONF stays, for the links of replicas
+// that were made as the default user; without PSYNC it does nothing.
 var Restrictions = []string{
 	"-replicaof", "-slaveof", "-failover", "-psync", "-sync", "-shutdown", "-debug", "-module", "-migrate", "-save",
 	"-config", "-acl", "+acl|whoami", "+acl|cat",

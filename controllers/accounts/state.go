@@ -30,8 +30,8 @@ const (
 type State struct {
 	// Default has the passwords of the default user.
 	Default passwords.State
-	// System is what the passwords of the operator's own users are made of. These are in use when it has a current one, and
-	// until then the default user is in their place.
+	// System is what the passwords of the operator's own users are made of. These are in use when it has a current one,
+	// and until then the default user is in their place.
 	System passwords.State
 	// Restricted: operator and replicas are the default user nowhere any more, so that it is restricted.
 	Restricted bool

@@ -45,18 +45,9 @@ type Wanted struct {
 // changes that one because it was stolen wants none to stay.
 func (s State) Next(goal Goal, told bool, now time.Time) State {
 	next := State{Default: s.Default.Next(goal.Password, goal.KeepFormer, told, now), Rules: goal.Rules}
-	next.Restricted = s.Restricted || s.System.Current != "" && told
-	renewed := s.Default.Current != "" && s.Default.Current != next.Default.Current
-	switch {
-	case s.System.Current == "" && s.System.Coming == "" && goal.Running:
-		next.System = passwords.State{Coming: goal.Fresh}
-	case s.System.Current == "" && s.System.Coming == "":
-		next.System, next.Restricted = passwords.State{Current: goal.Fresh}, true
-	case renewed && s.System.Current != "":
-		next.System = s.System.Next(goal.Fresh, keepSystem, told, now)
-	default:
-		next.System = s.System.Next("", keepSystem, told, now)
-	}
+	renew := s.Default.Current != "" && s.Default.Current != next.Default.Current
+	next.System = s.nextSystem(goal, renew, told, now)
+	next.Restricted = s.Restricted || s.System.Current != "" && told || !s.knowsSystem() && !goal.Running
 	for _, wanted := range goal.Users {
 		user := User{Name: wanted.Name, Rules: wanted.Rules}
 		if had := s.user(wanted.Name); had != nil {
@@ -68,6 +59,21 @@ func (s State) Next(goal Goal, told bool, now time.Time) State {
 	}
 	return next
 }
+
+func (s State) nextSystem(goal Goal, renew, told bool, now time.Time) passwords.State {
+	switch {
+	case !s.knowsSystem() && goal.Running:
+		return passwords.State{Coming: goal.Fresh}
+	case !s.knowsSystem():
+		return passwords.State{Current: goal.Fresh}
+	case renew && s.System.Current != "":
+		return s.System.Next(goal.Fresh, keepSystem, told, now)
+	}
+	return s.System.Next("", keepSystem, told, now)
+}
+
+// knowsSystem reports that system users are in use, or on their way there.
+func (s State) knowsSystem() bool { return s.System.Current != "" || s.System.Coming != "" }
 
 // user is the one of that name; nil when there is none.
 func (s State) user(name string) *User {

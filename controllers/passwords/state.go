@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package passwords says which password of a user Redis processes take while one takes the place of another. It is pure.
+// Package passwords says which password of a user Redis processes take while one takes the place of another. It is
+// pure.
 package passwords
 
 import (

@@ -132,8 +132,9 @@ func (r rollout) doubt(pod *corev1.Pod) podProgress {
 	switch {
 	case r.tooOld(pod):
 		return podProgress{v1alpha1.ReasonRolloutStopped, fmt.Sprintf(
-			"%s has the change and cannot follow: its Redis is %s, the master's is %s, and an older one may not read what a newer "+
-				"one sends: set spec.image to that version or a newer one", pod.Name, r.version(pod.Name), r.version(r.master()),
+			"%s has the change and cannot follow: its Redis is %s, the master's is %s, and an older one may not read what a "+
+				"newer one sends: set spec.image to that version or a newer one",
+			pod.Name, r.version(pod.Name), r.version(r.master()),
 		)}
 	case ill || late:
 		return podProgress{v1alpha1.ReasonRolloutStopped, pod.Name + " has the change and is not well" + said}

@@ -11,7 +11,8 @@ import (
 	"github.com/redisha/redisha/redisclient"
 )
 
-// Teller tells a Redis that runs how it is to take and make connections, and from whom. The failover controller has the connections.
+// Teller tells a Redis that runs how it is to take and make connections, and from whom. The failover controller has the
+// connections.
 type Teller interface {
 	Encrypt(ctx context.Context, key string, node failover.NodeRef, want redisclient.Encryption) error
 	// SetUsers returns a text that Users returns as well for as long as nothing of them is changed.
@@ -22,8 +23,8 @@ type Teller interface {
 const (
 	// secretsEvery is after how long a user's Secret, of spec.tls or spec.auth, is read again: nothing tells of a change.
 	secretsEvery = 30 * time.Second
-	// tellsAgain is after how long a Redis is told again that has not taken what it was told: as a rule because its kubelet
-	// has not updated the volume yet.
+	// tellsAgain is after how long a Redis is told again that has not taken what it was told: as a rule because its
+	// kubelet has not updated the volume yet.
 	tellsAgain = 3 * time.Second
 )
 

@@ -110,7 +110,33 @@ func rules(of []v1alpha1.ACLRule) []string {
 // tryUsers has a Redis that runs try the rules that are new. Those that it refuses, and all while there is none to ask,
 // stay as they are in force: no process starts with a rule that none has taken.
 func (w *pass) tryUsers(ctx context.Context, inForce accounts.State, goal *accounts.Goal) error {
-	var changed []redisclient.User
+	changed := changedRules(inForce, goal)
+	if len(changed) == 0 {
+		return nil
+	}
+	node := w.triedOn()
+	if node.UID == "" || w.Trial == nil {
+		return w.waitForTrial(changed, inForce, goal)
+	}
+	refused, err := w.Trial.TryUsers(ctx, client.ObjectKeyFromObject(w.rha).String(), node, changed)
+	if err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "the changed rules of users could not be tried; they wait", "pod", node.Pod)
+		return w.waitForTrial(changed, inForce, goal)
+	}
+	return keepRules(node.Pod, refused, inForce, goal)
+}
+
+func (w *pass) waitForTrial(changed []redisclient.User, inForce accounts.State, goal *accounts.Goal) error {
+	w.lookAgain(tellsAgain)
+	untried := make([]redisclient.RefusedUser, 0, len(changed))
+	for _, user := range changed {
+		untried = append(untried, redisclient.RefusedUser{Name: user.Name})
+	}
+	return keepRules("", untried, inForce, goal)
+}
+
+// changedRules are the users with rules that are not in force.
+func changedRules(inForce accounts.State, goal *accounts.Goal) (changed []redisclient.User) {
 	if !slices.Equal(goal.Rules, inForce.Rules) {
 		changed = append(changed, redisclient.User{Name: redisclient.DefaultUser, Rules: goal.Rules})
 	}
@@ -119,24 +145,7 @@ func (w *pass) tryUsers(ctx context.Context, inForce accounts.State, goal *accou
 			changed = append(changed, redisclient.User{Name: user.Name, Rules: user.Rules})
 		}
 	}
-	if len(changed) == 0 {
-		return nil
-	}
-	node, refused := w.triedOn(), []redisclient.RefusedUser(nil)
-	var err error
-	if node.UID != "" && w.Trial != nil {
-		refused, err = w.Trial.TryUsers(ctx, client.ObjectKeyFromObject(w.rha).String(), node, changed)
-	}
-	if node.UID == "" || w.Trial == nil || err != nil {
-		w.lookAgain(tellsAgain)
-		for _, user := range changed {
-			refused = append(refused, redisclient.RefusedUser{Name: user.Name})
-		}
-	}
-	if err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "the changed rules of users could not be tried; they wait", "pod", node.Pod)
-	}
-	return keepRules(node.Pod, refused, inForce, goal)
+	return changed
 }
 
 // keepRules puts what is in force in the place of what was refused, and tells what Redis says.

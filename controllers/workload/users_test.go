@@ -313,7 +313,8 @@ func TestSystemUsersComeIntoUseWhenEveryProcessKnowsThem(t *testing.T) {
 			t.Errorf("%s knows %d of them, and is %q to its master", pod, known, master)
 		}
 	}
-	if conf := w.startsWith(); !strings.Contains(conf, "-replicaof") || !strings.Contains(conf, "masteruser redisha-replica") {
+	if conf := w.startsWith(); !strings.Contains(conf, "-replicaof") ||
+		!strings.Contains(conf, "masteruser redisha-replica") {
 		t.Errorf("processes start with\n%s", conf)
 	}
 }
