@@ -177,7 +177,10 @@ func TestBadInputIsRefusedNamingFieldAndRemedy(t *testing.T) {
 		"min-replicas-to-write", "min-slaves-to-write", "min-replicas-max-lag", "daemonize", "include", "protected-mode",
 		"rename-command", "aclfile", "replica-announce-ip", "replica-priority", "rdb-del-sync-files", "repl-ping-replica-period",
 	} {
-		tests["the operator's setting "+setting] = refusal{spec: "config: {" + setting + ": x}", says: []string{"spec.config", setting, "remove the setting"}}
+		tests["the operator's setting "+setting] = refusal{
+			spec: "config: {" + setting + ": x}",
+			says: []string{"spec.config", setting, "remove the setting"},
+		}
 	}
 	maps.Copy(tests, refusedUsers())
 	for what, tc := range tests {
@@ -228,7 +231,12 @@ func refusedUsers() map[string]refusal {
 // What Redis's own rules may look like is taken.
 func TestRulesOfEveryFormAreTaken(t *testing.T) {
 	rules := `["~*", "%R~a:{x}*", "&news.*", "allkeys", "+@read", "-@dangerous", "+config|get", "(+get ~b:*)", "off"]`
-	u := object(t, namespace(t), "good", "auth: {rules: "+rules+", users: [{name: o.n-e_1@x, passwordSecretRef: {name: s}}]}")
+	u := object(
+		t,
+		namespace(t),
+		"good",
+		"auth: {rules: "+rules+", users: [{name: o.n-e_1@x, passwordSecretRef: {name: s}}]}",
+	)
 	if err := bed.Client.Create(t.Context(), u, client.DryRunAll); err != nil {
 		t.Error(err)
 	}

@@ -35,7 +35,11 @@ func withUser(t *testing.T, rules ...v1alpha1.ACLRule) (client.ObjectKey, *load)
 	t.Helper()
 	ns := namespace(t)
 	secret := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "reports"}, StringData: map[string]string{"password": "of-reports"},
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: ns,
+			Name:      "reports",
+		},
+		StringData: map[string]string{"password": "of-reports"},
 	}
 	if err := bed.Client.Create(t.Context(), secret); err != nil {
 		t.Fatal(err)
@@ -124,7 +128,11 @@ func TestARuleThatRedisDoesNotKnowIsToldInItsWords(t *testing.T) {
 // A person who is granted it changes the default user's password, and makes a user, in a master by hand. Neither the
 // operator nor a replica is locked out, and within a minute all is as declared.
 func TestUsersThatWereChangedByHandAreRestored(t *testing.T) {
-	key := create(t, namespace(t), v1alpha1.RedisHASpec{Auth: &v1alpha1.AuthSpec{Rules: []v1alpha1.ACLRule{"+acl", "+config"}}})
+	key := create(
+		t,
+		namespace(t),
+		v1alpha1.RedisHASpec{Auth: &v1alpha1.AuthSpec{Rules: []v1alpha1.ACLRule{"+acl", "+config"}}},
+	)
 	before := settled(t, key)
 	password, err := bed.Password(t.Context(), key)
 	if err != nil {
@@ -139,7 +147,14 @@ func TestUsersThatWereChangedByHandAreRestored(t *testing.T) {
 		t.Fatal(said)
 	}
 	eventually(t, "the password to be taken again", 100*time.Second, func(context.Context) (bool, error) {
-		return cliAs(t, key, master, "default", password, "acl users") == "default\nredisha-operator\nredisha-pod\nredisha-replica", nil
+		return cliAs(
+			t,
+			key,
+			master,
+			"default",
+			password,
+			"acl users",
+		) == "default\nredisha-operator\nredisha-pod\nredisha-replica", nil
 	})
 	eventually(t, "an Event that tells of it", 20*time.Second, func(ctx context.Context) (bool, error) {
 		events := &corev1.EventList{}
