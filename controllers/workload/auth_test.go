@@ -26,6 +26,7 @@ type teller struct {
 	passwords map[string]redisclient.Passwords // by pod
 	deaf      string                           // a pod that says nothing
 	refuses   error                            // what every other one says
+	redis     map[string]*redis                // by pod
 }
 
 func (tl *teller) Encrypt(_ context.Context, _ string, node failover.NodeRef, _ redisclient.Encryption) error {

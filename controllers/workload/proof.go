@@ -4,7 +4,6 @@ package workload
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -13,30 +12,12 @@ import (
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/podstate"
-	"github.com/redisha/redisha/controllers/resources"
 )
 
 // redisReady says whether the Redis container of the pod is ready. What runs beside it has no part in serving.
 func redisReady(pod *corev1.Pod) bool {
-	status := redisStatus(pod)
+	status := podstate.RedisStatus(pod)
 	return status != nil && status.Ready
-}
-
-// runsRedis says whether the Redis container of the pod is running.
-func runsRedis(pod *corev1.Pod) bool {
-	status := redisStatus(pod)
-	return status != nil && status.State.Running != nil
-}
-
-func redisStatus(pod *corev1.Pod) *corev1.ContainerStatus {
-	i := slices.IndexFunc(
-		pod.Status.ContainerStatuses,
-		func(s corev1.ContainerStatus) bool { return s.Name == resources.RedisContainer },
-	)
-	if i < 0 {
-		return nil
-	}
-	return &pod.Status.ContainerStatuses[i]
 }
 
 // stuck reports a pod that runs no Redis, and not just because it is being started.
@@ -44,7 +25,7 @@ func stuck(pod *corev1.Pod) bool {
 	if podstate.HasEnded(pod) || unscheduled(pod) != "" {
 		return true
 	}
-	status := redisStatus(pod)
+	status := podstate.RedisStatus(pod)
 	return status != nil && waitsInVain(status.State.Waiting)
 }
 

@@ -11,10 +11,13 @@ import (
 	"github.com/redisha/redisha/redisclient"
 )
 
-// Teller tells a Redis that runs how it is to take and make connections. The failover controller has the connections.
+// Teller tells a Redis that runs how it is to be. The failover controller has the connections.
 type Teller interface {
 	Encrypt(ctx context.Context, key string, node failover.NodeRef, want redisclient.Encryption) error
 	SetPasswords(ctx context.Context, key string, node failover.NodeRef, want redisclient.Passwords) error
+	SetSettings(
+		ctx context.Context, key string, node failover.NodeRef, want []redisclient.Setting,
+	) (redisclient.ToldSettings, error)
 }
 
 const (

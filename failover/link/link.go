@@ -38,6 +38,7 @@ type Redis interface {
 	Encrypt(ctx context.Context, e redisclient.Encryption) (ended int, err error)
 	SetReplicationTLS(ctx context.Context, is bool) error
 	SetPasswords(ctx context.Context, p redisclient.Passwords) error
+	SetSettings(ctx context.Context, want []redisclient.Setting) (redisclient.ToldSettings, error)
 	TryConfig(ctx context.Context, settings []redisclient.Setting) ([]redisclient.RefusedSetting, error)
 	Close()
 }

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package podstate
+
+import (
+	"slices"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/resources"
+)
+
+// needsStart reports a pod whose Redis is to have settings that only a start can give it: Redis does not change them
+// while it runs, a removed one has no default that is known, or no Redis runs that could be told.
+func needsStart(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pod *corev1.Pod) bool {
+	text, records := sts.Spec.Template.Annotations[v1alpha1.AnnotationSettings]
+	has, known := recordOf(rha, sts, pod)
+	if !records || !known {
+		return false
+	}
+	wanted, runs := resources.ParseRecord(text), RedisRuns(pod)
+	defaults := resources.LiveSettings(rha, pod)
+	for name, before := range has {
+		_, wants := wanted[name]
+		_, is := defaults[name]
+		if !wants && (!runs || before.Fixed || !is) {
+			return true
+		}
+	}
+	for _, name := range has.Unlike(wanted) {
+		if !runs || has[name].Fixed || wanted[name].Fixed {
+			return true
+		}
+	}
+	return false
+}
+
+// AwaitsSettings reports a pod that is not outdated and whose Redis is to be told settings.
+func AwaitsSettings(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pod *corev1.Pod) bool {
+	has, known := recordOf(rha, sts, pod)
+	wanted := resources.ParseRecord(sts.Spec.Template.Annotations[v1alpha1.AnnotationSettings])
+	return known && len(has.Unlike(wanted)) > 0 && !IsOutdated(rha, sts, pod)
+}
+
+// recordOf is what a pod has of spec.config. Of a pod of a version that wrote no record the hash of its spec tells: with
+// that of the spec without settings it was made without any, with the former kind of hash with the present ones.
+func recordOf(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pod *corev1.Pod) (has resources.Record, known bool) {
+	if text, recorded := pod.Annotations[v1alpha1.AnnotationSettings]; recorded {
+		return resources.ParseRecord(text), true
+	}
+	switch specHashOf(sts, pod) {
+	case resources.FormerSpecHash(rha):
+		return resources.RecordOf(rha), true
+	case resources.SpecHash(rha):
+		return resources.Record{}, true
+	}
+	return nil, false
+}
+
+// AfterTelling are the annotations of a pod whose Redis has been told the settings of the spec, as far as they are not
+// so yet. Fixed are those that Redis does not have and does not change while it runs; reported are the values that it
+// has, by its own word. The annotations are nil for a pod that is replaced in any case.
+func AfterTelling(
+	rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pod *corev1.Pod, fixed []string, reported map[string]string,
+) map[string]string {
+	has, known := recordOf(rha, sts, pod)
+	if !known {
+		return nil
+	}
+	live := resources.LiveSettings(rha, pod)
+	next := resources.Record{}
+	for name, before := range has {
+		if _, is := live[name]; !is || before.Fixed {
+			next[name] = before // a start is needed to be rid of it, or to change it
+		}
+	}
+	for name, setting := range resources.RecordOf(rha) {
+		before := has[name]
+		switch same := before.Hash == setting.Hash; {
+		case same, setting.Fixed && before.Hash != "":
+			next[name] = resources.Recorded{Hash: before.Hash, Fixed: before.Fixed || setting.Fixed}
+		case setting.Fixed:
+		case slices.Contains(fixed, name) && reported[name] != live[name]:
+			next[name] = resources.Recorded{Hash: before.Hash, Fixed: true}
+		default:
+			next[name] = setting
+		}
+	}
+	all := map[string]string{v1alpha1.AnnotationSettings: next.String()}
+	switch text, recorded := pod.Annotations[v1alpha1.AnnotationSettings]; {
+	case recorded && text == next.String():
+		return nil
+	case !recorded:
+		all[v1alpha1.AnnotationSpecHash] = resources.SpecHash(rha)
+	}
+	return all
+}

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package workload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/podstate"
+	"github.com/redisha/redisha/controllers/resources"
+	"github.com/redisha/redisha/failover"
+	"github.com/redisha/redisha/redisclient"
+)
+
+// settingsEvery is after how long a process is asked again whether it has the settings that it was told.
+const settingsEvery = time.Minute
+
+// knownSettings is what is known of the settings that processes have.
+type knownSettings struct {
+	uid     types.UID               // of the RedisHA
+	told    map[string]toldSettings // by the UID of the pod
+	refusal refusedConf
+	waiting lasting // for a process to answer
+}
+
+// toldSettings is what became of the last try to tell a process its settings.
+type toldSettings struct {
+	taken
+	redisclient.ToldSettings
+	at time.Time
+}
+
+// has reports a process that has the settings, as far as it can while it runs.
+func (t toldSettings) has(node failover.NodeRef, generation string) bool {
+	return t.of(node, generation) && t.err == nil && len(t.Refused) == 0
+}
+
+// again is after how long the process is told again, or asked.
+func (t toldSettings) again() time.Duration {
+	if t.err != nil {
+		return tellsAgain
+	}
+	return settingsEvery
+}
+
+// of reports that it was this process that was told, and of those settings.
+func (t toldSettings) of(node failover.NodeRef, generation string) bool {
+	return t.runID == node.RunID && t.generation == generation
+}
+
+// refusedConf is a redis.conf that was given up, because a process refused a setting of it.
+type refusedConf struct {
+	conf string
+	by   failover.NodeRef
+	why  *refusal
+	// kept are the values of the process that refused. It has those from before, which redis.conf need not name.
+	kept map[string]string
+}
+
+// settingsChange is a change of redis.conf on its way to the processes.
+type settingsChange struct {
+	written string // the redis.conf from before; empty when there is none
+	wanted  string
+}
+
+func (c settingsChange) pending() bool { return c.written != "" && c.written != c.wanted }
+
+// tellSettings has every process take the settings of the spec, before a process starts with them. What one of them
+// refuses goes back to what it was on all, and holds back the configuration and the StatefulSet (w.refused).
+func (w *pass) tellSettings(ctx context.Context) error {
+	known := &w.known.settings
+	if known.uid != w.rha.UID {
+		*known = knownSettings{uid: w.rha.UID}
+	}
+	if w.Teller == nil || w.sts == nil || w.rha.Spec.Failover.Mode == v1alpha1.ModePaused {
+		return nil
+	}
+	written, err := w.writtenConf(ctx)
+	if err != nil {
+		return err
+	}
+	change := settingsChange{written: written, wanted: resources.RedisConf(w.rha)}
+	if known.refusal.conf != change.wanted || !slices.Contains(w.runningNodes(), known.refusal.by) {
+		known.refusal = refusedConf{} // what another process says of it is not known
+	} else if !w.refused {
+		w.giveUp(known.refusal.why)
+	}
+	refused := w.tellNodes(ctx, change)
+	if refused != nil {
+		known.refusal = *refused
+		w.giveUp(refused.why)
+		w.tellNodes(ctx, change)
+	}
+	if w.refused {
+		return nil
+	}
+	if err := w.awaitSettings(ctx, change); err != nil {
+		return err
+	}
+	return w.recordSettings(ctx, change)
+}
+
+func (w *pass) giveUp(why *refusal) {
+	w.refused = true
+	w.later = errors.Join(w.later, why)
+}
+
+// tellNodes tells every process that has not been told, the master last, and sets back what was changed by other means.
+// While a change is pending it ends at the first process that refuses it, and returns what that said.
+func (w *pass) tellNodes(ctx context.Context, change settingsChange) *refusedConf {
+	known := &w.known.settings
+	before := known.told
+	known.told = map[string]toldSettings{}
+	var refused *refusedConf
+	for _, node := range w.masterLast() {
+		pod := w.podOf(node)
+		if t, is := before[node.UID]; is && refused != nil {
+			known.told[node.UID] = t
+		}
+		if refused != nil {
+			continue
+		}
+		t := w.tellNode(ctx, node, w.settingsFor(pod, change), before[node.UID])
+		known.told[node.UID] = t
+		switch {
+		case len(t.Refused) == 0 || !w.judges(pod):
+		case change.pending() && !w.refused:
+			refused = &refusedConf{conf: change.wanted, by: node, kept: t.Before, why: refuse(
+				v1alpha1.ReasonConfigRefused,
+				"spec.config: %s refuses it, so every Redis keeps the settings that it had, until the spec is mended: %s",
+				node.Pod, inRedissWords(t.Refused),
+			)}
+		default:
+			w.later = errors.Join(w.later, refuse(v1alpha1.ReasonConfigRefused,
+				"spec.config: %s refuses it, and keeps the settings that it had: %s", node.Pod, inRedissWords(t.Refused)))
+		}
+	}
+	return refused
+}
+
+// tellNode tells a process once, and then asks it from time to time.
+func (w *pass) tellNode(
+	ctx context.Context, node failover.NodeRef, want []redisclient.Setting, before toldSettings,
+) toldSettings {
+	generation := fmt.Sprint(want)
+	if before.of(node, generation) {
+		left := before.again() - w.now().Sub(before.at)
+		switch {
+		case len(before.Refused) > 0:
+			return before
+		case left > 0:
+			w.lookAgain(left)
+			return before
+		case before.err == nil:
+			w.lookAgain(settingsEvery)
+			return w.setBack(ctx, node, before)
+		}
+	}
+	told, err := w.Teller.SetSettings(ctx, client.ObjectKeyFromObject(w.rha).String(), node, want)
+	t := toldSettings{
+		taken: taken{runID: node.RunID, generation: generation, err: err}, ToldSettings: told, at: w.now(),
+	}
+	w.lookAgain(t.again())
+	return t
+}
+
+// setBack sets back what was changed on a process after it was told, and says so. A process that does not answer is
+// asked at the next time.
+func (w *pass) setBack(ctx context.Context, node failover.NodeRef, before toldSettings) toldSettings {
+	told, err := w.Teller.SetSettings(
+		ctx, client.ObjectKeyFromObject(w.rha).String(), node, settingsFrom(before.After),
+	)
+	before.at = w.now()
+	if err != nil {
+		return before
+	}
+	for _, name := range slices.Sorted(maps.Keys(before.After)) {
+		was, is := told.Before[name], told.After[name]
+		if was != is {
+			w.Recorder.Eventf(w.rha, corev1.EventTypeWarning, v1alpha1.EventSettingSetBack,
+				"%s of pod %s was changed to %q by other means than the spec, and is set back to %q", name, node.Pod, was, is)
+		}
+	}
+	return before
+}
+
+// awaitSettings waits for the processes that may answer yet, for a while: those that are away are told when they are
+// back.
+func (w *pass) awaitSettings(ctx context.Context, change settingsChange) error {
+	known := &w.known.settings
+	if !change.pending() {
+		known.waiting = lasting{}
+		return nil
+	}
+	var waiting error
+	took, judges := false, false
+	for _, node := range w.masterLast() {
+		pod, t := w.podOf(node), known.told[node.UID]
+		has := t.has(node, fmt.Sprint(w.settingsFor(pod, change)))
+		took, judges = took || has, judges || w.judges(pod)
+		if w.judges(pod) && !has && !t.away() {
+			waiting = fmt.Errorf("telling %s the changed settings: %w", node.Pod, t.err)
+		}
+	}
+	if waiting == nil && judges && !took {
+		waiting = errors.New("telling the changed settings: no Redis answers")
+	}
+	if waiting == nil {
+		known.waiting = lasting{}
+		return nil
+	}
+	if known.waiting.lasted(w.now()) < triesFor {
+		return waiting
+	}
+	ctrl.LoggerFrom(ctx).Error(waiting, "the changed settings could not be told; going on without")
+	return nil
+}
+
+// recordSettings writes on the pods what their processes have been told, and what only a start can give them.
+func (w *pass) recordSettings(ctx context.Context, change settingsChange) error {
+	for _, node := range w.masterLast() {
+		pod, t := w.podOf(node), w.known.settings.told[node.UID]
+		if !t.has(node, fmt.Sprint(w.settingsFor(pod, change))) {
+			continue
+		}
+		annotations := podstate.AfterTelling(w.rha, w.sts, pod, t.Fixed, t.After)
+		if annotations == nil {
+			continue
+		}
+		if err := w.annotate(ctx, pod, annotations); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settingsFor are those that the process of a pod is to have: of the spec, or those from before where the spec's are
+// refused.
+func (w *pass) settingsFor(pod *corev1.Pod, change settingsChange) []redisclient.Setting {
+	wanted := resources.LiveSettings(w.rha, pod)
+	if !w.refused {
+		return settingsFrom(wanted)
+	}
+	former := resources.FormerSettings(w.rha, pod, change.written)
+	for name := range wanted {
+		value, known := w.known.settings.refusal.kept[name]
+		if _, is := former[name]; known && !is {
+			former[name] = value
+		}
+	}
+	return settingsFrom(former)
+}
+
+// judges reports a pod whose Redis is the one that the spec wants. Another one may know less, or more.
+func (w *pass) judges(pod *corev1.Pod) bool { return imageOf(pod.Spec) == w.wantedImage() }
+
+// masterLast are the processes that run, the master last: what one of them refuses has not reached it then.
+func (w *pass) masterLast() []failover.NodeRef {
+	master := w.rollout().master()
+	nodes := w.runningNodes()
+	slices.SortStableFunc(nodes, func(a, b failover.NodeRef) int {
+		switch {
+		case a.Pod == master && b.Pod != master:
+			return 1
+		case b.Pod == master && a.Pod != master:
+			return -1
+		}
+		return 0
+	})
+	return nodes
+}
+
+// podOf is the pod in which one of [pass.runningNodes] runs.
+func (w *pass) podOf(node failover.NodeRef) *corev1.Pod {
+	i := slices.IndexFunc(w.pods, func(pod corev1.Pod) bool { return string(pod.UID) == node.UID })
+	return &w.pods[i]
+}
