@@ -100,7 +100,7 @@ func TestWhereOneSettingIsRefusedNoneIsSet(t *testing.T) {
 	}{
 		"a value that Redis cannot read":        {redisclient.Setting{Name: "maxmemory-policy", Value: "all"}, "argument(s) must be one of"},
 		"a name that Redis does not know":       {redisclient.Setting{Name: "maxmemroy", Value: "1"}, "unknown setting"},
-		"a value that its machine does not let": {redisclient.Setting{Name: "maxclients", Value: "100000000"}, "operating system"},
+		"a value that its machine does not let": {redisclient.Setting{Name: "maxclients", Value: "2000000"}, "operating system"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			told, err := c.SetSettings(t.Context(), []redisclient.Setting{

@@ -42,3 +42,9 @@ func RedisStatus(pod *corev1.Pod) *corev1.ContainerStatus {
 	}
 	return &pod.Status.ContainerStatuses[i]
 }
+
+// WaitsInVain reports a container that waits for what may never come: an image, a configuration, the end of a back-off.
+func WaitsInVain(waiting *corev1.ContainerStateWaiting) bool {
+	return waiting != nil && waiting.Reason != "" && waiting.Reason != "ContainerCreating" &&
+		waiting.Reason != "PodInitializing"
+}

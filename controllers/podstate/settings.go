@@ -13,24 +13,25 @@ import (
 )
 
 // needsStart reports a pod whose Redis is to have settings that only a start can give it: Redis does not change them
-// while it runs, a removed one has no default that is known, or no Redis runs that could be told.
+// while it runs, a removed one has no default that is known, or its Redis does not start with those that it has. One
+// that is only being started is told when it runs.
 func needsStart(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pod *corev1.Pod) bool {
 	text, records := sts.Spec.Template.Annotations[v1alpha1.AnnotationSettings]
 	has, known := recordOf(rha, sts, pod)
 	if !records || !known {
 		return false
 	}
-	wanted, runs := resources.ParseRecord(text), RedisRuns(pod)
+	wanted, fails := resources.ParseRecord(text), failsToStart(pod)
 	defaults := resources.LiveSettings(rha, pod)
 	for name, before := range has {
 		_, wants := wanted[name]
 		_, is := defaults[name]
-		if !wants && (!runs || before.Fixed || !is) {
+		if !wants && (fails || before.Fixed || !is) {
 			return true
 		}
 	}
 	for _, name := range has.Unlike(wanted) {
-		if !runs || has[name].Fixed || wanted[name].Fixed {
+		if fails || has[name].Fixed || wanted[name].Fixed {
 			return true
 		}
 	}
@@ -57,6 +58,12 @@ func recordOf(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pod *corev1.Pod) (
 		return resources.Record{}, true
 	}
 	return nil, false
+}
+
+// IsOfSpec reports a pod that was made from the spec as it is, apart from spec.config.
+func IsOfSpec(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pod *corev1.Pod) bool {
+	hash := specHashOf(sts, pod)
+	return hash == resources.SpecHash(rha) || hash == resources.FormerSpecHash(rha)
 }
 
 // AfterTelling are the annotations of a pod whose Redis has been told the settings of the spec, as far as they are not
@@ -96,4 +103,10 @@ func AfterTelling(
 		all[v1alpha1.AnnotationSpecHash] = resources.SpecHash(rha)
 	}
 	return all
+}
+
+// failsToStart reports a pod whose Redis does not come up.
+func failsToStart(pod *corev1.Pod) bool {
+	status := RedisStatus(pod)
+	return HasEnded(pod) || status != nil && WaitsInVain(status.State.Waiting)
 }

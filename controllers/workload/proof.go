@@ -26,13 +26,7 @@ func stuck(pod *corev1.Pod) bool {
 		return true
 	}
 	status := podstate.RedisStatus(pod)
-	return status != nil && waitsInVain(status.State.Waiting)
-}
-
-// waitsInVain reports a container that waits for what may never come: an image, a configuration, the end of a back-off.
-func waitsInVain(waiting *corev1.ContainerStateWaiting) bool {
-	return waiting != nil && waiting.Reason != "" && waiting.Reason != "ContainerCreating" &&
-		waiting.Reason != "PodInitializing"
+	return status != nil && podstate.WaitsInVain(status.State.Waiting)
 }
 
 // unscheduled is why there is no machine for a pod; empty when there is, or when that is not known.
@@ -55,7 +49,7 @@ func ailment(pod *corev1.Pod, now time.Time) (said string, ill bool) {
 		switch status := &pod.Status.ContainerStatuses[i]; {
 		case hasStopped(status, now):
 			return fmt.Sprintf("container %s has ended", status.Name), true
-		case waitsInVain(status.State.Waiting):
+		case podstate.WaitsInVain(status.State.Waiting):
 			return fmt.Sprintf("container %s waits: %s", status.Name, status.State.Waiting.Reason), true
 		case !status.Ready && said == "":
 			said = fmt.Sprintf("container %s is not ready", status.Name)
