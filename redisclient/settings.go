@@ -5,6 +5,7 @@ package redisclient
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -20,54 +21,61 @@ type ToldSettings struct {
 	Refused []RefusedSetting
 }
 
-// SetSettings makes the process have these settings, as far as Redis changes them at run time: by one CONFIG SET, all or
-// nothing. It sends only those whose values are not written as Redis writes them; to set what is so already does nothing.
-// What was set is lost when the process ends. A refusal is no error. Redis before 7.0 cannot do it.
+// SetSettings makes the process have these settings, as far as Redis changes them at run time: by one CONFIG SET, all
+// or nothing. It sends only those whose values are not written as Redis writes them; to set what is so already does
+// nothing. What was set is lost when the process ends. A refusal is no error. Redis before 7.0 cannot do it.
 func (c *Client) SetSettings(ctx context.Context, want []Setting) (told ToldSettings, err error) {
 	err = c.listing(ctx, "CONFIG SET", func(ctx context.Context, r *redis.Client) (err error) {
-		told, err = setSettings(ctx, r, want)
+		if told.Before, err = getSettings(ctx, r, want); err != nil {
+			return err
+		}
+		told.After = told.Before
+		set, err := told.settable(ctx, r, unlike(want, told.Before))
+		if err != nil || len(set) == 0 || len(told.Refused) > 0 {
+			return err
+		}
+		told.Refused, err = setAll(ctx, r, set)
+		if err != nil || len(told.Refused) > 0 {
+			return err
+		}
+		told.After, err = getSettings(ctx, r, want)
 		return err
 	})
 	return told, err
 }
 
-func setSettings(ctx context.Context, r *redis.Client, want []Setting) (told ToldSettings, err error) {
-	if told.Before, err = getSettings(ctx, r, want); err != nil {
-		return told, err
-	}
-	told.After = told.Before
-	var unlike []Setting
-	for _, s := range want {
-		if value, known := told.Before[s.Name]; !known || value != s.Value {
-			unlike = append(unlike, s)
-		}
-	}
-	if len(unlike) == 0 {
-		return told, nil
-	}
-	set, err := told.settable(ctx, r, unlike)
-	if err != nil || len(set) == 0 || len(told.Refused) > 0 {
-		return told, err
-	}
-	command, values := []any{"CONFIG", "SET"}, map[string]string{}
-	for _, s := range set {
+// unlike are those of the settings that are not reported with their values.
+func unlike(want []Setting, reported map[string]string) []Setting {
+	return slices.DeleteFunc(slices.Clone(want), func(s Setting) bool {
+		value, known := reported[s.Name]
+		return known && value == s.Value
+	})
+}
+
+// setAll sets them all, or none where it returns one that is refused.
+func setAll(ctx context.Context, r *redis.Client, settings []Setting) ([]RefusedSetting, error) {
+	command := []any{"CONFIG", "SET"}
+	for _, s := range settings {
 		command = append(command, s.Name, s.Value)
-		values[s.Name] = s.Value
 	}
-	if err := r.Process(ctx, redis.NewStatusCmd(ctx, command...)); err != nil {
-		name, why := refusal(err.Error())
-		if _, ours := values[name]; !isReply(err) || !ours {
-			return told, err
+	err := r.Process(ctx, redis.NewStatusCmd(ctx, command...))
+	if !isReply(err) {
+		return nil, err
+	}
+	name, why := refusal(err.Error())
+	for _, s := range settings {
+		if s.Name == name {
+			return []RefusedSetting{{Setting: s, Why: why}}, nil
 		}
-		told.Refused = []RefusedSetting{{Setting: Setting{Name: name, Value: values[name]}, Why: why}}
-		return told, nil
 	}
-	told.After, err = getSettings(ctx, r, want)
-	return told, err
+	return nil, err
 }
 
 // settable are those of the settings that Redis changes at run time; what it says of the others goes into told.
 func (told *ToldSettings) settable(ctx context.Context, r *redis.Client, settings []Setting) ([]Setting, error) {
+	if len(settings) == 0 {
+		return nil, nil
+	}
 	replies, err := try(ctx, r, settings)
 	if err != nil {
 		return nil, err

@@ -40,7 +40,14 @@ func TestSettingsAreSetWhileRedisRunsAsFarAsItChangesThem(t *testing.T) {
 	after := everySetting(t, c)
 	for name, value := range want {
 		if told.Before[name] != before[name] || told.After[name] != after[name] {
-			t.Errorf("%s: told %q and then %q; it was %q and is %q", name, told.Before[name], told.After[name], before[name], after[name])
+			t.Errorf(
+				"%s: told %q and then %q; it was %q and is %q",
+				name,
+				told.Before[name],
+				told.After[name],
+				before[name],
+				after[name],
+			)
 		}
 		if value != after[name] && name != "client-output-buffer-limit" {
 			t.Errorf("%s is %q, want %q", name, after[name], value)
@@ -55,8 +62,13 @@ func TestSettingsAreSetWhileRedisRunsAsFarAsItChangesThem(t *testing.T) {
 func TestSettingsThatAreAsRedisReportsThemCostOneRead(t *testing.T) {
 	c := client(t, startReal(t, redistest.Config{}))
 	told, err := c.SetSettings(t.Context(), []redisclient.Setting{
-		{Name: "maxmemory", Value: "100mb"}, {Name: "notify-keyspace-events", Value: "KEA"},
-		{Name: "client-output-buffer-limit", Value: "pubsub 1mb 1mb 10"}, {Name: "proc-title-template", Value: "{title} {listen-addr}"},
+		{Name: "maxmemory", Value: "100mb"},
+		{Name: "notify-keyspace-events", Value: "KEA"},
+		{
+			Name:  "client-output-buffer-limit",
+			Value: "pubsub 1mb 1mb 10",
+		},
+		{Name: "proc-title-template", Value: "{title} {listen-addr}"},
 	})
 	must(t, err)
 	var reported []redisclient.Setting
@@ -73,7 +85,8 @@ func TestSettingsThatAreAsRedisReportsThemCostOneRead(t *testing.T) {
 	must(t, user(t, c).ConfigSet(t.Context(), "client-output-buffer-limit", "pubsub 2mb 2mb 20").Err())
 	again, err = c.SetSettings(t.Context(), reported)
 	must(t, err)
-	if again.Before["client-output-buffer-limit"] == told.After["client-output-buffer-limit"] || cmp.Diff(told.After, again.After) != "" {
+	if again.Before["client-output-buffer-limit"] == told.After["client-output-buffer-limit"] ||
+		cmp.Diff(told.After, again.After) != "" {
 		t.Errorf("a change by hand was %v and is %v", again.Before, again.After)
 	}
 }

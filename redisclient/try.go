@@ -44,7 +44,7 @@ func (c *Client) TryConfig(ctx context.Context, settings []Setting) ([]RefusedSe
 }
 
 // try asks what the process would say to each setting, and changes none. Each is sent in a CONFIG SET together with one
-// that is certain to be refused: CONFIG SET sets all or nothing, and does nothing about a value before all are accepted.
+// that is certain to be refused: CONFIG SET sets all or nothing, and does nothing about a value before all are taken.
 func try(ctx context.Context, r *redis.Client, settings []Setting) ([]*redis.StatusCmd, error) {
 	var replies []*redis.StatusCmd
 	_, err := r.Pipelined(ctx, func(p redis.Pipeliner) error {

@@ -128,16 +128,21 @@ func unfinishedPods(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pods []corev
 				"master %s is outdated, and a person is to request the switchover",
 				pod.Name,
 			)
-		case podstate.AwaitsSettings(rha, sts, pod):
-			return lacking(v1alpha1.ReasonNodesOutdated, "the Redis of pod %s is to be told the settings of the spec", pod.Name)
 		}
 	}
 	if len(pods) < want {
 		return lacking(v1alpha1.ReasonNodesMissing, "%d of %d Redis pods exist", len(pods), want)
 	}
+	return unreadyPods(rha, sts, pods)
+}
+
+func unreadyPods(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pods []corev1.Pod) *unfinished {
 	for i := range pods {
-		if !podstate.IsReady(&pods[i]) {
-			return lacking(v1alpha1.ReasonNodesNotReady, "pod %s is not ready", pods[i].Name)
+		switch pod := &pods[i]; {
+		case !podstate.IsReady(pod):
+			return lacking(v1alpha1.ReasonNodesNotReady, "pod %s is not ready", pod.Name)
+		case podstate.AwaitsSettings(rha, sts, pod):
+			return lacking(v1alpha1.ReasonNodesOutdated, "the Redis of pod %s is to be told the settings of the spec", pod.Name)
 		}
 	}
 	return nil

@@ -3,8 +3,6 @@
 package podstate
 
 import (
-	"slices"
-
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
@@ -21,17 +19,19 @@ func needsStart(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pod *corev1.Pod)
 	if !records || !known {
 		return false
 	}
-	wanted, fails := resources.ParseRecord(text), failsToStart(pod)
-	defaults := resources.LiveSettings(rha, pod)
-	for name, before := range has {
-		_, wants := wanted[name]
-		_, is := defaults[name]
-		if !wants && (fails || before.Fixed || !is) {
+	wanted, defaults := resources.ParseRecord(text), resources.LiveSettings(rha, pod)
+	return onlyAStartGives(has, wanted, defaults, failsToStart(pod))
+}
+
+// onlyAStartGives reports that a pod which has the one is to have the other, and needs a start for that.
+func onlyAStartGives(has, wanted resources.Record, defaults map[string]string, fails bool) bool {
+	for _, name := range has.Unlike(wanted) {
+		if fails || has[name].Fixed || wanted[name].Fixed {
 			return true
 		}
 	}
-	for _, name := range has.Unlike(wanted) {
-		if fails || has[name].Fixed || wanted[name].Fixed {
+	for name, before := range has {
+		if _, is := defaults[name]; !wanted.Names(name) && (fails || before.Fixed || !is) {
 			return true
 		}
 	}
@@ -45,8 +45,8 @@ func AwaitsSettings(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pod *corev1.
 	return known && len(has.Unlike(wanted)) > 0 && !IsOutdated(rha, sts, pod)
 }
 
-// recordOf is what a pod has of spec.config. Of a pod of a version that wrote no record the hash of its spec tells: with
-// that of the spec without settings it was made without any, with the former kind of hash with the present ones.
+// recordOf is what a pod has of spec.config. Of a pod of a version that wrote no record the hash of its spec tells:
+// with that of the spec without settings it was made without any, with the former kind of hash with the present ones.
 func recordOf(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pod *corev1.Pod) (has resources.Record, known bool) {
 	if text, recorded := pod.Annotations[v1alpha1.AnnotationSettings]; recorded {
 		return resources.ParseRecord(text), true
@@ -76,25 +76,7 @@ func AfterTelling(
 	if !known {
 		return nil
 	}
-	live := resources.LiveSettings(rha, pod)
-	next := resources.Record{}
-	for name, before := range has {
-		if _, is := live[name]; !is || before.Fixed {
-			next[name] = before // a start is needed to be rid of it, or to change it
-		}
-	}
-	for name, setting := range resources.RecordOf(rha) {
-		before := has[name]
-		switch same := before.Hash == setting.Hash; {
-		case same, setting.Fixed && before.Hash != "":
-			next[name] = resources.Recorded{Hash: before.Hash, Fixed: before.Fixed || setting.Fixed}
-		case setting.Fixed:
-		case slices.Contains(fixed, name) && reported[name] != live[name]:
-			next[name] = resources.Recorded{Hash: before.Hash, Fixed: true}
-		default:
-			next[name] = setting
-		}
-	}
+	next := has.Told(resources.RecordOf(rha), resources.LiveSettings(rha, pod), fixed, reported)
 	all := map[string]string{v1alpha1.AnnotationSettings: next.String()}
 	switch text, recorded := pod.Annotations[v1alpha1.AnnotationSettings]; {
 	case recorded && text == next.String():

@@ -12,8 +12,8 @@ import (
 	"github.com/redisha/redisha/api/v1alpha1"
 )
 
-// Record says which settings of spec.config a pod was made with, or was told, by name. It is the value of the annotation
-// redisha.io/settings.
+// Record says which settings of spec.config a pod was made with, or was told, by name. It is the value of the
+// annotation redisha.io/settings.
 type Record map[string]Recorded
 
 // Recorded is one setting of a Record.
@@ -78,4 +78,42 @@ func (r Record) Unlike(wanted Record) []string {
 		}
 	}
 	return names
+}
+
+// Names reports that r names a setting.
+func (r Record) Names(name string) bool {
+	_, is := r[name]
+	return is
+}
+
+// Told is r after its Redis was told the settings of wanted, where live are those that can be told. Fixed are those
+// that Redis does not have and does not change while it runs; reported are the values that it has, by its own word.
+func (r Record) Told(wanted Record, live map[string]string, fixed []string, reported map[string]string) Record {
+	next := r.lasting(live)
+	for name, setting := range wanted {
+		before := r[name]
+		switch {
+		case before.Hash == setting.Hash:
+			next[name] = Recorded{Hash: before.Hash, Fixed: before.Fixed || setting.Fixed}
+		case setting.Fixed && before.Hash != "":
+			next[name] = Recorded{Hash: before.Hash, Fixed: true}
+		case setting.Fixed: // the pod is without it
+		case slices.Contains(fixed, name) && reported[name] != live[name]:
+			next[name] = Recorded{Hash: before.Hash, Fixed: true}
+		default:
+			next[name] = setting
+		}
+	}
+	return next
+}
+
+// lasting are those that a start is needed for to be rid of them, or to change them.
+func (r Record) lasting(live map[string]string) Record {
+	lasting := Record{}
+	for name, setting := range r {
+		if _, is := live[name]; !is || setting.Fixed {
+			lasting[name] = setting
+		}
+	}
+	return lasting
 }

@@ -38,7 +38,11 @@ func TestAProcessIsToldWhatItsPodHasRoomFor(t *testing.T) {
 	template := resources.StatefulSet(rha, 1).Spec.Template
 	pod := &corev1.Pod{ObjectMeta: template.ObjectMeta, Spec: template.Spec}
 	pod.Spec.Containers[0].Resources.Limits = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")}
-	rha.Spec.Config = map[string]v1alpha1.ConfigValue{"save": "900  1", "dbfilename": "shop.rdb", "proc-title-template": `"{title} x"`}
+	rha.Spec.Config = map[string]v1alpha1.ConfigValue{
+		"save":                "900  1",
+		"dbfilename":          "shop.rdb",
+		"proc-title-template": `"{title} x"`,
+	}
 	want := map[string]string{
 		"maxmemory": "805306368", "save": "900 1", "proc-title-template": "{title} x", "tcp-keepalive": "30",
 		"repl-backlog-size": "64mb", "repl-diskless-sync": "yes", "repl-diskless-sync-delay": "0", "repl-timeout": "15",

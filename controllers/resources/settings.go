@@ -77,8 +77,8 @@ func settingsIn(conf string) map[string]string {
 	return settings
 }
 
-// plainValue is a value of redis.conf as CONFIG SET takes it. It is not ok where quotes or backslashes make the two read
-// it differently.
+// plainValue is a value of redis.conf as CONFIG SET takes it. It is not ok where quotes or backslashes make the two
+// read it differently.
 func plainValue(value string) (plain string, ok bool) {
 	value = strings.TrimSpace(value)
 	for _, mark := range []string{`"`, `'`} {

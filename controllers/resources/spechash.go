@@ -26,8 +26,8 @@ type personal struct {
 	PodTemplate      *v1alpha1.PodTemplateSpec       `json:"podTemplate,omitempty"`
 }
 
-// SpecHash changes when a person changes the spec in a way that running pods have to be replaced for, whatever Redis they
-// run. It is the same in every version of the operator: where it changes, every pod of everybody who upgrades is
+// SpecHash changes when a person changes the spec in a way that running pods have to be replaced for, whatever Redis
+// they run. It is the same in every version of the operator: where it changes, every pod of everybody who upgrades is
 // replaced. The golden files hold it. Which changes of spec.config replace pods is for Redis to say; see [RecordOf].
 func SpecHash(rha *v1alpha1.RedisHA) string { return hashWith(rha.Spec, nil) }
 

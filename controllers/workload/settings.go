@@ -47,9 +47,8 @@ func (c settingsChange) pending() bool { return c.written != "" && c.written != 
 // tellSettings has every process take the settings of the spec, before a process starts with them. What one of them
 // refuses goes back to what it was on all, and holds back the configuration and the StatefulSet (w.refused).
 func (w *pass) tellSettings(ctx context.Context) error {
-	known := &w.known.settings
-	if known.uid != w.rha.UID {
-		*known = knownSettings{uid: w.rha.UID}
+	if w.known.settings.uid != w.rha.UID {
+		w.known.settings = knownSettings{uid: w.rha.UID}
 	}
 	if w.Teller == nil || w.sts == nil || w.rha.Spec.Failover.Mode == v1alpha1.ModePaused {
 		return nil
@@ -59,14 +58,9 @@ func (w *pass) tellSettings(ctx context.Context) error {
 		return err
 	}
 	change := settingsChange{written: written, wanted: resources.RedisConf(w.rha)}
-	if known.refusal.conf != change.wanted || !slices.Contains(w.runningNodes(), known.refusal.by) {
-		known.refusal = refusedConf{} // what another process says of it is not known
-	} else if !w.refused {
-		w.giveUp(known.refusal.why)
-	}
-	refused := w.tellNodes(ctx, change)
-	if refused != nil {
-		known.refusal = *refused
+	w.recallRefusal(change)
+	if refused := w.tellNodes(ctx, change); refused != nil {
+		w.known.settings.refusal = *refused
 		w.giveUp(refused.why)
 		w.tellNodes(ctx, change)
 	}
@@ -77,6 +71,18 @@ func (w *pass) tellSettings(ctx context.Context) error {
 		return err
 	}
 	return w.recordSettings(ctx, change)
+}
+
+// recallRefusal gives a change up that was refused before, for as long as the process runs that refused it: what
+// another one says of it is not known.
+func (w *pass) recallRefusal(change settingsChange) {
+	refusal := &w.known.settings.refusal
+	switch {
+	case refusal.conf != change.wanted || !slices.Contains(w.runningNodes(), refusal.by):
+		*refusal = refusedConf{}
+	case !w.refused:
+		w.giveUp(refusal.why)
+	}
 }
 
 func (w *pass) giveUp(why *refusal) {
@@ -120,32 +126,36 @@ func (w *pass) tellNodes(ctx context.Context, change settingsChange) *refusedCon
 // awaitSettings waits for the processes that may answer yet, for a while: those that are away are told when they are
 // back.
 func (w *pass) awaitSettings(ctx context.Context, change settingsChange) error {
-	known := &w.known.settings
-	if !change.pending() {
-		known.waiting = lasting{}
+	waiting := w.untold(change)
+	if waiting == nil || !change.pending() {
+		w.known.settings.waiting = lasting{}
 		return nil
 	}
-	var waiting error
-	took, judges := false, false
-	for _, node := range w.masterLast() {
-		pod, t := w.podOf(node), known.told[node.UID]
-		has := t.has(node, fmt.Sprint(w.settingsFor(pod, change)))
-		took, judges = took || has, judges || w.judges(pod)
-		if w.judges(pod) && !has && !t.away() {
-			waiting = fmt.Errorf("telling %s the changed settings: %w", node.Pod, t.err)
-		}
-	}
-	if waiting == nil && judges && !took {
-		waiting = errors.New("telling the changed settings: no Redis answers")
-	}
-	if waiting == nil {
-		known.waiting = lasting{}
-		return nil
-	}
-	if known.waiting.lasted(w.now()) < triesFor {
+	if w.known.settings.waiting.lasted(w.now()) < triesFor {
 		return waiting
 	}
 	ctrl.LoggerFrom(ctx).Error(waiting, "the changed settings could not be told; going on without")
+	return nil
+}
+
+// untold is why a process does not have the settings that answers, or why none has; nil when all is well.
+func (w *pass) untold(change settingsChange) error {
+	took, asked := false, false
+	for _, node := range w.masterLast() {
+		pod, t := w.podOf(node), w.known.settings.told[node.UID]
+		has := t.has(node, fmt.Sprint(w.settingsFor(pod, change)))
+		took = took || has
+		if !w.judges(pod) {
+			continue
+		}
+		asked = true
+		if t.err != nil && !t.away() {
+			return fmt.Errorf("telling %s the changed settings: %w", node.Pod, t.err)
+		}
+	}
+	if asked && !took {
+		return errors.New("telling the changed settings: no Redis answers")
+	}
 	return nil
 }
 

@@ -64,7 +64,10 @@ func (tl *teller) SetSettings(
 }
 
 // telling is a set of three whose processes can be told.
-func telling(t *testing.T, config map[string]v1alpha1.ConfigValue) (*world, map[string]*redis, *clocktesting.FakeClock) {
+func telling(
+	t *testing.T,
+	config map[string]v1alpha1.ConfigValue,
+) (*world, map[string]*redis, *clocktesting.FakeClock) {
 	t.Helper()
 	w := newWorld(t, controllertest.Shop(func(rha *v1alpha1.RedisHA) { rha.Spec.Config = config }))
 	tl := &teller{passwords: map[string]redisclient.Passwords{}, redis: map[string]*redis{}}
@@ -198,7 +201,10 @@ func TestWhatOneProcessRefusesGoesBackOnAll(t *testing.T) {
 	}
 	c := w.Condition(v1alpha1.ConditionReconciled)
 	if c.Reason != v1alpha1.ReasonConfigRefused ||
-		!strings.Contains(c.Message, `shop-2 refuses it`) || !strings.Contains(c.Message, `maxmemory: "9gb": not on this machine`) {
+		!strings.Contains(
+			c.Message,
+			`shop-2 refuses it`,
+		) || !strings.Contains(c.Message, `maxmemory: "9gb": not on this machine`) {
 		t.Errorf("Reconciled is %s: %s", c.Reason, c.Message)
 	}
 	asked := all["shop-2"].asked
@@ -207,7 +213,10 @@ func TestWhatOneProcessRefusesGoesBackOnAll(t *testing.T) {
 	}
 	w.set(map[string]v1alpha1.ConfigValue{"maxmemory": "3gb"})
 	w.settled()
-	if c := w.Condition(v1alpha1.ConditionReconciled); c.Status != metav1.ConditionTrue || all["shop-2"].has["maxmemory"] != "3gb" {
+	if c := w.Condition(
+		v1alpha1.ConditionReconciled,
+	); c.Status != metav1.ConditionTrue ||
+		all["shop-2"].has["maxmemory"] != "3gb" {
 		t.Errorf("the mended spec: Reconciled is %s: %s", c.Reason, c.Message)
 	}
 }
@@ -332,7 +341,10 @@ func TestAChangeThatNoProcessAnswersToIsNotHeldUpForLong(t *testing.T) {
 	}
 	w.set(map[string]v1alpha1.ConfigValue{"hz": "20"})
 	for range 2 {
-		if _, err := w.reconciler.Reconcile(t.Context(), ctrl.Request{NamespacedName: controllertest.Key("shop")}); err == nil {
+		if _, err := w.reconciler.Reconcile(
+			t.Context(),
+			ctrl.Request{NamespacedName: controllertest.Key("shop")},
+		); err == nil {
 			t.Error("it is not told again")
 		}
 	}

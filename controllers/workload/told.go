@@ -23,8 +23,8 @@ type Teller interface {
 const (
 	// secretsEvery is after how long a user's Secret, of spec.tls or spec.auth, is read again: nothing tells of a change.
 	secretsEvery = 30 * time.Second
-	// tellsAgain is after how long a Redis is told again that has not taken what it was told: as a rule because its kubelet
-	// has not updated the volume yet.
+	// tellsAgain is after how long a Redis is told again that has not taken what it was told: as a rule because its
+	// kubelet has not updated the volume yet.
 	tellsAgain = 3 * time.Second
 )
 

@@ -45,7 +45,7 @@ func settingNow(t *testing.T, key client.ObjectKey, pod, name string) (string, e
 	t.Helper()
 	out, err := bed.Sandbox.Exec(t.Context(), key.Namespace, pod, resources.RedisContainer, "sh", "-c",
 		`REDISCLI_AUTH="$(cat /etc/redisha-auth/password)" redis-cli -s /tmp/redisha.sock config get `+name)
-	_, value, found := strings.Cut(string(out), name+"\n")
+	_, value, found := strings.Cut(out, name+"\n")
 	if err == nil && !found {
 		err = fmt.Errorf("config get %s on %s: %s", name, pod, out)
 	}
@@ -99,7 +99,8 @@ func TestASettingIsChangedUnderLoadAndNoPodIsReplaced(t *testing.T) {
 		events := &corev1.EventList{}
 		err := bed.Client.List(ctx, events, client.InNamespace(key.Namespace))
 		return slices.ContainsFunc(events.Items, func(e corev1.Event) bool {
-			return e.Reason == v1alpha1.EventSettingSetBack && strings.Contains(e.Message, `hz of pod cache-2 was changed to "99"`)
+			return e.Reason == v1alpha1.EventSettingSetBack &&
+				strings.Contains(e.Message, `hz of pod cache-2 was changed to "99"`)
 		}), err
 	})
 }
@@ -152,7 +153,8 @@ func TestASettingThatTheMachineRefusesLeavesEveryProcessAsItWas(t *testing.T) {
 	})
 	eventually(t, "the condition has Redis's words", 20*time.Second, func(context.Context) (bool, error) {
 		c := conditionOf(t, key, v1alpha1.ConditionReconciled)
-		return c.Reason == v1alpha1.ReasonConfigRefused && strings.Contains(c.Message, "not able to handle the specified number"), nil
+		return c.Reason == v1alpha1.ReasonConfigRefused &&
+			strings.Contains(c.Message, "not able to handle the specified number"), nil
 	})
 	time.Sleep(12 * time.Second) // the pass after it may not try again
 	everywhere(t, key, "hz", "12")
