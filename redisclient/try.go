@@ -24,36 +24,41 @@ type RefusedSetting struct {
 // trialValue is a value that no Redis takes for a number.
 const trialValue = "a trial, to be refused"
 
-// TryConfig returns those of the settings that the process refuses, and changes none. Each is sent in a CONFIG SET
-// together with one that is certain to be refused: CONFIG SET sets all or nothing, and does nothing about a value
-// before all are accepted. What cannot be tried is not returned: settings that cannot be changed at run time, and all
-// of a Redis before 7.0, which sets one at a time only.
+// TryConfig returns those of the settings that the process refuses, and changes none. What cannot be tried is not
+// returned: settings that cannot be changed at run time, and all of a Redis before 7.0, which sets one at a time only.
 func (c *Client) TryConfig(ctx context.Context, settings []Setting) ([]RefusedSetting, error) {
-	var replies []*redis.StatusCmd
+	var refused []RefusedSetting
 	err := c.do(ctx, "CONFIG SET (a trial)", func(ctx context.Context, r *redis.Client) error {
-		_, err := r.Pipelined(ctx, func(p redis.Pipeliner) error {
-			for _, s := range settings {
-				cmd := redis.NewStatusCmd(ctx, "CONFIG", "SET", s.Name, s.Value, besides(s.Name), trialValue)
-				replies = append(replies, cmd)
-				_ = p.Process(ctx, cmd)
+		replies, err := try(ctx, r, settings)
+		for i, s := range settings {
+			if err != nil {
+				break
 			}
-			return nil
-		})
-		if isReply(err) {
-			return nil
+			if outcome, why := outcomeOf(s.Name, replies[i].Err()); outcome == refuses {
+				refused = append(refused, RefusedSetting{Setting: s, Why: why})
+			}
 		}
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	var refused []RefusedSetting
-	for i, s := range settings {
-		if why := refusalOf(s.Name, replies[i].Err()); why != "" {
-			refused = append(refused, RefusedSetting{Setting: s, Why: why})
+	return refused, err
+}
+
+// try asks what the process would say to each setting, and changes none. Each is sent in a CONFIG SET together with one
+// that is certain to be refused: CONFIG SET sets all or nothing, and does nothing about a value before all are taken.
+func try(ctx context.Context, r *redis.Client, settings []Setting) ([]*redis.StatusCmd, error) {
+	var replies []*redis.StatusCmd
+	_, err := r.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for _, s := range settings {
+			cmd := redis.NewStatusCmd(ctx, "CONFIG", "SET", s.Name, s.Value, besides(s.Name), trialValue)
+			replies = append(replies, cmd)
+			_ = p.Process(ctx, cmd)
 		}
+		return nil
+	})
+	if isReply(err) {
+		err = nil
 	}
-	return refused, nil
+	return replies, err
 }
 
 // besides is the setting that is sent along to be refused.
@@ -74,27 +79,53 @@ var fileOnly = []string{
 	"dynamic-hz",
 }
 
-// refusalOf is why a trial says that redis.conf must not hold a setting; empty when it does not say so.
-func refusalOf(name string, err error) string {
+// outcome is what a trial says of a setting.
+type outcome int
+
+const (
+	accepts outcome = iota // CONFIG SET takes it
+	refuses                // redis.conf must not hold it
+	fixed                  // redis.conf may hold it, and CONFIG SET does not take it
+	notNow                 // not while the process loads its data
+)
+
+// outcomeOf reads the reply to a trial of a setting. Why is in Redis's words where it refuses.
+func outcomeOf(name string, err error) (o outcome, why string) {
 	if err == nil {
-		return ""
+		return accepts, ""
 	}
 	text := err.Error()
-	if strings.HasPrefix(text, "ERR Unknown option") && !slices.Contains(fileOnly, name) {
-		return "unknown setting"
-	}
-	_, why, about := strings.Cut(text, "(possibly related to argument '"+name+"')")
-	if !strings.HasPrefix(text, "ERR CONFIG SET failed") || !about {
-		return ""
-	}
-	why = strings.TrimPrefix(why, " - ")
-	for _, untried := range []string{"immutable", "protected", "loading"} {
-		if strings.Contains(why, untried) {
-			return ""
+	if strings.HasPrefix(text, "ERR Unknown option") {
+		if slices.Contains(fileOnly, name) {
+			return fixed, ""
 		}
+		return refuses, "unknown setting"
 	}
-	if why == "" {
-		return "refused"
+	about, why := refusal(text)
+	switch {
+	case about != name:
+		return accepts, "" // it is the other one that was refused
+	case strings.Contains(why, "immutable"), strings.Contains(why, "protected"):
+		return fixed, ""
+	case strings.Contains(why, "loading"):
+		return notNow, why
 	}
-	return why
+	return refuses, why
+}
+
+// refusal is which setting of a CONFIG SET was refused, and why, in Redis's words; empty where the text is none.
+func refusal(text string) (name, why string) {
+	const before, after = "(possibly related to argument '", "')"
+	if !strings.HasPrefix(text, "ERR CONFIG SET failed") {
+		return "", ""
+	}
+	_, rest, _ := strings.Cut(text, before)
+	name, why, found := strings.Cut(rest, after)
+	if !found {
+		return "", ""
+	}
+	if why = strings.TrimPrefix(why, " - "); why == "" {
+		why = "refused"
+	}
+	return name, why
 }

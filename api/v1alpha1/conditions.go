@@ -94,7 +94,7 @@ const (
 	ReasonSpecNotApplied = "SpecNotApplied"
 	// ReasonNodesNotReady: a pod is not ready.
 	ReasonNodesNotReady = "NodesNotReady"
-	// ReasonNodesOutdated: a pod was made from an earlier spec, and is to be replaced.
+	// ReasonNodesOutdated: a pod was made from an earlier spec, and is to be replaced, or to be told what has changed.
 	ReasonNodesOutdated = "NodesOutdated"
 	// ReasonNodesLeaving: a pod is being deleted, or is another StatefulSet's.
 	ReasonNodesLeaving = "NodesLeaving"

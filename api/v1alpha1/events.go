@@ -60,6 +60,9 @@ const (
 	EventUsersRestored = "UsersRestored"
 	// EventPodReplaced: an outdated pod was deleted, to be made anew as the spec wants it.
 	EventPodReplaced = "PodReplaced"
+	// EventSettingSetBack: a setting that spec.config or a default of the operator names was changed on a Redis by other
+	// means, and was set back. The message says which.
+	EventSettingSetBack = "SettingSetBack"
 	// EventPodMoved: a pod leaves a machine that it shares with others of its set for one that is free.
 	EventPodMoved = "PodMoved"
 )

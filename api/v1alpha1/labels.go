@@ -18,6 +18,10 @@ const (
 	// AnnotationSpecHash is on the pod template and the pods made from it: a change of
 	// the spec that running pods have to be replaced for changes it, and so rolls them.
 	AnnotationSpecHash = "redisha.io/spec-hash"
+	// AnnotationSettings is on the pod template and the pods made from it: the settings of spec.config, by name, that a
+	// pod was made with or was told while it runs, each with a hash of its value. A "!" before the hash marks a setting
+	// that only a start can change.
+	AnnotationSettings = "redisha.io/settings"
 	// AnnotationAdopted is on a StatefulSet whose first pods had no AnnotationSpecHash:
 	// the revision they are of, and the hash of the spec they were made from.
 	AnnotationAdopted = "redisha.io/adopted"

@@ -57,7 +57,10 @@ type RedisHASpec struct {
 
 	// config holds settings of redis.conf, name to value as redis.conf writes it.
 	// Names are lower-case. Settings that the operator owns are refused. A change
-	// replaces the pods one at a time, the master last and after a switchover.
+	// reaches every Redis that runs. What Redis does not change while it runs, and a
+	// setting that is removed and that the operator has no default for, replaces the
+	// pods one at a time, the master last and after a switchover. What Redis refuses
+	// changes nothing, and the condition Reconciled has its words.
 	// +kubebuilder:validation:MaxProperties=128
 	// +kubebuilder:validation:XValidation:rule="self.all(k, k.matches('^[a-z][a-z0-9-]*$'))",message="spec.config names are those of redis.conf in lower case: letters, digits and '-' only"
 	// +kubebuilder:validation:XValidation:rule="self.all(k, !self[k].contains('\\n') && !self[k].contains('\\r'))",message="spec.config values must be a single line: write one setting per name"
@@ -73,7 +76,7 @@ type RedisHASpec struct {
 	Config map[string]ConfigValue `json:"config,omitempty"`
 
 	// modules are loaded when Redis starts, in this order. Their files are in the image, or on one of
-	// podTemplate.extraVolumes. A change replaces the pods as one of config does.
+	// podTemplate.extraVolumes. A change replaces the pods one at a time.
 	// +listType=map
 	// +listMapKey=path
 	// +kubebuilder:validation:MaxItems=16

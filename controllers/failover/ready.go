@@ -97,7 +97,8 @@ func unfinishedOf(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pods []corev1.
 		return lacking(v1alpha1.ReasonSpecNotApplied, "there is no StatefulSet yet")
 	case sts.DeletionTimestamp != nil || !metav1.IsControlledBy(sts, rha):
 		return lacking(v1alpha1.ReasonSpecNotApplied, "the StatefulSet of a former RedisHA is still there")
-	case sts.Spec.Template.Annotations[v1alpha1.AnnotationSpecHash] != resources.SpecHash(rha):
+	case sts.Spec.Template.Annotations[v1alpha1.AnnotationSpecHash] != resources.SpecHash(rha),
+		sts.Spec.Template.Annotations[v1alpha1.AnnotationSettings] != resources.RecordOf(rha).String():
 		return lacking(v1alpha1.ReasonSpecNotApplied, "the spec has not reached the StatefulSet")
 	case ptr.Deref(sts.Spec.Replicas, 1) != want:
 		return lacking(v1alpha1.ReasonScaling, "the StatefulSet is to have %d pods", want)
@@ -132,9 +133,16 @@ func unfinishedPods(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pods []corev
 	if len(pods) < want {
 		return lacking(v1alpha1.ReasonNodesMissing, "%d of %d Redis pods exist", len(pods), want)
 	}
+	return unreadyPods(rha, sts, pods)
+}
+
+func unreadyPods(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pods []corev1.Pod) *unfinished {
 	for i := range pods {
-		if !podstate.IsReady(&pods[i]) {
-			return lacking(v1alpha1.ReasonNodesNotReady, "pod %s is not ready", pods[i].Name)
+		switch pod := &pods[i]; {
+		case !podstate.IsReady(pod):
+			return lacking(v1alpha1.ReasonNodesNotReady, "pod %s is not ready", pod.Name)
+		case podstate.AwaitsSettings(rha, sts, pod):
+			return lacking(v1alpha1.ReasonNodesOutdated, "the Redis of pod %s is to be told the settings of the spec", pod.Name)
 		}
 	}
 	return nil

@@ -140,7 +140,16 @@ func TestReadyMeansThatThisGenerationIsAppliedAndThatThesePodsStay(t *testing.T)
 		"a pod is being deleted":  {func(l *life) { l.pods[2].DeletionTimestamp = &now }, v1alpha1.ReasonNodesLeaving},
 		"a pod is another one's":  {func(l *life) { own(&l.pods[2], "former") }, v1alpha1.ReasonNodesLeaving},
 		"a pod is to be replaced": {func(l *life) { l.pods[2] = outdatedPod(l.pods[2]) }, v1alpha1.ReasonNodesOutdated},
-		"a pod is not ready":      {func(l *life) { controllertest.Unready(&l.pods[2]) }, v1alpha1.ReasonNodesNotReady},
+		"a process is to be told": {func(l *life) {
+			l.rha.Spec.Config = map[string]v1alpha1.ConfigValue{"hz": "20"}
+			l.sts.Spec.Template = resources.StatefulSet(l.rha, 3).Spec.Template
+			l.pods[2].Annotations[v1alpha1.AnnotationSpecHash] = resources.SpecHash(l.rha)
+			l.pods[2].Annotations[v1alpha1.AnnotationSettings] = ""
+		}, v1alpha1.ReasonNodesOutdated},
+		"the settings have not reached the template": {func(l *life) {
+			l.rha.Spec.Config = map[string]v1alpha1.ConfigValue{"hz": "20"}
+		}, v1alpha1.ReasonSpecNotApplied},
+		"a pod is not ready": {func(l *life) { controllertest.Unready(&l.pods[2]) }, v1alpha1.ReasonNodesNotReady},
 		"a replica does not follow": {func(l *life) {
 			l.decision.Next.Nodes[2].LinkUp = false
 		}, v1alpha1.ReasonReplicasSyncing},

@@ -15,3 +15,10 @@ func (r *Reconciler) TryConfig(
 ) ([]redisclient.RefusedSetting, error) {
 	return r.executor.TryConfig(ctx, key, node, settings)
 }
+
+// SetSettings makes a Redis have those settings, in the same way.
+func (r *Reconciler) SetSettings(
+	ctx context.Context, key string, node failover.NodeRef, want []redisclient.Setting,
+) (redisclient.ToldSettings, error) {
+	return r.executor.SetSettings(ctx, key, node, want)
+}

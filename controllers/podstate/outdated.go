@@ -22,10 +22,32 @@ func IsOutdated(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pod *corev1.Pod)
 	template := &sts.Spec.Template
 	wanted := template.Annotations[v1alpha1.AnnotationSpecHash]
 	revision := updateRevision(sts)
-	if wanted == "" || revision == "" || pod.Labels[appsv1.ControllerRevisionHashLabelKey] == revision {
-		return false // the template is about to be applied, or the pod is made from it
+	switch {
+	case wanted == "" || revision == "":
+		return false // the template is about to be applied
+	case needsStart(rha, sts, pod):
+		return true
+	case pod.Labels[appsv1.ControllerRevisionHashLabelKey] == revision:
+		return false // the pod is made from it
 	}
-	return specHashOf(sts, pod) != wanted || addedByHand(rha, template, pod)
+	return isOfAnotherSpec(rha, sts, pod) || addedByHand(rha, template, pod)
+}
+
+// isOfAnotherSpec reports a pod that was made from another spec than the template, apart from spec.config. A pod
+// without [v1alpha1.AnnotationSettings] is of a version whose hash has spec.config in it: it is known by the present
+// spec, once the template is of that.
+func isOfAnotherSpec(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pod *corev1.Pod) bool {
+	template := sts.Spec.Template.Annotations
+	hash, wanted := specHashOf(sts, pod), template[v1alpha1.AnnotationSpecHash]
+	_, recorded := pod.Annotations[v1alpha1.AnnotationSettings]
+	_, records := template[v1alpha1.AnnotationSettings]
+	switch {
+	case hash == wanted:
+		return false
+	case recorded || !records:
+		return true
+	}
+	return wanted == resources.SpecHash(rha) && hash != resources.FormerSpecHash(rha)
 }
 
 // IsDue reports an outdated pod that is to be replaced without being asked for again. spec.updateStrategy says which

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/resources"
 )
 
 var now = time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
@@ -109,6 +110,49 @@ func TestAPodIsOutdatedIfAPersonChangedWhatItIsMadeFrom(t *testing.T) {
 	} {
 		if got := IsOutdated(&v1alpha1.RedisHA{}, tc.sts, tc.pod); got != tc.want {
 			t.Errorf("%s: outdated %t", name, got)
+		}
+	}
+}
+
+func TestAPodIsOutdatedForASettingThatOnlyAStartGivesIt(t *testing.T) {
+	rha := &v1alpha1.RedisHA{}
+	rha.Spec.Config = map[string]v1alpha1.ConfigValue{"databases": "32", "hz": "20"}
+	wanted := resources.RecordOf(rha).String()
+	hz := "hz:" + resources.RecordOf(rha)["hz"].Hash
+	sts := &appsv1.StatefulSet{}
+	sts.Status.UpdateRevision = "new"
+	sts.Spec.Template.Annotations = map[string]string{
+		v1alpha1.AnnotationSpecHash: resources.SpecHash(rha), v1alpha1.AnnotationSettings: wanted,
+	}
+	waiting := corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}
+	starting := corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ContainerCreating"}}
+	for name, tc := range map[string]struct {
+		has            string
+		state          corev1.ContainerState
+		outdated, lags bool
+	}{
+		"it has all of them":                               {has: wanted},
+		"it is to be told":                                 {has: "databases:0123 " + hz, lags: true},
+		"one is fixed while Redis runs":                    {has: "databases:!0123 " + hz, outdated: true},
+		"one is fixed, and it has it":                      {has: "databases:!" + resources.RecordOf(rha)["databases"].Hash + " " + hz},
+		"one was removed, and has a default":               {has: wanted + " tcp-keepalive:0123"},
+		"one was removed, and has none":                    {has: wanted + " slowlog-max-len:0123", outdated: true},
+		"its Redis does not come up with what it has":      {has: "databases:0123 " + hz, state: waiting, outdated: true},
+		"its Redis is only being started":                  {has: "databases:0123 " + hz, state: starting, lags: true},
+		"its Redis does not come up with what is wanted":   {has: wanted, state: waiting},
+		"one that the volume is made ready for is not its": {has: wanted + " dbfilename:!0123", outdated: true},
+	} {
+		pod := &corev1.Pod{}
+		pod.Labels = map[string]string{appsv1.ControllerRevisionHashLabelKey: "new"} // it may have been told since
+		pod.Annotations = map[string]string{
+			v1alpha1.AnnotationSpecHash: resources.SpecHash(rha), v1alpha1.AnnotationSettings: tc.has,
+		}
+		pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: resources.RedisContainer, State: tc.state}}
+		if got := IsOutdated(rha, sts, pod); got != tc.outdated {
+			t.Errorf("%s: outdated %t", name, got)
+		}
+		if got := AwaitsSettings(rha, sts, pod); got != tc.lags {
+			t.Errorf("%s: awaits settings %t", name, got)
 		}
 	}
 }

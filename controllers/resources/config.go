@@ -85,11 +85,17 @@ func RefusesWritesUnsaved(rha *v1alpha1.RedisHA) bool {
 }
 
 func effectiveSettings(rha *v1alpha1.RedisHA) map[string]string {
+	return settingsWith(rha, maxMemory(rha.Spec.Resources))
+}
+
+// settingsWith are those of spec.config, and the operator's defaults where it says nothing, for a container whose data
+// may take so many bytes.
+func settingsWith(rha *v1alpha1.RedisHA, limit int64) map[string]string {
 	settings := defaultSettings(rha.Spec.Storage != nil)
 	if _, chosen := rha.Spec.Config["busy-reply-threshold"]; !chosen { // another name for the same
 		settings["lua-time-limit"] = strconv.Itoa(busyReplyThreshold(rha))
 	}
-	if limit := maxMemory(rha); limit > 0 {
+	if limit > 0 {
 		settings["maxmemory"] = strconv.FormatInt(limit, 10)
 	}
 	for name, value := range rha.Spec.Config {
@@ -101,8 +107,8 @@ func effectiveSettings(rha *v1alpha1.RedisHA) map[string]string {
 // maxMemory is what data may take of the container's limit of memory, in bytes; 0 where there is no limit. The rest is
 // for what Redis does not count: pages that are copied while it writes a snapshot or syncs a replica, and
 // fragmentation.
-func maxMemory(rha *v1alpha1.RedisHA) int64 {
-	return rha.Spec.Resources.Limits.Memory().Value() / 4 * 3
+func maxMemory(container corev1.ResourceRequirements) int64 {
+	return container.Limits.Memory().Value() / 4 * 3
 }
 
 // busyReplyThreshold is after how many milliseconds of a script Redis answers BUSY. Before that it is silent; a script
@@ -151,7 +157,11 @@ func splitSetting(name, value string) []string {
 	}
 	words := strings.Fields(value)
 	width := repeated[name]
-	if width == 0 || len(words)%width != 0 {
+	switch {
+	case len(words) > 1 && width == 0 && !quoted(value):
+		// CONFIG SET takes several words for one value, and so does redis.conf where they are in quotes.
+		return []string{`"` + value + `"`}
+	case width == 0 || len(words)%width != 0:
 		return []string{value}
 	}
 	var lines []string
@@ -172,11 +182,7 @@ func ChangedSettings(rha *v1alpha1.RedisHA, before string) map[string]string {
 	for name, value := range rha.Spec.Config {
 		lines := splitSetting(name, string(value))
 		same := !slices.ContainsFunc(lines, func(line string) bool { return !had[strings.TrimSpace(name+" "+line)] })
-		plain := strings.Join(strings.Fields(string(value)), " ")
-		if plain == `""` || plain == "''" {
-			plain = ""
-		}
-		if !same && !strings.ContainsAny(plain, `"'\`) {
+		if plain, ok := plainValue(string(value)); ok && !same {
 			changed[name] = plain
 		}
 	}

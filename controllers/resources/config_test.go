@@ -25,7 +25,7 @@ func TestOnlyWhatAPersonChangedIsTried(t *testing.T) {
 		"maxmemory-policy":       "allkeys-lru", // as before
 		"save":                   `""`,
 		"notify-keyspace-events": " K  E ",
-		"proc-title-template":    `"{title} {config-file}"`, // read differently by CONFIG SET
+		"proc-title-template":    `"{title} \"{config-file}\""`, // read differently by CONFIG SET
 	}
 	want := map[string]string{"maxmemory": "4Gi", "save": "", "notify-keyspace-events": "K E"}
 	if diff := cmp.Diff(want, resources.ChangedSettings(rha, before)); diff != "" {

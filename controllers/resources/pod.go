@@ -21,8 +21,10 @@ func podTemplate(rha *v1alpha1.RedisHA) corev1.PodTemplateSpec {
 	extra := ptr.Deref(rha.Spec.PodTemplate, v1alpha1.PodTemplateSpec{})
 	return corev1.PodTemplateSpec{
 		ObjectMeta: metav1.ObjectMeta{
-			Labels:      merged(plain(extra.Labels), Labels(rha.Name)),
-			Annotations: merged(extra.Annotations, map[string]string{v1alpha1.AnnotationSpecHash: SpecHash(rha)}),
+			Labels: merged(plain(extra.Labels), Labels(rha.Name)),
+			Annotations: merged(extra.Annotations, map[string]string{
+				v1alpha1.AnnotationSpecHash: SpecHash(rha), v1alpha1.AnnotationSettings: RecordOf(rha).String(),
+			}),
 		},
 		Spec: podSpec(rha, extra),
 	}

@@ -26,18 +26,22 @@ type personal struct {
 	PodTemplate      *v1alpha1.PodTemplateSpec       `json:"podTemplate,omitempty"`
 }
 
-// SpecHash changes when a person changes the spec in a way that running pods have to be replaced for. It is the same in
-// every version of the operator: where it changes, every pod of everybody who upgrades is replaced. The golden files
-// hold it.
-func SpecHash(rha *v1alpha1.RedisHA) string {
-	spec := rha.Spec
+// SpecHash changes when a person changes the spec in a way that running pods have to be replaced for, whatever Redis
+// they run. It is the same in every version of the operator: where it changes, every pod of everybody who upgrades is
+// replaced. The golden files hold it. Which changes of spec.config replace pods is for Redis to say; see [RecordOf].
+func SpecHash(rha *v1alpha1.RedisHA) string { return hashWith(rha.Spec, nil) }
+
+// FormerSpecHash is the hash that a version wrote which replaced pods for every change of spec.config.
+func FormerSpecHash(rha *v1alpha1.RedisHA) string { return hashWith(rha.Spec, rha.Spec.Config) }
+
+func hashWith(spec v1alpha1.RedisHASpec, config map[string]v1alpha1.ConfigValue) string {
 	text, err := json.Marshal(personal{
 		Image:            spec.Image,
 		ImagePullPolicy:  spec.ImagePullPolicy,
 		ImagePullSecrets: spec.ImagePullSecrets,
 		Resources:        spec.Resources,
 		Storage:          spec.Storage != nil,
-		Config:           spec.Config,
+		Config:           config,
 		Modules:          spec.Modules,
 		PodTemplate:      spec.PodTemplate,
 	})

@@ -61,7 +61,7 @@ type Reconciler struct {
 	StatusDelay time.Duration
 	// Trial tries changed settings and users before they are applied. When nil settings are not tried, and users stay.
 	Trial Trial
-	// Teller changes how a Redis that runs takes connections; it stays as it started when nil.
+	// Teller changes how a Redis that runs takes connections, its users and settings; it stays as it started when nil.
 	Teller Teller
 	// Clock measures it, and the pauses between two moves of a pod; the real one when nil.
 	Clock clock.PassiveClock
@@ -149,6 +149,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 type known struct {
 	users     knownUsers
 	encrypted encrypted
+	settings  knownSettings
 	differing lasting // the status is not what it should be
 	untried   lasting // settings cannot be tried
 	moves     moves
@@ -244,7 +245,7 @@ func soonest(a, b time.Duration) time.Duration {
 // need not stop the others (w.later).
 func (w *pass) phases(ctx context.Context) error {
 	for _, phase := range []func(context.Context) error{
-		w.applyNetwork, w.tryConfig, w.applyMounted, w.applyStatefulSet, w.removeUnwanted, w.keepClaims,
+		w.applyNetwork, w.tryConfig, w.tellSettings, w.applyMounted, w.applyStatefulSet, w.removeUnwanted, w.keepClaims,
 		w.tellUsers, w.encryptProcesses, w.replacePods, w.tellTrouble, w.spreadPods,
 	} {
 		if err := phase(ctx); err != nil {

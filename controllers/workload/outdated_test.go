@@ -142,7 +142,12 @@ var changesThatReplace = map[string]func(*v1alpha1.RedisHASpec){
 	"resources": func(spec *v1alpha1.RedisHASpec) {
 		spec.Resources.Limits = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")}
 	},
-	"config": func(spec *v1alpha1.RedisHASpec) { spec.Config = map[string]v1alpha1.ConfigValue{"maxmemory": "1gb"} },
+	"what a start sees to": func(spec *v1alpha1.RedisHASpec) {
+		spec.Config = map[string]v1alpha1.ConfigValue{"dbfilename": "shop.rdb"}
+	},
+	"environment": func(spec *v1alpha1.RedisHASpec) {
+		spec.PodTemplate = &v1alpha1.PodTemplateSpec{Env: []corev1.EnvVar{{Name: "TZ", Value: "UTC"}}}
+	},
 	"labels": func(spec *v1alpha1.RedisHASpec) {
 		spec.PodTemplate = &v1alpha1.PodTemplateSpec{Labels: map[string]v1alpha1.LabelValue{"team": "shop"}}
 	},
@@ -236,7 +241,7 @@ func TestAnUpgradeFromAVersionWithoutTheHashReplacesNoPodAndAPersonsChangeAfterI
 		t.Errorf("written to when all was settled: %q", writes)
 	}
 	w.make(1) // deleted by a drain, say
-	w.changeSpec(changesThatReplace["config"])
+	w.changeSpec(changesThatReplace["environment"])
 	for _, want := range []string{"shop-2", "shop-1"} {
 		if pod := w.replaced(); pod != want {
 			t.Fatalf("%q was replaced after a change of the spec, want %s", pod, want)

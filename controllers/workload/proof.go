@@ -4,7 +4,6 @@ package workload
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -13,30 +12,12 @@ import (
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/podstate"
-	"github.com/redisha/redisha/controllers/resources"
 )
 
 // redisReady says whether the Redis container of the pod is ready. What runs beside it has no part in serving.
 func redisReady(pod *corev1.Pod) bool {
-	status := redisStatus(pod)
+	status := podstate.RedisStatus(pod)
 	return status != nil && status.Ready
-}
-
-// runsRedis says whether the Redis container of the pod is running.
-func runsRedis(pod *corev1.Pod) bool {
-	status := redisStatus(pod)
-	return status != nil && status.State.Running != nil
-}
-
-func redisStatus(pod *corev1.Pod) *corev1.ContainerStatus {
-	i := slices.IndexFunc(
-		pod.Status.ContainerStatuses,
-		func(s corev1.ContainerStatus) bool { return s.Name == resources.RedisContainer },
-	)
-	if i < 0 {
-		return nil
-	}
-	return &pod.Status.ContainerStatuses[i]
 }
 
 // stuck reports a pod that runs no Redis, and not just because it is being started.
@@ -44,14 +25,8 @@ func stuck(pod *corev1.Pod) bool {
 	if podstate.HasEnded(pod) || unscheduled(pod) != "" {
 		return true
 	}
-	status := redisStatus(pod)
-	return status != nil && waitsInVain(status.State.Waiting)
-}
-
-// waitsInVain reports a container that waits for what may never come: an image, a configuration, the end of a back-off.
-func waitsInVain(waiting *corev1.ContainerStateWaiting) bool {
-	return waiting != nil && waiting.Reason != "" && waiting.Reason != "ContainerCreating" &&
-		waiting.Reason != "PodInitializing"
+	status := podstate.RedisStatus(pod)
+	return status != nil && podstate.WaitsInVain(status.State.Waiting)
 }
 
 // unscheduled is why there is no machine for a pod; empty when there is, or when that is not known.
@@ -74,7 +49,7 @@ func ailment(pod *corev1.Pod, now time.Time) (said string, ill bool) {
 		switch status := &pod.Status.ContainerStatuses[i]; {
 		case hasStopped(status, now):
 			return fmt.Sprintf("container %s has ended", status.Name), true
-		case waitsInVain(status.State.Waiting):
+		case podstate.WaitsInVain(status.State.Waiting):
 			return fmt.Sprintf("container %s waits: %s", status.Name, status.State.Waiting.Reason), true
 		case !status.Ready && said == "":
 			said = fmt.Sprintf("container %s is not ready", status.Name)

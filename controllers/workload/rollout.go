@@ -162,7 +162,7 @@ func (r rollout) idle(outdated []corev1.Pod) []corev1.Pod {
 	var idle []corev1.Pod
 	doubtful := r.doubtful()
 	for _, pod := range outdated {
-		gone := !runsRedis(&pod) && (!doubtful || stuck(&pod))
+		gone := !podstate.RedisRuns(&pod) && (!doubtful || stuck(&pod))
 		if gone || !r.everPromoted() && !redisReady(&pod) {
 			idle = append(idle, pod)
 		}

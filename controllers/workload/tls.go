@@ -5,6 +5,7 @@ package workload
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -217,14 +218,30 @@ func (w *pass) wakeKubelets(ctx context.Context, generation string) error {
 		if !uids[string(pod.UID)] || pod.Annotations[v1alpha1.AnnotationMounts] == generation {
 			continue
 		}
-		patch := fmt.Sprintf(
-			`{"metadata":{"uid":%q,"annotations":{%q:%q}}}`, pod.UID, v1alpha1.AnnotationMounts, generation,
-		)
-		err := w.Client.Patch(ctx, pod.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(patch)))
-		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
-			return fmt.Errorf("annotating pod %q: %w", pod.Name, err)
+		if err := w.annotate(ctx, pod, map[string]string{v1alpha1.AnnotationMounts: generation}); err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+// annotate gives a pod annotations, at the API server and in what this pass knows of it. A pod that is gone needs none.
+func (w *pass) annotate(ctx context.Context, pod *corev1.Pod, annotations map[string]string) error {
+	patch, err := json.Marshal(map[string]any{
+		"metadata": map[string]any{"uid": pod.UID, "annotations": annotations},
+	})
+	if err != nil {
+		return fmt.Errorf("annotating pod %q: %w", pod.Name, err)
+	}
+	patched := pod.DeepCopy()
+	err = w.Client.Patch(ctx, patched, client.RawPatch(types.MergePatchType, patch))
+	switch {
+	case apierrors.IsNotFound(err), apierrors.IsConflict(err):
+		return nil
+	case err != nil:
+		return fmt.Errorf("annotating pod %q: %w", pod.Name, err)
+	}
+	pod.Annotations = patched.Annotations
 	return nil
 }
 

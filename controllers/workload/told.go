@@ -11,13 +11,15 @@ import (
 	"github.com/redisha/redisha/redisclient"
 )
 
-// Teller tells a Redis that runs how it is to take and make connections, and from whom. The failover controller has the
-// connections.
+// Teller tells a Redis that runs how it is to be. The failover controller has the connections.
 type Teller interface {
 	Encrypt(ctx context.Context, key string, node failover.NodeRef, want redisclient.Encryption) error
 	// SetUsers returns a text that Users returns as well for as long as nothing of them is changed.
 	SetUsers(ctx context.Context, key string, node failover.NodeRef, want redisclient.Users) (string, error)
 	Users(ctx context.Context, key string, node failover.NodeRef) (string, error)
+	SetSettings(
+		ctx context.Context, key string, node failover.NodeRef, want []redisclient.Setting,
+	) (redisclient.ToldSettings, error)
 }
 
 const (

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -69,43 +68,60 @@ func (w *pass) tryConfig(ctx context.Context) error {
 }
 
 func refuseConfig(pod string, refused []redisclient.RefusedSetting) error {
+	return refuse(
+		v1alpha1.ReasonConfigRefused,
+		"spec.config: tried on %s, which refuses it; no pod was changed, and none is until the spec is mended: %s", pod,
+		inRedissWords(refused),
+	)
+}
+
+func inRedissWords(refused []redisclient.RefusedSetting) string {
 	parts := make([]string, 0, len(refused))
 	for _, r := range refused {
 		parts = append(parts, fmt.Sprintf("%s: %q: %s", r.Name, r.Value, r.Why))
 	}
-	return refuse(
-		v1alpha1.ReasonConfigRefused,
-		"spec.config: tried on %s, which refuses it; no pod was changed, and none is until the spec is mended: %s", pod,
-		strings.Join(parts, "; "),
-	)
+	return strings.Join(parts, "; ")
 }
 
 // untried are the settings that were changed since redis.conf was written. With another image none is tried: what runs
 // may know less, or more, than what is to run.
 func (w *pass) untried(ctx context.Context) ([]redisclient.Setting, error) {
-	if w.Trial == nil || w.sts == nil ||
-		imageOf(w.sts.Spec.Template) != imageOf(resources.StatefulSet(w.rha, 1).Spec.Template) {
+	if w.Trial == nil || w.sts == nil || imageOf(w.sts.Spec.Template.Spec) != w.wantedImage() {
 		return nil, nil
 	}
-	cm := &corev1.ConfigMap{}
-	err := w.Client.Get(ctx, client.ObjectKey{Namespace: w.rha.Namespace, Name: resources.ConfigMapName(w.rha.Name)}, cm)
-	if apierrors.IsNotFound(err) {
-		return nil, nil
+	conf, err := w.writtenConf(ctx)
+	if conf == "" || err != nil {
+		return nil, err
 	}
-	if err != nil {
-		return nil, fmt.Errorf("reading the configuration: %w", err)
-	}
-	changed := resources.ChangedSettings(w.rha, cm.Data["redis.conf"])
-	var settings []redisclient.Setting
-	for _, name := range slices.Sorted(maps.Keys(changed)) {
-		settings = append(settings, redisclient.Setting{Name: name, Value: changed[name]})
-	}
-	return settings, nil
+	return settingsFrom(resources.ChangedSettings(w.rha, conf)), nil
 }
 
-func imageOf(template corev1.PodTemplateSpec) string {
-	for i := range template.Spec.Containers {
-		if c := &template.Spec.Containers[i]; c.Name == resources.RedisContainer {
+// writtenConf is the redis.conf that was written last; empty when there is none.
+func (w *pass) writtenConf(ctx context.Context) (string, error) {
+	cm := &corev1.ConfigMap{}
+	err := w.Client.Get(ctx, client.ObjectKey{Namespace: w.rha.Namespace, Name: resources.ConfigMapName(w.rha.Name)}, cm)
+	if client.IgnoreNotFound(err) != nil {
+		return "", fmt.Errorf("reading the configuration: %w", err)
+	}
+	return cm.Data["redis.conf"], nil
+}
+
+// settingsFrom are settings in the order of their names.
+func settingsFrom(values map[string]string) []redisclient.Setting {
+	settings := make([]redisclient.Setting, 0, len(values))
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		settings = append(settings, redisclient.Setting{Name: name, Value: values[name]})
+	}
+	return settings
+}
+
+func (w *pass) wantedImage() string {
+	return imageOf(resources.StatefulSet(w.rha, 1).Spec.Template.Spec)
+}
+
+func imageOf(pod corev1.PodSpec) string {
+	for i := range pod.Containers {
+		if c := &pod.Containers[i]; c.Name == resources.RedisContainer {
 			return c.Image
 		}
 	}

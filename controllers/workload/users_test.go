@@ -31,6 +31,7 @@ type teller struct {
 	deaf    string                       // a pod that says nothing
 	refuses error                        // what every other one says of users
 	withTLS error                        // and of encryption
+	redis   map[string]*redis            // by pod
 }
 
 func (tl *teller) Encrypt(_ context.Context, _ string, node failover.NodeRef, _ redisclient.Encryption) error {

@@ -4,6 +4,7 @@ package integration
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -34,19 +35,21 @@ func TestPersistenceThatIsChangedKeepsTheDataOfAnOnlyPod(t *testing.T) {
 		Config: map[string]v1alpha1.ConfigValue{"appendonly": "no", "save": "60 1"},
 	})
 	pod := resources.PodName(key.Name, 0)
-	redisCLI(t, key, pod, "set k v")
-	for _, config := range []map[string]v1alpha1.ConfigValue{
+	for step, config := range []map[string]v1alpha1.ConfigValue{
 		{"appendonly": "yes", "save": "60 1"},
 		{"appendonly": "yes", "save": `""`, "appenddirname": "aof", "appendfilename": "shop.aof"},
 		{"appendonly": "no", "save": "60 1", "dbfilename": "shop.rdb"},
+		{"appendonly": "yes", "save": `""`, "dbfilename": "shop.rdb"},
 	} {
+		want := fmt.Sprint("v", step) // written after the last snapshot
+		redisCLI(t, key, pod, "set k "+want)
 		change(t, key, func(rha *v1alpha1.RedisHA) { rha.Spec.Config = config })
 		eventually(t, "the pod runs with the new settings", time.Minute, func(ctx context.Context) (bool, error) {
 			rha, err := bed.Get(ctx, key)
 			return err == nil && upToDate(rha), err
 		})
 		settled(t, key)
-		if got := redisCLI(t, key, pod, "get k"); got != "v" {
+		if got := redisCLI(t, key, pod, "get k"); got != want {
 			t.Errorf("with %v k is %q", config, got)
 		}
 	}

@@ -67,10 +67,9 @@ func finished(t *testing.T, u *unstructured.Unstructured) {
 		for _, c := range pod.Status.Conditions {
 			ready = ready || c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
 		}
-		if present := pod.Annotations[v1alpha1.AnnotationSpecHash] == resources.SpecHash(
-			rha,
-		); !ready || !present ||
-			pod.DeletionTimestamp != nil {
+		present := pod.Annotations[v1alpha1.AnnotationSpecHash] == resources.SpecHash(rha) &&
+			pod.Annotations[v1alpha1.AnnotationSettings] == resources.RecordOf(rha).String()
+		if !ready || !present || pod.DeletionTimestamp != nil {
 			t.Errorf(
 				"called finished while %s is ready: %t, of the present spec: %t, leaving: %t", pod.Name, ready, present,
 				pod.DeletionTimestamp != nil,
@@ -120,7 +119,11 @@ func TestNoInstantOfALifeIsCalledFinishedThatIsNot(t *testing.T) {
 	u := created()
 	kstatus(t, u, status.CurrentStatus, time.Minute)
 
-	t.Log("another setting: every pod is replaced")
+	t.Log("a setting that only a start can change: every pod is replaced")
+	patchSpec(t, u, `{"config":{"databases":"32"}}`)
+	kstatus(t, u, status.CurrentStatus, time.Minute)
+
+	t.Log("another setting: every process is told")
 	patchSpec(t, u, `{"config":{"maxmemory":"64mb"}}`)
 	if result, err := status.Compute(u); err != nil || result.Status != status.InProgressStatus {
 		t.Errorf("a spec that was only just changed is called %v: %v", result, err)

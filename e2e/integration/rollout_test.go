@@ -18,14 +18,19 @@ import (
 	"github.com/redisha/redisha/controllers/resources"
 )
 
-func TestAChangedConfigReplacesEveryPodAndSwitchesTheMasterOver(t *testing.T) {
+// anotherEnvironment is a change that pods have to be replaced for.
+func anotherEnvironment(rha *v1alpha1.RedisHA) {
+	rha.Spec.PodTemplate = &v1alpha1.PodTemplateSpec{Env: []corev1.EnvVar{{Name: "TZ", Value: "UTC"}}}
+}
+
+func TestAChangedTemplateReplacesEveryPodAndSwitchesTheMasterOver(t *testing.T) {
 	key := create(t, namespace(t), v1alpha1.RedisHASpec{})
 	before, err := bed.Get(t.Context(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
 	old := podUIDs(t, key)
-	change(t, key, func(rha *v1alpha1.RedisHA) { rha.Spec.Config = map[string]v1alpha1.ConfigValue{"maxmemory": "100mb"} })
+	change(t, key, anotherEnvironment)
 	eventually(t, "no old pod is left", 2*time.Minute, func(context.Context) (bool, error) {
 		for uid := range podUIDs(t, key) {
 			if old[uid] {
@@ -52,7 +57,7 @@ func TestASupervisedChangeLeavesTheMasterUntilASwitchoverIsRequested(t *testing.
 	})
 	before, old := settled(t, key), pods(t, key)
 	master := before.Status.Master.Pod
-	change(t, key, func(rha *v1alpha1.RedisHA) { rha.Spec.Config = map[string]v1alpha1.ConfigValue{"maxmemory": "100mb"} })
+	change(t, key, anotherEnvironment)
 	waitsFor(t, key, v1alpha1.ReasonWaitingForApproval)
 	time.Sleep(15 * time.Second) // longer than a pod has to be well before the next
 	now := pods(t, key)
@@ -95,7 +100,7 @@ func TestAChangeOnDeletionReplacesNoPodUntilARestartIsRequested(t *testing.T) {
 	ns := namespace(t)
 	key := create(t, ns, v1alpha1.RedisHASpec{UpdateStrategy: v1alpha1.UpdateStrategySpec{Type: v1alpha1.UpdateOnDelete}})
 	old := pods(t, key)
-	change(t, key, func(rha *v1alpha1.RedisHA) { rha.Spec.Config = map[string]v1alpha1.ConfigValue{"maxmemory": "100mb"} })
+	change(t, key, anotherEnvironment)
 	waitsFor(t, key, v1alpha1.ReasonWaitingForDeletion)
 	if rha, err := bed.WaitSettled(within(t, time.Minute), key, nil); err != nil {
 		t.Errorf("what is left to a person keeps %s from being ready: %v", rha.Name, err)

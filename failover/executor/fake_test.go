@@ -107,6 +107,12 @@ func (f *fakeRedis) TryConfig(
 	}
 	return refused, f.told("TRY", " ", len(settings))
 }
+
+func (f *fakeRedis) SetSettings(
+	_ context.Context, want []redisclient.Setting,
+) (redisclient.ToldSettings, error) {
+	return redisclient.ToldSettings{Fixed: []string{"databases"}}, f.told("SETTINGS", " ", len(want))
+}
 func (f *fakeRedis) Close() {}
 
 // fakeWorld is the prober, the cluster and the lease at once.

@@ -43,3 +43,18 @@ func ask[T any](
 	})
 	return answer, err
 }
+
+// SetSettings makes a node's process have these settings; see [redisclient.Client.SetSettings].
+func (e *Executor) SetSettings(
+	ctx context.Context, key string, node failover.NodeRef, want []redisclient.Setting,
+) (told redisclient.ToldSettings, err error) {
+	t, err := e.target(scope{key: key}, node)
+	if err != nil {
+		return told, err
+	}
+	err = t.send(ctx, func(ctx context.Context, r link.Redis) (err error) {
+		told, err = r.SetSettings(ctx, want)
+		return err
+	})
+	return told, err
+}

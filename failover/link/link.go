@@ -40,6 +40,7 @@ type Redis interface {
 	SetUsers(ctx context.Context, u redisclient.Users) (fingerprint string, err error)
 	Users(ctx context.Context) (fingerprint string, err error)
 	TryUsers(ctx context.Context, users []redisclient.User) ([]redisclient.RefusedUser, error)
+	SetSettings(ctx context.Context, want []redisclient.Setting) (redisclient.ToldSettings, error)
 	TryConfig(ctx context.Context, settings []redisclient.Setting) ([]redisclient.RefusedSetting, error)
 	Close()
 }

@@ -303,6 +303,11 @@ func (r *redisConn) TryConfig(ctx context.Context, _ []redisclient.Setting) ([]r
 	return nil, r.exchange(ctx, func(*server) error { return nil })
 }
 
+// SetSettings implements link.Redis. The simulated servers have every setting.
+func (r *redisConn) SetSettings(ctx context.Context, _ []redisclient.Setting) (redisclient.ToldSettings, error) {
+	return redisclient.ToldSettings{}, r.exchange(ctx, func(*server) error { return nil })
+}
+
 // Encrypt implements link.Redis. The simulated servers are talked to in clear.
 func (r *redisConn) Encrypt(ctx context.Context, _ redisclient.Encryption) (int, error) {
 	return 0, r.exchange(ctx, func(*server) error { return nil })
