@@ -9,8 +9,11 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/encryption"
 	"github.com/redisha/redisha/controllers/resources"
 	"github.com/redisha/redisha/e2e/scenes"
 )
@@ -45,6 +48,39 @@ var _ = Describe("When TLS", Label("chaos", "tls"), func() {
 				on.Round(time.Second), time.Since(began).Round(time.Second)))
 			s.end(ctx, unreplicated)
 			Expect(s.podUIDs(ctx)).To(ConsistOf(pods), "no pod is replaced for TLS")
+		},
+	)
+
+	It(
+		"has its certificate renewed, no pod is replaced and nothing that was acknowledged is lost",
+		SpecTimeout(2*perScenario),
+		func(ctx SpecContext) {
+			s := begin(ctx, "certificate renewed", v1alpha1.RedisHASpec{})
+			pods, names := s.podUIDs(ctx), resources.NeededNames(s.Get())
+			data, err := encryption.Renewed(nil, names, names, time.Now())
+			Expect(err).NotTo(HaveOccurred())
+			secret := &corev1.Secret{
+				ObjectMeta: metav1.ObjectMeta{Namespace: s.key.Namespace, Name: "certificate"},
+				Type:       corev1.SecretTypeTLS, Data: data,
+			}
+			Expect(env.client.Create(ctx, secret)).To(Succeed())
+			s.Change(func(rha *v1alpha1.RedisHA) {
+				rha.Spec.TLS = &v1alpha1.TLSSpec{
+					SecretRef: &v1alpha1.TLSSecretReference{Name: secret.Name}, Plaintext: v1alpha1.PlaintextAllowed,
+				}
+			})
+			s.atTLS(v1alpha1.TLSStageUsed)
+			s.fault()
+			began, former := time.Now(), s.Get().Status.TLS.NotAfter.Time
+			secret.Data, err = encryption.Renewed(data, []string{"another.name"}, names, time.Now().Add(time.Hour))
+			Expect(err).NotTo(HaveOccurred())
+			Expect(env.client.Update(ctx, secret)).To(Succeed())
+			Eventually(func() time.Time { return s.Get().Status.TLS.NotAfter.Time }).WithContext(ctx).WithTimeout(perStage).
+				Should(BeTemporally(">", former))
+			s.atTLS(v1alpha1.TLSStageUsed)
+			AddReportEntry("TLS", fmt.Sprintf("renewed in %s", time.Since(began).Round(time.Second)))
+			s.end(ctx, 0)
+			Expect(s.podUIDs(ctx)).To(ConsistOf(pods), "no pod is replaced for a certificate")
 		},
 	)
 })
