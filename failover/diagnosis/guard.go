@@ -87,7 +87,9 @@ func (v View) WriteGuard() int {
 }
 
 // Surplus reports a node that the spec has no place for: it is to be scaled away.
-func (v View) Surplus(n failover.Node) bool { return v.Policy.Replicas > 0 && n.Ordinal >= v.Policy.Replicas }
+func (v View) Surplus(n failover.Node) bool {
+	return v.Policy.Replicas > 0 && n.Ordinal >= v.Policy.Replicas
+}
 
 // Guarded is how many replicas the master needs to accept writes, as far as it is certain: what it was told since it
 // was heard may have reached it or not.

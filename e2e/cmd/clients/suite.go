@@ -266,7 +266,7 @@ func (s store) Delete(ctx context.Context, keys []string) error { return s.Unlin
 
 // master connects to the master's pod from where the applications run.
 func (s *suite) master(rha *v1alpha1.RedisHA) store {
-	port, dial := resources.RedisPort, testbed.Dialer(s.bed.Clients.DialContext)
+	port, dial := resources.RedisPort, s.bed.Clients.DialContext
 	if s.encrypted != nil {
 		port, dial = resources.RedisTLSPort, s.encrypted
 	}

@@ -72,13 +72,31 @@ func choose(names, columns []string) ([]played, error) {
 			return nil, fmt.Errorf("TLS is %s or %s, and not %q", off, on, column)
 		}
 	}
-	all := operations()
-	if len(names) == 0 {
-		for _, o := range all {
-			names = append(names, o.name)
-		}
+	named, err := byName(names)
+	if err != nil {
+		return nil, err
 	}
 	var chosen []played
+	for _, o := range named {
+		for _, column := range o.tls {
+			if slices.Contains(columns, column) {
+				chosen = append(chosen, played{o, column})
+			}
+		}
+	}
+	if len(chosen) == 0 {
+		return nil, fmt.Errorf("%s: not played with TLS %s", strings.Join(names, ", "), strings.Join(columns, ", "))
+	}
+	return chosen, nil
+}
+
+// byName returns the operations with these names, all without any.
+func byName(names []string) ([]operation, error) {
+	all := operations()
+	if len(names) == 0 {
+		return all, nil
+	}
+	var found []operation
 	for _, name := range names {
 		i := slices.IndexFunc(all, func(o operation) bool { return o.name == name })
 		if reason, out := leftOut()[name]; i < 0 && out {
@@ -87,16 +105,9 @@ func choose(names, columns []string) ([]played, error) {
 		if i < 0 {
 			return nil, fmt.Errorf("no operation is called %q", name)
 		}
-		for _, column := range all[i].tls {
-			if slices.Contains(columns, column) {
-				chosen = append(chosen, played{all[i], column})
-			}
-		}
+		found = append(found, all[i])
 	}
-	if len(chosen) == 0 {
-		return nil, fmt.Errorf("%s: not played with TLS %s", strings.Join(names, ", "), strings.Join(columns, ", "))
-	}
-	return chosen, nil
+	return found, nil
 }
 
 // specOf is the spec of the RedisHA that the operation is played on.
