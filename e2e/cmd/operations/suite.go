@@ -32,6 +32,7 @@ type suite struct {
 	sandbox    *sandbox.Sandbox
 	bed        *testbed.Testbed
 	kubeconfig string // for kubectl
+	commit     string // that is played
 	report     report
 }
 
@@ -53,6 +54,7 @@ func (s *suite) measure(ctx context.Context) error {
 }
 
 func (s *suite) setUp(ctx context.Context) error {
+	s.commit = checks.Commit() // another may be checked out by the end
 	var err error
 	s.sandbox, err = sandbox.Start(
 		ctx, sandbox.Options{LogDir: filepath.Join(s.logs, "sandbox"), Progress: s.progress},
@@ -134,7 +136,7 @@ func (s *suite) setting() string {
 	return fmt.Sprintf(
 		"%s; Redis %s, Kubernetes %s in the sandbox, RedisHA %s; %d writers, each a client of its own with a write every "+
 			"%s; rounds of each operation: %d; %s.",
-		checks.Machine(), checks.RedisVersion(), sandbox.KubernetesVersion(), checks.Commit(), s.writers, interval, s.rounds,
+		checks.Machine(), checks.RedisVersion(), sandbox.KubernetesVersion(), s.commit, s.writers, interval, s.rounds,
 		time.Now().UTC().Format(time.DateOnly),
 	)
 }
