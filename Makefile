@@ -64,6 +64,14 @@ PAGE   ?= dist/clients.md
 clients: deps ## What client libraries notice of faults; ROUNDS=3 FAULTS=kill,delete LIBS=go-redis,ioredis LAG=1s choose. Into dist/clients.json.
 	CGO_ENABLED=0 $(GO) run -C e2e ./cmd/clients --rounds=$(ROUNDS) --faults=$(FAULTS) --libs=$(LIBS) --lag=$(LAG) --json=$(CURDIR)/dist/clients.json --markdown=$(abspath $(PAGE)) $(CLIENTFLAGS)
 
+OPERATIONS ?=
+TLS        ?= off,on
+
+.PHONY: operations
+operations: ROUNDS = 10
+operations: deps ## What applications notice of planned operations; ROUNDS=10 OPERATIONS=delete,scale TLS=off choose. Into dist/operations.json and dist/operations.md.
+	CGO_ENABLED=0 $(GO) run -C e2e ./cmd/operations --rounds=$(ROUNDS) --operations=$(OPERATIONS) --tls=$(TLS) --json=$(CURDIR)/dist/operations.json --markdown=$(CURDIR)/dist/operations.md $(OPERATIONSFLAGS)
+
 .PHONY: sandbox
 sandbox: deps ## Start a Kubernetes API with real Redis processes; prints its KUBECONFIG. Ctrl-C ends it.
 	CGO_ENABLED=0 $(GO) run -C e2e ./cmd/sandbox

@@ -42,7 +42,7 @@ type ledger struct {
 	ring     []time.Duration
 	last     time.Duration // of any acknowledgement
 	lastBy   []time.Duration
-	longest  []time.Duration // gap by writer
+	longest  []Gap // by writer
 	gaps     []Gap
 	gapsMore int
 	first    time.Duration // the first acknowledgement
@@ -53,7 +53,7 @@ type ledger struct {
 func newLedger(writers int, longAt time.Duration) *ledger {
 	return &ledger{
 		begin: time.Now(), longAt: longAt, spans: make([][]span, writers), failed: map[string]int64{},
-		examples: map[string]string{}, lastBy: make([]time.Duration, writers), longest: make([]time.Duration, writers),
+		examples: map[string]string{}, lastBy: make([]time.Duration, writers), longest: make([]Gap, writers),
 	}
 }
 
@@ -72,9 +72,7 @@ func (l *ledger) ack(writer int, number int64) {
 	} else if now-l.last >= l.longAt {
 		l.remember(Gap{From: l.begin.Add(l.last), To: l.begin.Add(now)})
 	}
-	if l.lastBy[writer] > 0 {
-		l.longest[writer] = max(l.longest[writer], now-l.lastBy[writer])
-	}
+	l.noteLongest(writer, now, false)
 	l.last, l.lastBy[writer] = now, now
 	if len(l.ring) < ringSize {
 		l.ring = append(l.ring, now)
@@ -82,6 +80,13 @@ func (l *ledger) ack(writer int, number int64) {
 		l.ring[l.acked%ringSize] = now
 	}
 	l.acked++
+}
+
+// noteLongest keeps the longest gap of a writer that had an acknowledgement before.
+func (l *ledger) noteLongest(writer int, now time.Duration, open bool) {
+	if last := l.lastBy[writer]; last > 0 && now-last > l.longest[writer].Length() {
+		l.longest[writer] = Gap{From: l.begin.Add(last), To: l.begin.Add(now), Open: open}
+	}
 }
 
 // remember keeps the longest: a long run on a busy machine has more short ones than there is room for, and the outage
@@ -112,6 +117,9 @@ func (l *ledger) close() {
 		return
 	}
 	l.end = time.Since(l.begin)
+	for writer := range l.longest {
+		l.noteLongest(writer, l.end, true)
+	}
 	if l.acked > 0 && l.end-l.last >= l.longAt {
 		l.remember(Gap{From: l.begin.Add(l.last), To: l.begin.Add(l.end), Open: true})
 	}

@@ -15,13 +15,18 @@ const batch = 500
 
 // Verify looks up, at the present master, every write that had been acknowledged when it was called. The error is that
 // of a master that could not be asked.
-func (w *Writers) Verify(ctx context.Context) (Loss, error) {
+func (w *Writers) Verify(ctx context.Context) (Loss, error) { return w.VerifyBy(ctx, w.options) }
+
+// VerifyBy is Verify by the Finder, the Password and the Dial of other options, for a master that does not take
+// connections any more as the writers made theirs.
+func (w *Writers) VerifyBy(ctx context.Context, other Options) (Loss, error) {
 	spans := w.ledger.copySpans()
-	place, err := w.options.Finder.Find(ctx)
+	other = other.withDefaults()
+	place, err := other.Finder.Find(ctx)
 	if err != nil {
 		return Loss{}, err
 	}
-	options := w.options.client(place.Addr, w.options.Dial)
+	options := other.client(place.Addr, other.Dial)
 	options.ReadTimeout = 10 * time.Second // many keys take longer than one write is given
 	client := redis.NewClient(options)
 	defer client.Close()

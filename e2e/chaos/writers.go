@@ -40,6 +40,9 @@ type Options struct {
 	Prefix string
 	// LongGap is from when on Report lists a gap; 50 ms when zero.
 	LongGap time.Duration
+	// Ordinary writers are as most applications are: each keeps one go-redis client with the settings that the library
+	// has by itself, retries included, and goes on with it Redial after an error. Timeout and Wait do not count then.
+	Ordinary bool
 }
 
 func (o Options) withDefaults() Options {
@@ -92,6 +95,10 @@ func Start(options Options) *Writers {
 	w := &Writers{options: options, run: rand.Text(), cancel: cancel, ledger: newLedger(options.Writers, options.LongGap)}
 	for id := range options.Writers {
 		one := &writer{id: id, options: options, run: w.run, ledger: w.ledger}
+		if options.Ordinary {
+			w.done.Go(func() { one.ordinary(ctx) })
+			continue
+		}
 		w.done.Go(func() { one.loop(ctx) })
 	}
 	return w
@@ -151,8 +158,9 @@ func (w *Writers) Gaps() ([]Gap, int) {
 	return gaps, w.ledger.gapsMore
 }
 
-// LongestByWriter returns the longest time that each writer alone went without an acknowledgement.
-func (w *Writers) LongestByWriter() []time.Duration {
+// LongestByWriter returns the longest time that each writer alone went without an acknowledgement. After Stop that
+// may be the time from its last acknowledgement to the end.
+func (w *Writers) LongestByWriter() []Gap {
 	w.ledger.mu.Lock()
 	defer w.ledger.mu.Unlock()
 	return slices.Clone(w.ledger.longest)

@@ -111,7 +111,7 @@ func TestAnOutageIsAGapFromTheLastAcknowledgementBeforeToTheFirstAfter(t *testin
 		t.Errorf("errors: %s; want refused connections", w.Errors())
 	}
 	for writer, longest := range w.LongestByWriter() {
-		if longest < 300*time.Millisecond {
+		if longest.Length() < 300*time.Millisecond || longest.Open {
 			t.Errorf("writer %d saw no longer gap than %v", writer, longest)
 		}
 	}
@@ -131,6 +131,12 @@ func TestAGapThatHasNotEndedIsOpen(t *testing.T) {
 	defer cancel()
 	if _, err := w.WaitAck(ctx, time.Now()); err == nil || !strings.Contains(err.Error(), "refused") {
 		t.Errorf("waiting for a write says %v, want the writers' errors in it", err)
+	}
+	w.Stop()
+	for writer, longest := range w.LongestByWriter() {
+		if !longest.Open || longest.Length() < 50*time.Millisecond {
+			t.Errorf("writer %d was without for %v, want an open gap of 50ms and more", writer, longest)
+		}
 	}
 }
 

@@ -3,11 +3,14 @@
 package checks
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -31,6 +34,28 @@ func RedisVersion() string {
 		}
 	}
 	return "unknown version"
+}
+
+// Commit is the commit that is checked out, and whether anything differs from it.
+func Commit() string {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	text, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty").Output()
+	if err != nil {
+		return "of an unknown commit"
+	}
+	return strings.TrimSpace(string(text))
+}
+
+// Save writes a report to a file, and makes its folder when that is missing. Without a path it does nothing.
+func Save(path, text string) error {
+	if path == "" {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(path, []byte(text), 0o644)
 }
 
 func cpuModel() string {

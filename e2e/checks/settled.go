@@ -50,6 +50,12 @@ func Settled(
 	return again, "", nil
 }
 
+// UpToDate reports that, by its status, every pod of a RedisHA is what its present spec wants.
+func UpToDate(rha *v1alpha1.RedisHA) bool {
+	c := meta.FindStatusCondition(rha.Status.Conditions, v1alpha1.ConditionProgressing)
+	return c != nil && c.Reason == v1alpha1.ReasonUpToDate && c.ObservedGeneration == rha.Generation
+}
+
 // lackingInStatus returns what is not well with a RedisHA by its status, empty when all is.
 func lackingInStatus(rha *v1alpha1.RedisHA) string {
 	status, want := &rha.Status, resources.Replicas(rha)

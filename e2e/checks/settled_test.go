@@ -88,6 +88,24 @@ func (r *setBack) List(_ context.Context, list client.ObjectList, _ ...client.Li
 	return nil
 }
 
+func TestASetIsUpToDateByAConditionOfItsPresentSpec(t *testing.T) {
+	for name, test := range map[string]struct {
+		conditions []metav1.Condition
+		want       bool
+	}{
+		"yes":     {[]metav1.Condition{{Type: "Progressing", Reason: v1alpha1.ReasonUpToDate, ObservedGeneration: 2}}, true},
+		"before":  {[]metav1.Condition{{Type: "Progressing", Reason: v1alpha1.ReasonUpToDate, ObservedGeneration: 1}}, false},
+		"not yet": {[]metav1.Condition{{Type: "Progressing", Reason: "Updating", ObservedGeneration: 2}}, false},
+		"unknown": {nil, false},
+	} {
+		rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Generation: 2}}
+		rha.Status.Conditions = test.conditions
+		if got := UpToDate(rha); got != test.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}
+
 func TestWhatRedisSaysIsNotJudgedByAStatusFromBefore(t *testing.T) {
 	for epoch, well := range map[int64]bool{1: true, 4: false} {
 		info := func(*corev1.Pod) (redisclient.Info, error) {

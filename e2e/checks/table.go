@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -86,6 +87,15 @@ func MedianAndWorst[N cmp.Ordered](values []N) (median, worst N, known bool) {
 	}
 	sorted := slices.Sorted(slices.Values(values))
 	return sorted[len(sorted)/2], sorted[len(sorted)-1], true
+}
+
+// Quantile is the value of the nearest rank, the least for 0 and the greatest for 1. Without values it is zero.
+func Quantile[N cmp.Ordered](values []N, q float64) (value N) {
+	if len(values) == 0 {
+		return value
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	return sorted[max(0, int(math.Ceil(q*float64(len(sorted))))-1)]
 }
 
 // Rounded is a time as people read it: milliseconds below a second, hundredths of a second above.

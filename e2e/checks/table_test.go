@@ -53,6 +53,24 @@ func TestTheMedianOfAnEvenNumberIsTheGreaterInTheMiddle(t *testing.T) {
 	}
 }
 
+func TestQuantilesAreOfTheNearestRank(t *testing.T) {
+	var given []int
+	for n := 30; n >= 1; n-- {
+		given = append(given, n)
+	}
+	for q, want := range map[float64]int{0: 1, 0.5: 15, 0.9: 27, 0.95: 29, 0.99: 30, 1: 30} {
+		if got := Quantile(given, q); got != want {
+			t.Errorf("quantile %v is %v, want %v", q, got, want)
+		}
+	}
+	if given[0] != 30 {
+		t.Error("the values were put in order in place")
+	}
+	if got := Quantile([]int{}, 0.5); got != 0 {
+		t.Errorf("of nothing it is %d", got)
+	}
+}
+
 func TestColumnsAreAligned(t *testing.T) {
 	lines := strings.Split(Aligned([][]string{{"a", "runs"}, {"a long name", "3"}}), "\n")
 	if strings.Index(lines[0], "runs") != strings.Index(lines[1], "3") {

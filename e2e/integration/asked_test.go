@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -17,7 +16,6 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/redisha/redisha/api/v1alpha1"
-	"github.com/redisha/redisha/controllers/resources"
 )
 
 func TestABadRequestIsRefusedNamingFieldAndRemedy(t *testing.T) {
@@ -191,15 +189,9 @@ func TestARequesterMayAskAndChangeNoRedisHA(t *testing.T) {
 // pods are the UIDs of the Redis pods, by name.
 func pods(t *testing.T, key client.ObjectKey) map[string]string {
 	t.Helper()
-	list := &corev1.PodList{}
-	if err := bed.Client.List(
-		t.Context(), list, client.InNamespace(key.Namespace), client.MatchingLabels(resources.SelectorLabels(key.Name)),
-	); err != nil {
+	uids, err := bed.PodUIDs(t.Context(), key)
+	if err != nil {
 		t.Fatal(err)
-	}
-	uids := map[string]string{}
-	for i := range list.Items {
-		uids[list.Items[i].Name] = string(list.Items[i].UID)
 	}
 	return uids
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/resources"
+	"github.com/redisha/redisha/e2e/checks"
 )
 
 // redisCLI asks a pod's Redis from within its container.
@@ -46,7 +47,7 @@ func TestPersistenceThatIsChangedKeepsTheDataOfAnOnlyPod(t *testing.T) {
 		change(t, key, func(rha *v1alpha1.RedisHA) { rha.Spec.Config = config })
 		eventually(t, "the pod runs with the new settings", time.Minute, func(ctx context.Context) (bool, error) {
 			rha, err := bed.Get(ctx, key)
-			return err == nil && upToDate(rha), err
+			return err == nil && checks.UpToDate(rha), err
 		})
 		settled(t, key)
 		if got := redisCLI(t, key, pod, "get k"); got != want {

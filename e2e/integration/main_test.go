@@ -100,25 +100,11 @@ func create(t *testing.T, ns string, spec v1alpha1.RedisHASpec) client.ObjectKey
 // settled waits until all is well with a RedisHA, and its pods are what the spec wants.
 func settled(t *testing.T, key client.ObjectKey) *v1alpha1.RedisHA {
 	t.Helper()
-	ctx := within(t, 2*time.Minute)
-	rha, err := bed.WaitSettled(ctx, key, nil)
-	for err == nil && !upToDate(rha) {
-		time.Sleep(100 * time.Millisecond)
-		rha, err = bed.WaitSettled(ctx, key, nil)
-	}
+	rha, err := bed.WaitUpToDate(within(t, 2*time.Minute), key)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return rha
-}
-
-func upToDate(rha *v1alpha1.RedisHA) bool {
-	for _, condition := range rha.Status.Conditions {
-		if condition.Type == v1alpha1.ConditionProgressing {
-			return condition.Reason == v1alpha1.ReasonUpToDate && condition.ObservedGeneration == rha.Generation
-		}
-	}
-	return false
 }
 
 // change updates a RedisHA, trying again when another client wrote in between.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/resources"
+	"github.com/redisha/redisha/e2e/checks"
 )
 
 // anotherEnvironment is a change that pods have to be replaced for.
@@ -123,16 +124,9 @@ func TestAChangeOnDeletionReplacesNoPodUntilARestartIsRequested(t *testing.T) {
 
 func podUIDs(t *testing.T, key client.ObjectKey) map[string]bool {
 	t.Helper()
-	pods := &corev1.PodList{}
-	err := bed.Client.List(
-		t.Context(), pods, client.InNamespace(key.Namespace), client.MatchingLabels(resources.SelectorLabels(key.Name)),
-	)
-	if err != nil {
-		t.Fatal(err)
-	}
 	uids := map[string]bool{}
-	for i := range pods.Items {
-		uids[string(pods.Items[i].UID)] = true
+	for _, uid := range pods(t, key) {
+		uids[uid] = true
 	}
 	return uids
 }
@@ -142,7 +136,7 @@ func TestABadImageStopsAtOnePodAndAGoodOneGoesOn(t *testing.T) {
 	change(t, key, func(rha *v1alpha1.RedisHA) { rha.Spec.Image = "docker.io/library/redis:nonexistent" })
 	eventually(t, "the rollout waits for the first pod", time.Minute, func(ctx context.Context) (bool, error) {
 		rha, err := bed.Get(ctx, key)
-		return err == nil && rha.Status.ReadyReplicas == 2 && !upToDate(rha), err
+		return err == nil && rha.Status.ReadyReplicas == 2 && !checks.UpToDate(rha), err
 	})
 	time.Sleep(5 * time.Second) // it must not go on
 	rha, err := bed.Get(t.Context(), key)

@@ -134,9 +134,8 @@ func TestADrainTakesNoRedisThatServesThoughNoPodIsReady(t *testing.T) {
 // evict asks for what kubectl drain asks for.
 func evict(t *testing.T, key client.ObjectKey, ordinal int) error {
 	t.Helper()
-	return bed.Kube.PolicyV1().Evictions(key.Namespace).Evict(t.Context(), &policyv1.Eviction{
-		ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: resources.PodName(key.Name, ordinal)},
-	})
+	pod := client.ObjectKey{Namespace: key.Namespace, Name: resources.PodName(key.Name, ordinal)}
+	return bed.Evict(t.Context(), pod)
 }
 
 // budgetKnows waits until the disruption budget counts that many pods as healthy.

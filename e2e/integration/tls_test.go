@@ -24,6 +24,8 @@ import (
 	"github.com/redisha/redisha/controllers/encryption"
 	"github.com/redisha/redisha/controllers/resources"
 	"github.com/redisha/redisha/e2e/chaos"
+	"github.com/redisha/redisha/e2e/checks"
+	"github.com/redisha/redisha/e2e/testbed"
 )
 
 // authority is a Secret of kubernetes.io/tls, as cert-manager keeps one: applied anew when it is renewed.
@@ -73,43 +75,14 @@ func (a *authority) apply(data map[string][]byte) {
 	}
 }
 
-// trusting is what a client knows that trusts these authorities.
-func trusting(authorities ...[]byte) *x509.CertPool {
-	roots := x509.NewCertPool()
-	for _, pem := range authorities {
-		roots.AppendCertsFromPEM(pem)
-	}
-	return roots
-}
-
 // serviceAddr is where the master Service takes connections.
 func serviceAddr(t *testing.T, key client.ObjectKey, port int32) string {
 	t.Helper()
-	service := &corev1.Service{}
-	name := client.ObjectKey{Namespace: key.Namespace, Name: resources.MasterServiceName(key.Name)}
-	if err := bed.Client.Get(t.Context(), name, service); err != nil {
+	addr, err := bed.MasterAddr(t.Context(), key, port)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return net.JoinHostPort(service.Spec.ClusterIP, fmt.Sprint(port))
-}
-
-// encrypted dials like a client that verifies the master Service by its name.
-func encrypted(key client.ObjectKey, roots *x509.CertPool, own ...tls.Certificate) chaos.Dialer {
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		conn, err := bed.Clients.DialContext(ctx, network, addr)
-		if err != nil {
-			return nil, err
-		}
-		secured := tls.Client(conn, &tls.Config{
-			RootCAs: roots, ServerName: fmt.Sprintf("%s.%s.svc", resources.MasterServiceName(key.Name), key.Namespace),
-			MinVersion: tls.VersionTLS12, Certificates: own,
-		})
-		if err := secured.HandshakeContext(ctx); err != nil {
-			_ = conn.Close()
-			return nil, err
-		}
-		return secured, nil
-	}
+	return addr
 }
 
 // load are clients that write numbered values.
@@ -158,7 +131,7 @@ func atStage(t *testing.T, key client.ObjectKey, stage v1alpha1.TLSStage) *v1alp
 	t.Helper()
 	eventually(t, fmt.Sprintf("TLS to be at %q", stage), 3*time.Minute, func(ctx context.Context) (bool, error) {
 		rha, err := bed.Get(ctx, key)
-		if err != nil || !upToDate(rha) {
+		if err != nil || !checks.UpToDate(rha) {
 			return false, err
 		}
 		if rha.Status.TLS == nil {
@@ -183,12 +156,11 @@ func connectionsTo(t *testing.T, key client.ObjectKey, pod string, port int32, w
 // generatedCA is the authority that the operator has made.
 func generatedCA(t *testing.T, key client.ObjectKey) []byte {
 	t.Helper()
-	made := &corev1.Secret{}
-	name := client.ObjectKey{Namespace: key.Namespace, Name: resources.GeneratedTLSSecretName(key.Name)}
-	if err := bed.Client.Get(t.Context(), name, made); err != nil {
+	made, err := bed.GeneratedCA(t.Context(), key)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return made.Data[encryption.CAKey]
+	return made
 }
 
 func refusedInClear(t *testing.T, key client.ObjectKey) {
@@ -209,7 +181,7 @@ func TestWithTLSNothingIsInClearAndAFailoverIsAsInClear(t *testing.T) {
 	key := create(t, namespace(t), v1alpha1.RedisHASpec{TLS: &v1alpha1.TLSSpec{}})
 	before := atStage(t, key, v1alpha1.TLSStageRequired)
 	refusedInClear(t, key)
-	l := write(t, key, resources.RedisTLSPort, encrypted(key, trusting(generatedCA(t, key))), "tls")
+	l := write(t, key, resources.RedisTLSPort, bed.Encrypted(key, testbed.Trusting(generatedCA(t, key))), "tls")
 	master := before.Status.Master.Pod
 	if n := len(connectionsTo(t, key, master, resources.RedisTLSPort, "flags=S")); n != 2 {
 		t.Errorf("%d replicas came encrypted, want 2", n)
@@ -240,7 +212,7 @@ func TestTLSIsTurnedOnAndOffUnderLoadWithoutARestartOrAFailover(t *testing.T) {
 	time.Sleep(time.Second)
 	replaceOperator(t)
 	atStage(t, key, v1alpha1.TLSStageUsed)
-	over := write(t, key, resources.RedisTLSPort, encrypted(key, trusting(generatedCA(t, key))), "tls")
+	over := write(t, key, resources.RedisTLSPort, bed.Encrypted(key, testbed.Trusting(generatedCA(t, key))), "tls")
 	if n := len(connectionsTo(t, key, before.Status.Master.Pod, resources.RedisTLSPort, "flags=S")); n != 2 {
 		t.Errorf("%d replicas came encrypted, want 2", n)
 	}
@@ -281,23 +253,8 @@ func short(t *testing.T, what string, gap time.Duration) {
 // shows waits until every pod shows the certificate of data.
 func shows(t *testing.T, key client.ObjectKey, data map[string][]byte) {
 	t.Helper()
-	want, err := tls.X509KeyPair(data[encryption.CertificateKey], data[encryption.KeyKey])
-	if err != nil {
-		t.Fatal(err)
-	}
 	eventually(t, "every pod to show the new certificate", 3*time.Minute, func(ctx context.Context) (bool, error) {
-		list := &corev1.PodList{}
-		if err := bed.Client.List(
-			ctx, list, client.InNamespace(key.Namespace), client.MatchingLabels(resources.SelectorLabels(key.Name)),
-		); err != nil {
-			return false, err
-		}
-		for i := range list.Items {
-			if shown := shownBy(ctx, &list.Items[i]); shown == nil || !shown.Equal(want.Leaf) {
-				return false, nil
-			}
-		}
-		return true, nil
+		return bed.AllShow(ctx, key, data)
 	})
 }
 
@@ -316,14 +273,14 @@ func TestACertificateIsRenewedAndItsAuthorityReplacedUnderLoad(t *testing.T) {
 	}
 	next := &authority{t: t, key: a.key, rha: a.rha}
 	next.issue()
-	both := trusting(former[encryption.CAKey], next.data[encryption.CAKey])
+	both := testbed.Trusting(former[encryption.CAKey], next.data[encryption.CAKey])
 	var own atomic.Pointer[tls.Certificate]
 	own.Store(&pair)
 	if taken(t.Context(), t, key, both) || !taken(t.Context(), t, key, both, pair) {
 		t.Error("want a certificate of clients, and no more")
 	}
 	l := write(t, key, resources.RedisTLSPort, func(ctx context.Context, network, addr string) (net.Conn, error) {
-		return encrypted(key, both, *own.Load())(ctx, network, addr)
+		return bed.Encrypted(key, both, *own.Load())(ctx, network, addr)
 	}, "tls")
 
 	a.issue()
@@ -353,24 +310,10 @@ func TestACertificateIsRenewedAndItsAuthorityReplacedUnderLoad(t *testing.T) {
 	}
 }
 
-// shownBy is the certificate that a pod shows; nil for one that is to come.
-func shownBy(ctx context.Context, pod *corev1.Pod) *x509.Certificate {
-	conn, err := bed.Clients.DialContext(ctx, "tcp", fmt.Sprintf("%s:%d", pod.Status.PodIP, resources.RedisTLSPort))
-	if err != nil {
-		return nil
-	}
-	defer func() { _ = conn.Close() }()
-	secured := tls.Client(conn, &tls.Config{InsecureSkipVerify: true}) // it is compared
-	if secured.HandshakeContext(ctx) != nil {
-		return nil
-	}
-	return secured.ConnectionState().PeerCertificates[0]
-}
-
 // taken reports whether a client is answered. By TLS 1.3 it is told after the handshake that it is not.
 func taken(ctx context.Context, t *testing.T, key client.ObjectKey, roots *x509.CertPool, own ...tls.Certificate) bool {
 	t.Helper()
-	conn, err := encrypted(key, roots, own...)(ctx, "tcp", serviceAddr(t, key, resources.RedisTLSPort))
+	conn, err := bed.Encrypted(key, roots, own...)(ctx, "tcp", serviceAddr(t, key, resources.RedisTLSPort))
 	if err != nil {
 		return false
 	}
@@ -389,7 +332,7 @@ func TestABrokenCertificateIsToldAndWhatRunsGoesOn(t *testing.T) {
 		SecretRef: &v1alpha1.TLSSecretReference{Name: a.key.Name},
 	}})
 	atStage(t, key, v1alpha1.TLSStageRequired)
-	l := write(t, key, resources.RedisTLSPort, encrypted(key, trusting(good[encryption.CAKey])), "tls")
+	l := write(t, key, resources.RedisTLSPort, bed.Encrypted(key, testbed.Trusting(good[encryption.CAKey])), "tls")
 	a.issue()
 	a.apply(map[string][]byte{
 		encryption.CertificateKey: a.data[encryption.CertificateKey], encryption.KeyKey: good[encryption.KeyKey],

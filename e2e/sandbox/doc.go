@@ -67,6 +67,7 @@
 //	func (*Host) DialContext(ctx context.Context, network, address string) (net.Conn, error)
 //	func (*Host) Close() error
 //	func WaitFor(ctx context.Context, what string, condition func(context.Context) (bool, error)) error
+//	func Sleep(ctx context.Context, d time.Duration) error
 //	func KubeBinaries(ctx context.Context, progress io.Writer) (string, error)
 //	func Kubectl(ctx context.Context, progress io.Writer) (string, error)
 //	func RedisServer(ctx context.Context, progress io.Writer) (string, error)

@@ -221,6 +221,16 @@ func (s *Sandbox) StartAPIServer(ctx context.Context) error {
 	return s.control.startAPIServer(ctx, s.AdminConfig())
 }
 
+// Sleep waits for that long, and returns an error when the context ends before.
+func Sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // WaitFor polls condition until it is true, fails or the context ends; the error says what was waited for.
 func WaitFor(ctx context.Context, what string, condition func(context.Context) (bool, error)) error {
 	ticker := time.NewTicker(20 * time.Millisecond)

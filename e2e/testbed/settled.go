@@ -63,6 +63,19 @@ func (b *Testbed) WaitSettled(ctx context.Context, key client.ObjectKey, say fun
 	return rha, nil
 }
 
+// WaitUpToDate is WaitSettled until every pod is what the spec wants, too.
+func (b *Testbed) WaitUpToDate(ctx context.Context, key client.ObjectKey) (*v1alpha1.RedisHA, error) {
+	for {
+		rha, err := b.WaitSettled(ctx, key, nil)
+		if err != nil || checks.UpToDate(rha) {
+			return rha, err
+		}
+		if err := sandbox.Sleep(ctx, 100*time.Millisecond); err != nil {
+			return rha, fmt.Errorf("waiting for the pods of %s to be what its spec wants: %w", key, err)
+		}
+	}
+}
+
 // info asks a pod as the operator does: in clear, or encrypted by its name.
 func (b *Testbed) info(ctx context.Context, key client.ObjectKey, pod *corev1.Pod) (redisclient.Info, error) {
 	secret, err := b.mounted(ctx, key)

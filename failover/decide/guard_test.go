@@ -47,6 +47,33 @@ func TestTheWriteGuardCountsFailureDomains(t *testing.T) {
 	}
 }
 
+// Replicas that are scaled away go within milliseconds of each other, and to write a status may take longer than that.
+func TestTheGuardDoesNotCountReplicasThatAreToBeScaledAway(t *testing.T) {
+	tests := map[string]struct {
+		machines     []string
+		replicas     int
+		before, want int
+	}{
+		"a replica beside the master goes":        {[]string{"a", "b", "a", "c"}, 2, 2, 1},
+		"one beside the master stays":             {[]string{"a", "a", "b", "c"}, 3, 2, 2},
+		"all go, and the master hears them still": {[]string{"a", "b", "c"}, 1, 1, 1},
+		"more are to come":                        {[]string{"a", "a", "b"}, 5, 2, 2},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			w := settled(t, len(tc.machines))
+			w.on(tc.machines...)
+			w.pass(time.Second)
+			before := w.guard()
+			w.policy.Replicas = tc.replicas
+			w.pass(time.Second)
+			if got := w.guard(); before != tc.before || got != tc.want {
+				t.Errorf("min-replicas-to-write %d and then %d, want %d and %d", before, got, tc.before, tc.want)
+			}
+		})
+	}
+}
+
 // The fault that the domains are counted for, and beside it the one that stays a hold.
 func TestAMachineLostWithTheMasterAndAReplicaIsFailedOver(t *testing.T) {
 	w := settled(t, 3)

@@ -188,8 +188,7 @@ func matchTerminating(v View) (string, bool) {
 }
 
 func matchScaledAway(v View) (string, bool) {
-	return fmt.Sprintf("master %s is to be scaled away", v.Ref.Pod),
-		v.Policy.Replicas > 0 && v.Master.Ordinal >= v.Policy.Replicas
+	return fmt.Sprintf("master %s is to be scaled away", v.Ref.Pod), v.Surplus(v.Master)
 }
 
 func matchNodeDraining(v View) (string, bool) {

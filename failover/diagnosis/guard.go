@@ -16,7 +16,9 @@ import (
 // So it counts failure domains, not pods: one more than the replicas that share the master's domain, as long as a
 // replica runs in another one. A machine that is lost with the master and a replica on it is then known to stop. And it
 // counts only replicas that the master hears: before it stops on account of one that it does not hear any more, the
-// guard is lowered, after it was written down that this master can write alone.
+// guard is lowered, after it was written down that this master can write alone. A replica that is to be scaled away is
+// none to count on: several go within milliseconds of each other, and the master would refuse writes until the guard is
+// lowered.
 
 // Bounds of the write guard.
 const (
@@ -70,7 +72,7 @@ func (v View) WriteGuard() int {
 	beside, elsewhere := 0, 0
 	for _, n := range v.Others {
 		switch {
-		case !v.counted(n):
+		case !v.counted(n) || v.Surplus(n):
 		case v.sharesDomain(n):
 			beside++
 		default:
@@ -82,6 +84,11 @@ func (v View) WriteGuard() int {
 		want = 1 + beside
 	}
 	return min(want, v.heard())
+}
+
+// Surplus reports a node that the spec has no place for: it is to be scaled away.
+func (v View) Surplus(n failover.Node) bool {
+	return v.Policy.Replicas > 0 && n.Ordinal >= v.Policy.Replicas
 }
 
 // Guarded is how many replicas the master needs to accept writes, as far as it is certain: what it was told since it

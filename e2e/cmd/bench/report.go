@@ -5,9 +5,7 @@ package main
 import (
 	"fmt"
 	"io"
-	"math"
 	"runtime"
-	"slices"
 	"strings"
 	"time"
 
@@ -46,15 +44,9 @@ func (b *bench) report(out io.Writer) bool {
 
 func (r *row) markdown() string {
 	return fmt.Sprintf(
-		"| %s | %d | %s | %s | %s | %d / %d | %d | %d |", r.name, len(r.gaps), inMS(r.quantile(0.5)),
-		inMS(r.quantile(0.95)), inMS(r.quantile(1)), r.lost, r.acked, r.withLoss, r.promotions,
+		"| %s | %d | %s | %s | %s | %d / %d | %d | %d |", r.name, len(r.gaps), inMS(checks.Quantile(r.gaps, 0.5)),
+		inMS(checks.Quantile(r.gaps, 0.95)), inMS(checks.Quantile(r.gaps, 1)), r.lost, r.acked, r.withLoss, r.promotions,
 	)
-}
-
-// quantile is the nearest rank.
-func (r *row) quantile(q float64) time.Duration {
-	sorted := slices.Sorted(slices.Values(r.gaps))
-	return sorted[max(0, int(math.Ceil(q*float64(len(sorted))))-1)]
 }
 
 func inMS(d time.Duration) string {
@@ -69,14 +61,14 @@ func (b *bench) judge(out io.Writer) bool {
 		fmt.Fprintln(out, "No RedisHA was measured.")
 		return false
 	}
-	gap := ours.quantile(0.5)
+	gap := checks.Quantile(ours.gaps, 0.5)
 	met := gap <= targetGap
 	fmt.Fprintf(out, "Median gap of RedisHA: %s (target: at most %s: %s).\n", inMS(gap), inMS(targetGap), message(met))
 	theirs, ok := b.first("Redis Sentinel")
 	if !ok {
 		return met
 	}
-	ratio := float64(theirs.quantile(0.5)) / float64(gap)
+	ratio := float64(checks.Quantile(theirs.gaps, 0.5)) / float64(gap)
 	fmt.Fprintf(
 		out, "%s takes %.0f times as long (target: at least %d times: %s).\n", theirs.name, ratio, targetRatio,
 		message(ratio >= targetRatio),

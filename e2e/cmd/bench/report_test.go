@@ -17,19 +17,6 @@ func rowOf(name string, ms ...int) *row {
 	return r
 }
 
-func TestQuantilesAreOfTheNearestRank(t *testing.T) {
-	var ms []int
-	for n := 30; n >= 1; n-- {
-		ms = append(ms, n)
-	}
-	r := rowOf("thirty", ms...)
-	for q, want := range map[float64]time.Duration{0.5: 15 * time.Millisecond, 0.95: 29 * time.Millisecond, 1: 30 * time.Millisecond, 0: time.Millisecond} {
-		if got := r.quantile(q); got != want {
-			t.Errorf("quantile %v is %v, want %v", q, got, want)
-		}
-	}
-}
-
 func TestTheTargetsAreJudgedByTheMedians(t *testing.T) {
 	tests := map[string]struct {
 		ours, theirs int

@@ -3,13 +3,10 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -34,7 +31,13 @@ func (s *suite) conclude(out io.Writer) (bool, error) {
 		fmt.Fprintln(out, "WRONG:", sentence)
 	}
 	text, err := s.report.JSON()
-	return len(wrong) == 0, errors.Join(err, save(s.json, string(text)+"\n"), saveTable(s.markdown, s.report.Markdown()))
+	return len(
+			wrong,
+		) == 0, errors.Join(
+			err,
+			checks.Save(s.json, string(text)+"\n"),
+			saveTable(s.markdown, s.report.Markdown()),
+		)
 }
 
 // setting says where and how the numbers were taken.
@@ -47,22 +50,11 @@ func (s *suite) setting() string {
 		sandbox.KubernetesVersion(),
 		s.lag,
 		map[bool]string{true: "encrypted", false: "in clear"}[s.flags.tls],
-		tree(),
+		checks.Commit(),
 		s.writers,
 		s.flags.rounds,
 		time.Now().UTC().Format(time.DateOnly),
 	)
-}
-
-// tree is the commit that is checked out, and whether anything differs from it.
-func tree() string {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	text, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty").Output()
-	if err != nil {
-		return "of an unknown commit"
-	}
-	return strings.TrimSpace(string(text))
 }
 
 // saveTable writes a file, or with PAGE#NAME the place of that name on a page.
@@ -77,16 +69,5 @@ func saveTable(path, text string) error {
 			return err
 		}
 	}
-	return save(path, text)
-}
-
-// save writes a file, and its folder when that is missing. Without a path it does nothing.
-func save(path, text string) error {
-	if path == "" {
-		return nil
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(path, []byte(text), 0o644)
+	return checks.Save(path, text)
 }

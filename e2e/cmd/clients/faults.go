@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"syscall"
 	"time"
@@ -80,7 +81,7 @@ func hang(ctx context.Context, r *round) error {
 	if err := r.signal(pod, syscall.SIGSTOP); err != nil {
 		return err
 	}
-	if err := sleep(ctx, hangFor); err != nil {
+	if err := sandbox.Sleep(ctx, hangFor); err != nil {
 		return err
 	}
 	_ = r.signal(pod, syscall.SIGCONT) // its pod may have been replaced, which ended the hang earlier
@@ -98,7 +99,7 @@ func freeze(ctx context.Context, r *round) error {
 	if err := r.sandbox.FreezeNode(ctx, pod.Spec.NodeName); err != nil {
 		return err
 	}
-	slept := sleep(ctx, frozenFor)
+	slept := sandbox.Sleep(ctx, frozenFor)
 	return errors.Join(slept, r.sandbox.ThawNode(context.WithoutCancel(ctx), pod.Spec.NodeName))
 }
 
@@ -134,15 +135,8 @@ func rollOut(ctx context.Context, r *round) error {
 }
 
 func (r *round) podUIDs(ctx context.Context) ([]string, error) {
-	pods := &corev1.PodList{}
-	err := r.bed.Client.List(
-		ctx, pods, client.InNamespace(key.Namespace), client.MatchingLabels(resources.SelectorLabels(key.Name)),
-	)
-	var uids []string
-	for i := range pods.Items {
-		uids = append(uids, string(pods.Items[i].UID))
-	}
-	return uids, err
+	pods, err := r.bed.PodUIDs(ctx, key)
+	return slices.Collect(maps.Values(pods)), err
 }
 
 func (r *round) patch(ctx context.Context, text string) error {

@@ -55,7 +55,7 @@ func (s *suite) playRound(ctx context.Context, f fault, number int) error {
 	for _, p := range s.programs {
 		p.Record.Begin()
 	}
-	if err := sleep(ctx, calm); err != nil {
+	if err := sandbox.Sleep(ctx, calm); err != nil {
 		return err
 	}
 	r.at = time.Now()
@@ -192,13 +192,4 @@ func (s *suite) drain(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

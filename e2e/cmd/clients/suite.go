@@ -4,8 +4,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -23,7 +21,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/redisha/redisha/api/v1alpha1"
-	"github.com/redisha/redisha/controllers/encryption"
 	"github.com/redisha/redisha/controllers/resources"
 	"github.com/redisha/redisha/e2e/clients"
 	"github.com/redisha/redisha/e2e/sandbox"
@@ -42,11 +39,11 @@ type suite struct {
 	sandbox  *sandbox.Sandbox
 	bed      *testbed.Testbed
 	password string
-	// How this process and the programs verify Redis; nil and empty in clear.
-	encryption *tls.Config
-	authority  string
-	report     clients.Report
-	played     map[string]int // rounds of each fault
+	// How this process connects, and the file by which the programs verify Redis; nil and empty in clear.
+	encrypted testbed.Dialer
+	authority string
+	report    clients.Report
+	played    map[string]int // rounds of each fault
 
 	// Of the group that writes:
 	programs []*clients.Program
@@ -173,19 +170,13 @@ func (s *suite) setUp(ctx context.Context) error {
 
 // trust writes the authority's certificate where the programs read it.
 func (s *suite) trust(ctx context.Context) error {
-	secret := &corev1.Secret{}
-	name := client.ObjectKey{Namespace: key.Namespace, Name: resources.GeneratedTLSSecretName(key.Name)}
-	if err := s.bed.Client.Get(ctx, name, secret); err != nil {
+	made, err := s.bed.GeneratedCA(ctx, key)
+	if err != nil {
 		return err
 	}
 	s.authority = filepath.Join(s.logs, "ca.crt")
-	s.encryption = &tls.Config{
-		RootCAs:    x509.NewCertPool(),
-		MinVersion: tls.VersionTLS12,
-		ServerName: serverName(resources.MasterServiceName(key.Name)),
-	}
-	s.encryption.RootCAs.AppendCertsFromPEM(secret.Data[encryption.CAKey])
-	return os.WriteFile(s.authority, secret.Data[encryption.CAKey], 0o644)
+	s.encrypted = s.bed.Encrypted(key, testbed.Trusting(made))
+	return os.WriteFile(s.authority, made, 0o644)
 }
 
 func serverName(service string) string { return service + "." + key.Namespace + ".svc" }
@@ -220,7 +211,7 @@ func (s *suite) place(ctx context.Context, name string) (clients.Place, error) {
 		Port:     strconv.Itoa(int(service.Spec.Ports[0].Port)),
 		Password: s.password,
 	}
-	if s.encryption != nil {
+	if s.encrypted != nil {
 		place.CA, place.ServerName = s.authority, serverName(name)
 	}
 	return place, nil
@@ -273,29 +264,16 @@ func (s store) Get(ctx context.Context, keys []string) ([]string, error) {
 // Delete deletes keys.
 func (s store) Delete(ctx context.Context, keys []string) error { return s.Unlink(ctx, keys...).Err() }
 
-// dial connects from where the applications run. go-redis encrypts nothing that it has not dialled itself.
-func (s *suite) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	conn, err := s.bed.Clients.DialContext(ctx, network, addr)
-	if err != nil || s.encryption == nil {
-		return conn, err
-	}
-	secured := tls.Client(conn, s.encryption)
-	if err := secured.HandshakeContext(ctx); err != nil {
-		return nil, errors.Join(err, conn.Close())
-	}
-	return secured, nil
-}
-
-// master connects to the master's pod.
+// master connects to the master's pod from where the applications run.
 func (s *suite) master(rha *v1alpha1.RedisHA) store {
-	port := resources.RedisPort
-	if s.encryption != nil {
-		port = resources.RedisTLSPort
+	port, dial := resources.RedisPort, s.bed.Clients.DialContext
+	if s.encrypted != nil {
+		port, dial = resources.RedisTLSPort, s.encrypted
 	}
 	return store{redis.NewClient(&redis.Options{
 		Addr:                     net.JoinHostPort(rha.Status.Master.IP, strconv.Itoa(int(port))),
 		Password:                 s.password,
-		Dialer:                   s.dial,
+		Dialer:                   dial,
 		DisableIdentity:          true,
 		ReadTimeout:              10 * time.Second,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},

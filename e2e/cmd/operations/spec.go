@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/utils/ptr"
+
+	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/resources"
+)
+
+// rollOut changes the template of the pods.
+func rollOut(ctx context.Context, r *round) error {
+	return r.changePods(ctx, func(spec *v1alpha1.RedisHASpec) {
+		spec.PodTemplate = &v1alpha1.PodTemplateSpec{
+			Annotations: map[string]string{"example.com/round": fmt.Sprint(r.number)},
+		}
+	})
+}
+
+// changeSettings changes what Redis is told, which is more than any round writes.
+func changeSettings(ctx context.Context, r *round) error {
+	return r.changePods(ctx, func(spec *v1alpha1.RedisHASpec) {
+		spec.Config = map[string]v1alpha1.ConfigValue{"maxmemory": v1alpha1.ConfigValue(fmt.Sprintf("%dmb", 500+r.number))}
+	})
+}
+
+// changePods changes the spec in a way that replaces every pod.
+func (r *round) changePods(ctx context.Context, edit func(*v1alpha1.RedisHASpec)) error {
+	old, err := r.bed.PodUIDs(ctx, r.key)
+	if err != nil {
+		return err
+	}
+	if err := r.change(ctx, edit); err != nil {
+		return err
+	}
+	return r.allReplaced(ctx, old)
+}
+
+// leadByLast makes the pod master that leaves first when there are fewer.
+func leadByLast(ctx context.Context, r *round) error {
+	last := resources.PodName(r.key.Name, int(v1alpha1.DefaultReplicas-1))
+	if r.before.Status.Master.Pod == last {
+		return nil
+	}
+	return r.request(ctx, v1alpha1.RedisHARequestSpec{Action: v1alpha1.ActionSwitchover, Pod: last})
+}
+
+// scale has the number of pods go through all that matters: from one, and to one, and by more than one at once.
+func scale(ctx context.Context, r *round) error {
+	for _, replicas := range []int32{1, 3, 5, 2, 1, v1alpha1.DefaultReplicas} {
+		err := r.change(ctx, func(spec *v1alpha1.RedisHASpec) { spec.Replicas = ptr.To(replicas) })
+		if err != nil {
+			return err
+		}
+		if _, err := r.bed.WaitUpToDate(ctx, r.key); err != nil {
+			return fmt.Errorf("with %d replicas: %w", replicas, err)
+		}
+	}
+	return nil
+}
