@@ -4,6 +4,7 @@ package resources_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -61,7 +62,10 @@ func TestAPodIsTalkedToAsItsSecretSays(t *testing.T) {
 
 // A Redis starts with the settings of several passwords, and takes each.
 func TestRedisStartsWhileAPasswordChanges(t *testing.T) {
-	s := start(t, minimal(), launch{former: []string{"from before"}})
+	one := accounts.User{
+		Name: "one", Rules: []string{"~a:*", "+get", "(+set ~b:*)"}, Password: passwords.State{Current: "of one"},
+	}
+	s := start(t, minimal(), launch{former: []string{"from before"}, users: []accounts.User{one}})
 	s.eventually("redis-server answers", func() bool { return s.cli("ping") == "PONG\n" })
 	for given, want := range map[string]string{"from before": "PONG\n", password: "PONG\n"} {
 		if got := s.cli("--no-auth-warning", "-a", given, "ping"); got != want {
@@ -70,5 +74,11 @@ func TestRedisStartsWhileAPasswordChanges(t *testing.T) {
 	}
 	if got := s.cli("--no-auth-warning", "-a", "another", "ping"); got == "PONG\n" {
 		t.Error("any password is taken")
+	}
+	for command, says := range map[string]string{"get a:1": "\n", "get b:1": "NOPERM", "set b:1 x": "READONLY"} {
+		args := append([]string{"--no-auth-warning", "--user", "one", "-a", "of one"}, strings.Fields(command)...)
+		if got := s.cli(args...); !strings.Contains(got, says) {
+			t.Errorf("one: %s: %q", command, got)
+		}
 	}
 }

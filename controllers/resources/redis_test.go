@@ -48,6 +48,7 @@ type launch struct {
 
 	encryption encryption.State
 	former     []string // passwords beside password
+	users      []accounts.User
 	restricted bool     // the default user is; else it may do everything, for the sake of the test
 	before     bool     // as it was when there were no users but the default one
 }
@@ -57,6 +58,7 @@ func (l launch) accounts() accounts.State {
 	if !l.before {
 		state.System, state.Restricted = passwords.State{Current: "made by the operator"}, true
 	}
+	state.Users = l.users
 	if !l.restricted {
 		state.Rules = []string{"+@all"}
 	}

@@ -55,10 +55,10 @@ func (w *pass) users(ctx context.Context) (accounts.State, error) {
 		return inForce, err
 	}
 	goal, refused := w.usersGoal(ctx, inForce)
-	if refused != nil && inForce.Default.Current == "" && goal.Password == "" {
-		return inForce, refused
-	}
 	if inForce.Default.Current == "" && goal.Password == "" {
+		if !w.generatesPassword() {
+			return inForce, refused // no process is to start with another password than the one that is wanted
+		}
 		goal.Password = rand.Text()
 	}
 	next := inForce

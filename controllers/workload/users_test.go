@@ -246,6 +246,24 @@ func TestNoProcessStartsWithARuleThatNoRedisHasTaken(t *testing.T) {
 	}
 }
 
+// A declared user whose Secret is not there yet holds nothing up but itself.
+func TestAUserWithoutASecretIsToldAndTheSetStarts(t *testing.T) {
+	w := newWorld(t, controllertest.Shop(func(rha *v1alpha1.RedisHA) {
+		rha.Spec.Auth = &v1alpha1.AuthSpec{Users: []v1alpha1.UserSpec{
+			{Name: "one", PasswordSecretRef: v1alpha1.SecretKeyReference{Name: "absent"}, Rules: []v1alpha1.ACLRule{"+get"}},
+		}}
+	}))
+	w.reconciler.Teller, w.reconciler.Trial = newTeller(), &trial{}
+	w.reconcile()
+	if conf := w.startsWith(); !strings.Contains(conf, "user default ") || strings.Contains(conf, "user one") {
+		t.Errorf("processes start with\n%s", conf)
+	}
+	c := w.Condition(v1alpha1.ConditionReconciled)
+	if c.Reason != v1alpha1.ReasonSecretNotFound || !strings.Contains(c.Message, `spec.auth.users[name="one"]`) {
+		t.Errorf("Reconciled is %s: %s", c.Reason, c.Message)
+	}
+}
+
 func TestUsersThatWereChangedByHandAreMadeWhatTheyWere(t *testing.T) {
 	w, tl, _, clock := rotating(t)
 	w.reconcile()

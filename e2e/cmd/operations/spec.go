@@ -10,6 +10,7 @@ import (
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/resources"
+	"github.com/redisha/redisha/e2e/sandbox"
 )
 
 // rollOut changes the template of the pods.
@@ -21,10 +22,28 @@ func rollOut(ctx context.Context, r *round) error {
 	})
 }
 
-// changeSettings changes what Redis is told, which is more than any round writes.
+// changeSettings changes what Redis is told while it runs: room for more than any round writes.
 func changeSettings(ctx context.Context, r *round) error {
-	return r.changePods(ctx, func(spec *v1alpha1.RedisHASpec) {
-		spec.Config = map[string]v1alpha1.ConfigValue{"maxmemory": v1alpha1.ConfigValue(fmt.Sprintf("%dmb", 500+r.number))}
+	old, err := r.bed.PodUIDs(ctx, r.key)
+	if err != nil {
+		return err
+	}
+	wanted := map[string]v1alpha1.ConfigValue{"maxmemory": v1alpha1.ConfigValue(fmt.Sprintf("%dmb", 500+r.number))}
+	if err := r.change(ctx, func(spec *v1alpha1.RedisHASpec) { spec.Config = wanted }); err != nil {
+		return err
+	}
+	record := resources.RecordOf(&v1alpha1.RedisHA{Spec: v1alpha1.RedisHASpec{Config: wanted}}).String()
+	return sandbox.WaitFor(ctx, "every Redis to be told", func(ctx context.Context) (bool, error) {
+		pods, err := r.bed.Pods(ctx, r.key)
+		for i := range pods {
+			if old[pods[i].Name] != string(pods[i].UID) {
+				return false, fmt.Errorf("pod %s was replaced", pods[i].Name)
+			}
+			if pods[i].Annotations[v1alpha1.AnnotationSettings] != record {
+				return false, err
+			}
+		}
+		return len(pods) == len(old), err
 	})
 }
 
