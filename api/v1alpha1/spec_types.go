@@ -212,8 +212,9 @@ type AuthSpec struct {
 	// +optional
 	AcceptFormerSeconds *int32 `json:"acceptFormerSeconds,omitempty"`
 	// rules are added to those of the default user, whom applications are as a rule. It may use every key and channel,
-	// and every command but those that stop a set, point it elsewhere, or read or change its configuration (docs/security.md
-	// lists them): +config|get grants one, +@all grants all, -flushall takes one away, off turns the user off.
+	// and every command but those that stop a set, point it elsewhere, or read or change its configuration
+	// (docs/security.md lists them): +config|get grants one, +@all grants all, -flushall takes one away, off turns the
+	// user off.
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
 	// +optional
@@ -237,8 +238,8 @@ type UserSpec struct {
 	// passwordSecretRef is where the password is kept.
 	// +required
 	PasswordSecretRef SecretKeyReference `json:"passwordSecretRef"`
-	// rules say what the user may do, in the words of Redis's ACL SETUSER: ~shop:* the keys that begin with shop:, &* every
-	// channel, +@read every command that reads. Without rules a user may do nothing.
+	// rules say what the user may do, in the words of Redis's ACL SETUSER: ~shop:* the keys that begin with shop:, &*
+	// every channel, +@read every command that reads. Without rules a user may do nothing.
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
 	// +optional

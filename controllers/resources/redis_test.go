@@ -49,8 +49,8 @@ type launch struct {
 	encryption encryption.State
 	former     []string // passwords beside password
 	users      []accounts.User
-	restricted bool     // the default user is; else it may do everything, for the sake of the test
-	before     bool     // as it was when there were no users but the default one
+	restricted bool // the default user is; else it may do everything, for the sake of the test
+	before     bool // as it was when there were no users but the default one
 }
 
 func (l launch) accounts() accounts.State {

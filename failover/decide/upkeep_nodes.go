@@ -55,15 +55,13 @@ func (d *decider) foreignDataOf(pod string) failover.NodeRecord {
 
 // nodeStatus describes a node as it is now; before is what was known of its pod, or nothing.
 func nodeStatus(v diagnosis.View, n failover.Node, before failover.NodeRecord) failover.NodeRecord {
-	now := failover.NodeRecord{NodeRef: n.Ref(), Version: n.Replication.Version}
+	now := failover.NodeRecord{NodeRef: n.Ref()}
 	if now.RunID == "" && before.UID == now.UID {
 		now.RunID = before.RunID
 	}
 	now.Restarts = restarts(before, now)
 	sameProcess := before.UID == now.UID && before.RunID == now.RunID
-	if sameProcess && before.Version != "" {
-		now.Version = before.Version // no process changes it
-	}
+	now.Version = recordedVersion(n, now, before)
 	now.Attached = n.UID == v.Ref.UID || (sameProcess && before.Attached)
 	if !now.Attached && v.Attached(n) && v.Master.Sampled {
 		now.Attached, now.CatchUpOffset = caughtUp(v, n, before)
@@ -76,6 +74,14 @@ func nodeStatus(v diagnosis.View, n failover.Node, before failover.NodeRecord) f
 		now.LinkUp = n.Replication.LinkUp && now.Role == failover.RoleReplica
 	}
 	return now
+}
+
+// recordedVersion is that of a process as it said first: no process changes it.
+func recordedVersion(n failover.Node, now, before failover.NodeRecord) string {
+	if before.UID == now.UID && before.RunID == now.RunID && before.Version != "" {
+		return before.Version
+	}
+	return n.Replication.Version
 }
 
 // restarts counts the processes that were met in a pod in the place of another. A pod that was made anew begins at
