@@ -11,10 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
-	"path/filepath"
 	"runtime"
-	"syscall"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -86,34 +83,9 @@ func main() {
 }
 
 func run(f flags, libraries []clients.Library) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	ctx, cancel := context.WithTimeout(ctx, f.timeout)
-	defer cancel()
-	logs, err := f.logs()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	s := &suite{flags: f, logs: logs, libraries: libraries, progress: os.Stderr, played: map[string]int{}}
-	err = s.measure(ctx)
-	well, failed := s.conclude(os.Stdout)
-	if err = errors.Join(err, failed); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-	}
-	if err != nil || !well {
-		fmt.Fprintln(os.Stderr, "Logs:", logs)
-		return 1
-	}
-	if f.logDir == "" {
-		_ = os.RemoveAll(logs)
-	}
-	return 0
-}
-
-func (f flags) logs() (string, error) {
-	if f.logDir != "" {
-		return filepath.Abs(f.logDir)
-	}
-	return os.MkdirTemp("", "redisha-clients-")
+	s := &suite{flags: f, libraries: libraries, progress: os.Stderr, played: map[string]int{}}
+	return testbed.Command("clients", f.logDir, f.timeout, func(ctx context.Context, logs string) error {
+		s.logs = logs
+		return s.measure(ctx)
+	}, func() (bool, error) { return s.conclude(os.Stdout) })
 }
