@@ -61,7 +61,8 @@ func inventory(ctx context.Context, t *testing.T, key client.ObjectKey) map[stri
 // owned are the names that inventory finds for the RedisHA "cache" without storage.
 var owned = []string{
 	"StatefulSet cache", "Service cache-headless", "Service cache-master", "Service cache-replicas",
-	"ConfigMap cache-config", "Secret cache-generated-auth", "Secret cache-conf-auth", "PodDisruptionBudget cache",
+	"ConfigMap cache-config", "Secret cache-generated-auth", "Secret cache-generated-users", "Secret cache-conf-auth",
+	"PodDisruptionBudget cache",
 }
 
 func TestEverythingOwnedIsListedByLabelAndComesBackWhenDeleted(t *testing.T) {
