@@ -446,6 +446,27 @@ func TestTheVolumeOfAPublishedCandidateIsComparedWithItsFollowerThoughItsPodIsAn
 	}
 }
 
+// Every Redis has died at once, and what each has loaded is as old as its last snapshot. It goes by a name that no status
+// has: it was not written down yet that the candidate leads, nor seen by the operator that comes after.
+func TestTheVolumeOfAPublishedCandidateIsComparedWithThatOfItsFollower(t *testing.T) {
+	for followed, want := range map[int64]string{300: "r-1", 700: "r-2"} { // bytes beyond the fork, of 500
+		w, candidate, _ := promoting(t)
+		w.policy.Persistent = true
+		fork := candidate.Replication.Lineage
+		w.pub = failover.Published{Pod: candidate.Name, UID: candidate.UID, IP: candidate.IP, Epoch: w.progress.Epoch}
+		for pod, beyond := range map[string]int64{"r-1": 500, "r-2": followed} {
+			w.reboot(pod, 1)
+			w.node(pod).Replication.Lineage = failover.Lineage{
+				ReplID: "unseen", ReplID2: failover.NoReplID, SecondOffset: -1, Offset: fork.Offset + beyond,
+			}
+		}
+		w.run()
+		if w.master() != want || w.progress.State != failover.StateStable {
+			t.Errorf("%d bytes: master %s in state %s, want %s\n%s", followed, w.master(), w.progress.State, want, w.story())
+		}
+	}
+}
+
 func TestAFollowerThatWasBehindTheForkTellsNothingAboutWhereItWas(t *testing.T) {
 	// The candidate was promoted, and dies with its pod right after. Its follower was restarted with an old snapshot, and
 	// took the new name over far behind the fork: all that it has by now is what the candidate wrote. The candidate's own

@@ -17,10 +17,14 @@ func (d *decider) adoptHistory() {
 		return // what it holds is not what became of the lost history
 	}
 	d.next.AddInterimMaster(ref.RunID)
-	continued, found := d.continued(ref)
-	wrote := d.obs.Published.LeadsTo(ref) || continued.BeyondFork(lost)
-	if wrote && d.policy.Persistent {
+	published := d.obs.Published.LeadsTo(ref)
+	if published && d.policy.Persistent {
 		d.next.RememberInterimMaster(ref.Pod) // a volume is that of whatever pod comes by that name
+	}
+	continued, found := d.continued(ref)
+	wrote := published || continued.BeyondFork(lost)
+	if wrote && d.policy.Persistent {
+		d.next.RememberInterimMaster(ref.Pod)
 	}
 	if !found {
 		return
@@ -50,7 +54,27 @@ func (d *decider) continued(ref failover.NodeRef) (failover.Lineage, bool) {
 			return n.Former.Lineage, true
 		}
 	}
-	return d.continuedByFollower(ref)
+	if continued, found := d.continuedByFollower(ref); found {
+		return continued, true
+	}
+	return d.continuedOnVolume(ref)
+}
+
+// continuedOnVolume is the history by the name that the candidate's next process has found for it on its volume. Its
+// followers, started anew as well, go by that name, and may hold more: it is as old as the last snapshot.
+//
+// Example: every Redis dies at once, before it was written down that cache-1 leads. What cache-1 and cache-2 then load
+// goes by a replid that no status names.
+func (d *decider) continuedOnVolume(ref failover.NodeRef) (failover.Lineage, bool) {
+	i := slices.IndexFunc(d.obs.Nodes, func(n failover.Node) bool {
+		r := n.Replication
+		return n.Name == ref.Pod && n.Answers() && !r.Loading && r.RunID != ref.RunID && !d.next.IsForeign(n) &&
+			d.next.LedUnseen(n)
+	})
+	if i < 0 {
+		return failover.Lineage{}, false
+	}
+	return continuation(d.next.Lineage, d.obs.Nodes[i].Replication.Lineage), true
 }
 
 func (d *decider) continuedByFollower(ref failover.NodeRef) (failover.Lineage, bool) {
