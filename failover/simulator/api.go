@@ -128,7 +128,7 @@ func (a *api) podsChanged() {
 }
 
 // swap is the compare-and-swap of the progress: expected is the progress that the decision was made on, and published
-// is what was published then. What another operator has published since is for checks to see as well.
+// is what the operator knew to be published then. What another one has published is for checks to see as well.
 func (a *api) swap(
 	o *operator, expected int64, published failover.Published, next failover.Progress,
 ) (int64, error) {

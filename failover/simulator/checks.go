@@ -170,8 +170,9 @@ func chosenAtOnce(before, next failover.Progress) bool {
 }
 
 // onSwap: the epoch grows by one for each promotion begun, and has one candidate (S5). A status that was set back
-// follows what was published when that was decided, and what another operator has published since. The operator's own
-// publication of before the status was lost may come in between: it overrules that status at the next look.
+// follows what the operator knew to be published when it decided that, and what another one has published. Its own
+// publication may not have come back to it yet, through a cache that is behind, or as a reply that was lost: it
+// overrules that status at the next look.
 func (c *checks) onSwap(before, next failover.Progress, published failover.Published) {
 	c.onNames(next.Nodes)
 	want := max(before.Epoch, published.Epoch)

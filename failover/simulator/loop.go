@@ -91,7 +91,7 @@ func (o *operator) readLive() error {
 func (o *operator) step() (time.Duration, error) {
 	w := o.world
 	o.ensure(o.cache.pods)
-	obs, published := o.observe(), w.api.now.published
+	obs := o.observe()
 	before, swaps := o.progress(), o.swaps()
 	now := o.now()
 	obs.ObserverSuspect = w.now < w.sickTill
@@ -100,7 +100,7 @@ func (o *operator) step() (time.Duration, error) {
 	o.last, o.lastAt = decision, w.now
 	wrote := !sameProgress(*before, decision.Next)
 	if wrote && !w.defect.persistSkipped {
-		if err := o.persist(decision, swaps, published); err != nil {
+		if err := o.persist(decision, swaps, obs.Published); err != nil {
 			return 0, err
 		}
 	}
@@ -113,7 +113,7 @@ func (o *operator) step() (time.Duration, error) {
 		decision.ActionsAfter(o.now().Sub(now)),
 	)
 	if wrote && w.defect.persistSkipped {
-		if err := o.persist(decision, swaps, published); err != nil {
+		if err := o.persist(decision, swaps, obs.Published); err != nil {
 			return 0, err
 		}
 	}
