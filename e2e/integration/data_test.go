@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/accounts"
 	"github.com/redisha/redisha/controllers/resources"
 	"github.com/redisha/redisha/e2e/checks"
 )
@@ -28,6 +29,31 @@ func redisCLI(t *testing.T, key client.ObjectKey, pod, command string) string {
 		t.Fatalf("redis-cli %s: %v %s", command, err, out)
 	}
 	return strings.TrimSpace(out)
+}
+
+// asOperator asks as the operator does, who may do what an application may not.
+func asOperator(t *testing.T, key client.ObjectKey, pod, command string) (string, error) {
+	t.Helper()
+	mounted := &corev1.Secret{}
+	name := client.ObjectKey{Namespace: key.Namespace, Name: resources.MountSecretName(key.Name)}
+	if err := bed.Client.Get(t.Context(), name, mounted); err != nil {
+		return "", err
+	}
+	shown := accounts.In(mounted.Data, resources.PasswordKey).Shown()[0]
+	out, err := bed.Sandbox.Exec(
+		t.Context(), key.Namespace, pod, resources.RedisContainer, "sh", "-c", fmt.Sprintf(
+			"redis-cli --no-auth-warning -s /tmp/redisha.sock --user %s -a %s %s", shown.User, shown.Password, command,
+		))
+	return strings.TrimSpace(out), err
+}
+
+func mustAsOperator(t *testing.T, key client.ObjectKey, pod, command string) string {
+	t.Helper()
+	out, err := asOperator(t, key, pod, command)
+	if err != nil {
+		t.Fatalf("%s: %v %s", command, err, out)
+	}
+	return out
 }
 
 func TestPersistenceThatIsChangedKeepsTheDataOfAnOnlyPod(t *testing.T) {

@@ -43,8 +43,7 @@ func setting(t *testing.T, key client.ObjectKey, pod, name string) string {
 // settingNow is setting where the pod may not run, or not answer.
 func settingNow(t *testing.T, key client.ObjectKey, pod, name string) (string, error) {
 	t.Helper()
-	out, err := bed.Sandbox.Exec(t.Context(), key.Namespace, pod, resources.RedisContainer, "sh", "-c",
-		`REDISCLI_AUTH="$(cat /etc/redisha-auth/password)" redis-cli -s /tmp/redisha.sock config get `+name)
+	out, err := asOperator(t, key, pod, "config get "+name)
 	_, value, found := strings.Cut(out, name+"\n")
 	if err == nil && !found {
 		err = fmt.Errorf("config get %s on %s: %s", name, pod, out)
@@ -93,7 +92,9 @@ func TestASettingIsChangedUnderLoadAndNoPodIsReplaced(t *testing.T) {
 	}
 	becomes(t, key, replica, "hz", "15", time.Minute)
 	t.Log("what is changed by hand is set back")
-	redisCLI(t, key, replica, "config set hz 99")
+	if out, err := asOperator(t, key, replica, "config set hz 99"); err != nil {
+		t.Fatal(out, err)
+	}
 	becomes(t, key, replica, "hz", "15", 90*time.Second)
 	eventually(t, "an Event about it", 10*time.Second, func(ctx context.Context) (bool, error) {
 		events := &corev1.EventList{}

@@ -171,7 +171,7 @@ func refusedInClear(t *testing.T, key client.ObjectKey) {
 		t.Errorf("%s takes connections in clear", addr)
 	}
 	for name := range pods(t, key) {
-		if port := redisCLI(t, key, name, "-s /tmp/redisha.sock config get port"); !strings.HasSuffix(port, "\n0") {
+		if port := mustAsOperator(t, key, name, "config get port"); !strings.HasSuffix(port, "\n0") {
 			t.Errorf("%s: %q", name, port)
 		}
 	}
@@ -229,7 +229,7 @@ func TestTLSIsTurnedOnAndOffUnderLoadWithoutARestartOrAFailover(t *testing.T) {
 	after := atStage(t, key, "")
 	short(t, "in clear, while TLS was turned off", inClear.stop())
 	for pod := range pods(t, key) {
-		if port := redisCLI(t, key, pod, "config get tls-port"); !strings.HasSuffix(port, "\n0") {
+		if port := mustAsOperator(t, key, pod, "config get tls-port"); !strings.HasSuffix(port, "\n0") {
 			t.Errorf("%s: %q", pod, port)
 		}
 	}
