@@ -43,9 +43,9 @@ type State struct {
 
 // User is one that the spec declares.
 type User struct {
-	Name     string          `json:"name"`
-	Rules    []string        `json:"rules,omitempty"`
-	Password passwords.State `json:"password"`
+	Name     string
+	Rules    []string
+	Password passwords.State
 }
 
 // Keys of the Secrets that hold a state.
@@ -58,14 +58,16 @@ const (
 
 // recorded is what Key holds.
 type recorded struct {
-	System     kept     `json:"system"`
-	Restricted bool     `json:"restricted,omitempty"`
-	Rules      []string `json:"rules,omitempty"`
-	Users      []struct {
-		User
+	System     kept       `json:"system"`
+	Restricted bool       `json:"restricted,omitempty"`
+	Rules      []string   `json:"rules,omitempty"`
+	Users      []keptUser `json:"users,omitempty"`
+}
 
-		Password kept `json:"password"`
-	} `json:"users,omitempty"`
+type keptUser struct {
+	Name     string   `json:"name"`
+	Rules    []string `json:"rules,omitempty"`
+	Password kept     `json:"password"`
 }
 
 // kept is a password's state with the current one.
@@ -76,6 +78,7 @@ type kept struct {
 }
 
 func keep(s passwords.State) kept { return kept{State: s, Current: s.Current} }
+
 func (k kept) state() passwords.State {
 	k.State.Current = k.Current
 	return k.State
@@ -85,11 +88,7 @@ func (k kept) state() passwords.State {
 func (s State) File() []byte {
 	r := recorded{System: keep(s.System), Restricted: s.Restricted, Rules: s.Rules}
 	for _, user := range s.Users {
-		r.Users = append(r.Users, struct {
-			User
-
-			Password kept `json:"password"`
-		}{User: user, Password: keep(user.Password)})
+		r.Users = append(r.Users, keptUser{Name: user.Name, Rules: user.Rules, Password: keep(user.Password)})
 	}
 	text, err := json.Marshal(r)
 	if err != nil {
@@ -106,17 +105,16 @@ func In(data map[string][]byte, password string) State {
 	return s
 }
 
-// Recall sets what Key holds, and reports whether it holds anything.
-func (s *State) Recall(data map[string][]byte) bool {
+// Recall sets what Key holds; nothing where it holds nothing that can be read.
+func (s *State) Recall(data map[string][]byte) {
 	var r recorded
 	if json.Unmarshal(data[Key], &r) != nil {
-		return false
+		return
 	}
 	s.System, s.Restricted, s.Rules, s.Users = r.System.state(), r.Restricted, r.Rules, nil
 	for _, user := range r.Users {
 		s.Users = append(s.Users, User{Name: user.Name, Rules: user.Rules, Password: user.Password.state()})
 	}
-	return true
 }
 
 // derived is the password of a system user. Who learns one of them knows no other.
@@ -137,24 +135,17 @@ func (s State) PodPassword() string {
 // Shown is what the operator shows a process: what is in force, and then what one may know that has not been told.
 func (s State) Shown() []redisclient.Credentials {
 	var all []redisclient.Credentials
-	for _, system := range append(s.current(s.System), s.System.Others()...) {
+	for _, system := range s.System.Known() {
 		all = append(all, redisclient.Credentials{User: Operator, Password: derived(system, Operator)})
 	}
 	var defaults []redisclient.Credentials
-	for _, password := range append(s.current(s.Default), s.Default.Others()...) {
+	for _, password := range s.Default.Known() {
 		defaults = append(defaults, redisclient.Credentials{Password: password})
 	}
 	if s.System.Current == "" {
 		return append(defaults, all...)
 	}
 	return append(all, defaults...)
-}
-
-func (State) current(p passwords.State) []string {
-	if p.Current == "" {
-		return nil
-	}
-	return []string{p.Current}
 }
 
 // ForProcess is what a process is told.

@@ -106,8 +106,5 @@ func (s State) Taken() []string {
 	return all
 }
 
-// Settled reports that no password takes the place of another.
-func (s State) Settled() bool { return s.Coming == "" && len(s.Former) == 0 }
-
-// Others are what is to be tried where a Redis refuses the current password.
-func (s State) Others() []string { return slices.Concat(without(s.Taken(), s.Current), s.Retired) }
+// Known are what a Redis may take, for all that is known, the current one first.
+func (s State) Known() []string { return slices.Concat(s.Taken(), s.Retired) }

@@ -18,6 +18,7 @@ import (
 	"github.com/redisha/redisha/controllers/accounts"
 	"github.com/redisha/redisha/controllers/resources"
 	"github.com/redisha/redisha/e2e/checks"
+	"github.com/redisha/redisha/redisclient"
 )
 
 // redisCLI asks a pod's Redis from within its container.
@@ -39,10 +40,21 @@ func asOperator(t *testing.T, key client.ObjectKey, pod, command string) (string
 	if err := bed.Client.Get(t.Context(), name, mounted); err != nil {
 		return "", err
 	}
-	shown := accounts.In(mounted.Data, resources.PasswordKey).Shown()[0]
+	return runAs(t, key, pod, accounts.In(mounted.Data, resources.PasswordKey).Shown()[0], command)
+}
+
+// runAs asks a pod's Redis as a user, from within its container, whatever ports it takes.
+func runAs(
+	t *testing.T,
+	key client.ObjectKey,
+	pod string,
+	who redisclient.Credentials,
+	command string,
+) (string, error) {
+	t.Helper()
 	out, err := bed.Sandbox.Exec(
 		t.Context(), key.Namespace, pod, resources.RedisContainer, "sh", "-c", fmt.Sprintf(
-			"redis-cli --no-auth-warning -s /tmp/redisha.sock --user %s -a %s %s", shown.User, shown.Password, command,
+			"redis-cli --no-auth-warning -s /tmp/redisha.sock --user %s -a '%s' %s 2>&1", who.User, who.Password, command,
 		))
 	return strings.TrimSpace(out), err
 }

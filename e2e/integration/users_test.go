@@ -17,17 +17,17 @@ import (
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/resources"
+	"github.com/redisha/redisha/redisclient"
 )
 
 // cliAs asks the Redis of a pod as a user, and returns what it says, be it a refusal.
 func cliAs(t *testing.T, key client.ObjectKey, pod, user, password, command string) string {
 	t.Helper()
-	out, err := bed.Sandbox.Exec(t.Context(), key.Namespace, pod, resources.RedisContainer, "sh", "-c",
-		fmt.Sprintf("redis-cli --no-auth-warning --user %s -a '%s' %s 2>&1", user, password, command))
+	out, err := runAs(t, key, pod, redisclient.Credentials{User: user, Password: password}, command)
 	if err != nil {
 		return err.Error()
 	}
-	return strings.TrimSpace(out)
+	return out
 }
 
 // withUser is a set that has a declared user, and takes writes of the default one.
