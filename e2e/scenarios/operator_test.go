@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/e2e/chaos"
 	"github.com/redisha/redisha/e2e/scenes"
@@ -49,14 +51,19 @@ func TestTheFailoverOfAMasterThatHangsOutlivesItsOperator(t *testing.T) {
 }
 
 func TestASwitchoverOutlivesItsOperatorAndLosesNothing(t *testing.T) {
-	for _, state := range []v1alpha1.FailoverState{
-		v1alpha1.StateSwitchingOver, v1alpha1.StatePromoting, v1alpha1.StateReattaching,
+	crashIn := func(state v1alpha1.FailoverState) func(*scene) *testbed.Operator {
+		return func(s *scene) *testbed.Operator { return ops.crashAt(s.Ctx, s.t, state) }
+	}
+	for name, crash := range map[string]func(*scene) *testbed.Operator{
+		"SwitchingOver": crashIn(v1alpha1.StateSwitchingOver),
+		"published":     (*scene).killOncePublished, // the status is in SwitchingOver then
+		"Reattaching":   crashIn(v1alpha1.StateReattaching),
 	} {
-		t.Run(string(state), func(t *testing.T) {
-			s := begin(t, fmt.Sprintf("switchover, operator dies in %s", state), v1alpha1.RedisHASpec{})
-			operator := ops.crashAt(s.Ctx, t, state)
-			s.fault()
+		t.Run(name, func(t *testing.T) {
+			s := begin(t, fmt.Sprintf("switchover, operator dies in %s", name), v1alpha1.RedisHASpec{})
 			target := s.Replicas()[0]
+			operator := crash(s)
+			s.fault()
 			s.ask(
 				v1alpha1.RedisHARequestSpec{Action: v1alpha1.ActionSwitchover, Pod: target}, v1alpha1.RequestSucceeded,
 			) // the outcome outlives it, too
@@ -68,6 +75,28 @@ func TestASwitchoverOutlivesItsOperatorAndLosesNothing(t *testing.T) {
 			s.Epochs(s.Before, 1)
 		})
 	}
+}
+
+// killOncePublished kills the leader as soon as the master's Service leads to another pod.
+func (s *scene) killOncePublished() *testbed.Operator {
+	s.t.Helper()
+	leader := ops.leading(s.Ctx, s.t)
+	ops.doom(leader)
+	clients := asking{client.ObjectKeyFromObject(s.Get())}
+	before, err := clients.Find(s.Ctx)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	go func() {
+		for s.Ctx.Err() == nil {
+			if now, err := clients.Find(s.Ctx); err == nil && now != before {
+				leader.Kill()
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	return leader
 }
 
 func TestALeaderThatIsFrozenAmidAFailoverAndWakesChangesNothing(t *testing.T) {

@@ -616,7 +616,7 @@ func TestUnderStrictTheOldMasterDoesNotReplaceACandidateThatMayHaveLed(t *testin
 	w.write(1000, nil)
 	w.request = &failover.Request{ID: "r-1", Target: "r-1"}
 	w.onAction = func(a failover.Action) bool { _, publishes := a.(failover.Publish); return !publishes }
-	for w.progress.State != failover.StatePromoting || w.node("r-1").Replication.Role != failover.RoleMaster {
+	for w.node("r-1").Replication.Role != failover.RoleMaster {
 		w.once()
 	}
 	// Whether it was published is not known, and it is out of reach together with the other replica.
@@ -636,8 +636,13 @@ func TestASwitchoverWhoseCandidateIsLostIsAFailover(t *testing.T) {
 	w := settled(t, 3)
 	w.write(1000, nil)
 	w.request = &failover.Request{ID: "r-1", Target: "r-1"}
-	w.onAction = func(a failover.Action) bool { _, promotes := a.(failover.Promote); return !promotes }
-	for w.progress.State != failover.StatePromoting {
+	ordered := false
+	w.onAction = func(a failover.Action) bool {
+		_, promotes := a.(failover.Promote)
+		ordered = ordered || promotes
+		return !promotes
+	}
+	for !ordered {
 		w.once()
 	}
 	w.onAction = nil

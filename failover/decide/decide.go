@@ -177,8 +177,15 @@ func (d *decider) viewFrom(ref failover.NodeRef) diagnosis.View {
 // failOver begins a failover away from the present master: the intent. Nothing was touched yet.
 func (d *decider) failOver(f diagnosis.Finding) failover.Decision {
 	v := d.view()
+	var ordered *failover.NodeRef // the candidate of a switchover, who may have been promoted
+	if d.next.State == failover.StateSwitchingOver && d.next.Candidate != nil && d.mayBePromoted(v) {
+		ordered = d.next.Candidate
+	}
 	d.move(EventFailOver, f.Sentence)
 	d.begin(failover.Cause(f.Diagnosis), v)
+	if ordered != nil {
+		d.adoptHistory(*ordered)
+	}
 	d.next.Steps = failover.WithStep(d.next.Steps, failover.StepEvidence, d.evidenceAt(v, f))
 	d.next.Steps = failover.WithStep(d.next.Steps, failover.StepIntent, d.now)
 	if f.Class == diagnosis.ClassSoft {

@@ -152,6 +152,7 @@ func TestASwitchoverDoesNotPromoteTheDataOfAnotherRedisHA(t *testing.T) {
 			w.onAction = func(a failover.Action) bool { _, promotes := a.(failover.Promote); return !promotes }
 			for w.progress.State != state || !w.node("r-0").Replication.Fenced() {
 				w.once()
+				w.sleep(50 * time.Millisecond)
 			}
 			w.onAction = nil
 			for _, name := range []string{"r-0", "r-1", "r-2"} {

@@ -226,7 +226,7 @@ func (w *world) restart(name string, keep bool) {
 	n := w.node(name)
 	w.log = append(w.log, "restart "+name)
 	fresh := w.boot(n.Ordinal)
-	fresh.UID, fresh.RoleLabel, fresh.MayHoldData = n.UID, n.RoleLabel, n.MayHoldData
+	fresh.UID, fresh.RoleLabel, fresh.MayHoldData, fresh.OrderedAt = n.UID, n.RoleLabel, n.MayHoldData, n.OrderedAt
 	fresh.Former = failover.Former{RunID: n.Replication.RunID, Lineage: n.Replication.Lineage}
 	if keep {
 		fresh.Replication.Lineage, fresh.Replication.Keys = n.Replication.Lineage, n.Replication.Keys
@@ -294,7 +294,8 @@ func (w *world) run() failover.Decision {
 	w.t.Helper()
 	for range 1000 {
 		d, busy := w.once()
-		justPublished := d.Next.State == failover.StatePromoting && w.now.Sub(w.observe().PublishedSince) < clientsFirstFor
+		promotes := d.Next.State == failover.StatePromoting || d.Next.State == failover.StateSwitchingOver
+		justPublished := promotes && w.now.Sub(w.observe().PublishedSince) < clientsFirstFor
 		attending := d.Next.State == failover.StateReattaching || justPublished
 		if !busy && !attending {
 			return d

@@ -11,9 +11,9 @@ import (
 // adoptHistory continues the lost history with what the candidate, now lost as well, has written under a name of its
 // own: who follows it already goes by that name. A candidate that was not published, as far as we know, and shows
 // nothing beyond the fork has written nothing; its name matters only if no node goes by the old one any more.
-func (d *decider) adoptHistory() {
-	ref, lost := *d.next.Candidate, d.next.Lineage
-	if n, found := d.obs.Node(ref); found && d.exchanged(n) {
+func (d *decider) adoptHistory(ref failover.NodeRef) {
+	lost := d.next.Lineage
+	if n, found := d.obs.Node(ref); found && d.exchanged(ref, n) {
 		return // what it holds is not what became of the lost history
 	}
 	d.next.AddInterimMaster(ref.RunID)

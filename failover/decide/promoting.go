@@ -14,13 +14,17 @@ import (
 func (d *decider) choose(candidate failover.Node, sentence string) failover.Decision {
 	ref := candidate.Ref()
 	d.next.Candidate = &ref
-	// The lost history reaches as far as the candidate holds it, though the master was not seen there: what lies beyond is
-	// the candidate's own.
-	d.next.Lineage.Offset = max(d.next.Lineage.Offset, d.next.Lineage.Shared(candidate.Replication.Lineage))
+	d.reach(candidate.Replication.Lineage)
 	d.move(EventChoose, sentence)
 	decision := d.promote(ref, candidate)
 	decision.Message = sentence + "; promoting"
 	return decision
+}
+
+// reach notes that the lost history reaches as far as the candidate holds it, though the master was not seen there: what
+// lies beyond is the candidate's own.
+func (d *decider) reach(candidate failover.Lineage) {
+	d.next.Lineage.Offset = max(d.next.Lineage.Offset, d.next.Lineage.Shared(candidate))
 }
 
 // promote orders the candidate to become master, or publishes one that is.
@@ -119,7 +123,7 @@ func (d *decider) candidateLost(n failover.Node, found bool) (string, bool) {
 		return fmt.Sprintf("pod %s of the candidate is gone", ref.Pod), true
 	case n.Sampled && ref.RunID != "" && n.Replication.RunID != "" && n.Replication.RunID != ref.RunID:
 		return fmt.Sprintf("candidate %s was restarted", ref.Pod), true
-	case d.exchanged(n):
+	case d.exchanged(*d.next.Candidate, n):
 		return fmt.Sprintf("candidate %s holds another history by now than the one it was chosen for", ref.Pod), true
 	case n.Contact == failover.ContactRefused && d.waitedFor(n) >= failover.QuietenWithin:
 		return fmt.Sprintf("candidate %s refuses connections", ref.Pod), true
@@ -131,11 +135,11 @@ func (d *decider) candidateLost(n failover.Node, found bool) (string, bool) {
 
 // exchanged reports that the data of the candidate is not what it was chosen for: it, or the node that it followed, was
 // pointed elsewhere, elsewhere while no operator was there to go on.
-func (d *decider) exchanged(n failover.Node) bool {
+func (d *decider) exchanged(candidate failover.NodeRef, n failover.Node) bool {
 	chosenForHistory := d.next.OldMaster != nil && d.next.ForcedPod == "" && d.next.Lineage.ReplID != "" &&
 		!d.next.WasInterimMaster(n)
 	unpromoted := n.Answers() && n.Replication.Role == failover.RoleReplica &&
-		n.Replication.RunID == d.next.Candidate.RunID
+		n.Replication.RunID == candidate.RunID
 	return chosenForHistory && unpromoted && d.next.Lineage.Shared(n.Replication.Lineage) < 0
 }
 
@@ -202,7 +206,7 @@ func (d *decider) anotherCandidate(sentence string) failover.Decision {
 		}
 	}
 	d.move(EventFailOver, sentence)
-	d.adoptHistory()
+	d.adoptHistory(*d.next.Candidate)
 	d.recordFollowers()
 	d.next.Epoch++
 	d.next.Candidate = nil

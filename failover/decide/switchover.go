@@ -22,22 +22,42 @@ const settleChosen = 100 * time.Millisecond
 // settleBehind is how long a demoted master's last bytes may take to show at a replica.
 const settleBehind = 500 * time.Millisecond
 
-// switchingOver drains the master, and goes on when it is seen demoted. Until then it can be aborted.
+// switchingOver drains the master, and once that is seen demoted, makes the candidate master. Until then it can be
+// aborted.
 func (d *decider) switchingOver() failover.Decision {
 	v := d.view()
-	if d.next.Candidate == nil || !v.Found {
+	if d.next.Candidate == nil {
 		return d.failOver(diagnosis.Diagnose(v))
+	}
+	if d.obs.Published.Is(*d.next.Candidate, d.next.Epoch) {
+		return d.goOn(v)
 	}
 	if v.Master.Contact == failover.ContactAnswering && v.Master.Stale {
 		return d.hold(failover.ReasonNone, "looking at "+v.Ref.Pod+" again", failover.After(lookAgainSoon))
 	}
-	if v.Master.Answers() && v.Master.Replication.Fenced() && v.Master.Replication.RunID == v.Ref.RunID {
+	switch {
+	case d.isPromoted(v):
+		return d.goOn(v)
+	case !v.Found:
+		return d.failOver(diagnosis.Diagnose(v))
+	case d.isDemoted(v):
 		return d.demoted(v)
 	}
 	if f := diagnosis.Diagnose(v); f.Class == diagnosis.ClassHard && f.Diagnosis != failover.DiagnosisMasterDemoted {
 		return d.failOver(f)
 	}
 	return d.drain(v)
+}
+
+// isDemoted reports that the switchover has demoted the old master: it is fenced, or was pointed at the candidate since.
+func (d *decider) isDemoted(v diagnosis.View) bool {
+	r := v.Master.Replication
+	return v.Master.Answers() && r.RunID == v.Ref.RunID && (r.Fenced() || v.Master.Follows(d.next.Candidate.IP))
+}
+
+// serves reports that the old master answers as master.
+func serves(v diagnosis.View) bool {
+	return v.Master.Answers() && v.Master.Replication.Role == failover.RoleMaster
 }
 
 // drain goes on draining, or gives up while giving up costs nothing.
@@ -53,6 +73,9 @@ func (d *decider) drain(v diagnosis.View) failover.Decision {
 			v, failover.ReasonSwitchoverTooSlow,
 			fmt.Sprintf("%s did not catch up within %s", candidate.Name, failover.SwitchoverWithin),
 		)
+	}
+	if !serves(v) { // who is not seen to be master may have been drained by an operator before
+		return d.hold(failover.ReasonNone, "waiting for "+v.Ref.Pod+" to answer", failover.After(lookAgainSoon))
 	}
 	decision := d.drainInto(v, fmt.Sprintf("draining %s into %s", v.Ref.Pod, candidate.Name))
 	if d.now.Sub(
@@ -72,7 +95,6 @@ func (d *decider) drainInto(v diagnosis.View, message string) failover.Decision 
 // demoted goes on from the point of no return: the old master's offset stands still, and whoever
 // has reached it has every acknowledged write.
 func (d *decider) demoted(v diagnosis.View) failover.Decision {
-	d.next.Steps = failover.WithStep(d.next.Steps, failover.StepDemoted, v.Master.RoleSince)
 	want := v.Master.Replication.Lineage
 	if d.next.Lineage.ReplID != "" && d.next.Lineage.Shared(want) < 0 {
 		// It was pointed elsewhere meanwhile: who has all that it holds now has nothing of what it had.
@@ -92,22 +114,48 @@ func (d *decider) demoted(v diagnosis.View) failover.Decision {
 	})
 	waited := d.now.Sub(v.Master.RoleSince)
 	switch {
+	case len(complete) > 0 && complete[0].Ref() == *d.next.Candidate:
+		return d.goOn(v)
+	case d.mayBePromoted(v):
+		return d.unpromoted(waited)
 	case len(complete) > 0 && (complete[0].UID == d.next.Candidate.UID || waited >= settleChosen):
+		d.noteDemotion(v)
 		return d.choose(complete[0], complete[0].Name+" has every write of "+v.Ref.Pod)
 	case waited < settleBehind:
-		return failover.Decision{
-			Next:    d.prev,
-			Message: "waiting for the last bytes of " + v.Ref.Pod,
-			Again:   failover.After(lookAgainSoon),
-		}
+		return d.awaitLastBytes()
 	}
+	d.noteDemotion(v)
 	decision := d.choose(v.Master, fmt.Sprintf("no replica has every write of %s; it stays master", v.Ref.Pod))
 	decision.Reason, decision.Next.Reason = failover.ReasonCandidateBehind, failover.ReasonCandidateBehind
 	return decision
 }
 
-// abort returns to the master that was never demoted.
+func (d *decider) awaitLastBytes() failover.Decision {
+	return failover.Decision{
+		Next:    d.prev,
+		Message: "waiting for the last bytes of " + d.next.OldMaster.Pod,
+		Again:   failover.After(lookAgainSoon),
+	}
+}
+
+func (d *decider) noteDemotion(v diagnosis.View) {
+	at := d.now
+	if d.isDemoted(v) {
+		at = v.Master.RoleSince
+	}
+	d.next.Steps = failover.WithStep(d.next.Steps, failover.StepDemoted, at)
+}
+
+// abort returns to the master that was never demoted, as far as is known. Where the candidate is not known not to have
+// been promoted, by an operator that led before, it has led at most unpublished: it is no divergent master, should it
+// come back as one.
 func (d *decider) abort(v diagnosis.View, reason failover.Reason, sentence string) failover.Decision {
+	if d.wasOrdered() && !serves(v) {
+		return d.giveUp(sentence) // the old master was demoted before
+	}
+	if d.mayBePromoted(v) {
+		d.next.Retire(d.next.Candidate.RunID)
+	}
 	record := d.record(failover.OutcomeAborted, v.Ref.Pod, sentence)
 	d.move(EventAbort, sentence)
 	d.next.Candidate, d.next.OldMaster, d.next.Steps = nil, nil, nil

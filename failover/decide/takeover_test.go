@@ -15,7 +15,7 @@ func (w *world) takeOver(after time.Duration) {
 	w.now = w.now.Add(after)
 	for _, n := range w.nodes {
 		n.Contact, n.ContactSince, n.LastAnswer, n.WatchedSince = failover.ContactNone, w.now, time.Time{}, w.now
-		n.Sampled, n.Stale = false, false
+		n.Sampled, n.Stale, n.OrderedAt = false, false, time.Time{}
 		if n.Heard = (failover.Heard{}); !n.LinkSince.IsZero() && !n.Replication.LinkUp {
 			n.Heard = failover.Heard{
 				Master: n.Replication.MasterHost,

@@ -26,8 +26,10 @@ func (d *decider) outdated() bool {
 		return false
 	}
 	switch p.State {
-	case failover.StateFencing, failover.StateBlocked, failover.StateSwitchingOver:
+	case failover.StateFencing, failover.StateBlocked:
 		return published.Epoch == p.Epoch
+	case failover.StateSwitchingOver:
+		return published.Epoch == p.Epoch && (p.Candidate == nil || !published.LeadsTo(*p.Candidate))
 	case failover.StateStable, failover.StateSuspected, failover.StateReattaching:
 		return p.Master == nil || published.Epoch > p.Master.Epoch
 	case failover.StateBootstrapping, failover.StatePromoting:

@@ -25,7 +25,8 @@ func (v Violation) String() string {
 type checks struct {
 	w         *world
 	first     *Violation
-	chosen    map[int64]failover.NodeRef // by epoch
+	intended  map[int64]failover.NodeRef // by epoch: whom a status has named to be promoted
+	chosen    map[int64]failover.NodeRef // by epoch: the one of them that may have been
 	forgotten map[int64]bool             // epochs that only a status knew which was lost; they may be begun once more
 	official  *entry                     // the last write that a published master took
 	setBack   bool                       // the status was set back
@@ -182,12 +183,11 @@ func (c *checks) onSwap(before, next failover.Progress, published failover.Publi
 	if next.Epoch != want {
 		c.fail("S5", "epoch %d follows %d from %s to %s; want %d", next.Epoch, before.Epoch, before.State, next.State, want)
 	}
-	if next.State == failover.StatePromoting && next.Candidate != nil {
-		if was, ok := c.chosen[next.Epoch]; ok && was != *next.Candidate && !c.forgotten[next.Epoch] {
-			c.fail("S5", "epoch %d has two candidates: %s and %s", next.Epoch, was.Pod, next.Candidate.Pod)
-		}
-		c.chosen[next.Epoch] = *next.Candidate
-		delete(c.forgotten, next.Epoch)
+	if intends(next) {
+		c.intended[next.Epoch] = *next.Candidate
+	}
+	if intends(next) && next.State == failover.StatePromoting {
+		c.onChosen(next)
 	}
 	switch {
 	case next.State == failover.StateFencing, chosenAtOnce(before, next):
@@ -200,7 +200,7 @@ func (c *checks) onSwap(before, next failover.Progress, published failover.Publi
 // onSetBack: what only the status knew, no operator can be blamed for not knowing.
 func (c *checks) onSetBack() {
 	c.setBack = true
-	for epoch := range c.chosen {
+	for epoch := range c.intended {
 		if p := c.w.api.now.published; epoch > p.Epoch || epoch == p.Epoch && p.Pod == "" {
 			c.forgotten[epoch] = true
 		}

@@ -7,18 +7,47 @@ import "github.com/redisha/redisha/failover"
 // onPromoteSent: the intent is persisted before (S5). That it has been replaced since, by what a former leader had
 // under way, who decided before a watch brought it cannot know.
 func (c *checks) onPromoteSent(o *operator, m *monitor, intent failover.Progress) {
-	if decided := o.last.Next; decided.State == failover.StatePromoting && c.chosen[decided.Epoch].UID == m.target.UID {
+	if decided := o.last.Next; intends(decided) && c.intended[decided.Epoch].UID == m.target.UID {
+		intent = decided
+	}
+	if !intends(intent) || intent.Candidate.UID != m.target.UID {
+		c.fail("S5", "%s promotes %s without a persisted intent (state %s)", o.name, m.target.Pod, intent.State)
 		return
 	}
-	if intent.State != failover.StatePromoting || intent.Candidate == nil || intent.Candidate.UID != m.target.UID {
-		c.fail("S5", "%s promotes %s without a persisted intent (state %s)", o.name, m.target.Pod, intent.State)
+	c.onChosen(intent)
+	if intent.State == failover.StateSwitchingOver {
+		c.onSwitchedOver(m, intent)
+	}
+}
+
+// intends tells whether a progress names whom to promote: a switchover does so from its beginning.
+func intends(p failover.Progress) bool {
+	return p.Candidate != nil && (p.State == failover.StatePromoting || p.State == failover.StateSwitchingOver)
+}
+
+// onChosen: an epoch has one candidate (S5).
+func (c *checks) onChosen(intent failover.Progress) {
+	if was, ok := c.chosen[intent.Epoch]; ok && was != *intent.Candidate && !c.forgotten[intent.Epoch] {
+		c.fail("S5", "epoch %d has two candidates: %s and %s", intent.Epoch, was.Pod, intent.Candidate.Pod)
+	}
+	c.chosen[intent.Epoch] = *intent.Candidate
+	delete(c.forgotten, intent.Epoch)
+}
+
+// onSwitchedOver: the candidate of a switchover is promoted once the old master takes no writes any more (S6).
+func (c *checks) onSwitchedOver(m *monitor, intent failover.Progress) {
+	for _, s := range c.w.servers {
+		serves := intent.Master != nil && s.alive && s.runID == intent.Master.RunID && s.role == failover.RoleMaster
+		if serves && s.pod.uid != m.target.UID && !c.byHand {
+			c.fail("S6", "%s is ordered to take over while %s is master", m.target.Pod, s.pod.name)
+		}
 	}
 }
 
 // onPromote: whom, with which data, and what is lost by it (S3, S4, S6, S9).
 func (c *checks) onPromote(s *server, intent failover.Progress) {
 	if c.w.api.now.progress.Epoch != intent.Epoch && !c.forgotten[intent.Epoch] ||
-		intent.State != failover.StatePromoting {
+		!intends(intent) {
 		return // an order that was under way for long; whoever was chosen since is the master
 	}
 	c.onFitness(s, intent)

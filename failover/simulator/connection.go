@@ -230,7 +230,7 @@ func (r *redisConn) ReplicaOf(ctx context.Context, host string, port int) error 
 func (r *redisConn) Promote(ctx context.Context) error {
 	intent := *r.o.world.api.now.progress
 	taken := intent.State == unknownState && intent.Epoch == r.o.last.Next.Epoch
-	if decided := r.o.last.Next; decided.State == failover.StatePromoting &&
+	if decided := r.o.last.Next; intends(decided) &&
 		(taken || r.o.world.checks.forgotten[decided.Epoch]) {
 		intent = decided // it was persisted, and set back or taken up by a newer version since
 	}

@@ -66,6 +66,7 @@ func anywhere() []*defect {
 		{name: "the progress is written without compare-and-swap", decide: decideAsIs, swapUnchecked: true},
 		{name: "a node that loads its disk is not waited for", decide: seeing(loadingIsDead, nil)},
 		{name: "a switchover does not wait for the last writes", decide: switchingOverBlindly},
+		{name: "a switchover promotes while it drains", decide: promotingWhileDraining},
 		{name: "silence is taken for death", decide: seeing(silentIsDead, nil)},
 		{name: "a former master that returns is left alone", decide: seeing(nil, without[failover.Follow])},
 		{name: "clients of the old master's next process are not cut", decide: cuttingOnlyTheOldProcess},
@@ -130,6 +131,11 @@ func withFaults() []*defect {
 		{
 			name: "a master that was not elected takes writes beside the elected one", decide: seeing(nil, noClosing),
 			faults: []string{"kill", "hang", "request", "promote by hand", "status set back"},
+		},
+		{
+			name:   "a successor switches over to another candidate",
+			decide: pickingAnotherToSwitchTo,
+			faults: []string{"request", "crash"},
 		},
 		{name: "a new master is damped", decide: dampingTheNew, faults: []string{"freeze machine", "hang"}},
 	}

@@ -243,6 +243,38 @@ func pickingAgain(
 	return decide.Decide(now, policy, obs, p, r)
 }
 
+// pickingAnotherToSwitchTo chooses anew in SwitchingOver, under the same epoch, when it comes to a switchover whose master
+// is demoted already: the candidate may be master.
+func pickingAnotherToSwitchTo(
+	o *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress,
+	r *failover.Request,
+) failover.Decision {
+	if p.State == failover.StateSwitchingOver && p.Candidate != nil && o.last.Next.State != failover.StateSwitchingOver {
+		for _, n := range obs.Others(*p.Candidate) {
+			if n.Answers() && n.Replication.Role == failover.RoleReplica && !n.Replication.Fenced() {
+				ref := n.Ref()
+				p.Candidate = &ref
+				break
+			}
+		}
+	}
+	return decide.Decide(now, policy, obs, p, r)
+}
+
+// promotingWhileDraining orders the candidate to become master together with the draining of the old one.
+func promotingWhileDraining(
+	_ *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress,
+	r *failover.Request,
+) failover.Decision {
+	d := decide.Decide(now, policy, obs, p, r)
+	for _, a := range d.Actions {
+		if drain, is := a.(failover.Drain); is {
+			d.Actions = append(d.Actions, failover.Promote{Node: drain.Candidate})
+		}
+	}
+	return d
+}
+
 // switchingOverBlindly demotes the master at once, and takes the candidate for complete.
 func switchingOverBlindly(
 	_ *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress,

@@ -140,6 +140,7 @@ func newWorld(seed uint64, cfg config, d *defect, tracing bool) *world {
 	w.overrun = func() { w.checks.fail("convergence", "something runs in circles") }
 	w.checks = &checks{
 		w:            w,
+		intended:     map[int64]failover.NodeRef{},
 		chosen:       map[int64]failover.NodeRef{},
 		forgotten:    map[int64]bool{},
 		knownForeign: map[int]bool{},
