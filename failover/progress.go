@@ -20,7 +20,8 @@ const (
 	StateSuspected State = "Suspected"
 	// StateFencing: the failover is decided; old master and replicas are being fenced.
 	StateFencing State = "Fencing"
-	// StateSwitchingOver: a planned switchover drains the old master.
+	// StateSwitchingOver: a planned switchover drains the old master. Once that is demoted the candidate is made master in
+	// this state: it may be master already.
 	StateSwitchingOver State = "SwitchingOver"
 	// StatePromoting: the candidate is chosen; no way back for it but a new epoch.
 	StatePromoting State = "Promoting"

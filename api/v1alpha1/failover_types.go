@@ -23,7 +23,7 @@ const (
 	StateSuspected FailoverState = "Suspected"
 	// StateFencing: the master is lost; the others are detached, the best is chosen.
 	StateFencing FailoverState = "Fencing"
-	// StateSwitchingOver: a planned switchover waits for the candidate to have everything.
+	// StateSwitchingOver: a planned switchover waits for the candidate to have everything, and makes it master.
 	StateSwitchingOver FailoverState = "SwitchingOver"
 	// StatePromoting: the candidate is being made master.
 	StatePromoting FailoverState = "Promoting"
