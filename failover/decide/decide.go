@@ -74,6 +74,8 @@ type decider struct {
 	moved       Event          // the transition that was taken; empty: none yet
 	err         error          // the first transition that could not be taken
 	refused     bool           // the request was refused in this decision
+	// the guard of the master is lowered in this decision, as was written down before
+	guardOnRecord bool
 }
 
 // retry intervals of decisions that wait for something that nothing announces.

@@ -3,15 +3,19 @@
 package decide
 
 import (
+	"slices"
+
 	"github.com/redisha/redisha/failover"
 	"github.com/redisha/redisha/failover/diagnosis"
 )
 
 // recordGuard writes down that the guard of the master is about to become lower: should the master be cut off then, a
-// successor that never hears it has to know.
+// successor that never hears it has to know. Where that is on record already, it says so: applications wait for the
+// guard, and nothing is to be written before it.
 func (d *decider) recordGuard(master failover.NodeRef, value int) {
 	for i, k := range d.next.Nodes {
 		if k.UID == master.UID && k.RunID == master.RunID {
+			d.guardOnRecord = k.WriteGuardOff && value == 0
 			d.next.Nodes[i].WriteGuardOff = k.WriteGuardOff || value == 0
 			d.next.Nodes[i].WriteGuard = min(k.WriteGuard, aboveOne(value))
 		}
@@ -49,12 +53,22 @@ func (d *decider) guard(v diagnosis.View) []failover.Action {
 		return nil
 	}
 	if want < is {
+		if pointedSince(v) {
+			return nil
+		}
 		d.recordGuard(v.Ref, want)
 	}
 	return []failover.Action{failover.SetMinReplicas{Node: v.Ref, MinReplicas: want}}
 }
 
-// guardOf is the write guard of a node as it is to be recorded. Of one that does not answer, what was known stays.
+// pointedSince reports that a replica was given an order after the master was looked at: the master may hear it by now,
+// and the network may hold up what would tell.
+func pointedSince(v diagnosis.View) bool {
+	return slices.ContainsFunc(v.Others, func(n failover.Node) bool { return n.OrderedAt.After(v.Master.SampledAt) })
+}
+
+// guardOf is the write guard of a node as it is to be recorded. Of one that does not answer, what was known stays. That
+// it is about to be off is written down while the last replicas are being ended, before anybody waits for it.
 func guardOf(v diagnosis.View, n failover.Node, before failover.NodeRecord) (guard int, writeGuardOff bool) {
 	switch value := n.Replication.MinReplicas; {
 	case n.UID != v.Ref.UID:
@@ -68,6 +82,6 @@ func guardOf(v diagnosis.View, n failover.Node, before failover.NodeRecord) (gua
 		return 0, false
 	default:
 		value = min(value, v.WriteGuard())
-		return aboveOne(value), value == 0
+		return aboveOne(value), value == 0 || v.Deserted()
 	}
 }

@@ -304,3 +304,85 @@ func TestAMasterThatMayBeIsolatedIsWaitedForSinceItMayHaveHeardAReplica(t *testi
 		}
 	})
 }
+
+// Applications wait for the guard of a master that has lost its last replica, and with it for what is written before.
+func TestTheGuardIsLoweredWithoutAWriteWhenTheLastReplicasWereEndedOnPurpose(t *testing.T) {
+	for name, replicas := range map[string]int{"a pair": 2, "two of three at once": 3} {
+		t.Run(name, func(t *testing.T) {
+			w := settled(t, replicas)
+			for _, n := range w.nodes[1:] {
+				n.Terminating = true
+			}
+			w.pass(time.Second)
+			if w.guard() == 0 || !w.progress.IsWriteGuardOff(w.node("r-0").Ref()) {
+				t.Fatalf("guard %d, nodes %+v", w.guard(), w.progress.Nodes)
+			}
+			for i := 1; i < replicas; i++ {
+				w.remove(w.nodes[1].Name)
+			}
+			w.writes = 0
+			if w.once(); w.guard() != 0 || w.writes != 0 {
+				t.Errorf("guard %d after %d write(s)\n%s", w.guard(), w.writes, w.story())
+			}
+			w.run()
+			if len(w.progress.Nodes) != 1 {
+				t.Errorf("what could wait was not written down: %+v", w.progress.Nodes)
+			}
+		})
+	}
+	w := settled(t, 3)
+	w.node("r-1").Terminating = true
+	w.pass(time.Second)
+	if w.progress.IsWriteGuardOff(w.node("r-0").Ref()) {
+		t.Error("a replica stays, and the guard is said to be off")
+	}
+}
+
+// The fault that the record is for, and beside it the ordinary end of a replica.
+func TestAMasterWhoseLastReplicaIsBeingEndedIsNotReplacedOnAGuess(t *testing.T) {
+	w := settled(t, 2)
+	w.node("r-1").Terminating = true
+	w.pass(time.Second)
+	w.hang("r-0") // or isolated, and its guard may have been lowered by now
+	w.pass(10 * time.Second)
+	if w.master() != "r-0" || w.progress.Reason != failover.ReasonMasterUnreachableWithoutGuard {
+		t.Errorf("master %s, state %s, reason %s", w.master(), w.progress.State, w.progress.Reason)
+	}
+	w.remove("r-1")
+	back := w.boot(1)
+	w.nodes = append(w.nodes, back)
+	w.node("r-0").Contact, w.node("r-0").ContactSince = failover.ContactAnswering, w.now
+	w.pass(5 * time.Second)
+	if w.guard() != 1 || w.progress.IsWriteGuardOff(w.node("r-0").Ref()) {
+		t.Errorf("guard %d, %+v\n%s", w.guard(), w.progress.Nodes, w.story())
+	}
+}
+
+// The network holds up what the new master answers, from the moment on that its replica was pointed at it.
+func TestTheGuardIsNotLoweredForAReplicaThatWasPointedAtTheMasterSince(t *testing.T) {
+	w := settled(t, 3)
+	w.write(1000, nil)
+	w.remove("r-2")
+	w.die("r-0")
+	for w.pub.Pod != "r-1" {
+		w.once()
+		w.now = w.now.Add(time.Millisecond)
+	}
+	came := w.boot(2)
+	came.Replication.Lineage, came.Replication.Keys = w.node("r-1").Replication.Lineage, 1
+	w.nodes = append(w.nodes, came)
+	w.once() // orders it to follow
+	if came.OrderedAt.IsZero() {
+		t.Fatalf("it was not pointed at the master\n%s", w.story())
+	}
+	master := w.node("r-1")
+	master.SampledAt, master.Replication.Followers, master.Replication.Fresh, master.Replication.MinReplicas = w.now.Add(
+		-time.Millisecond,
+	), 0, 0, 1
+	w.now = w.now.Add(clientsFirstFor + time.Millisecond)
+	for _, a := range Decide(w.now, w.policy, w.observe(), w.progress, w.request).Actions {
+		if set, is := a.(failover.SetMinReplicas); is {
+			t.Errorf("min-replicas-to-write is set to %d by what the master said before\n%s", set.MinReplicas, w.story())
+		}
+	}
+}

@@ -166,7 +166,7 @@ func (d *decider) upkeep(v diagnosis.View) failover.Decision {
 		d.next.Request = d.request.ID // it is done, or there is nothing to discard
 	}
 	again := failover.OnEvent()
-	if snapshot := d.nodeSnapshot(v, false); !slices.Equal(snapshot, d.next.Nodes) {
+	if snapshot := d.nodeSnapshot(v, false); !slices.Equal(snapshot, d.next.Nodes) && !d.guardOnRecord {
 		d.next.Nodes = snapshot
 	}
 	if len(actions) > 0 {

@@ -91,6 +91,19 @@ func (v View) Surplus(n failover.Node) bool {
 	return v.Policy.Replicas > 0 && n.Ordinal >= v.Policy.Replicas
 }
 
+// Deserted reports a master whose last replicas are being ended, on purpose: it is about to be without any. None of them
+// can take over from it.
+func (v View) Deserted() bool {
+	ending := false
+	for _, n := range v.Others {
+		if v.counted(n) && !n.Terminating {
+			return false
+		}
+		ending = ending || v.counted(n)
+	}
+	return ending
+}
+
 // Guarded is how many replicas the master needs to accept writes, as far as it is certain: what it was told since it
 // was heard may have reached it or not.
 func (v View) Guarded() int {
