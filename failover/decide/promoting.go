@@ -21,8 +21,8 @@ func (d *decider) choose(candidate failover.Node, sentence string) failover.Deci
 	return decision
 }
 
-// reach notes that the lost history reaches as far as the candidate holds it, though the master was not seen there: what
-// lies beyond is the candidate's own.
+// reach notes that the lost history reaches as far as the candidate holds it, though the master was not seen there.
+// What lies beyond is the candidate's own.
 func (d *decider) reach(candidate failover.Lineage) {
 	d.next.Lineage.Offset = max(d.next.Lineage.Offset, d.next.Lineage.Shared(candidate))
 }

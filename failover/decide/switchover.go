@@ -49,7 +49,7 @@ func (d *decider) switchingOver() failover.Decision {
 	return d.drain(v)
 }
 
-// isDemoted reports that the switchover has demoted the old master: it is fenced, or was pointed at the candidate since.
+// isDemoted reports that the switchover has demoted the old master: it is fenced, or follows the candidate by now.
 func (d *decider) isDemoted(v diagnosis.View) bool {
 	r := v.Master.Replication
 	return v.Master.Answers() && r.RunID == v.Ref.RunID && (r.Fenced() || v.Master.Follows(d.next.Candidate.IP))
@@ -102,16 +102,7 @@ func (d *decider) demoted(v diagnosis.View) failover.Decision {
 		f.Sentence = v.Ref.Pod + " holds another history than the one that was to be switched over"
 		return d.failOver(f)
 	}
-	var complete []failover.Node
-	for _, n := range v.Others {
-		l := election.IneligibilityOf(n, want, d.policy)
-		if l == failover.Eligible && want.Shared(n.Replication.Lineage) >= want.Offset {
-			complete = append(complete, n)
-		}
-	}
-	slices.SortFunc(complete, func(a, b failover.Node) int {
-		return election.CompareTrue(a.UID == d.next.Candidate.UID, b.UID == d.next.Candidate.UID)
-	})
+	complete := d.complete(v)
 	waited := d.now.Sub(v.Master.RoleSince)
 	switch {
 	case len(complete) > 0 && complete[0].Ref() == *d.next.Candidate:
@@ -128,6 +119,22 @@ func (d *decider) demoted(v diagnosis.View) failover.Decision {
 	decision := d.choose(v.Master, fmt.Sprintf("no replica has every write of %s; it stays master", v.Ref.Pod))
 	decision.Reason, decision.Next.Reason = failover.ReasonCandidateBehind, failover.ReasonCandidateBehind
 	return decision
+}
+
+// complete lists who has all that the demoted master holds, the candidate first.
+func (d *decider) complete(v diagnosis.View) []failover.Node {
+	want := v.Master.Replication.Lineage
+	var complete []failover.Node
+	for _, n := range v.Others {
+		l := election.IneligibilityOf(n, want, d.policy)
+		if l == failover.Eligible && want.Shared(n.Replication.Lineage) >= want.Offset {
+			complete = append(complete, n)
+		}
+	}
+	slices.SortFunc(complete, func(a, b failover.Node) int {
+		return election.CompareTrue(a.UID == d.next.Candidate.UID, b.UID == d.next.Candidate.UID)
+	})
+	return complete
 }
 
 func (d *decider) awaitLastBytes() failover.Decision {

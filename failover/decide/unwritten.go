@@ -11,9 +11,9 @@ import (
 )
 
 // From the demotion of the old master until clients are led to the next one, every writer of a switchover waits. So
-// nothing is written to the Kubernetes API meanwhile but where the Service leads. The status has named the candidate and
-// its epoch since the switchover was begun; state Promoting is written down only where the way is a longer one. For
-// whoever reads a status in state SwitchingOver, an operator that came later included, the candidate may be master
+// nothing is written to the Kubernetes API meanwhile but where the Service leads. The status has named the candidate
+// and its epoch since the switchover was begun; state Promoting is written down only where the way is a longer one.
+// For whoever reads a status in state SwitchingOver, an operator that came later included, the candidate may be master
 // already.
 
 // unwrittenFor is how long after the demotion the candidate may take to be published before state Promoting is written

@@ -91,8 +91,8 @@ func (v View) Surplus(n failover.Node) bool {
 	return v.Policy.Replicas > 0 && n.Ordinal >= v.Policy.Replicas
 }
 
-// Deserted reports a master whose last replicas are being ended, on purpose: it is about to be without any. None of them
-// can take over from it.
+// Deserted reports a master whose last replicas are being ended, on purpose: it is about to be without any. None of
+// them can take over from it.
 func (v View) Deserted() bool {
 	ending := false
 	for _, n := range v.Others {

@@ -243,8 +243,8 @@ func pickingAgain(
 	return decide.Decide(now, policy, obs, p, r)
 }
 
-// pickingAnotherToSwitchTo chooses anew in SwitchingOver, under the same epoch, when it comes to a switchover whose master
-// is demoted already: the candidate may be master.
+// pickingAnotherToSwitchTo chooses anew in SwitchingOver, under the same epoch, when it comes to a switchover whose
+// master is demoted already: the candidate may be master.
 func pickingAnotherToSwitchTo(
 	o *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress,
 	r *failover.Request,
