@@ -184,7 +184,7 @@ type PodFacts struct {
 	Terminating bool      // deletionTimestamp is set
 	Outdated    bool      // a person changed what it was made from; a rollout wants it replaced
 	Unproven    bool      // it is not well, or has not been for long enough for a rollout to go on from it
-	Cordoned    bool      // its Kubernetes node is unschedulable: a drain is under way or near
+	Cordoned    bool      // its Kubernetes node is unschedulable, or to be removed: a drain is under way or near
 	NodeGone    bool      // its Kubernetes node object was deleted
 	Exited      bool      // the kubelet reports the Redis container as terminated or waiting to restart
 	ExitedAt    time.Time // when we were first told of that end

@@ -144,6 +144,7 @@ func addControllers(mgr ctrl.Manager, o options, right executor.Lease, me string
 		Lease:       right,
 		Prober:      prober.Options{Period: o.probePeriod, ProbeTimeout: o.probeTimeout, Name: lease.ConnectionPrefix + me},
 		Concurrent:  o.concurrentFailovers,
+		DrainTaints: list(o.drainTaints),
 		OnPersisted: onPersisted(),
 		Version:     version,
 		Inbox:       inbox,

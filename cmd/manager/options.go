@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/uuid"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
+	"github.com/redisha/redisha/controllers/podstate"
 	"github.com/redisha/redisha/failover/lease"
 	"github.com/redisha/redisha/failover/prober"
 )
@@ -28,6 +29,7 @@ type options struct {
 	retryPeriod                  time.Duration
 	probePeriod, probeTimeout    time.Duration
 	concurrentFailovers          int
+	drainTaints                  string
 	version                      bool
 	zap                          zap.Options
 }
@@ -69,6 +71,12 @@ func parseOptions(flags *flag.FlagSet, args []string) (options, error) {
 		"How long an answer may take before a Redis counts as silent.")
 	flags.IntVar(&o.concurrentFailovers, "concurrent-failovers", 256,
 		"How many RedisHA are worked on at the same time. One namespace gets half of that at most.")
+	flags.StringVar(
+		&o.drainTaints,
+		"drain-taints",
+		strings.Join(podstate.DrainTaints(), ","),
+		"Comma-separated keys of taints that a Kubernetes node gets before it is removed: its masters are switched over then.",
+	)
 	flags.BoolVar(&o.version, "version", false, "Print what this was built from, and end.")
 	o.zap.BindFlags(flags)
 	if err := flags.Parse(args); err != nil {
@@ -102,8 +110,11 @@ func (o options) validate() error {
 }
 
 // watched returns the namespaces to watch; none means all.
-func (o options) watched() []string {
-	return strings.FieldsFunc(o.namespaces, func(r rune) bool { return r == ',' || r == ' ' })
+func (o options) watched() []string { return list(o.namespaces) }
+
+// list splits what a flag lists.
+func list(commas string) []string {
+	return strings.FieldsFunc(commas, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
 // identity is a name that nothing else has: the host's, the address at which the process is found if there is one, and

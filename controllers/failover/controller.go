@@ -41,6 +41,8 @@ type Reconciler struct {
 	// Concurrent is how many RedisHA may be worked on at the same time. One whose Redis hangs is worked on until its
 	// orders time out; those of one namespace never take all of it.
 	Concurrent int
+	// DrainTaints are the keys of taints that say that a Kubernetes node is about to be removed; see podstate.IsLeaving.
+	DrainTaints []string
 	// Version is that of this operator, as people are told it.
 	Version string
 	// Inbox has what people ask for by a RedisHARequest; nothing when nil.

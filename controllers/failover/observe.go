@@ -31,6 +31,8 @@ type observer struct {
 	clock    clock.PassiveClock
 	recorder record.EventRecorder
 
+	drainTaints []string
+
 	seen *sight // of the RedisHA that is observed
 }
 
@@ -206,6 +208,6 @@ func (g *observer) machineFacts(ctx context.Context, facts *failover.PodFacts, n
 	if err != nil {
 		return fmt.Errorf("reading node %s: %w", name, err)
 	}
-	facts.Cordoned, facts.Zone = node.Spec.Unschedulable, node.Labels[corev1.LabelTopologyZone]
+	facts.Cordoned, facts.Zone = podstate.IsLeaving(&node, g.drainTaints), node.Labels[corev1.LabelTopologyZone]
 	return nil
 }

@@ -26,6 +26,7 @@ import (
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/encryption"
+	"github.com/redisha/redisha/controllers/podstate"
 	"github.com/redisha/redisha/controllers/tenancy"
 	"github.com/redisha/redisha/failover/executor"
 	"github.com/redisha/redisha/failover/prober"
@@ -41,7 +42,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Named("failover").
 		For(&v1alpha1.RedisHA{}).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(tenancy.ByName)).
-		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(r.onNode), builder.WithPredicates(onChange(nodeChanged))).
+		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(r.onNode), builder.WithPredicates(onChange(r.nodeChanged))).
 		Watches(&discoveryv1.EndpointSlice{}, handler.Funcs{
 			UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q tenancy.Queue) { enqueue(ctx, e.ObjectNew, q) },
 			DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q tenancy.Queue) {
@@ -93,7 +94,10 @@ func (r *Reconciler) prepare(logger logr.Logger) {
 	}
 	r.prober = prober.New(options)
 	r.executor = executor.New(r.prober, r.effects, r.Lease, executor.Options{})
-	r.observer = observer{client: r.Client, prober: r.prober, effects: r.effects, clock: r.Clock, recorder: r.Recorder}
+	r.observer = observer{
+		client: r.Client, prober: r.prober, effects: r.effects, clock: r.Clock, recorder: r.Recorder,
+		drainTaints: r.DrainTaints,
+	}
 }
 
 // retries is after how long what has failed is tried again. Every wake counts as a failure while the API server
@@ -138,10 +142,10 @@ func (r *Reconciler) onNode(ctx context.Context, node client.Object) []reconcile
 }
 
 // nodeChanged lets through what a failover may be about: kubelets report far more often.
-func nodeChanged(before, after client.Object) bool {
+func (r *Reconciler) nodeChanged(before, after client.Object) bool {
 	a, okA := before.(*corev1.Node)
 	b, okB := after.(*corev1.Node)
-	return !okA || !okB || a.Spec.Unschedulable != b.Spec.Unschedulable
+	return !okA || !okB || podstate.IsLeaving(a, r.DrainTaints) != podstate.IsLeaving(b, r.DrainTaints)
 }
 
 func onChange(changed func(before, after client.Object) bool) predicate.Predicate {

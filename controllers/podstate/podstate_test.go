@@ -156,3 +156,26 @@ func TestAPodIsOutdatedForASettingThatOnlyAStartGivesIt(t *testing.T) {
 		}
 	}
 }
+
+func TestWhichKubernetesNodeIsLeaving(t *testing.T) {
+	tainted := func(key string, effect corev1.TaintEffect) *corev1.Node {
+		return &corev1.Node{Spec: corev1.NodeSpec{Taints: []corev1.Taint{{Key: key, Effect: effect}}}}
+	}
+	for name, tc := range map[string]struct {
+		node *corev1.Node
+		want bool
+	}{
+		"well":                              {&corev1.Node{}, false},
+		"cordoned":                          {&corev1.Node{Spec: corev1.NodeSpec{Unschedulable: true}}, true},
+		"deleted, and held by a finalizer":  {&corev1.Node{ObjectMeta: metav1.ObjectMeta{DeletionTimestamp: &metav1.Time{}}}, true},
+		"chosen by the cluster autoscaler":  {tainted("ToBeDeletedByClusterAutoscaler", corev1.TaintEffectNoSchedule), true},
+		"weighed by the cluster autoscaler": {tainted("DeletionCandidateOfClusterAutoscaler", corev1.TaintEffectPreferNoSchedule), false},
+		"chosen by Karpenter":               {tainted("karpenter.sh/disrupted", corev1.TaintEffectNoSchedule), true},
+		"for other pods":                    {tainted("dedicated", corev1.TaintEffectNoSchedule), false},
+		"to be used last":                   {tainted("karpenter.sh/disrupted", corev1.TaintEffectPreferNoSchedule), false},
+	} {
+		if got := IsLeaving(tc.node, DrainTaints()); got != tc.want {
+			t.Errorf("%s: leaving %t, want %t", name, got, tc.want)
+		}
+	}
+}

@@ -4,7 +4,6 @@ package scenarios
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"syscall"
 	"testing"
@@ -31,26 +30,42 @@ func (s *scene) cordon(nodes ...string) (uncordon func()) {
 // in any case.
 func cordon(t *testing.T, nodes ...string) (uncordon func()) {
 	t.Helper()
-	set := func(on bool) {
+	return patchNodes(t, `{"spec":{"unschedulable":true}}`, `{"spec":{"unschedulable":false}}`, nodes...)
+}
+
+// patchNodes patches the nodes, and undoes it when the function that it returns is called, or the test ends.
+func patchNodes(t *testing.T, do, undo string, nodes ...string) (undone func()) {
+	t.Helper()
+	patch := func(patch string) {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		for _, name := range nodes {
-			patch := fmt.Sprintf(`{"spec":{"unschedulable":%t}}`, on)
 			node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}
 			if err := bed.Client.Patch(ctx, node, client.RawPatch("application/merge-patch+json", []byte(patch))); err != nil {
 				t.Error(err)
 			}
 		}
 	}
-	uncordon = sync.OnceFunc(func() { set(false) })
-	t.Cleanup(uncordon)
-	set(true)
-	return uncordon
+	undone = sync.OnceFunc(func() { patch(undo) })
+	t.Cleanup(undone)
+	patch(do)
+	return undone
 }
 
 func TestACordonedNodeIsLeftWithoutLoss(t *testing.T) {
 	begin(t, "master's node cordoned", v1alpha1.RedisHASpec{}).MasterNodeIsLeft(func(node string) error {
 		cordon(t, node)
+		return nil
+	})
+}
+
+// The cluster autoscaler does not make a node unschedulable that it removes.
+func TestANodeThatAnAutoscalerHasChosenIsLeftWithoutLoss(t *testing.T) {
+	begin(t, "master's node tainted for removal", v1alpha1.RedisHASpec{}).MasterNodeIsLeft(func(node string) error {
+		patchNodes(
+			t, `{"spec":{"taints":[{"key":"ToBeDeletedByClusterAutoscaler","value":"1","effect":"NoSchedule"}]}}`,
+			`{"spec":{"taints":null}}`, node,
+		)
 		return nil
 	})
 }

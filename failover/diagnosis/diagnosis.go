@@ -195,7 +195,7 @@ func matchNodeDraining(v View) (string, bool) {
 	if v.Master.NodeGone {
 		return fmt.Sprintf("the Kubernetes node of master %s was deleted", v.Ref.Pod), true
 	}
-	return fmt.Sprintf("the Kubernetes node of master %s is cordoned", v.Ref.Pod), v.Master.Cordoned
+	return fmt.Sprintf("the Kubernetes node of master %s is cordoned or about to be removed", v.Ref.Pod), v.Master.Cordoned
 }
 
 func matchOutdated(v View) (string, bool) {
