@@ -75,7 +75,7 @@ func parseOptions(flags *flag.FlagSet, args []string) (options, error) {
 		&o.drainTaints,
 		"drain-taints",
 		strings.Join(podstate.DrainTaints(), ","),
-		"Comma-separated keys of taints that a Kubernetes node gets before it is removed: its masters are switched over then.",
+		"Comma-separated keys of taints that a Kubernetes node has before it is removed; masters are switched over then.",
 	)
 	flags.BoolVar(&o.version, "version", false, "Print what this was built from, and end.")
 	o.zap.BindFlags(flags)

@@ -42,7 +42,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Named("failover").
 		For(&v1alpha1.RedisHA{}).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(tenancy.ByName)).
-		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(r.onNode), builder.WithPredicates(onChange(r.nodeChanged))).
+		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(r.onNode), builder.WithPredicates(onChange(r.leaves))).
 		Watches(&discoveryv1.EndpointSlice{}, handler.Funcs{
 			UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q tenancy.Queue) { enqueue(ctx, e.ObjectNew, q) },
 			DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q tenancy.Queue) {
@@ -141,8 +141,8 @@ func (r *Reconciler) onNode(ctx context.Context, node client.Object) []reconcile
 	return requests
 }
 
-// nodeChanged lets through what a failover may be about: kubelets report far more often.
-func (r *Reconciler) nodeChanged(before, after client.Object) bool {
+// leaves lets through what a failover may be about: kubelets report far more often.
+func (r *Reconciler) leaves(before, after client.Object) bool {
 	a, okA := before.(*corev1.Node)
 	b, okB := after.(*corev1.Node)
 	return !okA || !okB || podstate.IsLeaving(a, r.DrainTaints) != podstate.IsLeaving(b, r.DrainTaints)

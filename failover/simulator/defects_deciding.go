@@ -244,12 +244,15 @@ func pickingAgain(
 }
 
 // pickingAnotherToSwitchTo chooses anew in SwitchingOver, under the same epoch, when it comes to a switchover whose
-// master is demoted already: the candidate may be master.
+// master another operator has demoted: the candidate may be master.
 func pickingAnotherToSwitchTo(
-	o *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress,
+	_ *operator, now time.Time, policy failover.Policy, obs failover.Observation, p failover.Progress,
 	r *failover.Request,
 ) failover.Decision {
-	if p.State == failover.StateSwitchingOver && p.Candidate != nil && o.last.Next.State != failover.StateSwitchingOver {
+	if p.State != failover.StateSwitchingOver || p.Candidate == nil || p.OldMaster == nil {
+		return decide.Decide(now, policy, obs, p, r)
+	}
+	if m, _ := obs.Node(*p.OldMaster); m.Answers() && m.Replication.Fenced() && m.OrderedAt.IsZero() {
 		for _, n := range obs.Others(*p.Candidate) {
 			if n.Answers() && n.Replication.Role == failover.RoleReplica && !n.Replication.Fenced() {
 				ref := n.Ref()

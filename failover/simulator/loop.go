@@ -21,6 +21,10 @@ const (
 	mostBackoff    = time.Second
 )
 
+// crashWithin is how many orders an operator may have given, since it wrote the state down after which it is to die. A
+// switchover gives six until the next master is published: two to the old one, three to the next.
+const crashWithin = 8
+
 // loop is the controller's queue with its one worker: observe, decide, persist, act, observe.
 func (o *operator) loop(t *task) {
 	failures := 0
@@ -161,7 +165,7 @@ func (o *operator) persist(d failover.Decision, expected int64, published failov
 	o.own.progress, o.own.swaps = &next, swaps
 	if o.world.cfg.crashAfter == next.State && next.State != "" {
 		o.world.cfg.crashAfter = ""
-		o.crashIn = 1 + o.world.rng.IntN(3)
+		o.crashIn = 1 + o.world.rng.IntN(crashWithin)
 	}
 	return nil
 }
