@@ -62,12 +62,14 @@ func (c *checks) servingMaster() *pod {
 	return m
 }
 
-// onClientsAtEnd: the same when everything has been healed for a while.
+// onClientsAtEnd: the same when everything has been healed for a while, as far as an operator has led and reached both
+// for long enough since. Where a person has meddled this counts as well.
 func (c *checks) onClientsAtEnd() {
+	m := c.servingMaster()
 	for _, cl := range c.w.clients {
 		conn := cl.conn
-		if conn != nil && conn.refusedSince > 0 && conn.server.role != failover.RoleMaster &&
-			c.w.now-conn.refusedSince > 2*cutOverWithin {
+		if m != nil && conn != nil && conn.refusedSince > 0 && conn.server.role != failover.RoleMaster &&
+			c.w.now-conn.refusedSince > 2*cutOverWithin && c.couldMend(conn.server, m.server, conn.refusedSince) {
 			c.fail("clients", "a client is left on %s, which is no master", conn.server.pod.name)
 		}
 	}

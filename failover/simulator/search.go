@@ -65,9 +65,6 @@ func (w *world) play(faults []fault) {
 		return
 	}
 	w.quiet = true
-	for _, o := range w.operators {
-		o.crashIn = 0 // what is looked at now takes an operator that lives
-	}
 	w.run(w.now+settleFor, w.violated)
 	if w.settled() != "" && !w.violated() && !w.untilSettled(convergeWithin) {
 		w.checks.fail("convergence", "does not stay settled: %s", w.settled())
