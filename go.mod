@@ -67,7 +67,10 @@ require (
 	sigs.k8s.io/structured-merge-diff/v6 v6.4.2 // indirect
 )
 
-require github.com/redisha/redisha/api v0.0.0
+require (
+	github.com/redisha/redisha/api v0.0.0
+	github.com/robfig/cron/v3 v3.0.1
+)
 
 require (
 	github.com/evanphx/json-patch v5.6.0+incompatible // indirect

@@ -183,6 +183,7 @@ type PodFacts struct {
 	Ready       bool
 	Terminating bool      // deletionTimestamp is set
 	Outdated    bool      // a person changed what it was made from; a rollout wants it replaced
+	Held        bool      // it serves as master, and no plan may move it now; what a person asks for may
 	Unproven    bool      // it is not well, or has not been for long enough for a rollout to go on from it
 	Cordoned    bool      // its Kubernetes node is unschedulable, or to be removed: a drain is under way or near
 	NodeGone    bool      // its Kubernetes node object was deleted

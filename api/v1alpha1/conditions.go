@@ -177,6 +177,9 @@ const (
 	// ReasonWaitingForApproval: the replicas have the change, and spec.updateStrategy.type is Supervised; the master gets
 	// it after the switchover that a person requests.
 	ReasonWaitingForApproval = "WaitingForApproval"
+	// ReasonWaitingForMaintenanceWindow: the outdated or leaving pod is master, and no window of spec.maintenanceWindows is
+	// open; the message names the next one.
+	ReasonWaitingForMaintenanceWindow = "WaitingForMaintenanceWindow"
 	// ReasonWaitingForDeletion: spec.updateStrategy.type is OnDelete, and pods get the change when they are deleted.
 	ReasonWaitingForDeletion = "WaitingForDeletion"
 )
@@ -237,6 +240,9 @@ const (
 	// ReasonConfigRefused: a Redis that runs refuses a setting of spec.config; the message has its words. No pod is
 	// changed until the spec is mended.
 	ReasonConfigRefused = "ConfigRefused"
+	// ReasonMaintenanceWindowInvalid: an item of spec.maintenanceWindows cannot be used; the message says why. Until it is
+	// mended a master is moved only when a person requests it.
+	ReasonMaintenanceWindowInvalid = "MaintenanceWindowInvalid"
 	// ReasonApplyFailed: the API server refused an owned object; the message says which.
 	ReasonApplyFailed = "ApplyFailed"
 )

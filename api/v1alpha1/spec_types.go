@@ -112,6 +112,14 @@ type RedisHASpec struct {
 	// +optional
 	UpdateStrategy UpdateStrategySpec `json:"updateStrategy,omitempty,omitzero"`
 
+	// maintenanceWindows are when the operator may move a master that serves by its own plan, which is for a change that
+	// its pod has to be replaced for, and for fewer replicas. Absent: at any time. A switchover or restart that a person
+	// requests, a drain or an eviction, and a failover wait for no window.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	// +optional
+	MaintenanceWindows []MaintenanceWindow `json:"maintenanceWindows,omitempty"`
+
 	// podDisruptionBudget limits how many Redis pods a drain may take at once.
 	// +kubebuilder:default={}
 	// +optional

@@ -197,7 +197,7 @@ func (r *Reconciler) step(
 	if wrote || len(decision.Actions) > 0 {
 		return next, failover.Now(), nil
 	}
-	return next, decision.Again.Sooner(known.telling.pending()), nil
+	return next, decision.Again.Sooner(known.telling.pending()).Sooner(obs.turns), nil
 }
 
 // look is what there is to be seen of a RedisHA, and when it was.

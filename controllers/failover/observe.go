@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/maintenance"
 	"github.com/redisha/redisha/controllers/podstate"
 	"github.com/redisha/redisha/controllers/resources"
 	"github.com/redisha/redisha/failover"
@@ -60,9 +61,9 @@ func (g *observer) observe(ctx context.Context, rha *v1alpha1.RedisHA, pods []co
 	if err != nil {
 		return sighting{}, err
 	}
-	obs := sighting{unfinished: unfinishedOf(rha, sts, pods)}
-	present := map[int]bool{}
 	now := g.clock.Now()
+	obs := sighting{unfinished: unfinishedOf(rha, sts, pods, now)}
+	present := map[int]bool{}
 	g.seen.exits = g.seen.exits.after(pods, now)
 	for i := range pods {
 		n := probed[string(pods[i].UID)]
@@ -74,6 +75,9 @@ func (g *observer) observe(ctx context.Context, rha *v1alpha1.RedisHA, pods []co
 		}
 		// A process that has answered since the kubelet's word is not the one that has ended.
 		n.Exited = n.Exited && (podstate.HasEnded(&pods[i]) || !n.SampledAt.After(n.ExitedAt))
+		if n.Held {
+			obs.turns = opens(rha, now)
+		}
 		obs.Nodes = append(obs.Nodes, n)
 	}
 	if obs.Absent, err = g.absent(ctx, rha, sts, present); err != nil {
@@ -87,6 +91,15 @@ func (g *observer) observe(ctx context.Context, rha *v1alpha1.RedisHA, pods []co
 		obs.Published = publishedIn(slice, g.effects.ports(key))
 	}
 	return obs, nil
+}
+
+// opens is when a master that is held may be moved, though nothing else is seen.
+func opens(rha *v1alpha1.RedisHA, now time.Time) failover.Again {
+	windows, err := maintenance.At(rha.Spec.MaintenanceWindows, now)
+	if err != nil {
+		return failover.OnEvent()
+	}
+	return failover.After(windows.Turns)
 }
 
 // absent are the pods that are to come. One that is to be scaled away comes again for as long as the StatefulSet has a
@@ -172,6 +185,7 @@ func (g *observer) podFacts(
 		Terminating: pod.DeletionTimestamp != nil,
 		RoleLabel:   failover.Role(pod.Labels[v1alpha1.LabelRole]),
 		Outdated:    podstate.IsDue(rha, sts, pod),
+		Held:        podstate.IsHeld(rha, sts, pod, now),
 		Unproven:    !podstate.IsProven(pod, now),
 		ExitedAt:    g.seen.exits[pod.UID].told,
 	}

@@ -5,6 +5,7 @@ package failover
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -25,6 +26,8 @@ type sighting struct {
 	failover.Observation
 	// unfinished is what of the spec has not reached the pods; nil when all of it has.
 	unfinished *unfinished
+	// turns is when there may be something else to do, though nothing else is seen.
+	turns failover.Again
 }
 
 // unfinished is a reason of the condition Ready, with a sentence.
@@ -90,7 +93,9 @@ func troubled(rha *v1alpha1.RedisHA) *unfinished {
 
 // unfinishedOf looks for what of the spec has not reached the StatefulSet and the pods. Where a RedisHA was deleted and
 // made again, both may be of the one before it.
-func unfinishedOf(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pods []corev1.Pod) *unfinished {
+func unfinishedOf(
+	rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pods []corev1.Pod, now time.Time,
+) *unfinished {
 	want := resources.Replicas(rha)
 	switch {
 	case sts.UID == "":
@@ -105,10 +110,12 @@ func unfinishedOf(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pods []corev1.
 	case sts.Status.ObservedGeneration != sts.Generation:
 		return lacking(v1alpha1.ReasonSpecNotApplied, "the StatefulSet controller has not seen the change yet")
 	}
-	return unfinishedPods(rha, sts, pods)
+	return unfinishedPods(rha, sts, pods, now)
 }
 
-func unfinishedPods(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pods []corev1.Pod) *unfinished {
+func unfinishedPods(
+	rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pods []corev1.Pod, now time.Time,
+) *unfinished {
 	want := int(resources.Replicas(rha))
 	for i := range pods {
 		pod := &pods[i]
@@ -120,6 +127,10 @@ func unfinishedPods(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pods []corev
 			return lacking(v1alpha1.ReasonScaling, "pod %s is to be removed", pod.Name)
 		case !metav1.IsControlledBy(pod, sts):
 			return lacking(v1alpha1.ReasonNodesLeaving, "pod %s does not belong to the StatefulSet", pod.Name)
+		case podstate.IsDue(rha, sts, pod) && podstate.IsHeld(rha, sts, pod, now):
+			return lacking(
+				v1alpha1.ReasonNodesOutdated, "master %s is outdated, and stays until a maintenance window opens", pod.Name,
+			)
 		case podstate.IsDue(rha, sts, pod):
 			return lacking(v1alpha1.ReasonNodesOutdated, "pod %s is outdated and to be replaced", pod.Name)
 		case podstate.IsOutdated(rha, sts, pod) && rha.Spec.UpdateStrategy.Type == v1alpha1.UpdateSupervised:

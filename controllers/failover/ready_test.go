@@ -28,6 +28,7 @@ type life struct {
 	pods     []corev1.Pod
 	decision failover.Decision
 	obs      failover.Observation
+	now      time.Time
 }
 
 // wellOne is one with which all is well.
@@ -87,7 +88,11 @@ func (l *life) says(kind string, is bool, reason string, generation int64) {
 
 // ready is the condition Ready as it would be written now.
 func (l *life) ready() metav1.Condition {
-	c := readyCondition(l.rha, l.decision, sighting{Observation: l.obs, unfinished: unfinishedOf(l.rha, l.sts, l.pods)})
+	c := readyCondition(
+		l.rha,
+		l.decision,
+		sighting{Observation: l.obs, unfinished: unfinishedOf(l.rha, l.sts, l.pods, l.now)},
+	)
 	c.ObservedGeneration = l.rha.Generation
 	return c
 }
@@ -140,6 +145,12 @@ func TestReadyMeansThatThisGenerationIsAppliedAndThatThesePodsStay(t *testing.T)
 		"a pod is being deleted":  {func(l *life) { l.pods[2].DeletionTimestamp = &now }, v1alpha1.ReasonNodesLeaving},
 		"a pod is another one's":  {func(l *life) { own(&l.pods[2], "former") }, v1alpha1.ReasonNodesLeaving},
 		"a pod is to be replaced": {func(l *life) { l.pods[2] = outdatedPod(l.pods[2]) }, v1alpha1.ReasonNodesOutdated},
+		"the master waits for a maintenance window": {func(l *life) {
+			l.rha.Spec.MaintenanceWindows = []v1alpha1.MaintenanceWindow{{Schedule: "0 3 1 1 *", DurationMinutes: 60}}
+			l.rha.Status.Master = &v1alpha1.MasterStatus{NodeRef: v1alpha1.NodeRef{Pod: "shop-0"}}
+			l.now = time.Date(2026, 12, 1, 12, 0, 0, 0, time.UTC)
+			l.pods[0] = outdatedPod(l.pods[0])
+		}, v1alpha1.ReasonNodesOutdated},
 		"a process is to be told": {func(l *life) {
 			l.rha.Spec.Config = map[string]v1alpha1.ConfigValue{"hz": "20"}
 			l.sts.Spec.Template = resources.StatefulSet(l.rha, 3).Spec.Template

@@ -5,6 +5,7 @@ package podstate
 import (
 	"slices"
 	"strings"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -12,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/maintenance"
 	"github.com/redisha/redisha/controllers/resources"
 )
 
@@ -58,13 +60,27 @@ func IsDue(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pod *corev1.Pod) bool
 	}
 	switch rha.Spec.UpdateStrategy.Type {
 	case v1alpha1.UpdateSupervised:
-		isMaster := rha.Status.Master != nil && rha.Status.Master.Pod == pod.Name
-		return !isMaster || addedByHand(rha, &sts.Spec.Template, pod)
+		return !isMaster(rha, pod) || addedByHand(rha, &sts.Spec.Template, pod)
 	case v1alpha1.UpdateOnDelete:
 		return addedByHand(rha, &sts.Spec.Template, pod)
 	case v1alpha1.UpdateAutomatic:
 	}
 	return true
+}
+
+// IsHeld reports a master that the operator may not move by its own plan now, because no window of
+// spec.maintenanceWindows is open. One that runs no Redis serves nothing that could be disturbed, and a restart that a
+// person requested waits for no window.
+func IsHeld(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pod *corev1.Pod, now time.Time) bool {
+	if !isMaster(rha, pod) || !RedisRuns(pod) || addedByHand(rha, &sts.Spec.Template, pod) {
+		return false
+	}
+	windows, _ := maintenance.At(rha.Spec.MaintenanceWindows, now) // closed where one of them cannot be read
+	return windows.Closed
+}
+
+func isMaster(rha *v1alpha1.RedisHA, pod *corev1.Pod) bool {
+	return rha.Status.Master != nil && rha.Status.Master.Pod == pod.Name
 }
 
 // specHashOf is the hash of the spec that a pod was made from; empty when it is not known.

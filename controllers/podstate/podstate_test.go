@@ -83,6 +83,42 @@ func TestWhichOutdatedPodIsReplacedWithoutBeingAskedForAgain(t *testing.T) {
 	}
 }
 
+func TestWhichPodIsHeldWhileNoMaintenanceWindowIsOpen(t *testing.T) {
+	noon := time.Date(2026, 12, 1, 12, 0, 0, 0, time.UTC)
+	window := v1alpha1.MaintenanceWindow{Schedule: "0 3 * * *", DurationMinutes: 60, TimeZone: "UTC"}
+	broken := window
+	broken.Schedule = "0 0 31 2 *"
+	running := corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}
+	sts := &appsv1.StatefulSet{}
+	restarted := sts.DeepCopy()
+	restarted.Spec.Template.Annotations = map[string]string{"kubectl.kubernetes.io/restartedAt": "now"}
+	for name, tc := range map[string]struct {
+		windows []v1alpha1.MaintenanceWindow
+		now     time.Time
+		pod     string
+		state   corev1.ContainerState
+		sts     *appsv1.StatefulSet
+		want    bool
+	}{
+		"the master, outside of it":    {[]v1alpha1.MaintenanceWindow{window}, noon, "cache-0", running, sts, true},
+		"the master, within it":        {[]v1alpha1.MaintenanceWindow{window}, noon.Add(15 * time.Hour), "cache-0", running, sts, false},
+		"the master, without one":      {nil, noon, "cache-0", running, sts, false},
+		"a replica":                    {[]v1alpha1.MaintenanceWindow{window}, noon, "cache-1", running, sts, false},
+		"a master that runs no Redis":  {[]v1alpha1.MaintenanceWindow{window}, noon, "cache-0", corev1.ContainerState{}, sts, false},
+		"a restart that was asked for": {[]v1alpha1.MaintenanceWindow{window}, noon, "cache-0", running, restarted, false},
+		"one window that never comes":  {[]v1alpha1.MaintenanceWindow{broken}, noon, "cache-0", running, sts, true},
+		"one of them that never comes": {[]v1alpha1.MaintenanceWindow{window, broken}, noon.Add(15 * time.Hour), "cache-0", running, sts, true},
+	} {
+		rha := &v1alpha1.RedisHA{Spec: v1alpha1.RedisHASpec{MaintenanceWindows: tc.windows}}
+		rha.Status.Master = &v1alpha1.MasterStatus{NodeRef: v1alpha1.NodeRef{Pod: "cache-0"}}
+		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: tc.pod}}
+		pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: resources.RedisContainer, State: tc.state}}
+		if got := IsHeld(rha, tc.sts, pod, tc.now); got != tc.want {
+			t.Errorf("%s: held %t", name, got)
+		}
+	}
+}
+
 func TestAPodIsOutdatedIfAPersonChangedWhatItIsMadeFrom(t *testing.T) {
 	sts := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Generation: 2}}
 	sts.Status.ObservedGeneration, sts.Status.UpdateRevision = 2, "new"

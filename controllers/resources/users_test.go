@@ -5,6 +5,8 @@ package resources_test
 import (
 	"fmt"
 	"net"
+	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -13,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/redisha/redisha/controllers/accounts"
+	"github.com/redisha/redisha/controllers/passwords"
 	"github.com/redisha/redisha/controllers/resources"
 	"github.com/redisha/redisha/redisclient"
 )
@@ -122,6 +125,45 @@ func TestTheUsersOfOperatorReplicasAndPodsMayDoWhatTheyHaveTo(t *testing.T) {
 		args := append([]string{"--user", "redisha-pod", "--no-auth-warning", "-a", pod}, strings.Fields(command)...)
 		if out := master.cli(args...); !strings.Contains(out, "NOPERM") {
 			t.Errorf("the pod's user may %s: %s", command, out)
+		}
+	}
+}
+
+// The rules are those of the page, word by word.
+func TestTheUserOfTheMetricsPageMayDoWhatAnExporterSendsAndSeesNoData(t *testing.T) {
+	page, err := os.ReadFile("../../docs/guide/operations/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := regexp.MustCompile(`(?m)^ +rules: \[(.+)\]$`).FindStringSubmatch(string(page))
+	if list == nil {
+		t.Fatal("the page has no rules")
+	}
+	s := start(t, minimal(), launch{restricted: true, users: []accounts.User{{
+		Name: "metrics", Rules: strings.Split(list[1], ", "), Password: passwords.State{Current: "of-metrics"},
+	}}})
+	s.eventually("redis-server answers", func() bool { return strings.Contains(s.cli("ping"), "PONG") })
+	c := redis.NewClient(&redis.Options{
+		Addr: net.JoinHostPort("127.0.0.1", s.port), Username: "metrics", Password: "of-metrics", MaxRetries: -1,
+	})
+	defer func() { _ = c.Close() }()
+	for _, command := range []string{
+		"ping", "client setname redis_exporter", "info all", "info", "info modules", "latency latest", "latency histogram",
+		"slowlog len", "slowlog get 1", "command info commandlog", "client list",
+	} {
+		if out := s.says(c, command); strings.Contains(out, "NOPERM") || strings.Contains(out, "WRONGPASS") {
+			t.Errorf("an exporter sends %s: %s", command, out)
+		}
+	}
+	for _, command := range []string{
+		"get k", "set k 1", "del k", "keys *", "scan 0", "randomkey", "dbsize", "type k", "memory usage k", "dump k", "monitor",
+		"eval return(1) 0", "subscribe c", "publish c 1", "psync ? -1", "sync", "replicaof no one", "config get masterauth",
+		"config get *", "config set maxmemory 1", "config resetstat", "slowlog reset", "latency reset", "client kill type normal",
+		"client pause 1000", "client no-evict on", "acl list", "acl getuser default", "flushall", "shutdown", "debug sleep 0",
+		"module list", "script flush", "save", "bgsave", "select 1",
+	} {
+		if out := s.says(c, command); !strings.Contains(out, "NOPERM") && !strings.Contains(out, "command not allowed") {
+			t.Errorf("it may %s: %s", command, out)
 		}
 	}
 }

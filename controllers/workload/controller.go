@@ -246,7 +246,7 @@ func soonest(a, b time.Duration) time.Duration {
 func (w *pass) phases(ctx context.Context) error {
 	for _, phase := range []func(context.Context) error{
 		w.applyNetwork, w.tryConfig, w.tellSettings, w.applyMounted, w.applyStatefulSet, w.removeUnwanted, w.keepClaims,
-		w.tellUsers, w.encryptProcesses, w.replacePods, w.tellTrouble, w.spreadPods,
+		w.readWindows, w.tellUsers, w.encryptProcesses, w.replacePods, w.tellTrouble, w.spreadPods,
 	} {
 		if err := phase(ctx); err != nil {
 			return errors.Join(w.later, err)

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/maintenance"
 	"github.com/redisha/redisha/controllers/resources"
 )
 
@@ -73,6 +74,20 @@ func (w *pass) replacePods(ctx context.Context) error {
 		}
 		ctrl.LoggerFrom(ctx).Info("replacing an outdated pod", "pod", pod.Name)
 		w.Recorder.Eventf(w.rha, corev1.EventTypeNormal, v1alpha1.EventPodReplaced, "Replacing outdated pod %s", pod.Name)
+	}
+	return nil
+}
+
+// readWindows tells of maintenance windows that cannot be used, which holds nothing else up, and has a pass begin when one
+// begins or ends.
+func (w *pass) readWindows(context.Context) error {
+	windows, err := maintenance.At(w.rha.Spec.MaintenanceWindows, w.now())
+	if err != nil {
+		w.later = errors.Join(w.later, refuse(v1alpha1.ReasonMaintenanceWindowInvalid,
+			"%v: mend it, or remove it; until then a master that serves is moved only when a person requests it", err))
+	}
+	if windows.Turns > 0 {
+		w.lookAgain(windows.Turns)
 	}
 	return nil
 }

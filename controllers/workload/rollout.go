@@ -12,6 +12,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/maintenance"
 	"github.com/redisha/redisha/controllers/podstate"
 	"github.com/redisha/redisha/controllers/resources"
 )
@@ -48,9 +49,9 @@ func (r rollout) replaceable() ([]corev1.Pod, podProgress) {
 	if len(all) == 0 {
 		return nil, r.settling()
 	}
-	outdated := slices.DeleteFunc(
-		slices.Clone(all), func(pod corev1.Pod) bool { return !podstate.IsDue(r.rha, r.sts, &pod) },
-	)
+	outdated := slices.DeleteFunc(slices.Clone(all), func(pod corev1.Pod) bool {
+		return !podstate.IsDue(r.rha, r.sts, &pod) || r.isHeld(&pod)
+	})
 	if len(outdated) == 0 {
 		return nil, r.left(all)
 	}
@@ -63,7 +64,8 @@ func (r rollout) replaceable() ([]corev1.Pod, podProgress) {
 	return r.next(outdated)
 }
 
-// left is what a person is waited for: none of the outdated pods is replaced without being asked for.
+// left is what a person, or the next maintenance window, is waited for: none of the outdated pods is replaced before
+// without being asked for.
 func (r rollout) left(outdated []corev1.Pod) podProgress {
 	if r.rha.Spec.UpdateStrategy.Type == v1alpha1.UpdateOnDelete {
 		return podProgress{v1alpha1.ReasonWaitingForDeletion, fmt.Sprintf(
@@ -73,12 +75,37 @@ func (r rollout) left(outdated []corev1.Pod) podProgress {
 	if pod := r.unproven(); pod != nil {
 		return r.doubt(pod)
 	}
-	ask := "request a switchover"
-	if ptr.Deref(r.sts.Spec.Replicas, 1) == 1 {
-		ask = "request a restart"
+	if waiting := r.lacking(r.master(), r.serves); waiting != "" {
+		return podProgress{v1alpha1.ReasonWaitingForNodes, "waiting for " + waiting}
+	}
+	if r.rha.Spec.UpdateStrategy.Type != v1alpha1.UpdateSupervised {
+		return r.held("is outdated")
 	}
 	return podProgress{v1alpha1.ReasonWaitingForApproval, fmt.Sprintf(
-		"master %s is outdated; spec.updateStrategy.type is Supervised: %s when it suits", r.master(), ask,
+		"master %s is outdated; spec.updateStrategy.type is Supervised: %s when it suits", r.master(), r.remedy(),
+	)}
+}
+
+// remedy is what has the master replaced at once.
+func (r rollout) remedy() string {
+	if ptr.Deref(r.sts.Spec.Replicas, 1) == 1 {
+		return "request a restart"
+	}
+	return "request a switchover"
+}
+
+// isHeld reports a pod that is not to be moved before the next maintenance window.
+func (r rollout) isHeld(pod *corev1.Pod) bool { return podstate.IsHeld(r.rha, r.sts, pod, r.now) }
+
+// held says until when the master stays, though it is to go.
+func (r rollout) held(because string) podProgress {
+	windows, err := maintenance.At(r.rha.Spec.MaintenanceWindows, r.now)
+	until := "the next maintenance window begins at " + windows.Opens.UTC().Format("2006-01-02 15:04 UTC")
+	if err != nil {
+		until = fmt.Sprintf("no maintenance window comes, because of %v", err)
+	}
+	return podProgress{v1alpha1.ReasonWaitingForMaintenanceWindow, fmt.Sprintf(
+		"master %s %s; %s: to have it now, %s, or remove spec.maintenanceWindows", r.master(), because, until, r.remedy(),
 	)}
 }
 
@@ -201,6 +228,8 @@ func (r rollout) lacking(except string, wanted func(*corev1.Pod) bool) string {
 func (r rollout) settling() podProgress {
 	wanted, have := resources.Replicas(r.rha), ptr.Deref(r.sts.Spec.Replicas, 1)
 	switch {
+	case have > wanted && r.leavingMaster() && slices.ContainsFunc(r.pods, func(p corev1.Pod) bool { return r.isHeld(&p) }):
+		return r.held("will be removed")
 	case have > wanted && r.leavingMaster():
 		return podProgress{
 			v1alpha1.ReasonWaitingForSwitchover,

@@ -91,6 +91,25 @@ func pullingBadImage(pod *corev1.Pod) {
 	}
 }
 
+// tomorrow has the next maintenance window begin.
+func tomorrow(r *rollout) {
+	r.rha.Spec.MaintenanceWindows = []v1alpha1.MaintenanceWindow{{Schedule: "0 3 * * *", DurationMinutes: 60}}
+}
+
+// alone leaves one pod.
+func alone(r *rollout) {
+	r.rha.Spec.Replicas, r.sts.Spec.Replicas = ptr.To[int32](1), ptr.To[int32](1)
+	r.pods = r.pods[:1]
+}
+
+// masterLeaves has the spec want two of the three pods, and the third be master.
+func masterLeaves(r *rollout) {
+	r.rha.Spec.Replicas, r.rha.Status.Master.Pod = ptr.To[int32](2), "shop-2"
+	for i := range r.pods {
+		current(&r.pods[i])
+	}
+}
+
 func current(pod *corev1.Pod) { *pod = controllertest.RunningPod(pod.Name, "new") }
 
 func TestRolloutReplacesOnePodAtATimeAndTheMasterLast(t *testing.T) {
@@ -129,6 +148,80 @@ func TestRolloutReplacesOnePodAtATimeAndTheMasterLast(t *testing.T) {
 				beside(&r.pods[1], crashing(1))
 			},
 			reason: v1alpha1.ReasonRolloutStopped,
+		},
+		"outside of the maintenance windows, replicas are replaced": {
+			change: func(r *rollout) { tomorrow(r); current(&r.pods[2]) },
+			want:   "shop-1", reason: v1alpha1.ReasonRollingOut,
+		},
+		"outside of the maintenance windows, the master waits": {
+			change: func(r *rollout) { tomorrow(r); current(&r.pods[1]); current(&r.pods[2]) },
+			reason: v1alpha1.ReasonWaitingForMaintenanceWindow,
+		},
+		"outside of them, an only pod waits as well": {
+			change: func(r *rollout) { tomorrow(r); alone(r) },
+			reason: v1alpha1.ReasonWaitingForMaintenanceWindow,
+		},
+		"an only pod that runs nothing does not": {
+			change: func(r *rollout) { tomorrow(r); alone(r); pullingBadImage(&r.pods[0]) },
+			want:   "shop-0", reason: v1alpha1.ReasonRollingOut,
+		},
+		"within them, the master is switched over": {
+			change: func(r *rollout) {
+				r.rha.Spec.MaintenanceWindows = []v1alpha1.MaintenanceWindow{{Schedule: "30 11 * * *", DurationMinutes: 60}}
+				current(&r.pods[1])
+				current(&r.pods[2])
+			},
+			reason: v1alpha1.ReasonWaitingForSwitchover,
+		},
+		"outside of them, a restart that was asked for takes the master, too": {
+			change: func(r *rollout) {
+				tomorrow(r)
+				alone(r)
+				r.sts.Spec.Template.Annotations["kubectl.kubernetes.io/restartedAt"] = "now"
+			},
+			want: "shop-0", reason: v1alpha1.ReasonRollingOut,
+		},
+		"outside of them, no window is waited for while a pod with the change is not well": {
+			change: func(r *rollout) {
+				tomorrow(r)
+				current(&r.pods[1])
+				current(&r.pods[2])
+				beside(&r.pods[1], crashing(1))
+			},
+			reason: v1alpha1.ReasonRolloutStopped,
+		},
+		"outside of them, a person is waited for if it is the person's": {
+			change: func(r *rollout) {
+				tomorrow(r)
+				r.rha.Spec.UpdateStrategy.Type = v1alpha1.UpdateSupervised
+				current(&r.pods[1])
+				current(&r.pods[2])
+			},
+			reason: v1alpha1.ReasonWaitingForApproval,
+		},
+		"outside of them, a master that is to be removed stays": {
+			change: func(r *rollout) { tomorrow(r); masterLeaves(r) },
+			reason: v1alpha1.ReasonWaitingForMaintenanceWindow,
+		},
+		"without them it does not": {
+			change: masterLeaves,
+			reason: v1alpha1.ReasonWaitingForSwitchover,
+		},
+		"supervised, a person is not asked while the last replica leaves": {
+			change: func(r *rollout) {
+				r.rha.Spec.UpdateStrategy.Type = v1alpha1.UpdateSupervised
+				r.pods[1].DeletionTimestamp = ptr.To(metav1.Now())
+				current(&r.pods[2])
+			},
+			reason: v1alpha1.ReasonWaitingForNodes,
+		},
+		"outside of the maintenance windows, none is waited for while the last replica leaves": {
+			change: func(r *rollout) {
+				tomorrow(r)
+				r.pods[1].DeletionTimestamp = ptr.To(metav1.Now())
+				current(&r.pods[2])
+			},
+			reason: v1alpha1.ReasonWaitingForNodes,
 		},
 		"on delete, none is replaced": {
 			change: func(r *rollout) {
@@ -197,11 +290,8 @@ func TestRolloutReplacesOnePodAtATimeAndTheMasterLast(t *testing.T) {
 			want: "shop-0", reason: v1alpha1.ReasonRollingOut,
 		},
 		"a single master has no replica to switch over to": {
-			change: func(r *rollout) {
-				r.rha.Spec.Replicas, r.sts.Spec.Replicas = ptr.To[int32](1), ptr.To[int32](1)
-				r.pods = r.pods[:1]
-			},
-			want: "shop-0", reason: v1alpha1.ReasonRollingOut,
+			change: alone,
+			want:   "shop-0", reason: v1alpha1.ReasonRollingOut,
 		},
 		"nothing is replaced during a failover": {
 			change: func(r *rollout) { r.rha.Status.Failover.State = v1alpha1.StateFencing },
@@ -467,5 +557,30 @@ func TestARolloutThatWaitsForTimeToPassLooksAgainThen(t *testing.T) {
 	r := aRollout(func(r *rollout) { current(&r.pods[2]); readyFor(&r.pods[2], 4*time.Second) })
 	if again := r.provenIn(); again != podstate.ProvenAfter-4*time.Second {
 		t.Errorf("again after %s", again)
+	}
+}
+
+func TestAMasterThatWaitsForAWindowIsToldTheSameUntilItOpens(t *testing.T) {
+	says := func(change func(*rollout)) string {
+		_, progress := aRollout(func(r *rollout) {
+			current(&r.pods[1])
+			current(&r.pods[2])
+			change(r)
+		}).replaceable()
+		return progress.message
+	}
+	want := "master shop-0 is outdated; the next maintenance window begins at 2026-11-30 03:00 UTC: " +
+		"to have it now, request a switchover, or remove spec.maintenanceWindows"
+	for _, passed := range []time.Duration{0, time.Minute, 14 * time.Hour} {
+		if got := says(func(r *rollout) { tomorrow(r); r.now = r.now.Add(passed) }); got != want {
+			t.Errorf("%s later it says %q", passed, got)
+		}
+	}
+	if got := says(func(r *rollout) { tomorrow(r); alone(r) }); !strings.Contains(got, "now, request a restart, or") {
+		t.Errorf("of an only pod it says %q", got)
+	}
+	got := says(func(r *rollout) { tomorrow(r); r.rha.Spec.MaintenanceWindows[0].Schedule = "0 0 31 2 *" })
+	if !strings.Contains(got, `because of spec.maintenanceWindows[0].schedule: "0 0 31 2 *" never comes`) {
+		t.Errorf("of one that never comes it says %q", got)
 	}
 }

@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,9 +13,24 @@ import (
 	"time"
 
 	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/e2e/gobuild"
 	"github.com/redisha/redisha/e2e/sandbox"
 	"github.com/redisha/redisha/e2e/testbed"
 )
+
+// exporterName is the image that docs/guide/operations/metrics.md names.
+const exporterName = "docker.io/oliver006/redis_exporter:v1.88.0"
+
+// exporterImage is that exporter, built from its source of that version.
+func exporterImage(ctx context.Context) (sandbox.Image, error) {
+	module := gobuild.Module{Dir: "e2e/exporterbin", Key: "exporter", Title: "redis_exporter"}
+	command := gobuild.Command{Name: "redis_exporter", Package: "github.com/oliver006/redis_exporter"}
+	dir, err := module.Provide(ctx, os.Stderr, command)
+	return sandbox.Image{
+		Files:      map[string]string{"/redis_exporter": filepath.Join(dir, command.Name)},
+		Entrypoint: []string{"/redis_exporter"},
+	}, err
+}
 
 // Each page is one story: its commands are run in their order, on a RedisHA cache.
 func TestTheCommandsOfTheGuideWork(t *testing.T) {
@@ -41,13 +57,15 @@ func TestTheCommandsOfTheGuideWork(t *testing.T) {
 				t.Fatal("the page has no command")
 			}
 			key := create(t, namespace(t), v1alpha1.RedisHASpec{})
-			kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
+			dir := t.TempDir()
+			kubeconfig := filepath.Join(dir, "kubeconfig")
 			if err := bed.Sandbox.WriteKubeconfig(kubeconfig, sandbox.AdminUser); err != nil {
 				t.Fatal(err)
 			}
 			blocks = append([]string{"kubectl config set-context --current --namespace=" + key.Namespace}, blocks...)
 			for _, block := range blocks {
 				c := exec.CommandContext(within(t, 6*time.Minute), "sh", "-e", "-c", block)
+				c.Dir = dir
 				c.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig, "PATH="+filepath.Dir(kubectl)+":"+os.Getenv("PATH"))
 				if output, err := c.CombinedOutput(); err != nil {
 					t.Fatalf("%s\n%v: %s", block, err, output)

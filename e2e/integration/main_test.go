@@ -26,6 +26,9 @@ func TestMain(m *testing.M) {
 	sandbox.Enter(testbed.Prepare, func(ctx context.Context) error {
 		_, err := sandbox.Kubectl(ctx, os.Stderr) // for the commands of the guide
 		return err
+	}, func(ctx context.Context) error {
+		_, err := exporterImage(ctx)
+		return err
 	})
 	code, err := run(m)
 	if err != nil {
@@ -42,7 +45,11 @@ func run(m *testing.M) (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	s, err := sandbox.Start(ctx, sandbox.Options{LogDir: logs})
+	exporter, err := exporterImage(ctx)
+	if err != nil {
+		return 1, err
+	}
+	s, err := sandbox.Start(ctx, sandbox.Options{LogDir: logs, Images: map[string]sandbox.Image{exporterName: exporter}})
 	if err != nil {
 		return 1, err
 	}

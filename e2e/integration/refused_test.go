@@ -10,11 +10,14 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
+	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/maintenance"
 	"github.com/redisha/redisha/e2e/testbed"
 )
 
@@ -183,6 +186,7 @@ func TestBadInputIsRefusedNamingFieldAndRemedy(t *testing.T) {
 		}
 	}
 	maps.Copy(tests, refusedUsers())
+	maps.Copy(tests, refusedWindows())
 	for what, tc := range tests {
 		t.Run(what, func(t *testing.T) {
 			name := tc.name
@@ -226,6 +230,51 @@ func refusedUsers() map[string]refusal {
 		}
 	}
 	return tests
+}
+
+func refusedWindows() map[string]refusal {
+	tests := map[string]refusal{}
+	window := "maintenanceWindows: [{schedule: %s, durationMinutes: %s, timeZone: %s}]"
+	for _, schedule := range []string{
+		"", "@daily", "@every 1h", "0 3 * *", "0 3 * * * *", "TZ=UTC 0 3 * * *", "60 * * * *", "0 24 * * *", "0 3 0 * *",
+		"0 3 32 * *", "0 3 * 13 *", "0 3 * * 7", "a * * * *", "*/0 * * * *", "0,, * * * *",
+	} {
+		tests["the schedule "+schedule] = refusal{
+			spec: fmt.Sprintf(window, strconv.Quote(schedule), "60", "UTC"),
+			says: []string{"spec.maintenanceWindows[0].schedule", "write it like '0 3 * * sat'"},
+		}
+	}
+	for _, zone := range []string{"Local", "Mars/Olympus", "+02:00", "../etc/passwd", "Europe/"} {
+		tests["the zone "+zone] = refusal{
+			spec: fmt.Sprintf(window, "0 3 * * *", "60", strconv.Quote(zone)),
+			says: []string{"spec.maintenanceWindows[0].timeZone", "write it like Europe/Berlin"},
+		}
+	}
+	for _, minutes := range []string{"0", "-1", "10081", "2h"} {
+		tests["a window of "+minutes] = refusal{
+			spec: fmt.Sprintf(window, "0 3 * * *", minutes, "UTC"), says: []string{"spec.maintenanceWindows[0].durationMinutes"},
+		}
+	}
+	return tests
+}
+
+func TestWindowsOfEveryFormAreTaken(t *testing.T) {
+	ns := namespace(t)
+	for i, schedule := range []string{
+		"* * * * *", "0 3 * * sat", "0,30 1-5/2 */2 jan-Mar,12 MON-FRI", "5/10 23 31 12 0-6", "00 09 01 01 ?", "0  3  *  *  *",
+	} {
+		spec := fmt.Sprintf(
+			"maintenanceWindows: [{schedule: '%s', durationMinutes: 60, timeZone: America/Argentina/Ushuaia}]",
+			schedule,
+		)
+		if err := bed.Client.Create(t.Context(), object(t, ns, "w"+strconv.Itoa(i), spec)); err != nil {
+			t.Errorf("%s: %v", schedule, err)
+		}
+		windows := []v1alpha1.MaintenanceWindow{{Schedule: schedule, DurationMinutes: 60, TimeZone: "Etc/GMT+5"}}
+		if _, err := maintenance.At(windows, time.Now()); err != nil {
+			t.Errorf("it is taken, and cannot be read: %v", err)
+		}
+	}
 }
 
 // What Redis's own rules may look like is taken.

@@ -134,6 +134,7 @@ var controllers = []string{
 	"root-ca-certificate-publisher",
 	"taint-eviction",
 	"clusterrole-aggregation",
+	"horizontal-pod-autoscaler",
 }
 
 func (c *controlPlane) managerArgs() []string {
@@ -149,6 +150,7 @@ func (c *controlPlane) managerArgs() []string {
 		"--root-ca-file=" + c.file("tls.crt"),
 		"--kube-api-qps=500",
 		"--kube-api-burst=1000",
+		"--horizontal-pod-autoscaler-sync-period=2s",
 		"--secure-port=0",
 		"--enable-dynamic-provisioning=false",
 		"--profiling=false",

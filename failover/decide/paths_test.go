@@ -231,6 +231,49 @@ func TestAnOutdatedMasterIsKeptUntilThoseThatWereReplacedHaveStayedWell(t *testi
 	}
 }
 
+func TestAMasterThatIsHeldIsNotMovedByAPlanAndByAllElse(t *testing.T) {
+	held := func(t *testing.T) *world {
+		w := settled(t, 3)
+		w.node("r-0").Held = true
+		return w
+	}
+	outdated := func(w *world) { w.node("r-0").Outdated = true }
+	surplus := func(w *world) { w.node("r-0").Ordinal = 3 }
+	for name, plan := range map[string]func(*world){"outdated": outdated, "to be scaled away": surplus} {
+		w := held(t)
+		plan(w)
+		d := w.run()
+		if w.master() != "r-0" || d.Next.State != failover.StateStable {
+			t.Errorf("%s, the master is %s: %s", name, w.master(), d.Message)
+		}
+		if name == "outdated" && d.Again != failover.OnEvent() {
+			t.Errorf("while it is held it is looked at again %s", d.Again)
+		}
+		w.node("r-0").Held = false
+		if w.run(); w.master() == "r-0" {
+			t.Errorf("%s, and held no more, the master stays", name)
+		}
+	}
+	for name, change := range map[string]func(*world){
+		"its machine is drained": func(w *world) { w.node("r-0").Cordoned = true },
+		"its pod is evicted":     func(w *world) { w.node("r-0").Terminating = true },
+		"its process dies":       func(w *world) { w.die("r-0") },
+		"a person asks":          func(w *world) { w.request = &failover.Request{ID: "1", Verb: failover.VerbSwitchover} },
+		"a switchover has begun": func(w *world) {
+			w.node("r-0").Held = false
+			w.once()
+			w.node("r-0").Held = true
+		},
+	} {
+		w := held(t)
+		outdated(w)
+		change(w)
+		if w.run(); w.master() == "r-0" {
+			t.Errorf("%s, and the master stays", name)
+		}
+	}
+}
+
 func TestAMasterThatLeavesIsFollowedByAPodThatIsWell(t *testing.T) {
 	w := settled(t, 3)
 	w.node("r-0").Cordoned = true

@@ -133,7 +133,7 @@ func (d *decider) healthy(v diagnosis.View, f diagnosis.Finding) failover.Decisi
 	if d.request == nil {
 		d.next.Request = "" // the same request may be made again
 	}
-	if v.Master.Outdated {
+	if v.Master.Outdated && !v.Master.Held {
 		d.due = d.due.Sooner(
 			failover.After(lookAgainSlow),
 		) // that a replaced pod has been well for long enough, nothing announces

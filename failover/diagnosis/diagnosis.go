@@ -188,7 +188,7 @@ func matchTerminating(v View) (string, bool) {
 }
 
 func matchScaledAway(v View) (string, bool) {
-	return fmt.Sprintf("master %s is to be scaled away", v.Ref.Pod), v.Surplus(v.Master)
+	return fmt.Sprintf("master %s is to be scaled away", v.Ref.Pod), v.Surplus(v.Master) && !v.Master.Held
 }
 
 func matchNodeDraining(v View) (string, bool) {
@@ -199,7 +199,7 @@ func matchNodeDraining(v View) (string, bool) {
 }
 
 func matchOutdated(v View) (string, bool) {
-	if !v.Master.Outdated || len(v.obs.Nodes) < v.Policy.Replicas {
+	if !v.Master.Outdated || v.Master.Held || len(v.obs.Nodes) < v.Policy.Replicas {
 		return "", false
 	}
 	for _, n := range v.Others {
