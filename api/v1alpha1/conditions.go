@@ -157,6 +157,9 @@ const (
 	ReasonCreating = "Creating"
 	// ReasonRollingOut: outdated pods are being replaced one at a time.
 	ReasonRollingOut = "RollingOut"
+	// ReasonResizing: pods are given the resources of the spec while they run, one at a time. The message says what is
+	// waited for.
+	ReasonResizing = "Resizing"
 	// ReasonWaitingForSwitchover: the outdated or leaving pod is master; it is
 	// replaced after the failover controller has switched over.
 	ReasonWaitingForSwitchover = "WaitingForSwitchover"
@@ -237,6 +240,12 @@ const (
 	// ReasonConfigRefused: a Redis that runs refuses a setting of spec.config; the message has its words. No pod is
 	// changed until the spec is mended.
 	ReasonConfigRefused = "ConfigRefused"
+	// ReasonDataInTheWay: a Redis holds more data than spec.resources.limits.memory has room for. No process and no pod is
+	// changed until there is room, or the spec is another.
+	ReasonDataInTheWay = "DataInTheWay"
+	// ReasonResizeRefused: the admission of the API server (a quota, a range, a webhook) does not let a pod have the
+	// resources of the spec; the message has its words. The pod goes on with what it has.
+	ReasonResizeRefused = "ResizeRefused"
 	// ReasonApplyFailed: the API server refused an owned object; the message says which.
 	ReasonApplyFailed = "ApplyFailed"
 )
