@@ -155,11 +155,18 @@ func isGone(err error) bool {
 	return apierrors.IsConflict(err) || apierrors.IsNotFound(err) && !unknownToServer(err)
 }
 
+// The API server names these causes where it is the node under a pod that does not let it be resized.
+const (
+	causeCapacity metav1.CauseType = "NodeCapacity"
+	causePlatform metav1.CauseType = "UnsupportedPlatform"
+)
+
 // cannotResize reports that this cluster does not let this pod run on with these resources: it does not know how, does
-// not let the operator, or says that only another pod can have them. What its admission refuses, another pod would be
-// refused as well.
+// not let the operator, or says that only another pod, or one on another node, can have them. What else its admission
+// refuses, another pod would be refused as well.
 func cannotResize(err error) bool {
-	return unknownToServer(err) || apierrors.IsMethodNotSupported(err) || apierrors.IsInvalid(err) ||
+	ofNode := apierrors.HasStatusCause(err, causeCapacity) || apierrors.HasStatusCause(err, causePlatform)
+	return unknownToServer(err) || apierrors.IsMethodNotSupported(err) || apierrors.IsInvalid(err) || ofNode ||
 		apierrors.IsForbidden(err) && strings.Contains(err.Error(), `cannot patch resource "pods/resize"`)
 }
 

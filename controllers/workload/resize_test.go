@@ -264,6 +264,10 @@ var resizeRefusals = map[string]struct {
 		schema.GroupResource{Resource: "pods"}, "shop-2",
 		fmt.Errorf(`User "redisha" cannot patch resource "pods/resize" in API group "" in the namespace "store"`),
 	), true, "cannot patch resource"},
+	"the node is too small": {&apierrors.StatusError{ErrStatus: metav1.Status{
+		Reason: metav1.StatusReasonForbidden, Message: "node didn't have enough allocatable resources: memory",
+		Details: &metav1.StatusDetails{Causes: []metav1.StatusCause{{Type: causeCapacity}}},
+	}}, true, "enough allocatable resources"},
 	"a quota is in the way": {apierrors.NewForbidden(
 		schema.GroupResource{Resource: "pods"}, "shop-2", fmt.Errorf("exceeded quota: store, requested: memory=1Gi"),
 	), false, "exceeded quota"},
