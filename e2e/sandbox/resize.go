@@ -196,4 +196,3 @@ func rss(root int) int64 {
 	}
 	return sum
 }
-
