@@ -28,15 +28,20 @@ type Encryption struct {
 // settings are e as CONFIG SET takes it. The files come with the first encrypted port and stay after the last.
 func (e Encryption) settings() []Setting {
 	settings := []Setting{
-		{"port", strconv.Itoa(e.PlainPort)},
-		{"tls-port", strconv.Itoa(e.TLSPort)},
-		{"tls-replication", yesNo(e.Replication)},
+		{Name: "port", Value: strconv.Itoa(e.PlainPort)},
+		{Name: "tls-port", Value: strconv.Itoa(e.TLSPort)},
+		{Name: "tls-replication", Value: yesNo(e.Replication)},
 	}
 	if e.TLSPort == 0 {
 		return settings
 	}
-	return append(settings, Setting{"tls-cert-file", e.Certificate}, Setting{"tls-key-file", e.Key},
-		Setting{"tls-ca-cert-file", e.CA}, Setting{"tls-auth-clients", e.Clients})
+	return append(
+		settings,
+		Setting{Name: "tls-cert-file", Value: e.Certificate},
+		Setting{Name: "tls-key-file", Value: e.Key},
+		Setting{Name: "tls-ca-cert-file", Value: e.CA},
+		Setting{Name: "tls-auth-clients", Value: e.Clients},
+	)
 }
 
 func yesNo(is bool) string {

@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -19,6 +21,8 @@ type ToldSettings struct {
 	Fixed []string
 	// Refused are those that Redis does not take. Where there is one, nothing was set.
 	Refused []RefusedSetting
+	// Spared are the names of those that were not set, because the process holds more data; see [Setting.SparesData].
+	Spared []string
 }
 
 // SetSettings makes the process have these settings, as far as Redis changes them at run time: by one CONFIG SET, all
@@ -30,7 +34,11 @@ func (c *Client) SetSettings(ctx context.Context, want []Setting) (told ToldSett
 			return err
 		}
 		told.After = told.Before
-		set, err := told.settable(ctx, r, unlike(want, told.Before))
+		unlike, err := told.spare(ctx, r, unlike(want, told.Before))
+		if err != nil {
+			return err
+		}
+		set, err := told.settable(ctx, r, unlike)
 		if err != nil || len(set) == 0 || len(told.Refused) > 0 {
 			return err
 		}
@@ -50,6 +58,55 @@ func unlike(want []Setting, reported map[string]string) []Setting {
 		value, known := reported[s.Name]
 		return known && value == s.Value
 	})
+}
+
+// spare leaves out what would have keys evicted or writes refused, and is not to.
+func (told *ToldSettings) spare(ctx context.Context, r *redis.Client, settings []Setting) ([]Setting, error) {
+	var left []Setting
+	for _, s := range settings {
+		if s.SparesData && lowers(told.Before[s.Name], s.Value) {
+			fits, err := dataFits(ctx, r, s.Value)
+			if err != nil {
+				return nil, err
+			}
+			if !fits {
+				told.Spared = append(told.Spared, s.Name)
+				continue
+			}
+		}
+		left = append(left, s)
+	}
+	return left, nil
+}
+
+// lowers reports a maxmemory that is lower than the one that is reported. Zero is none. Both are in bytes.
+func lowers(has, next string) bool {
+	before, err := strconv.ParseInt(has, 10, 64)
+	after, wrong := strconv.ParseInt(next, 10, 64)
+	return err == nil && wrong == nil && after > 0 && (before == 0 || after < before)
+}
+
+// dataFits reports that the process holds no more than so many bytes, as Redis counts it for maxmemory. Of one that
+// reads its data it is not known.
+func dataFits(ctx context.Context, r *redis.Client, maxmemory string) (bool, error) {
+	text, err := r.Info(ctx, "memory", "persistence").Result()
+	if err != nil {
+		return false, err
+	}
+	counts := map[string]int64{}
+	for line := range strings.Lines(text) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		if n, err := strconv.ParseInt(value, 10, 64); err == nil {
+			counts[name] = n
+		}
+	}
+	used, known := counts["used_memory"]
+	most, err := strconv.ParseInt(maxmemory, 10, 64)
+	if !known || err != nil {
+		return false, fmt.Errorf("INFO memory does not say what the data takes, or maxmemory is not in bytes: %q", maxmemory)
+	}
+	reads := counts["loading"] != 0 || counts["async_loading"] != 0
+	return !reads && used-counts["mem_not_counted_for_evict"] <= most, nil
 }
 
 // setAll sets them all, or none where it returns one that is refused.

@@ -131,3 +131,43 @@ func TestWhereOneSettingIsRefusedNoneIsSet(t *testing.T) {
 		})
 	}
 }
+
+// With less memory than its data takes, Redis evicts keys or refuses writes at once.
+func TestAMaxmemoryThatTheDataDoesNotFitInIsNotSet(t *testing.T) {
+	node := startReal(t, redistest.Config{})
+	c := client(t, node)
+	must(t, c.Promote(t.Context()))
+	must(t, user(t, c).Set(t.Context(), "much", strings.Repeat("x", 20<<20), 0).Err())
+	spared := func(bytes string) []redisclient.Setting {
+		return []redisclient.Setting{{Name: "maxmemory", Value: bytes, SparesData: true}, {Name: "hz", Value: "20"}}
+	}
+	for _, step := range []struct {
+		name, bytes string
+		has         string
+		spares      bool
+	}{
+		{"there is no limit yet, and the data takes more", "10485760", "0", true},
+		{"the data fits", "104857600", "104857600", false},
+		{"it is lowered below what the data takes", "10485760", "104857600", true},
+		{"it is raised", "209715200", "209715200", false},
+		{"it is lowered, and the data fits", "104857600", "104857600", false},
+	} {
+		told, err := c.SetSettings(t.Context(), spared(step.bytes))
+		must(t, err)
+		if has := everySetting(t, c); has["maxmemory"] != step.has || has["hz"] != "20" || len(told.Refused) > 0 {
+			t.Errorf("%s: maxmemory is %s, hz is %s, refused %v", step.name, has["maxmemory"], has["hz"], told.Refused)
+		}
+		if (len(told.Spared) > 0) != step.spares {
+			t.Errorf("%s: spared %v", step.name, told.Spared)
+		}
+	}
+	told, err := c.SetSettings(t.Context(), []redisclient.Setting{{Name: "maxmemory", Value: "10485760"}})
+	must(t, err)
+	if told.After["maxmemory"] != "10485760" || len(told.Spared) > 0 {
+		t.Errorf("a person's maxmemory is not set: %v", told)
+	}
+	must(t, user(t, c).ConfigSet(t.Context(), "maxmemory", "5242880").Err())
+	if told, err = c.SetSettings(t.Context(), spared("10485760")); err != nil || told.After["maxmemory"] != "10485760" {
+		t.Errorf("it is raised, though the data takes more: %v, %v", told, err)
+	}
+}

@@ -13,6 +13,8 @@ import (
 // Setting is a setting of redis.conf, with its value as CONFIG SET takes it.
 type Setting struct {
 	Name, Value string
+	// SparesData: a maxmemory that the data does not fit in is not set. Redis would evict keys or refuse writes at once.
+	SparesData bool
 }
 
 // RefusedSetting is a setting that Redis would not start with, and why, in Redis's words.

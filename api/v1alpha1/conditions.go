@@ -157,6 +157,9 @@ const (
 	ReasonCreating = "Creating"
 	// ReasonRollingOut: outdated pods are being replaced one at a time.
 	ReasonRollingOut = "RollingOut"
+	// ReasonResizing: pods are given the resources of the spec while they run, one at a time. The message says what is
+	// waited for.
+	ReasonResizing = "Resizing"
 	// ReasonWaitingForSwitchover: the outdated or leaving pod is master; it is
 	// replaced after the failover controller has switched over.
 	ReasonWaitingForSwitchover = "WaitingForSwitchover"
@@ -243,6 +246,12 @@ const (
 	// ReasonMaintenanceWindowInvalid: an item of spec.maintenanceWindows cannot be used; the message says why. Until it is
 	// mended a master is moved only when a person requests it.
 	ReasonMaintenanceWindowInvalid = "MaintenanceWindowInvalid"
+	// ReasonDataInTheWay: a Redis holds more data than spec.resources.limits.memory has room for. No process and no pod is
+	// changed until there is room, or the spec is another.
+	ReasonDataInTheWay = "DataInTheWay"
+	// ReasonResizeRefused: the admission of the API server (a quota, a range, a webhook) does not let a pod have the
+	// resources of the spec; the message has its words. The pod goes on with what it has.
+	ReasonResizeRefused = "ResizeRefused"
 	// ReasonApplyFailed: the API server refused an owned object; the message says which.
 	ReasonApplyFailed = "ApplyFailed"
 )

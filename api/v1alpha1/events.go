@@ -63,6 +63,11 @@ const (
 	// EventSettingSetBack: a setting that spec.config or a default of the operator names was changed on a Redis by other
 	// means, and was set back. The message says which.
 	EventSettingSetBack = "SettingSetBack"
+	// EventPodResized: a pod was given the resources of the spec, and nothing in it was started anew.
+	EventPodResized = "PodResized"
+	// EventNotResized: a pod cannot be given the resources of the spec while it runs, and is replaced for them; the message
+	// has the words of the API server or the kubelet.
+	EventNotResized = "NotResized"
 	// EventPodMoved: a pod leaves a machine that it shares with others of its set for one that is free.
 	EventPodMoved = "PodMoved"
 )

@@ -22,6 +22,12 @@ const (
 	// pod was made with or was told while it runs, each with a hash of its value. A "!" before the hash marks a setting
 	// that only a start can change.
 	AnnotationSettings = "redisha.io/settings"
+	// AnnotationResources is on the pod template and the pods made from it: the processor and memory of Redis that
+	// spec.resources wants, as a pod was made with or was resized to.
+	AnnotationResources = "redisha.io/resources"
+	// AnnotationNotResized is on a Redis pod that cannot be given the resources it is to have while it runs: those
+	// resources, and why, in the words of the API server or the kubelet. The pod is replaced for them.
+	AnnotationNotResized = "redisha.io/not-resized"
 	// AnnotationAdopted is on a StatefulSet whose first pods had no AnnotationSpecHash:
 	// the revision they are of, and the hash of the spec they were made from.
 	AnnotationAdopted = "redisha.io/adopted"

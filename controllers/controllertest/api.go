@@ -29,6 +29,8 @@ type API struct {
 	T      *testing.T
 	Client client.WithWatch
 	Events *record.FakeRecorder
+	// Refuse is asked before a subresource of an object is patched; may be nil.
+	Refuse func(subresource, name string) error
 
 	mu     sync.Mutex
 	Writes []string
@@ -77,6 +79,14 @@ func New(t *testing.T, objects ...client.Object) *API {
 				opts ...client.SubResourcePatchOption,
 			) error {
 				a.note("patch %s of %s", sub, obj.GetName())
+				if a.Refuse != nil {
+					if err := a.Refuse(sub, obj.GetName()); err != nil {
+						return err
+					}
+				}
+				if sub == "resize" { // the fake API server would change the status
+					return c.Patch(ctx, obj, patch)
+				}
 				return c.SubResource(sub).Patch(ctx, obj, patch, opts...)
 			},
 			SubResourceApply: func(

@@ -103,7 +103,8 @@ func unfinishedOf(
 	case sts.DeletionTimestamp != nil || !metav1.IsControlledBy(sts, rha):
 		return lacking(v1alpha1.ReasonSpecNotApplied, "the StatefulSet of a former RedisHA is still there")
 	case sts.Spec.Template.Annotations[v1alpha1.AnnotationSpecHash] != resources.SpecHash(rha),
-		sts.Spec.Template.Annotations[v1alpha1.AnnotationSettings] != resources.RecordOf(rha).String():
+		sts.Spec.Template.Annotations[v1alpha1.AnnotationSettings] != resources.RecordOf(rha).String(),
+		sts.Spec.Template.Annotations[v1alpha1.AnnotationResources] != resources.SizesOf(rha).String():
 		return lacking(v1alpha1.ReasonSpecNotApplied, "the spec has not reached the StatefulSet")
 	case ptr.Deref(sts.Spec.Replicas, 1) != want:
 		return lacking(v1alpha1.ReasonScaling, "the StatefulSet is to have %d pods", want)
@@ -154,6 +155,10 @@ func unreadyPods(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pods []corev1.P
 			return lacking(v1alpha1.ReasonNodesNotReady, "pod %s is not ready", pod.Name)
 		case podstate.AwaitsSettings(rha, sts, pod):
 			return lacking(v1alpha1.ReasonNodesOutdated, "the Redis of pod %s is to be told the settings of the spec", pod.Name)
+		case podstate.AwaitsResize(rha, sts, pod):
+			return lacking(v1alpha1.ReasonNodesOutdated, "pod %s is to be given the resources of the spec", pod.Name)
+		case podstate.IsResizing(rha, sts, pod):
+			return lacking(v1alpha1.ReasonNodesOutdated, "pod %s is being given the resources of the spec", pod.Name)
 		}
 	}
 	return nil

@@ -3,12 +3,14 @@
 package failover
 
 import (
+	"maps"
 	"testing"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	clocktesting "k8s.io/utils/clock/testing"
@@ -160,6 +162,17 @@ func TestReadyMeansThatThisGenerationIsAppliedAndThatThesePodsStay(t *testing.T)
 		"the settings have not reached the template": {func(l *life) {
 			l.rha.Spec.Config = map[string]v1alpha1.ConfigValue{"hz": "20"}
 		}, v1alpha1.ReasonSpecNotApplied},
+		"the resources have not reached the template": {func(l *life) {
+			l.rha.Spec.Resources.Requests = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1")}
+		}, v1alpha1.ReasonSpecNotApplied},
+		"a pod is to be resized": {func(l *life) {
+			l.rha.Spec.Resources.Requests = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1")}
+			l.sts.Spec.Template = resources.StatefulSet(l.rha, 3).Spec.Template
+			for i := range l.pods {
+				l.pods[i].Annotations = maps.Clone(l.sts.Spec.Template.Annotations)
+				l.pods[i].Annotations[v1alpha1.AnnotationResources] = ""
+			}
+		}, v1alpha1.ReasonNodesOutdated},
 		"a pod is not ready": {func(l *life) { controllertest.Unready(&l.pods[2]) }, v1alpha1.ReasonNodesNotReady},
 		"a replica does not follow": {func(l *life) {
 			l.decision.Next.Nodes[2].LinkUp = false

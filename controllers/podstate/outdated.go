@@ -27,7 +27,7 @@ func IsOutdated(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pod *corev1.Pod)
 	switch {
 	case wanted == "" || revision == "":
 		return false // the template is about to be applied
-	case needsStart(rha, sts, pod):
+	case needsStart(rha, sts, pod), needsAnotherPod(rha, sts, pod):
 		return true
 	case pod.Labels[appsv1.ControllerRevisionHashLabelKey] == revision:
 		return false // the pod is made from it
@@ -35,21 +35,34 @@ func IsOutdated(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pod *corev1.Pod)
 	return isOfAnotherSpec(rha, sts, pod) || addedByHand(rha, template, pod)
 }
 
-// isOfAnotherSpec reports a pod that was made from another spec than the template, apart from spec.config. A pod
-// without [v1alpha1.AnnotationSettings] is of a version whose hash has spec.config in it: it is known by the present
-// spec, once the template is of that.
+// isOfAnotherSpec reports a pod that was made from another spec than the template, apart from what can be changed while
+// it runs. A pod of an earlier version is known by the present spec, once the template is of that.
 func isOfAnotherSpec(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pod *corev1.Pod) bool {
-	template := sts.Spec.Template.Annotations
-	hash, wanted := specHashOf(sts, pod), template[v1alpha1.AnnotationSpecHash]
-	_, recorded := pod.Annotations[v1alpha1.AnnotationSettings]
-	_, records := template[v1alpha1.AnnotationSettings]
+	hash, wanted := specHashOf(sts, pod), sts.Spec.Template.Annotations[v1alpha1.AnnotationSpecHash]
 	switch {
 	case hash == wanted:
 		return false
-	case recorded || !records:
+	case formOf(pod) == formOf(&sts.Spec.Template):
 		return true
 	}
-	return wanted == resources.SpecHash(rha) && hash != resources.FormerSpecHash(rha)
+	return wanted == resources.SpecHash(rha) && hash != formOf(pod).hash(rha)
+}
+
+// form is which records a version of the operator gives pods. What has a record is not in the hash of the spec.
+type form struct{ settings, sizes bool }
+
+var ofThisVersion = form{settings: true, sizes: true}
+
+// formOf is that of the version that made a pod or a template.
+func formOf(made interface{ GetAnnotations() map[string]string }) form {
+	_, settings := made.GetAnnotations()[v1alpha1.AnnotationSettings]
+	_, sizes := made.GetAnnotations()[v1alpha1.AnnotationResources]
+	return form{settings: settings, sizes: sizes}
+}
+
+// hash is that of the present spec, as that version has it.
+func (f form) hash(rha *v1alpha1.RedisHA) string {
+	return resources.FormerSpecHash(rha, !f.settings, !f.sizes)
 }
 
 // IsDue reports an outdated pod that is to be replaced without being asked for again. spec.updateStrategy says which

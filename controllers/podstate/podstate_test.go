@@ -8,6 +8,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/redisha/redisha/api/v1alpha1"
@@ -212,6 +213,67 @@ func TestWhichKubernetesNodeIsLeaving(t *testing.T) {
 	} {
 		if got := IsLeaving(tc.node, DrainTaints()); got != tc.want {
 			t.Errorf("%s: leaving %t, want %t", name, got, tc.want)
+		}
+	}
+}
+
+func TestWhatBecomesOfAPodThatIsToHaveOtherResources(t *testing.T) {
+	rha := &v1alpha1.RedisHA{}
+	const wanted = "limits.memory=2Gi requests.memory=2Gi"
+	sts := &appsv1.StatefulSet{}
+	sts.Status.UpdateRevision = "new"
+	sts.Spec.Template.Annotations = map[string]string{
+		v1alpha1.AnnotationSpecHash: resources.SpecHash(rha), v1alpha1.AnnotationSettings: "",
+		v1alpha1.AnnotationResources: wanted,
+	}
+	conditions := func(kind corev1.PodConditionType) []corev1.PodCondition {
+		return []corev1.PodCondition{{Type: kind, Status: corev1.ConditionTrue}}
+	}
+	for name, tc := range map[string]struct {
+		has, refused               string
+		spec, status               string
+		generation, seen           int64
+		conditions                 []corev1.PodCondition
+		outdated, awaits, resizing bool
+	}{
+		"it has them":                      {has: wanted, spec: "2Gi", status: "2Gi"},
+		"they are written in another way":  {has: "limits.memory=2048Mi requests.memory=2048Mi", spec: "2Gi", status: "2Gi"},
+		"it is to be asked":                {has: "limits.memory=1Gi requests.memory=1Gi", spec: "1Gi", status: "1Gi", awaits: true},
+		"it is to be asked for more kinds": {has: "limits.memory=2Gi", spec: "2Gi", status: "2Gi", awaits: true},
+		"it was asked":                     {has: wanted, spec: "2Gi", status: "1Gi", resizing: true},
+		"its kubelet is at it": {
+			has: wanted, spec: "2Gi", status: "2Gi", conditions: conditions(corev1.PodResizeInProgress), resizing: true,
+		},
+		"its kubelet waits":             {has: wanted, spec: "2Gi", status: "1Gi", conditions: conditions(corev1.PodResizePending), resizing: true},
+		"its kubelet has not seen it":   {has: wanted, spec: "2Gi", status: "2Gi", generation: 2, seen: 1, resizing: true},
+		"another program is at it":      {has: wanted, spec: "3Gi", status: "1Gi", conditions: conditions(corev1.PodResizePending)},
+		"it cannot have them":           {has: wanted, spec: "2Gi", status: "1Gi", refused: wanted + ": no room", outdated: true},
+		"it could not have others":      {has: wanted, spec: "2Gi", status: "2Gi", refused: "limits.memory=9Gi: no room"},
+		"what is to go cannot be taken": {has: wanted + " limits.cpu=1", spec: "2Gi", status: "2Gi", outdated: true},
+	} {
+		pod := &corev1.Pod{}
+		pod.Generation, pod.Status.ObservedGeneration = tc.generation, tc.seen
+		pod.Labels = map[string]string{appsv1.ControllerRevisionHashLabelKey: "new"}
+		pod.Annotations = map[string]string{
+			v1alpha1.AnnotationSpecHash: resources.SpecHash(rha), v1alpha1.AnnotationSettings: "",
+			v1alpha1.AnnotationResources: tc.has, v1alpha1.AnnotationNotResized: tc.refused,
+		}
+		amounts := func(memory string) corev1.ResourceRequirements {
+			list := corev1.ResourceList{corev1.ResourceMemory: resource.MustParse(memory)}
+			return corev1.ResourceRequirements{Limits: list, Requests: list}
+		}
+		spec, status := amounts(tc.spec), amounts(tc.status)
+		pod.Spec.Containers = []corev1.Container{{Name: resources.RedisContainer, Resources: spec}}
+		pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: resources.RedisContainer, Resources: &status}}
+		pod.Status.Conditions = tc.conditions
+		if got := IsOutdated(rha, sts, pod); got != tc.outdated {
+			t.Errorf("%s: outdated %t", name, got)
+		}
+		if got := AwaitsResize(rha, sts, pod); got != tc.awaits {
+			t.Errorf("%s: to be asked %t", name, got)
+		}
+		if got := IsResizing(rha, sts, pod); got != tc.resizing {
+			t.Errorf("%s: resizing %t", name, got)
 		}
 	}
 }

@@ -52,7 +52,7 @@ func recordOf(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pod *corev1.Pod) (
 		return resources.ParseRecord(text), true
 	}
 	switch specHashOf(sts, pod) {
-	case resources.FormerSpecHash(rha):
+	case formOf(pod).hash(rha):
 		return resources.RecordOf(rha), true
 	case resources.SpecHash(rha):
 		return resources.Record{}, true
@@ -60,10 +60,11 @@ func recordOf(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pod *corev1.Pod) (
 	return nil, false
 }
 
-// IsOfSpec reports a pod that was made from the spec as it is, apart from spec.config.
+// IsOfSpec reports a pod that was made from the spec as it is, apart from spec.config, and from the processor and memory
+// of spec.resources.
 func IsOfSpec(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pod *corev1.Pod) bool {
 	hash := specHashOf(sts, pod)
-	return hash == resources.SpecHash(rha) || hash == resources.FormerSpecHash(rha)
+	return hash == resources.SpecHash(rha) || hash == formOf(pod).hash(rha)
 }
 
 // AfterTelling are the annotations of a pod whose Redis has been told the settings of the spec, as far as they are not
@@ -78,11 +79,14 @@ func AfterTelling(
 	}
 	next := has.Told(resources.RecordOf(rha), resources.LiveSettings(rha, pod), fixed, reported)
 	all := map[string]string{v1alpha1.AnnotationSettings: next.String()}
-	switch text, recorded := pod.Annotations[v1alpha1.AnnotationSettings]; {
-	case recorded && text == next.String():
-		return nil
-	case !recorded:
+	form := formOf(pod)
+	if form != ofThisVersion && IsOfSpec(rha, sts, pod) {
 		all[v1alpha1.AnnotationSpecHash] = resources.SpecHash(rha)
+		all[v1alpha1.AnnotationResources] = resources.SizesOf(rha).String()
+		return all
+	}
+	if form.settings && pod.Annotations[v1alpha1.AnnotationSettings] == next.String() {
+		return nil
 	}
 	return all
 }

@@ -85,18 +85,18 @@ func RefusesWritesUnsaved(rha *v1alpha1.RedisHA) bool {
 }
 
 func effectiveSettings(rha *v1alpha1.RedisHA) map[string]string {
-	return settingsWith(rha, maxMemory(rha.Spec.Resources))
+	return settingsWith(rha, rha.Spec.Resources.Limits.Memory().Value())
 }
 
-// settingsWith are those of spec.config, and the operator's defaults where it says nothing, for a container whose data
-// may take so many bytes.
+// settingsWith are those of spec.config, and the operator's defaults where it says nothing, for a container with that
+// limit of memory; zero is none.
 func settingsWith(rha *v1alpha1.RedisHA, limit int64) map[string]string {
 	settings := defaultSettings(rha.Spec.Storage != nil)
 	if _, chosen := rha.Spec.Config["busy-reply-threshold"]; !chosen { // another name for the same
 		settings["lua-time-limit"] = strconv.Itoa(busyReplyThreshold(rha))
 	}
 	if limit > 0 {
-		settings["maxmemory"] = strconv.FormatInt(limit, 10)
+		settings[followsMemory] = strconv.FormatInt(MaxMemory(limit), 10)
 	}
 	for name, value := range rha.Spec.Config {
 		settings[name] = string(value)
@@ -104,11 +104,17 @@ func settingsWith(rha *v1alpha1.RedisHA, limit int64) map[string]string {
 	return settings
 }
 
-// maxMemory is what data may take of the container's limit of memory, in bytes; 0 where there is no limit. The rest is
-// for what Redis does not count: pages that are copied while it writes a snapshot or syncs a replica, and
-// fragmentation.
-func maxMemory(container corev1.ResourceRequirements) int64 {
-	return container.Limits.Memory().Value() / 4 * 3
+// followsMemory is the setting that follows the limit of memory, unless spec.config has it.
+const followsMemory = "maxmemory"
+
+// MaxMemory is what data may take of a container's limit of memory, in bytes. The rest is for what Redis does not
+// count: pages that are copied while it writes a snapshot or syncs a replica, and fragmentation.
+func MaxMemory(limit int64) int64 { return limit / 4 * 3 }
+
+// FollowsMemory reports a setting that follows the limit of memory.
+func FollowsMemory(rha *v1alpha1.RedisHA, name string) bool {
+	_, chosen := rha.Spec.Config[followsMemory]
+	return name == followsMemory && !chosen
 }
 
 // busyReplyThreshold is after how many milliseconds of a script Redis answers BUSY. Before that it is silent; a script

@@ -24,6 +24,7 @@ func podTemplate(rha *v1alpha1.RedisHA) corev1.PodTemplateSpec {
 			Labels: merged(plain(extra.Labels), Labels(rha.Name)),
 			Annotations: merged(extra.Annotations, map[string]string{
 				v1alpha1.AnnotationSpecHash: SpecHash(rha), v1alpha1.AnnotationSettings: RecordOf(rha).String(),
+				v1alpha1.AnnotationResources: SizesOf(rha).String(),
 			}),
 		},
 		Spec: podSpec(rha, extra),

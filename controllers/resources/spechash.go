@@ -27,19 +27,33 @@ type personal struct {
 }
 
 // SpecHash changes when a person changes the spec in a way that running pods have to be replaced for, whatever Redis
-// they run. It is the same in every version of the operator: where it changes, every pod of everybody who upgrades is
-// replaced. The golden files hold it. Which changes of spec.config replace pods is for Redis to say; see [RecordOf].
-func SpecHash(rha *v1alpha1.RedisHA) string { return hashWith(rha.Spec, nil) }
+// they run, and wherever. It is the same in every version of the operator: where it changes, every pod of everybody who
+// upgrades is replaced. The golden files hold it. Which changes of spec.config replace pods is for Redis to say; see
+// [RecordOf]. Which of processor and memory do is for the cluster to say; see [SizesOf].
+func SpecHash(rha *v1alpha1.RedisHA) string { return FormerSpecHash(rha, false, false) }
 
-// FormerSpecHash is the hash that a version wrote which replaced pods for every change of spec.config.
-func FormerSpecHash(rha *v1alpha1.RedisHA) string { return hashWith(rha.Spec, rha.Spec.Config) }
+// FormerSpecHash is the hash that a version wrote which replaced pods for every change of spec.config, or of
+// spec.resources, or of both.
+func FormerSpecHash(rha *v1alpha1.RedisHA, settings, sizes bool) string {
+	var config map[string]v1alpha1.ConfigValue
+	if settings {
+		config = rha.Spec.Config
+	}
+	container := rha.Spec.Resources
+	if !sizes {
+		container = unresizable(container)
+	}
+	return hashWith(rha.Spec, config, container)
+}
 
-func hashWith(spec v1alpha1.RedisHASpec, config map[string]v1alpha1.ConfigValue) string {
+func hashWith(
+	spec v1alpha1.RedisHASpec, config map[string]v1alpha1.ConfigValue, container corev1.ResourceRequirements,
+) string {
 	text, err := json.Marshal(personal{
 		Image:            spec.Image,
 		ImagePullPolicy:  spec.ImagePullPolicy,
 		ImagePullSecrets: spec.ImagePullSecrets,
-		Resources:        spec.Resources,
+		Resources:        container,
 		Storage:          spec.Storage != nil,
 		Config:           config,
 		Modules:          spec.Modules,

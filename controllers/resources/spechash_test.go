@@ -18,17 +18,21 @@ func TestTheHashOfTheSpecIsOfWhatItMeans(t *testing.T) {
 		change(&rha.Spec)
 		return resources.SpecHash(rha)
 	}
-	cpu := func(amount string) string {
+	limit := func(of corev1.ResourceName, amount string) string {
 		return with(func(spec *v1alpha1.RedisHASpec) {
-			spec.Resources.Limits = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(amount)}
+			spec.Resources.Limits = corev1.ResourceList{of: resource.MustParse(amount)}
 		})
 	}
-	if cpu("1") != cpu("1000m") {
+	space := func(amount string) string { return limit(corev1.ResourceEphemeralStorage, amount) }
+	if space("1") != space("1000m") {
 		t.Error("the same amount in another notation is another hash")
 	}
 	plain := resources.SpecHash(minimal())
-	if cpu("1") == cpu("2") || cpu("1") == plain {
+	if space("1") == space("2") || space("1") == plain {
 		t.Error("another amount is the same hash")
+	}
+	if limit(corev1.ResourceCPU, "1") != plain || limit(corev1.ResourceMemory, "1Gi") != plain {
+		t.Error("what a running pod can be given is another hash")
 	}
 	template := func(template v1alpha1.PodTemplateSpec) string {
 		return with(func(spec *v1alpha1.RedisHASpec) { spec.PodTemplate = &template })

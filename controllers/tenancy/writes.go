@@ -148,16 +148,27 @@ func (c *Client) Apply(ctx context.Context, obj runtime.ApplyConfiguration, opts
 
 // Status implements client.Client.
 func (c *Client) Status() client.SubResourceWriter {
-	return &budgetedStatus{SubResourceWriter: c.Client.Status(), client: c}
+	return &budgetedWriter{SubResourceWriter: c.Client.Status(), client: c}
 }
 
-type budgetedStatus struct {
+// SubResource implements client.Client.
+func (c *Client) SubResource(name string) client.SubResourceClient {
+	sub := c.Client.SubResource(name)
+	return &budgetedResource{SubResourceReader: sub, budgetedWriter: budgetedWriter{SubResourceWriter: sub, client: c}}
+}
+
+type budgetedResource struct {
+	client.SubResourceReader
+	budgetedWriter
+}
+
+type budgetedWriter struct {
 	client.SubResourceWriter
 
 	client *Client
 }
 
-func (s *budgetedStatus) Patch(
+func (s *budgetedWriter) Patch(
 	ctx context.Context, obj client.Object, patch client.Patch, opts ...client.SubResourcePatchOption,
 ) error {
 	if err := s.client.take(ctx); err != nil {
@@ -166,7 +177,7 @@ func (s *budgetedStatus) Patch(
 	return s.SubResourceWriter.Patch(ctx, obj, patch, opts...)
 }
 
-func (s *budgetedStatus) Apply(
+func (s *budgetedWriter) Apply(
 	ctx context.Context, obj runtime.ApplyConfiguration, opts ...client.SubResourceApplyOption,
 ) error {
 	if err := s.client.take(ctx); err != nil {
@@ -175,7 +186,7 @@ func (s *budgetedStatus) Apply(
 	return s.SubResourceWriter.Apply(ctx, obj, opts...)
 }
 
-func (s *budgetedStatus) Update(ctx context.Context, obj client.Object, opts ...client.SubResourceUpdateOption) error {
+func (s *budgetedWriter) Update(ctx context.Context, obj client.Object, opts ...client.SubResourceUpdateOption) error {
 	if err := s.client.take(ctx); err != nil {
 		return err
 	}

@@ -79,6 +79,7 @@ type Reconciler struct {
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;patch;delete
+// +kubebuilder:rbac:groups="",resources=pods/resize,verbs=patch
 // +kubebuilder:rbac:groups="",resources=nodes,verbs=list;watch
 // +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=list;watch;patch
 // +kubebuilder:rbac:groups="",resources=events,verbs=list;create;patch
@@ -150,8 +151,9 @@ type known struct {
 	users     knownUsers
 	encrypted encrypted
 	settings  knownSettings
-	differing lasting // the status is not what it should be
-	untried   lasting // settings cannot be tried
+	resizes   map[types.UID]lasting // pods that were asked to take other resources
+	differing lasting               // the status is not what it should be
+	untried   lasting               // settings cannot be tried
 	moves     moves
 	absence   absence
 }
@@ -246,7 +248,7 @@ func soonest(a, b time.Duration) time.Duration {
 func (w *pass) phases(ctx context.Context) error {
 	for _, phase := range []func(context.Context) error{
 		w.applyNetwork, w.tryConfig, w.tellSettings, w.applyMounted, w.applyStatefulSet, w.removeUnwanted, w.keepClaims,
-		w.readWindows, w.tellUsers, w.encryptProcesses, w.replacePods, w.tellTrouble, w.spreadPods,
+		w.readWindows, w.tellUsers, w.encryptProcesses, w.resizePods, w.replacePods, w.tellTrouble, w.spreadPods,
 	} {
 		if err := phase(ctx); err != nil {
 			return errors.Join(w.later, err)

@@ -139,8 +139,8 @@ var changesThatReplace = map[string]func(*v1alpha1.RedisHASpec){
 	"image":        func(spec *v1alpha1.RedisHASpec) { spec.Image = "redis:8" },
 	"pull policy":  func(spec *v1alpha1.RedisHASpec) { spec.ImagePullPolicy = corev1.PullAlways },
 	"pull secrets": func(spec *v1alpha1.RedisHASpec) { spec.ImagePullSecrets = []corev1.LocalObjectReference{{Name: "x"}} },
-	"resources": func(spec *v1alpha1.RedisHASpec) {
-		spec.Resources.Limits = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")}
+	"space": func(spec *v1alpha1.RedisHASpec) {
+		spec.Resources.Limits = corev1.ResourceList{corev1.ResourceEphemeralStorage: resource.MustParse("1Gi")}
 	},
 	"what a start sees to": func(spec *v1alpha1.RedisHASpec) {
 		spec.Config = map[string]v1alpha1.ConfigValue{"dbfilename": "shop.rdb"}

@@ -63,6 +63,9 @@ func (w *pass) replacePods(ctx context.Context) error {
 	r := w.rollout()
 	pods, progress := r.replaceable()
 	w.progress, w.proven = progress, r.provenIn()
+	if why := r.whyNotResized(); why != "" {
+		w.progress.message += "; " + why
+	}
 	for i := range pods {
 		pod := &pods[i]
 		err := w.Client.Delete(ctx, pod, client.Preconditions{UID: ptr.To(pod.UID)})

@@ -243,6 +243,9 @@ func (r rollout) settling() podProgress {
 	case have != wanted || len(r.pods) > int(wanted):
 		return podProgress{v1alpha1.ReasonScaling, fmt.Sprintf("from %d pods to %d", len(r.pods), wanted)}
 	}
+	if progress := r.resizing(); progress.reason != "" {
+		return progress
+	}
 	ready := func(pod *corev1.Pod) bool { return podstate.IsReady(pod) && r.serves(pod) }
 	if waiting := r.lacking("", ready); waiting != "" {
 		return podProgress{v1alpha1.ReasonCreating, "waiting for " + waiting + " to be ready"}

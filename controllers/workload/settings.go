@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -31,6 +32,7 @@ type knownSettings struct {
 type refusedConf struct {
 	conf string
 	by   failover.NodeRef
+	at   time.Time
 	why  *refusal
 	// kept are the values of the process that refused. It has those from before, which redis.conf need not name.
 	kept map[string]string
@@ -78,7 +80,8 @@ func (w *pass) tellSettings(ctx context.Context) error {
 func (w *pass) recallRefusal(change settingsChange) {
 	refusal := &w.known.settings.refusal
 	switch {
-	case refusal.conf != change.wanted || !slices.Contains(w.runningNodes(), refusal.by):
+	case refusal.conf != change.wanted || !slices.Contains(w.runningNodes(), refusal.by),
+		refusal.why.reason == v1alpha1.ReasonDataInTheWay && w.now().Sub(refusal.at) >= dataGoesIn:
 		*refusal = refusedConf{}
 	case !w.refused:
 		w.giveUp(refusal.why)
@@ -107,20 +110,37 @@ func (w *pass) tellNodes(ctx context.Context, change settingsChange) *refusedCon
 		}
 		t := w.tellNode(ctx, node, w.settingsFor(pod, change), before[node.UID])
 		known.told[node.UID] = t
-		switch {
-		case len(t.Refused) == 0 || !w.judges(pod):
-		case change.pending() && !w.refused:
-			refused = &refusedConf{conf: change.wanted, by: node, kept: t.Before, why: refuse(
-				v1alpha1.ReasonConfigRefused,
-				"spec.config: %s refuses it, so every Redis keeps the settings that it had, until the spec is mended: %s",
-				node.Pod, inRedissWords(t.Refused),
-			)}
+		held := change.pending() && !w.refused
+		switch why := w.objection(node, t, held); {
+		case why == nil:
+		case held:
+			refused = &refusedConf{conf: change.wanted, by: node, at: w.now(), kept: t.Before, why: why}
 		default:
-			w.later = errors.Join(w.later, refuse(v1alpha1.ReasonConfigRefused,
-				"spec.config: %s refuses it, and keeps the settings that it had: %s", node.Pod, inRedissWords(t.Refused)))
+			w.later = errors.Join(w.later, why)
 		}
 	}
 	return refused
+}
+
+// objection is what a process has against the settings that it was told; nil when it has nothing. A change that is held
+// back for it reaches no process.
+func (w *pass) objection(node failover.NodeRef, t toldSettings, held bool) *refusal {
+	if len(t.Spared) > 0 {
+		return refuse(v1alpha1.ReasonDataInTheWay,
+			"spec.resources.limits.memory: %s holds more data than a limit of %s has room for, so every Redis and every pod "+
+				"keeps what it has: delete keys, set a higher limit, or set spec.config.maxmemory, by which Redis evicts keys",
+			node.Pod, w.rha.Spec.Resources.Limits.Memory())
+	}
+	if len(t.Refused) == 0 || !w.judges(w.podOf(node)) {
+		return nil
+	}
+	keeps := "and keeps the settings that it had"
+	if held {
+		keeps = "so every Redis keeps the settings that it had, until the spec is mended"
+	}
+	return refuse(
+		v1alpha1.ReasonConfigRefused, "spec.config: %s refuses it, %s: %s", node.Pod, keeps, inRedissWords(t.Refused),
+	)
 }
 
 // awaitSettings waits for the processes that may answer yet, for a while: those that are away are told when they are
@@ -180,11 +200,15 @@ func (w *pass) recordSettings(ctx context.Context, change settingsChange) error 
 // settingsFor are those that the process of a pod is to have: of the spec, or those from before where the spec's are
 // refused.
 func (w *pass) settingsFor(pod *corev1.Pod, change settingsChange) []redisclient.Setting {
-	wanted := resources.LiveSettings(w.rha, pod)
+	wanted := resources.LiveSettings(w.rha, pod, w.pods...)
 	if !w.refused {
-		return settingsFrom(wanted)
+		settings := settingsFrom(wanted)
+		for i := range settings {
+			settings[i].SparesData = resources.FollowsMemory(w.rha, settings[i].Name)
+		}
+		return settings
 	}
-	former := resources.FormerSettings(w.rha, pod, change.written)
+	former := resources.FormerSettings(w.rha, pod, change.written, w.pods...)
 	for name := range wanted {
 		value, known := w.known.settings.refusal.kept[name]
 		if _, is := former[name]; known && !is {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -31,6 +32,13 @@ type redis struct {
 	refuses string
 	asked   int
 	away    bool
+	data    int64 // what the data takes, in bytes
+}
+
+// holdsMore reports a maxmemory that the data does not fit in, where that is not to be set.
+func (r *redis) holdsMore(s redisclient.Setting) bool {
+	most, err := strconv.ParseInt(s.Value, 10, 64)
+	return s.SparesData && err == nil && most < r.data
 }
 
 func (tl *teller) SetSettings(
@@ -48,6 +56,8 @@ func (tl *teller) SetSettings(
 	next := maps.Clone(r.has)
 	for _, s := range want {
 		switch value := strings.ReplaceAll(s.Value, "1gb", "1073741824"); {
+		case r.holdsMore(s):
+			told.Spared = append(told.Spared, s.Name)
 		case r.refuses != "" && value == r.refuses:
 			told.Refused = append(told.Refused, redisclient.RefusedSetting{Setting: s, Why: "not on this machine"})
 		case s.Name == "databases" && value != r.has[s.Name]:
@@ -367,7 +377,7 @@ func TestAnUpgradeFromAHashWithSettingsReplacesNoPodAndTheNextChangeNeither(t *t
 	for ordinal := range 3 {
 		pod := &corev1.Pod{}
 		w.Get(resources.PodName("shop", ordinal), pod)
-		pod.Annotations = map[string]string{v1alpha1.AnnotationSpecHash: resources.FormerSpecHash(rha)}
+		pod.Annotations = map[string]string{v1alpha1.AnnotationSpecHash: resources.FormerSpecHash(rha, true, true)}
 		pod.Labels = merged(pod.Labels, appsv1.ControllerRevisionHashLabelKey, "shop-former")
 		if err := w.Client.Update(t.Context(), pod); err != nil {
 			t.Fatal(err)

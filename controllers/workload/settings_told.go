@@ -20,6 +20,9 @@ import (
 // settingsEvery is after how long a process is asked again whether it has the settings that it was told.
 const settingsEvery = time.Minute
 
+// dataGoesIn is after how long a process is told a maxmemory again that its data did not fit in.
+const dataGoesIn = 10 * time.Second
+
 // toldSettings is what became of the last try to tell a process its settings.
 type toldSettings struct {
 	taken
@@ -36,6 +39,9 @@ func (t toldSettings) has(node failover.NodeRef, generation string) bool {
 func (t toldSettings) again() time.Duration {
 	if t.err != nil {
 		return tellsAgain
+	}
+	if len(t.Spared) > 0 {
+		return dataGoesIn
 	}
 	return settingsEvery
 }
@@ -58,7 +64,7 @@ func (w *pass) tellNode(
 		case left > 0:
 			w.lookAgain(left)
 			return before
-		case before.err == nil:
+		case before.err == nil && len(before.Spared) == 0:
 			w.lookAgain(settingsEvery)
 			return w.setBack(ctx, node, before)
 		}

@@ -82,8 +82,9 @@
 // # What it does not do
 //
 // A user namespace made without root has a single user, so runAsUser and fsGroup are accepted and not honoured: every
-// process is "root" of the namespace, which is the caller outside. Resource requests and limits are not enforced,
-// hostNetwork is ignored, a changed image of a running pod is not followed, and there is no DNS. Volumes live in
-// memory, with the size that was asked for, so fsync is cheaper than on a disk. Images are the machine's own file
-// system, read-only. A container that ends is restarted without the second or so that a kubelet takes to notice.
+// process is "root" of the namespace, which is the caller outside. Resource requests and limits are not enforced: a pod
+// that is resized is told of as a kubelet does, and nothing else changes (a resizePolicy is not looked at). hostNetwork
+// is ignored, a changed image of a running pod is not followed, and there is no DNS. Volumes live in memory, with the
+// size that was asked for, so fsync is cheaper than on a disk. Images are the machine's own file system, read-only. A
+// container that ends is restarted without the second or so that a kubelet takes to notice.
 package sandbox

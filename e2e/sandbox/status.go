@@ -123,7 +123,7 @@ func (p *conditionsPatch) MarshalJSON() ([]byte, error) {
 	if err := json.Unmarshal(data, &fields); err != nil {
 		return nil, err
 	}
-	fields["conditions"] = conditions
+	fields["conditions"] = append(conditions, resizeConditions(p.conditions)...)
 	if addresses, ok := fields["podIPs"].([]any); ok { // merged too, and a pod may get another one
 		fields["podIPs"] = append(addresses, map[string]any{"$patch": "replace"})
 	}
@@ -133,7 +133,7 @@ func (p *conditionsPatch) MarshalJSON() ([]byte, error) {
 // status needs the lock.
 func (w *worker) status() corev1.PodStatus {
 	pod := w.pod
-	status := corev1.PodStatus{StartTime: &w.startTime, HostIP: w.r.hostIP(pod.Spec.NodeName)}
+	status := corev1.PodStatus{ObservedGeneration: pod.Generation, StartTime: &w.startTime, HostIP: w.r.hostIP(pod.Spec.NodeName)}
 	status.HostIPs = []corev1.HostIP{{IP: status.HostIP}}
 	if w.endpoint != nil {
 		status.PodIP = w.endpoint.addr.String()
@@ -237,6 +237,7 @@ func (w *worker) containerStatus(spec *corev1.Container) corev1.ContainerStatus 
 		Ready: c.ready && c.process != nil, Started: ptr.To(c.started && c.process != nil),
 		LastTerminationState: corev1.ContainerState{Terminated: c.last},
 	}
+	w.setResources(&status)
 	switch {
 	case c.process != nil:
 		status.State.Running = &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(c.process.started)}

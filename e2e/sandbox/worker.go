@@ -29,6 +29,7 @@ type worker struct {
 	gone     chan struct{} // closed when the object is gone from the API: no grace is asked for any more
 	dirty    chan struct{} // the status may have changed
 	volumes  chan struct{} // a ConfigMap or Secret may have changed
+	resizes  chan struct{} // containers are to have other resources
 
 	mu           sync.Mutex
 	pod          *corev1.Pod
@@ -38,6 +39,8 @@ type worker struct {
 	ended        bool // no process is left and none will be
 	startTime    metav1.Time
 	conditions   map[corev1.PodConditionType]corev1.PodCondition
+	allocated    amounts       // what the node has room for
+	enacted      amounts       // what the containers have
 	deadline     time.Time     // of the termination
 	graceChanged chan struct{} // closed and replaced when deadline changes
 	message      string        // why the containers have not begun
@@ -58,6 +61,9 @@ func newWorker(r *runner, pod *corev1.Pod) *worker {
 		gone:         make(chan struct{}),
 		dirty:        make(chan struct{}, 1),
 		volumes:      make(chan struct{}, 1),
+		resizes:      make(chan struct{}, 1),
+		allocated:    amountsOf(pod),
+		enacted:      amountsOf(pod),
 		containers:   map[string]*container{},
 		startTime:    metav1.Now(),
 		conditions:   map[corev1.PodConditionType]corev1.PodCondition{},
@@ -104,6 +110,8 @@ func (w *worker) update(pod *corev1.Pod) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.pod = pod
+	w.allocate(pod)
+	notify(w.dirty)
 	if pod.DeletionTimestamp == nil {
 		return
 	}
@@ -232,6 +240,7 @@ func (w *worker) live(ctx context.Context) {
 		return
 	}
 	go w.refreshVolumes(ctx)
+	go w.resizeLoop(ctx)
 	var all sync.WaitGroup
 	defer all.Wait()
 	pod := w.latest()

@@ -46,6 +46,7 @@ var rare = map[right]string{
 	{"", "discovery.k8s.io", "endpointslices", "get"}:             "the labels were edited away, so that the cache does not show it",
 	{"", "discovery.k8s.io", "endpointslices", "delete"}:          "the pods' addresses are of the other family than before, which cannot be changed",
 	{"", "", "pods", "get"}:                                       "the cache was behind when a pod was to be labelled",
+	{"", "", "pods/resize", "patch"}:                              "the processor or memory of spec.resources is another",
 	{"", "", "events", "patch"}:                                   "an Event repeats itself",
 	{"", "", "events", "list"}:                                    "a pod has been missing for seconds: the StatefulSet's Events say why",
 	{"redisha-system", "coordination.k8s.io", "leases", "create"}: "the operator is installed for the first time",

@@ -45,6 +45,7 @@ func operations() []operation {
 		{name: "rollout", tls: both, play: rollOut},
 		{name: "scale", tls: both, before: leadByLast, play: scale},
 		{name: "settings", tls: both, play: changeSettings},
+		{name: "resize", tls: both, spec: limited, play: resize},
 		{name: "password", tls: both, spec: ownPassword, prepare: putPassword, play: changePassword},
 		{name: "renewal", tls: []string{on}, spec: ownCertificate, prepare: putCertificate, play: renewCertificate},
 		{name: "authority", tls: []string{on}, spec: ownCertificate, prepare: putCertificate, play: replaceAuthority},

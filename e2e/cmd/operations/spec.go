@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/utils/ptr"
 
 	"github.com/redisha/redisha/api/v1alpha1"
@@ -45,6 +47,52 @@ func changeSettings(ctx context.Context, r *round) error {
 		}
 		return len(pods) == len(old), err
 	})
+}
+
+// limited has a limit of memory, which maxmemory follows.
+func limited(_ *set, spec *v1alpha1.RedisHASpec) {
+	spec.Resources = memory("256Mi")
+}
+
+// memory is a limit of it, and a request that is lower.
+func memory(limit string) corev1.ResourceRequirements {
+	return corev1.ResourceRequirements{
+		Limits:   corev1.ResourceList{corev1.ResourceMemory: resource.MustParse(limit)},
+		Requests: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("64Mi")},
+	}
+}
+
+// resize gives every pod more memory while it runs, and then less, with room for more than any round writes.
+func resize(ctx context.Context, r *round) error {
+	for _, limit := range []string{"512Mi", "256Mi"} {
+		old, err := r.bed.PodUIDs(ctx, r.key)
+		if err != nil {
+			return err
+		}
+		if err := r.change(ctx, func(spec *v1alpha1.RedisHASpec) { spec.Resources = memory(limit) }); err != nil {
+			return err
+		}
+		err = sandbox.WaitFor(ctx, "every pod to have "+limit, func(ctx context.Context) (bool, error) {
+			pods, err := r.bed.Pods(ctx, r.key)
+			for i := range pods {
+				if old[pods[i].Name] != string(pods[i].UID) {
+					return false, fmt.Errorf("pod %s was replaced", pods[i].Name)
+				}
+				want := resource.MustParse(limit)
+				if resources.MemoryLimit(&pods[i]) != want.Value() {
+					return false, err
+				}
+			}
+			return len(pods) == len(old), err
+		})
+		if err != nil {
+			return err
+		}
+		if _, err := r.bed.WaitUpToDate(ctx, r.key); err != nil {
+			return fmt.Errorf("with %s: %w", limit, err)
+		}
+	}
+	return nil
 }
 
 // changePods changes the spec in a way that replaces every pod.
