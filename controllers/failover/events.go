@@ -39,6 +39,8 @@ func eventOf(from, to failover.State, begun bool, record *failover.Record) (kind
 		return corev1.EventTypeWarning, v1alpha1.EventBlocked
 	case failover.StateStable:
 		return settledEvent(from, record)
+	case failover.StateHibernated:
+		return corev1.EventTypeNormal, v1alpha1.EventHibernated
 	case failover.StateBootstrapping:
 	}
 	return "", ""
@@ -52,6 +54,8 @@ func settledEvent(from failover.State, record *failover.Record) (kind, reason st
 		return "", ""
 	case record.Outcome == failover.OutcomeAborted:
 		return corev1.EventTypeWarning, v1alpha1.EventSwitchoverAborted
+	case record.Cause == failover.CauseWoken:
+		return corev1.EventTypeNormal, v1alpha1.EventWoken
 	case record.Kind == failover.KindBootstrap:
 		return corev1.EventTypeNormal, v1alpha1.EventInitialized
 	case record.Kind == failover.KindSwitchover:

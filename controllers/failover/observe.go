@@ -58,7 +58,7 @@ func (g *observer) observe(ctx context.Context, rha *v1alpha1.RedisHA, pods []co
 	if err != nil {
 		return sighting{}, err
 	}
-	obs := sighting{unfinished: unfinishedOf(rha, sts, pods)}
+	obs := sighting{unfinished: unfinishedOf(rha, sts, pods), hibernate: hibernateOn(rha, sts)}
 	present := map[int]bool{}
 	now := g.clock.Now()
 	g.seen.exits = g.seen.exits.after(pods, now)

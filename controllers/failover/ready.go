@@ -25,6 +25,8 @@ type sighting struct {
 	failover.Observation
 	// unfinished is what of the spec has not reached the pods; nil when all of it has.
 	unfinished *unfinished
+	// hibernate is the pod whose volume has the data of a set whose last pod may go; see failover.Policy.
+	hibernate string
 }
 
 // unfinished is a reason of the condition Ready, with a sentence.
@@ -45,6 +47,8 @@ func readyCondition(rha *v1alpha1.RedisHA, d failover.Decision, seen sighting) m
 	switch {
 	case cause != nil:
 		return conditions.New(kind, false, cause.reason, cause.message)
+	case d.Next.State == failover.StateHibernated && seen.unfinished != nil:
+		return conditions.New(kind, false, seen.unfinished.reason, seen.unfinished.message)
 	case available.Status != metav1.ConditionTrue:
 		return conditions.New(kind, false, available.Reason, available.Message)
 	case seen.unfinished != nil:

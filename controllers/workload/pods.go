@@ -42,7 +42,7 @@ func (w *pass) listPods(ctx context.Context) ([]corev1.Pod, error) {
 }
 
 func (w *pass) rollout() rollout {
-	return rollout{rha: w.rha, sts: w.sts, pods: w.pods, now: w.now()}
+	return rollout{rha: w.rha, sts: w.sts, pods: w.pods, now: w.now(), persists: w.persists()}
 }
 
 func (w *pass) placement() placement {
@@ -62,6 +62,9 @@ func (w *pass) replacePods(ctx context.Context) error {
 	r := w.rollout()
 	pods, progress := r.replaceable()
 	w.progress, w.proven = progress, r.provenIn()
+	if resources.Hibernates(w.rha) && r.awake() != "" {
+		w.lookAgain(tellsAgain) // that Redis can write to its volume again wakes nothing
+	}
 	for i := range pods {
 		pod := &pods[i]
 		err := w.Client.Delete(ctx, pod, client.Preconditions{UID: ptr.To(pod.UID)})

@@ -34,7 +34,7 @@ func TestOperationsAreChosenByNameAndPlayedInTheirColumns(t *testing.T) {
 		}
 	}
 	all, err := choose(nil, []string{off, on})
-	if err != nil || len(all) != 21 {
+	if err != nil || len(all) != 23 {
 		t.Errorf("%d operations and columns, %v", len(all), err)
 	}
 	if _, err := choose([]string{"version"}, []string{off}); err == nil || !strings.Contains(err.Error(), "left out") {
