@@ -77,7 +77,9 @@ func TestReadyTellsOfASetThatIsToHibernateWhatIsLeft(t *testing.T) {
 
 func TestASetThatWaitsForItsPodToWakeIsNotBlocked(t *testing.T) {
 	next := failover.Progress{Initialized: true, State: failover.StateBootstrapping, Cause: failover.CauseWoken}
-	if c := blockedCondition(failover.Decision{Next: next, Message: "waking; waiting"}); c.Status != metav1.ConditionFalse {
+	if c := blockedCondition(
+		failover.Decision{Next: next, Message: "waking; waiting"},
+	); c.Status != metav1.ConditionFalse {
 		t.Errorf("Blocked because of %s: %s", c.Reason, c.Message)
 	}
 	lost := failover.Decision{Next: next, Reason: failover.ReasonNoCandidate, Message: "shop-0 is empty"}

@@ -57,10 +57,18 @@ func TestASetThatIsToHibernateKeepsItsLastPodUntilAllItHasIsThere(t *testing.T) 
 		want   int32
 		waits  string
 	}{
-		"it serves, alone":      {func(*rollout) {}, 0, ""},
-		"it has three":          {has(3), 1, "from 3 pods to 0"},
-		"the master is another": {func(r *rollout) { has(3)(r); r.rha.Status.Master.Pod = "shop-2" }, 3, "shop-2 will be removed"},
-		"a failover runs":       {func(r *rollout) { has(3)(r); r.rha.Status.Failover.State = v1alpha1.StatePromoting }, 3, "from 3 pods to 0"},
+		"it serves, alone": {func(*rollout) {}, 0, ""},
+		"it has three":     {has(3), 1, "from 3 pods to 0"},
+		"the master is another": {
+			func(r *rollout) { has(3)(r); r.rha.Status.Master.Pod = "shop-2" },
+			3,
+			"shop-2 will be removed",
+		},
+		"a failover runs": {
+			func(r *rollout) { has(3)(r); r.rha.Status.Failover.State = v1alpha1.StatePromoting },
+			3,
+			"from 3 pods to 0",
+		},
 		"a failover of the last one runs": {
 			func(r *rollout) { r.rha.Status.Failover.State = v1alpha1.StateFencing }, 1, "state Stable",
 		},
@@ -71,10 +79,14 @@ func TestASetThatIsToHibernateKeepsItsLastPodUntilAllItHasIsThere(t *testing.T) 
 		"it is not the one that the status names": {
 			func(r *rollout) { r.rha.Status.Master.PodUID = "another" }, 1, "waiting for shop-0 to serve",
 		},
-		"it is not ready":     {func(r *rollout) { controllertest.Unready(&r.pods[0]) }, 1, "waiting for shop-0 to serve"},
-		"it is being deleted": {func(r *rollout) { r.pods[0].DeletionTimestamp = ptr.To(metav1.Now()) }, 1, "waiting for shop-0 to serve"},
-		"it has no pod":       {func(r *rollout) { r.pods = nil }, 1, "waiting for shop-0 to serve"},
-		"it cannot persist":   {cannotPersist, 1, "is the volume full"},
+		"it is not ready": {func(r *rollout) { controllertest.Unready(&r.pods[0]) }, 1, "waiting for shop-0 to serve"},
+		"it is being deleted": {
+			func(r *rollout) { r.pods[0].DeletionTimestamp = ptr.To(metav1.Now()) },
+			1,
+			"waiting for shop-0 to serve",
+		},
+		"it has no pod":     {func(r *rollout) { r.pods = nil }, 1, "waiting for shop-0 to serve"},
+		"it cannot persist": {cannotPersist, 1, "is the volume full"},
 		"it is paused": {
 			func(r *rollout) { r.rha.Spec.Failover.Mode = v1alpha1.ModePaused }, 1, "spec.failover.mode is Paused",
 		},
@@ -180,7 +192,8 @@ func TestASetThatHibernatesRetainsItsClaimsAndIsWrittenToNoMore(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.reconcile()
-	if replicas, policy := retention(); replicas != 0 || policy.WhenScaled != appsv1.RetainPersistentVolumeClaimRetentionPolicyType ||
+	if replicas, policy := retention(); replicas != 0 ||
+		policy.WhenScaled != appsv1.RetainPersistentVolumeClaimRetentionPolicyType ||
 		policy.WhenDeleted != appsv1.DeletePersistentVolumeClaimRetentionPolicyType {
 		t.Fatalf("%d replicas, %+v", replicas, policy)
 	}

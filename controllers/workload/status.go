@@ -142,7 +142,10 @@ func progressing(progress podProgress) metav1.Condition {
 		Reason: progress.reason, Message: progress.message,
 	}
 	switch progress.reason {
-	case v1alpha1.ReasonUpToDate, v1alpha1.ReasonHibernated, v1alpha1.ReasonWaitingForApproval, v1alpha1.ReasonWaitingForDeletion:
+	case v1alpha1.ReasonUpToDate,
+		v1alpha1.ReasonHibernated,
+		v1alpha1.ReasonWaitingForApproval,
+		v1alpha1.ReasonWaitingForDeletion:
 		condition.Status = metav1.ConditionFalse
 	}
 	return condition

@@ -40,7 +40,10 @@ func indent(text string) string {
 func TestBadInputIsRefusedNamingFieldAndRemedy(t *testing.T) {
 	ns := namespace(t)
 	tests := map[string]refusal{
-		"no replicas and no disk": {spec: "replicas: 0", says: []string{"spec.replicas 0", "create a RedisHA with spec.storage"}},
+		"no replicas and no disk": {
+			spec: "replicas: 0",
+			says: []string{"spec.replicas 0", "create a RedisHA with spec.storage"},
+		},
 		"no replicas and nothing kept": {
 			spec: "replicas: 0\nstorage: {}\nconfig: {appendonly: 'No', save: ''}",
 			says: []string{"spec.replicas 0", "spec.config.appendonly", "remove appendonly, or set save"},
