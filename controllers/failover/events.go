@@ -37,11 +37,19 @@ func eventOf(from, to failover.State, begun bool, record *failover.Record) (kind
 		return corev1.EventTypeNormal, v1alpha1.EventMasterPublished
 	case failover.StateBlocked:
 		return corev1.EventTypeWarning, v1alpha1.EventBlocked
-	case failover.StateStable:
+	case failover.StateStable, failover.StateBootstrapping, failover.StateHibernated:
+		return restingEvent(from, to, record)
+	}
+	return "", ""
+}
+
+// restingEvent names the Event of a transition into a state in which nothing is under way.
+func restingEvent(from, to failover.State, record *failover.Record) (kind, reason string) {
+	switch {
+	case to == failover.StateStable:
 		return settledEvent(from, record)
-	case failover.StateHibernated:
+	case to == failover.StateHibernated:
 		return corev1.EventTypeNormal, v1alpha1.EventHibernated
-	case failover.StateBootstrapping:
 	}
 	return "", ""
 }

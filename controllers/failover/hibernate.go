@@ -3,6 +3,7 @@
 package failover
 
 import (
+	"context"
 	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -41,13 +42,21 @@ func madeSince(claim *corev1.PersistentVolumeClaim, rha *v1alpha1.RedisHA) bool 
 	return began != nil && claim.CreationTimestamp.After(began.Time)
 }
 
-// Persists reports a Redis that writes what it has to its volume, as it was heard last: to its append-only file, or else
-// the snapshot that it is to write when it ends.
+// Persists reports a Redis that writes what it has to its volume, as it was heard last: to its append-only file, or
+// else in the snapshot that it is to write when it ends.
 func (r *Reconciler) Persists(key string, node failover.NodeRef, aof bool) bool {
 	return slices.ContainsFunc(r.prober.Observe(key), func(n failover.Node) bool {
 		said := n.Replication
 		return n.UID == node.UID && said.RunID == node.RunID && n.Answers() && !said.AOFFailed && (aof || !said.SaveFailed)
 	})
+}
+
+// wasKept reports a claim of an ordinal that may hold what was kept while the set hibernated.
+func (g *observer) wasKept(
+	ctx context.Context, rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, ordinal int, pod string,
+) (bool, error) {
+	claim, err := g.claim(ctx, rha, ordinal, pod, false)
+	return claim != nil && (fromBefore(rha, sts, claim) || !madeSince(claim, rha)), err
 }
 
 // hibernated is a condition of a set that hibernates.

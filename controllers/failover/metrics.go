@@ -64,7 +64,7 @@ func observeDecision(key client.ObjectKey, d failover.Decision) {
 	}
 }
 
-// observeAvailable shows whether a master accepts writes. That a set which hibernates has none is nothing to be told of.
+// observeAvailable shows whether a master accepts writes. That a set which hibernates has none is nothing to alert on.
 func observeAvailable(key client.ObjectKey, state failover.State, is bool) {
 	switch {
 	case state == failover.StateHibernated:

@@ -28,8 +28,7 @@ func (g *observer) mayHoldData(
 	case rha.Spec.Storage == nil:
 		return false, nil
 	case isWaking(rha):
-		claim, err := g.claim(ctx, rha, ordinal, pod, false)
-		return claim != nil && (fromBefore(rha, sts, claim) || !madeSince(claim, rha)), err
+		return g.wasKept(ctx, rha, sts, ordinal, pod)
 	case initialized && pod != "":
 		return true, nil // a pod has a volume; a failover does not wait for a look at it
 	}

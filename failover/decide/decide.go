@@ -94,6 +94,11 @@ func (d *decider) decide() failover.Decision {
 	if d.hibernates() {
 		return d.hibernating()
 	}
+	return d.inState()
+}
+
+// inState decides what the state is for.
+func (d *decider) inState() failover.Decision {
 	switch d.next.State {
 	case failover.StateBootstrapping:
 		return d.bootstrapping()

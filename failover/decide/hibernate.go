@@ -11,29 +11,33 @@ import (
 )
 
 // This file is about a set of which no Redis is to run for a while. The workload controller lets the last pod go once
-// that is the master at ordinal 0, alone and well. From then on the pod is no loss: what it has is on its volume when it
-// has ended, and no other data counts until its next pod is master.
+// that is the master at ordinal 0, alone and well. From then on the pod is no loss: what it has is on its volume when
+// it has ended, and no other data counts until its next pod is master.
 
 // hibernates reports a set of which no Redis is to run, and whose data is on the volume of the pod that the policy
 // names. Where another led last, the StatefulSet was emptied by hand: then the pods that may hold the data are waited
 // for as after any outage.
 func (d *decider) hibernates() bool {
-	keeper, p := d.policy.Hibernate, d.next
-	if keeper == "" {
+	if d.policy.Hibernate == "" {
 		return false
 	}
-	switch p.State {
+	switch d.next.State {
 	case failover.StateHibernated:
 		return true
 	case failover.StateStable, failover.StateSuspected:
-		return p.Master != nil && p.Master.Pod == keeper
+		return d.next.Master != nil && d.next.Master.Pod == d.policy.Hibernate
 	case failover.StateFencing, failover.StateBlocked: // it was lost in the instant in which it was told to go
-		return len(d.obs.Nodes) == 0 && p.OldMaster != nil && p.OldMaster.Pod == keeper && len(p.InterimMasters) == 0
+		return len(d.obs.Nodes) == 0 && d.lostLast(d.policy.Hibernate)
 	case failover.StateBootstrapping:
-		return p.Master == nil && (!p.Initialized || d.wakes())
+		return d.next.Master == nil && (!d.next.Initialized || d.wakes())
 	case failover.StateSwitchingOver, failover.StatePromoting, failover.StateReattaching:
 	}
 	return false // it leads to one of the above by itself
+}
+
+// lostLast reports that a pod was master when it was lost, and that none has led since.
+func (d *decider) lostLast(pod string) bool {
+	return d.next.OldMaster != nil && d.next.OldMaster.Pod == pod && len(d.next.InterimMasters) == 0
 }
 
 // hibernating has the last master accept no write any more, so that all it has acknowledged is on its volume when it

@@ -60,7 +60,7 @@ func (w *world) mustBeStable(t *testing.T, master string) {
 func TestAMasterThatIsToHibernateTakesNoWritesBeforeItEnds(t *testing.T) {
 	w := alone(t)
 	epoch := w.progress.Epoch
-	d := w.run()
+	w.run()
 	n := w.node("r-0")
 	if !n.Replication.Fenced() || w.pub.Pod != "" {
 		t.Errorf("it is %s of %s, and clients are led to %q", n.Replication.Role, n.Replication.MasterHost, w.pub.Pod)
@@ -71,7 +71,7 @@ func TestAMasterThatIsToHibernateTakesNoWritesBeforeItEnds(t *testing.T) {
 	w.pass(2 * time.Second)
 	w.remove("r-0")
 	writes := w.writes
-	d = w.run()
+	d := w.run()
 	if w.progress.State != failover.StateHibernated || w.progress.Master != nil || w.progress.Epoch != epoch {
 		t.Errorf("state %s, master %v, epoch %d", w.progress.State, w.progress.Master, w.progress.Epoch)
 	}

@@ -32,7 +32,7 @@ const (
 	EventRestart Event = "restart"
 	EventAdopt   Event = "adopt"  // the status was older than what is published
 	EventOrphan  Event = "orphan" // as adopt, and no master is published
-	// no Redis is to run any more: the last one is the master, and what it has is on its volume
+	// No Redis is to run any more: the last one is the master, and what it has is on its volume.
 	EventHibernate Event = "hibernate"
 	EventWake      Event = "wake" // one is to run again
 )
