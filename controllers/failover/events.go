@@ -45,10 +45,10 @@ func eventOf(from, to failover.State, begun bool, record *failover.Record) (kind
 
 // restingEvent names the Event of a transition into a state in which nothing is under way.
 func restingEvent(from, to failover.State, record *failover.Record) (kind, reason string) {
-	switch {
-	case to == failover.StateStable:
+	if to == failover.StateStable {
 		return settledEvent(from, record)
-	case to == failover.StateHibernated:
+	}
+	if to == failover.StateHibernated {
 		return corev1.EventTypeNormal, v1alpha1.EventHibernated
 	}
 	return "", ""

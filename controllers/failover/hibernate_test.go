@@ -3,6 +3,7 @@
 package failover
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -10,12 +11,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/resources"
 	"github.com/redisha/redisha/failover"
+	"github.com/redisha/redisha/failover/link"
+	"github.com/redisha/redisha/redisclient"
 )
 
 // asleep is a RedisHA that hibernates, with what the condition Ready goes by.
@@ -188,5 +193,55 @@ func TestASetThatHibernatesIsNeitherAvailableNorNot(t *testing.T) {
 	observeAvailable(key, failover.StateHibernated, false)
 	if got := series(); got != before {
 		t.Errorf("%d series while it hibernates", got-before)
+	}
+}
+
+// disk is a Redis that says how its last write to its volume went.
+type disk struct {
+	deaf
+	fileOK, snapshotOK bool
+}
+
+func (d disk) Info(ctx context.Context) (redisclient.Info, error) {
+	info, err := d.deaf.Info(ctx)
+	info.AOFEnabled, info.AOFLastWriteOK, info.RDBLastSaveOK = true, d.fileOK, d.snapshotOK
+	return info, err
+}
+
+func (d disk) PauseAndInfo(ctx context.Context, _ time.Duration) (redisclient.Info, error) {
+	return d.Info(ctx)
+}
+
+func TestARedisPersistsByItsFileOrElseByItsSnapshots(t *testing.T) {
+	for name, tc := range map[string]struct {
+		disk      disk
+		aof, want bool
+	}{
+		"both are well":                         {disk{fileOK: true, snapshotOK: true}, true, true},
+		"its file is not":                       {disk{snapshotOK: true}, true, false},
+		"its snapshots are not, and it has one": {disk{fileOK: true}, true, true},
+		"its snapshots are not":                 {disk{fileOK: true}, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, _ := newLoop(t, func(redisclient.Options) link.Redis { return tc.disk })
+			request := reconcile.Request{NamespacedName: types.NamespacedName{Namespace: "store", Name: "shop"}}
+			if _, err := r.Reconcile(t.Context(), request); err != nil {
+				t.Fatal(err)
+			}
+			info, _ := tc.disk.Info(t.Context())
+			heard := failover.NodeRef{Pod: "shop-1", UID: "shop-1", RunID: info.RunID}
+			for began := time.Now(); time.Since(began) < 10*time.Second; time.Sleep(10 * time.Millisecond) {
+				if n, found := (failover.Observation{Nodes: r.prober.Observe("store/shop")}).Node(heard); found && n.Answers() {
+					break
+				}
+			}
+			if got := r.Persists("store/shop", heard, tc.aof); got != tc.want {
+				t.Errorf("it persists: %t", got)
+			}
+			heard.RunID = "another process"
+			if r.Persists("store/shop", heard, tc.aof) {
+				t.Error("what one process said is taken for what another does")
+			}
+		})
 	}
 }

@@ -72,7 +72,7 @@ func (r rollout) last() string {
 		return fmt.Sprintf("waiting for %s to serve", name)
 	}
 	if !r.persists {
-		return fmt.Sprintf("%s has not written its data to its volume, where it would be lost: is the volume full?", name)
+		return fmt.Sprintf("waiting for %s to write to its volume what would be lost: is the volume full?", name)
 	}
 	return ""
 }
