@@ -249,13 +249,12 @@ func TestAChangeOfMindAboutHibernationLosesNothing(t *testing.T) {
 	key := create(t, namespace(t), toDisk(v1alpha1.RedisHASpec{}))
 	leadFrom(t, key, 2)
 	l := write(t, key, resources.RedisPort, nil, "mind")
-	for _, pause := range []time.Duration{
-		0, 50, 100, 200, 400, 600, 800, 1000, 1300, 1600, 2000, 2500, 3000, 4000, 6000,
-	} {
+	for _, milliseconds := range []int{0, 50, 100, 200, 400, 600, 800, 1000, 1300, 1600, 2000, 2500, 3000, 4000, 6000} {
+		pause := time.Duration(milliseconds) * time.Millisecond
 		scaleTo(t, key, 0)
-		time.Sleep(pause * time.Millisecond)
+		time.Sleep(pause)
 		scaleTo(t, key, 3)
-		time.Sleep(pause * time.Millisecond / 2)
+		time.Sleep(pause / 2)
 	}
 	settled(t, key)
 	if pods(t, key)[resources.PodName(key.Name, 2)] == "" {
@@ -284,14 +283,14 @@ func TestASetThatIsToHibernateFinishesTheFailoverThatRuns(t *testing.T) {
 func TestAnotherOperatorFinishesHibernatingAndWaking(t *testing.T) {
 	key := create(t, namespace(t), toDisk(v1alpha1.RedisHASpec{}))
 	l := write(t, key, resources.RedisPort, nil, "operators")
-	for _, pause := range []time.Duration{100, 1000, 2500} {
+	for _, pause := range []time.Duration{100 * time.Millisecond, time.Second, 2500 * time.Millisecond} {
 		leadFromAnother(t, key)
 		scaleTo(t, key, 0)
-		time.Sleep(pause * time.Millisecond)
+		time.Sleep(pause)
 		replaceOperator(t)
 		hibernates(t, key)
 		scaleTo(t, key, 3)
-		time.Sleep(pause * time.Millisecond / 2)
+		time.Sleep(pause / 2)
 		replaceOperator(t)
 		woken(t, key)
 	}
