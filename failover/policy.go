@@ -62,6 +62,8 @@ type Policy struct {
 	Replicas    int  // Redis pods in all
 	Persistent  bool // pods keep their data on a volume that survives them
 	Port        int  // Redis port of every pod
+	// pod whose volume keeps the data while no Redis is to run; empty: one is to run, or the last one may not go yet
+	Hibernate string
 }
 
 // Verb is what a Request asks for.

@@ -27,6 +27,8 @@ const (
 	StatePromoting State = "Promoting"
 	// StateReattaching: the new master is published; the others are pointed at it.
 	StateReattaching State = "Reattaching"
+	// StateHibernated: no Redis is to run; the data is on the volume of the pod that will be master again.
+	StateHibernated State = "Hibernated"
 	// StateBlocked: a failover is wanted but cannot be done safely; Progress.Reason says why.
 	StateBlocked State = "Blocked"
 )
@@ -40,6 +42,7 @@ const (
 	CauseAdopted   Cause = "Adopted"
 	CauseRequested Cause = "Requested"
 	CauseForced    Cause = "Forced"
+	CauseWoken     Cause = "Woken"
 )
 
 // Reason says why something wanted is not done. It becomes the reason of a condition.
@@ -146,7 +149,7 @@ type NodeRecord struct {
 type Progress struct {
 	State     State
 	Since     time.Time // entered State
-	StartedAt time.Time // of the running failover or switchover
+	StartedAt time.Time // of the running failover or switchover; while a set hibernates and wakes, of its hibernation
 	Epoch     int64     // number of promotions begun; only grows
 	Cause     Cause
 	Reason    Reason
@@ -210,7 +213,7 @@ func (p Progress) Running() bool {
 	switch p.State {
 	case StateFencing, StateSwitchingOver, StatePromoting, StateReattaching:
 		return true
-	case StateBootstrapping, StateStable, StateSuspected, StateBlocked:
+	case StateBootstrapping, StateStable, StateSuspected, StateHibernated, StateBlocked:
 		return false
 	}
 	return false

@@ -81,6 +81,12 @@ const (
 	ReasonFailoverInProgress = "FailoverInProgress"
 )
 
+// Reasons of Available, Ready, FailoverPossible, SurvivesMachineLoss and Progressing alike.
+const (
+	// ReasonHibernated: spec.replicas is 0, no Redis runs, and the data waits on the volume of one pod.
+	ReasonHibernated = "Hibernated"
+)
+
 // Reasons of Ready, besides those of Available, those of Reconciled, Scaling, and the causes among the reasons of
 // Progressing.
 const (

@@ -7,6 +7,10 @@ package v1alpha1
 const (
 	// EventInitialized: the first master was promoted.
 	EventInitialized = "Initialized"
+	// EventHibernated: spec.replicas is 0, and the last Redis takes no writes any more.
+	EventHibernated = "Hibernated"
+	// EventWoken: spec.replicas is not 0 any more, and the pod that has the data is master.
+	EventWoken = "Woken"
 	// EventMasterSuspected: the master does not answer, and that is not enough to replace it yet.
 	EventMasterSuspected = "MasterSuspected"
 	// EventMasterAnswersAgain: the master that was suspected answers.

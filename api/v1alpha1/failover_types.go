@@ -29,6 +29,8 @@ const (
 	StatePromoting FailoverState = "Promoting"
 	// StateReattaching: the new master is published; the others are being attached to it.
 	StateReattaching FailoverState = "Reattaching"
+	// StateHibernated: spec.replicas is 0; the data is on the volume of one pod, which will be master again.
+	StateHibernated FailoverState = "Hibernated"
 	// StateBlocked: something is wanted and refused; failover.reason says why.
 	StateBlocked FailoverState = "Blocked"
 )

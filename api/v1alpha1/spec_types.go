@@ -12,13 +12,16 @@ import (
 // +kubebuilder:validation:XValidation:rule="has(self.storage) == has(oldSelf.storage)",message="spec.storage cannot be added or removed later, because the claims belong to the StatefulSet for good: create a new RedisHA and copy the data"
 // +kubebuilder:validation:XValidation:rule="has(self.storage) || !has(self.config) || !('appendonly' in self.config) || self.config['appendonly'] == 'no'",message="spec.config.appendonly needs a disk: set spec.storage, or remove the setting"
 // +kubebuilder:validation:XValidation:rule="has(self.storage) || !has(self.config) || !('save' in self.config) || size(self.config['save']) == 0 || self.config['save'] == '\"\"'",message="spec.config.save needs a disk: set spec.storage, or remove the setting"
+// +kubebuilder:validation:XValidation:rule="!has(self.replicas) || self.replicas != 0 || has(self.storage)",message="spec.replicas 0 hibernates, and without spec.storage the data would be lost: use 1 or more, or create a RedisHA with spec.storage"
+// +kubebuilder:validation:XValidation:rule="!has(self.replicas) || self.replicas != 0 || !has(self.config) || !('appendonly' in self.config) || self.config['appendonly'].lowerAscii() != 'no' || (!('save' in self.config) || !self.config['save'].matches('^[\"\\' ]*$')) && !('shutdown-on-sigterm' in self.config && self.config['shutdown-on-sigterm'].contains('nosave'))",message="spec.replicas 0 hibernates, and with spec.config.appendonly no the data is kept only by the snapshot that Redis writes when it ends: remove appendonly, or set save and no nosave in shutdown-on-sigterm"
 type RedisHASpec struct {
 	// replicas is the number of Redis pods in all: one master, the others replicas.
 	// 3 survives the loss of one and stays highly available while it is replaced.
+	// 0 hibernates: no pod runs, and the data waits on the volume of pod NAME-0. It needs storage.
 	// +kubebuilder:default=3
-	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=9
-	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 9",message="spec.replicas counts the Redis pods in all, master included: use 1 to 9 (3 survives the loss of one)"
+	// +kubebuilder:validation:XValidation:rule="self >= 0 && self <= 9",message="spec.replicas counts the Redis pods in all, master included: use 1 to 9 (3 survives the loss of one), or 0 to hibernate"
 	// +optional
 	Replicas *int32 `json:"replicas,omitempty"`
 

@@ -159,6 +159,7 @@ func addControllers(mgr ctrl.Manager, o options, right executor.Lease, me string
 		StatusDelay: time.Second,
 		Trial:       failovers,
 		Teller:      failovers,
+		Persists:    failovers.Persists,
 	}
 	if err := workloads.SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("setting the workload controller up: %w", err)

@@ -229,7 +229,9 @@ func (r *Reconciler) decide(
 	}
 	key := client.ObjectKeyFromObject(rha).String()
 	obs.ObserverSuspect = r.health.suspect(key, now)
-	decision := decide.Decide(now, policyOf(rha), obs.Observation, progressOf(&rha.Status), request)
+	policy := policyOf(rha)
+	policy.Hibernate = obs.hibernate
+	decision := decide.Decide(now, policy, obs.Observation, progressOf(&rha.Status), request)
 	r.health.note(key, decision.Diagnosis, now)
 	r.measure(rha, decision, obs.Observation)
 	return decision, nil

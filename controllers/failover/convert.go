@@ -29,7 +29,7 @@ func policyOf(rha *v1alpha1.RedisHA) failover.Policy {
 		Cooldown:    time.Duration(valueOr(spec.CooldownSeconds, v1alpha1.DefaultCooldownSeconds)) * time.Second,
 		MaxLagBytes: valueOr(spec.MaxLagBytes, v1alpha1.DefaultMaxLagBytes),
 		Consistency: failover.ConsistencyBounded,
-		Replicas:    int(resources.Replicas(rha)),
+		Replicas:    int(max(1, resources.Replicas(rha))), // a set that is to hibernate goes to one pod first
 		Persistent:  rha.Spec.Storage != nil,
 		Port:        int(resources.RedisPort),
 	}

@@ -37,9 +37,19 @@ func eventOf(from, to failover.State, begun bool, record *failover.Record) (kind
 		return corev1.EventTypeNormal, v1alpha1.EventMasterPublished
 	case failover.StateBlocked:
 		return corev1.EventTypeWarning, v1alpha1.EventBlocked
-	case failover.StateStable:
+	case failover.StateStable, failover.StateBootstrapping, failover.StateHibernated:
+		return restingEvent(from, to, record)
+	}
+	return "", ""
+}
+
+// restingEvent names the Event of a transition into a state in which nothing is under way.
+func restingEvent(from, to failover.State, record *failover.Record) (kind, reason string) {
+	if to == failover.StateStable {
 		return settledEvent(from, record)
-	case failover.StateBootstrapping:
+	}
+	if to == failover.StateHibernated {
+		return corev1.EventTypeNormal, v1alpha1.EventHibernated
 	}
 	return "", ""
 }
@@ -52,6 +62,8 @@ func settledEvent(from failover.State, record *failover.Record) (kind, reason st
 		return "", ""
 	case record.Outcome == failover.OutcomeAborted:
 		return corev1.EventTypeWarning, v1alpha1.EventSwitchoverAborted
+	case record.Cause == failover.CauseWoken:
+		return corev1.EventTypeNormal, v1alpha1.EventWoken
 	case record.Kind == failover.KindBootstrap:
 		return corev1.EventTypeNormal, v1alpha1.EventInitialized
 	case record.Kind == failover.KindSwitchover:

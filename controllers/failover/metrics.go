@@ -32,7 +32,7 @@ var (
 	}, []string{"namespace", "name"})
 	availableGauge = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "redisha_available",
-		Help: "1 while a published master is known to accept writes, else 0.",
+		Help: "1 while a published master is known to accept writes, else 0; no series while the RedisHA hibernates.",
 	}, []string{"namespace", "name"})
 	certificateEnd = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "redisha_certificate_end_timestamp_seconds",
@@ -61,6 +61,18 @@ func observeDecision(key client.ObjectKey, d failover.Decision) {
 		if s.Name == failover.StepPublished && !r.StartedAt.IsZero() {
 			failoverSeconds.WithLabelValues(key.Namespace, key.Name, string(r.Kind)).Observe(s.At.Sub(r.StartedAt).Seconds())
 		}
+	}
+}
+
+// observeAvailable shows whether a master accepts writes. That a set which hibernates has none is nothing to alert on.
+func observeAvailable(key client.ObjectKey, state failover.State, is bool) {
+	switch {
+	case state == failover.StateHibernated:
+		availableGauge.DeleteLabelValues(key.Namespace, key.Name)
+	case is:
+		availableGauge.WithLabelValues(key.Namespace, key.Name).Set(1)
+	default:
+		availableGauge.WithLabelValues(key.Namespace, key.Name).Set(0)
 	}
 }
 

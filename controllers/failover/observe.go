@@ -62,7 +62,7 @@ func (g *observer) observe(ctx context.Context, rha *v1alpha1.RedisHA, pods []co
 		return sighting{}, err
 	}
 	now := g.clock.Now()
-	obs := sighting{unfinished: unfinishedOf(rha, sts, pods, now)}
+	obs := sighting{unfinished: unfinishedOf(rha, sts, pods, now), hibernate: hibernateOn(rha, sts)}
 	present := map[int]bool{}
 	g.seen.exits = g.seen.exits.after(pods, now)
 	for i := range pods {

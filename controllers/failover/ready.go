@@ -28,6 +28,8 @@ type sighting struct {
 	unfinished *unfinished
 	// turns is when there may be something else to do, though nothing else is seen.
 	turns failover.Again
+	// hibernate is the pod whose volume has the data of a set whose last pod may go; see failover.Policy.
+	hibernate string
 }
 
 // unfinished is a reason of the condition Ready, with a sentence.
@@ -48,6 +50,8 @@ func readyCondition(rha *v1alpha1.RedisHA, d failover.Decision, seen sighting) m
 	switch {
 	case cause != nil:
 		return conditions.New(kind, false, cause.reason, cause.message)
+	case d.Next.State == failover.StateHibernated && seen.unfinished != nil:
+		return conditions.New(kind, false, seen.unfinished.reason, seen.unfinished.message)
 	case available.Status != metav1.ConditionTrue:
 		return conditions.New(kind, false, available.Reason, available.Message)
 	case seen.unfinished != nil:

@@ -80,6 +80,8 @@ func conditionsOf(
 func availableCondition(rha *v1alpha1.RedisHA, d failover.Decision, obs failover.Observation) metav1.Condition {
 	m := d.Next.Master
 	switch {
+	case d.Next.State == failover.StateHibernated:
+		return hibernated(v1alpha1.ConditionAvailable, rha)
 	case m == nil:
 		return conditions.New(v1alpha1.ConditionAvailable, false, v1alpha1.ReasonNoMaster, d.Message)
 	case d.Next.State == failover.StateBlocked && d.Reason != failover.ReasonMasterUnreachableWithReplicas:
@@ -200,6 +202,8 @@ func possibleCondition(
 ) metav1.Condition {
 	kind := v1alpha1.ConditionFailoverPossible
 	switch {
+	case d.Next.State == failover.StateHibernated:
+		return hibernated(kind, rha)
 	case resources.Replicas(rha) == 1:
 		return conditions.New(kind, false, v1alpha1.ReasonSingleNode, "spec.replicas is 1; there is nothing to fail over to")
 	case rha.Spec.Failover.Mode == v1alpha1.ModeManual:

@@ -125,11 +125,7 @@ func (t *telling) changed(reason failover.Reason) bool {
 func (r *Reconciler) measure(rha *v1alpha1.RedisHA, d failover.Decision, obs failover.Observation) {
 	key := client.ObjectKeyFromObject(rha)
 	epochGauge.WithLabelValues(key.Namespace, key.Name).Set(float64(d.Next.Epoch))
-	available := 0.0
-	if availableCondition(rha, d, obs).Status == metav1.ConditionTrue {
-		available = 1
-	}
-	availableGauge.WithLabelValues(key.Namespace, key.Name).Set(available)
+	observeAvailable(key, d.Next.State, availableCondition(rha, d, obs).Status == metav1.ConditionTrue)
 	if r.memory.Of(key).telling.changed(d.Reason) {
 		observeReason(key, d.Reason)
 	}

@@ -17,7 +17,8 @@ import (
 )
 
 // mayHoldData reports whether the volume of an ordinal may hold data that matters: any volume once there has been a
-// master; before that, only one that was not made for this RedisHA. pod is the UID of the pod of that ordinal, empty
+// master; before that, only one that was not made for this RedisHA; and of a set that wakes, none that was made for it
+// since it has hibernated. pod is the UID of the pod of that ordinal, empty
 // when there is none.
 func (g *observer) mayHoldData(
 	ctx context.Context, rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, ordinal int, pod string,
@@ -26,6 +27,8 @@ func (g *observer) mayHoldData(
 	switch {
 	case rha.Spec.Storage == nil:
 		return false, nil
+	case isWaking(rha):
+		return g.wasKept(ctx, rha, sts, ordinal, pod)
 	case initialized && pod != "":
 		return true, nil // a pod has a volume; a failover does not wait for a look at it
 	}

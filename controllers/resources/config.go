@@ -84,6 +84,11 @@ func RefusesWritesUnsaved(rha *v1alpha1.RedisHA) bool {
 	return strings.Trim(settings["save"], `"' `) != "" && settings["stop-writes-on-bgsave-error"] != "no"
 }
 
+// HasAOF reports whether its Redis keeps its data in an append-only file, and not in snapshots only.
+func HasAOF(rha *v1alpha1.RedisHA) bool {
+	return strings.EqualFold(effectiveSettings(rha)["appendonly"], "yes")
+}
+
 func effectiveSettings(rha *v1alpha1.RedisHA) map[string]string {
 	return settingsWith(rha, rha.Spec.Resources.Limits.Memory().Value())
 }

@@ -185,6 +185,18 @@ func Replicas(rha *v1alpha1.RedisHA) int32 {
 	return *rha.Spec.Replicas
 }
 
+// Hibernates reports a set of which no pod is to run.
+func Hibernates(rha *v1alpha1.RedisHA) bool { return Replicas(rha) == 0 }
+
+// HibernationMessage tells people of a set that hibernates where its data is, and how to wake it.
+func HibernationMessage(rha *v1alpha1.RedisHA) string {
+	const wake = "set spec.replicas to 1 or more to wake it"
+	if rha.Spec.Storage == nil {
+		return "no Redis runs; " + wake
+	}
+	return fmt.Sprintf("no Redis runs, and the data is on claim %s; %s", ClaimName(rha.Name, 0), wake)
+}
+
 func orDefault[T comparable](value, fallback T) T {
 	var zero T
 	if value == zero {

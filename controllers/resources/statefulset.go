@@ -14,7 +14,8 @@ import (
 
 // StatefulSet runs the Redis pods: started in parallel, because the operator and
 // not the order says who is master, and replaced only when the operator deletes them.
-// The caller says how many replicas, because a scale-down may have to wait.
+// The caller says how many replicas, because a scale-down may have to wait. With none it retains the claims, whatever
+// the spec says of scaling down: that of the last pod has the data.
 func StatefulSet(rha *v1alpha1.RedisHA, replicas int32) *appsv1.StatefulSet {
 	sts := &appsv1.StatefulSet{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "apps/v1", Kind: "StatefulSet"},
@@ -34,6 +35,9 @@ func StatefulSet(rha *v1alpha1.RedisHA, replicas int32) *appsv1.StatefulSet {
 		sts.Spec.PersistentVolumeClaimRetentionPolicy = &appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy{
 			WhenDeleted: retention(storage.Retention.WhenDeleted),
 			WhenScaled:  retention(storage.Retention.WhenScaled),
+		}
+		if replicas == 0 {
+			sts.Spec.PersistentVolumeClaimRetentionPolicy.WhenScaled = appsv1.RetainPersistentVolumeClaimRetentionPolicyType
 		}
 	}
 	return sts

@@ -29,6 +29,7 @@ import (
 	"github.com/redisha/redisha/controllers/memory"
 	"github.com/redisha/redisha/controllers/resources"
 	"github.com/redisha/redisha/controllers/tenancy"
+	"github.com/redisha/redisha/failover"
 )
 
 // fieldOwner is the field manager of everything the workload controller applies.
@@ -63,6 +64,9 @@ type Reconciler struct {
 	Trial Trial
 	// Teller changes how a Redis that runs takes connections, its users and settings; it stays as it started when nil.
 	Teller Teller
+	// Persists reports a Redis that writes what it has to its volume, as it was heard last, by append-only file or else by
+	// snapshots. When nil each does.
+	Persists func(key string, node failover.NodeRef, aof bool) bool
 	// Clock measures it, and the pauses between two moves of a pod; the real one when nil.
 	Clock clock.PassiveClock
 

@@ -43,7 +43,7 @@ func (w *pass) listPods(ctx context.Context) ([]corev1.Pod, error) {
 }
 
 func (w *pass) rollout() rollout {
-	return rollout{rha: w.rha, sts: w.sts, pods: w.pods, now: w.now()}
+	return rollout{rha: w.rha, sts: w.sts, pods: w.pods, now: w.now(), persists: w.persists()}
 }
 
 func (w *pass) placement() placement {
@@ -65,6 +65,9 @@ func (w *pass) replacePods(ctx context.Context) error {
 	w.progress, w.proven = progress, r.provenIn()
 	if why := r.whyNotResized(); why != "" {
 		w.progress.message += "; " + why
+	}
+	if resources.Hibernates(w.rha) && r.awake() != "" {
+		w.lookAgain(tellsAgain) // that Redis can write to its volume again wakes nothing
 	}
 	for i := range pods {
 		pod := &pods[i]

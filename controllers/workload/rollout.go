@@ -30,6 +30,8 @@ type rollout struct {
 	sts  *appsv1.StatefulSet
 	pods []corev1.Pod // by ordinal
 	now  time.Time
+	// persists: the Redis at ordinal 0 writes what it has to its volume; asked of a set that is to hibernate only.
+	persists bool
 }
 
 // replaceable are the pods to delete now, so that the StatefulSet creates them
@@ -46,7 +48,7 @@ func (r rollout) replaceable() ([]corev1.Pod, podProgress) {
 		return nil, podProgress{v1alpha1.ReasonRollingOut, "waiting for the StatefulSet controller"}
 	}
 	all := r.outdated()
-	if len(all) == 0 {
+	if len(all) == 0 || r.have() == 0 {
 		return nil, r.settling()
 	}
 	outdated := slices.DeleteFunc(slices.Clone(all), func(pod corev1.Pod) bool {
@@ -226,7 +228,7 @@ func (r rollout) lacking(except string, wanted func(*corev1.Pod) bool) string {
 
 // settling describes a set without outdated pods.
 func (r rollout) settling() podProgress {
-	wanted, have := resources.Replicas(r.rha), ptr.Deref(r.sts.Spec.Replicas, 1)
+	wanted, have := r.target(), r.have()
 	switch {
 	case have > wanted && r.leavingMaster() && slices.ContainsFunc(r.pods, func(p corev1.Pod) bool { return r.isHeld(&p) }):
 		return r.held("will be removed")
@@ -238,10 +240,17 @@ func (r rollout) settling() podProgress {
 	case have > wanted && r.replicas() == have:
 		return podProgress{
 			v1alpha1.ReasonWaitingForNodes,
-			fmt.Sprintf("to go from %d pods to %d; waiting for those that stay to be in sync", have, wanted),
+			fmt.Sprintf(
+				"to go from %d pods to %d; waiting for those that stay to be in sync", have, resources.Replicas(r.rha),
+			),
 		}
 	case have != wanted || len(r.pods) > int(wanted):
-		return podProgress{v1alpha1.ReasonScaling, fmt.Sprintf("from %d pods to %d", len(r.pods), wanted)}
+		return podProgress{
+			v1alpha1.ReasonScaling, fmt.Sprintf("from %d pods to %d", len(r.pods), resources.Replicas(r.rha)),
+		}
+	}
+	if resources.Hibernates(r.rha) {
+		return r.hibernating()
 	}
 	if progress := r.resizing(); progress.reason != "" {
 		return progress
@@ -263,19 +272,20 @@ func (r rollout) master() string {
 // leavingMaster: the master's pod is one that the spec has no place for.
 func (r rollout) leavingMaster() bool {
 	ordinal, ok := resources.Ordinal(r.rha.Name, r.master())
-	return ok && ordinal >= int(resources.Replicas(r.rha))
+	return ok && ordinal >= int(max(1, resources.Replicas(r.rha)))
 }
 
 // replicas is what the StatefulSet shall have: the spec's, except that a
 // scale-down waits until the master's pod stays, no failover is in progress, and
 // those that stay hold the data as well: whoever goes may be the last one that does.
 func (r rollout) replicas() int32 {
-	wanted := resources.Replicas(r.rha)
-	if r.sts == nil {
+	wanted, have := r.target(), r.have()
+	switch {
+	case wanted >= have, wanted == 0: // the last one has been waited for
 		return wanted
-	}
-	have := ptr.Deref(r.sts.Spec.Replicas, 1)
-	if wanted >= have || r.rha.Status.Master == nil {
+	case r.rha.Status.Master == nil && resources.Hibernates(r.rha): // there was one
+		return have
+	case r.rha.Status.Master == nil:
 		return wanted
 	}
 	failover := r.rha.Status.Failover

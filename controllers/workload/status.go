@@ -142,8 +142,8 @@ func progressing(progress podProgress) metav1.Condition {
 		Reason: progress.reason, Message: progress.message,
 	}
 	switch progress.reason {
-	case v1alpha1.ReasonUpToDate, v1alpha1.ReasonWaitingForApproval, v1alpha1.ReasonWaitingForDeletion,
-		v1alpha1.ReasonWaitingForMaintenanceWindow:
+	case v1alpha1.ReasonUpToDate, v1alpha1.ReasonHibernated, v1alpha1.ReasonWaitingForApproval,
+		v1alpha1.ReasonWaitingForDeletion, v1alpha1.ReasonWaitingForMaintenanceWindow:
 		condition.Status = metav1.ConditionFalse
 	}
 	return condition

@@ -31,6 +31,9 @@ func (p placement) survival() *metav1.Condition {
 		c := conditions.New(kind, is, reason, message)
 		return &c
 	}
+	if resources.Hibernates(p.rha) && p.have() == 0 && len(p.pods) == 0 {
+		return say(false, v1alpha1.ReasonHibernated, resources.HibernationMessage(p.rha))
+	}
 	if resources.Replicas(p.rha) == 1 {
 		return say(false, v1alpha1.ReasonSingleNode, "spec.replicas is 1; the loss of the machine under it is not survived")
 	}

@@ -26,7 +26,9 @@ type trouble = podProgress
 // tellTrouble has the condition Progressing name what the pods that are waited for suffer from. The cause takes the
 // place of the reason, but where a person or the failover controller is waited for as well.
 func (w *pass) tellTrouble(ctx context.Context) error {
-	if w.sts == nil || w.progress.reason == "" || w.progress.reason == v1alpha1.ReasonUpToDate {
+	if w.sts == nil || slices.Contains(
+		[]string{"", v1alpha1.ReasonUpToDate, v1alpha1.ReasonHibernated}, w.progress.reason,
+	) {
 		w.known.absence = absence{}
 		return nil
 	}

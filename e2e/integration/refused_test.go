@@ -43,7 +43,22 @@ func indent(text string) string {
 func TestBadInputIsRefusedNamingFieldAndRemedy(t *testing.T) {
 	ns := namespace(t)
 	tests := map[string]refusal{
-		"no replicas":       {spec: "replicas: 0", says: []string{"spec.replicas", "use 1 to 9"}},
+		"no replicas and no disk": {
+			spec: "replicas: 0",
+			says: []string{"spec.replicas 0", "create a RedisHA with spec.storage"},
+		},
+		"no replicas and nothing kept": {
+			spec: "replicas: 0\nstorage: {}\nconfig: {appendonly: 'No', save: ''}",
+			says: []string{"spec.replicas 0", "spec.config.appendonly", "remove appendonly, or set save"},
+		},
+		"no replicas and nothing kept, in quotes": {
+			spec: "replicas: 0\nstorage: {}\nconfig: {appendonly: 'no', save: '\"\"'}",
+			says: []string{"remove appendonly, or set save"},
+		},
+		"no replicas and no snapshot at the end": {
+			spec: "replicas: 0\nstorage: {}\nconfig: {appendonly: 'no', shutdown-on-sigterm: nosave}",
+			says: []string{"no nosave in shutdown-on-sigterm"},
+		},
 		"negative replicas": {spec: "replicas: -1", says: []string{"spec.replicas", "use 1 to 9"}},
 		"too many replicas": {spec: "replicas: 10", says: []string{"spec.replicas", "use 1 to 9"}},
 		"replicas in words": {spec: "replicas: three", says: []string{"spec.replicas", "integer"}},

@@ -32,6 +32,9 @@ func (d *decider) bootstrapping() failover.Decision {
 
 // firstMaster adopts the master that is there, or elects one.
 func (d *decider) firstMaster() (election.Result, failover.Cause) {
+	if d.wakes() {
+		return d.woken(), failover.CauseWoken
+	}
 	masters := d.obs.Masters()
 	if len(masters) > 1 {
 		return election.Result{Reason: failover.ReasonSplitBrain, Sentence: fmt.Sprintf(

@@ -93,6 +93,14 @@ func (d *decider) decide() failover.Decision {
 	if d.policy.Mode == failover.ModePaused && !d.next.Running() {
 		return d.paused()
 	}
+	if d.hibernates() {
+		return d.hibernating()
+	}
+	return d.inState()
+}
+
+// inState decides what the state is for.
+func (d *decider) inState() failover.Decision {
 	switch d.next.State {
 	case failover.StateBootstrapping:
 		return d.bootstrapping()
@@ -106,6 +114,8 @@ func (d *decider) decide() failover.Decision {
 		return d.promoting()
 	case failover.StateReattaching:
 		return d.reattaching()
+	case failover.StateHibernated:
+		return d.wake()
 	case failover.StateBlocked:
 		return d.blocked()
 	}
@@ -255,7 +265,8 @@ func (d *decider) acknowledge(decision *failover.Decision) {
 	if decision.Next.Request == "" || decision.Next.Running() {
 		return
 	}
-	if forcedLater := decision.Next.State == failover.StateBlocked && decision.Next.ForcedPod != ""; !forcedLater {
+	waits := decision.Next.State == failover.StateBlocked || d.wakes()
+	if forcedLater := waits && decision.Next.ForcedPod != ""; !forcedLater {
 		decision.Handled = d.handled(*decision)
 	}
 	if d.request != nil && d.request.ID == decision.Next.Request {

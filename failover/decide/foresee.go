@@ -33,7 +33,8 @@ func Foresee(now time.Time, policy failover.Policy, obs failover.Observation, pr
 	case failover.StateStable, failover.StateSuspected, failover.StateReattaching, failover.StateSwitchingOver:
 		d.begin(failover.Cause(failover.DiagnosisMasterExited), d.view())
 		d.loseMaster()
-	case failover.StateBootstrapping, failover.StateFencing, failover.StatePromoting, failover.StateBlocked:
+	case failover.StateBootstrapping, failover.StateFencing, failover.StatePromoting, failover.StateHibernated,
+		failover.StateBlocked:
 	}
 	chosen := election.Elect(d.next, policy, d.obs, d.givenUp())
 	if chosen.Candidate != nil {

@@ -32,6 +32,9 @@ const (
 	EventRestart Event = "restart"
 	EventAdopt   Event = "adopt"  // the status was older than what is published
 	EventOrphan  Event = "orphan" // as adopt, and no master is published
+	// No Redis is to run any more: the last one is the master, and what it has is on its volume.
+	EventHibernate Event = "hibernate"
+	EventWake      Event = "wake" // one is to run again
 )
 
 // transitions is the state machine: the only place that says which way leads where.
@@ -57,6 +60,11 @@ var transitions = fsm.Events{
 	{Name: string(EventSettle), Src: []string{string(failover.StateReattaching)}, Dst: string(failover.StateStable)},
 	{Name: string(EventBlock), Src: []string{string(failover.StateFencing)}, Dst: string(failover.StateBlocked)},
 	{Name: string(EventUnblock), Src: []string{string(failover.StateBlocked)}, Dst: string(failover.StateFencing)},
+	{Name: string(EventHibernate), Src: []string{
+		string(failover.StateBootstrapping), string(failover.StateStable), string(failover.StateSuspected),
+		string(failover.StateFencing), string(failover.StateBlocked),
+	}, Dst: string(failover.StateHibernated)},
+	{Name: string(EventWake), Src: []string{string(failover.StateHibernated)}, Dst: string(failover.StateBootstrapping)},
 	{Name: string(EventRestart), Src: everywhere(), Dst: string(failover.StateBootstrapping)},
 	{Name: string(EventAdopt), Src: everywhere(), Dst: string(failover.StateStable)},
 	{Name: string(EventOrphan), Src: everywhere(), Dst: string(failover.StateFencing)},
@@ -80,6 +88,7 @@ func States() []failover.State {
 		failover.StateSwitchingOver,
 		failover.StatePromoting,
 		failover.StateReattaching,
+		failover.StateHibernated,
 		failover.StateBlocked,
 	}
 }

@@ -32,7 +32,7 @@ func (d *decider) outdated() bool {
 		return published.Epoch == p.Epoch && (p.Candidate == nil || !published.LeadsTo(*p.Candidate))
 	case failover.StateStable, failover.StateSuspected, failover.StateReattaching:
 		return p.Master == nil || published.Epoch > p.Master.Epoch
-	case failover.StateBootstrapping, failover.StatePromoting:
+	case failover.StateBootstrapping, failover.StatePromoting, failover.StateHibernated:
 	}
 	return false
 }

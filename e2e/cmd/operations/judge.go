@@ -30,7 +30,7 @@ func (r *report) wrong() []string {
 		if one.Lost > 0 {
 			wrong = append(wrong, fmt.Sprintf("%s%d acknowledged writes are lost: %v", about, one.Lost, one.LostKeys))
 		}
-		if one.Stall > mostStall {
+		if !one.Outage && one.Stall > mostStall {
 			wrong = append(
 				wrong, fmt.Sprintf("%s%d ms without an acknowledged write, at most %d are allowed", about, one.Stall, mostStall),
 			)

@@ -61,6 +61,11 @@ func (l *load) use(ctx context.Context, a access) error {
 	return nil
 }
 
+// firstAck waits for the first write that is acknowledged after an instant, of the applications that write now.
+func (l *load) firstAck(ctx context.Context, after time.Time) (time.Time, error) {
+	return l.all[len(l.all)-1].writers.WaitAck(ctx, after)
+}
+
 // stop ends all applications.
 func (l *load) stop() {
 	for _, g := range l.all {

@@ -30,6 +30,8 @@ type operation struct {
 	prepare func(ctx context.Context, s *set) error
 	// before has the RedisHA as the operation needs it, before a round begins; may be nil.
 	before func(ctx context.Context, r *round) error
+	// outage: no Redis is to run for a while. What counts is for how long there is none from when one is to run again.
+	outage bool
 	// play lets it happen and returns when it is over.
 	play func(ctx context.Context, r *round) error
 }
@@ -44,6 +46,7 @@ func operations() []operation {
 		{name: "restart", tls: both, play: restart},
 		{name: "rollout", tls: both, play: rollOut},
 		{name: "scale", tls: both, before: leadByLast, play: scale},
+		{name: "hibernate", tls: both, outage: true, spec: onDisk, before: leadByLast, play: hibernate},
 		{name: "settings", tls: both, play: changeSettings},
 		{name: "resize", tls: both, spec: limited, play: resize},
 		{name: "password", tls: both, spec: ownPassword, prepare: putPassword, play: changePassword},

@@ -24,6 +24,10 @@ type result struct {
 	// StallAt when it began, after the operation.
 	Stall   int64 `json:"stallMs"`
 	StallAt int64 `json:"stallAtMs"`
+	// Outage: no Redis was to run for a while. Waking is the time from when one was to run again to the first acknowledged
+	// write of any application.
+	Outage bool  `json:"outage,omitempty"`
+	Waking int64 `json:"wakingMs,omitempty"`
 	// Acked is how many writes were acknowledged, LookedUp how many of them were looked up, and Lost how many of those
 	// the master does not have; LostKeys are the first of them.
 	Acked    int64    `json:"acknowledged"`
@@ -77,6 +81,9 @@ func (r result) String() string {
 		"%s, round %d: %d ms without an acknowledged write (from %d ms on), %d of %d lost, well after %d ms", r.name(),
 		r.Round, r.Stall, r.StallAt, r.Lost, r.Acked, r.Took,
 	)
+	if r.Outage {
+		text += fmt.Sprintf("; the first write %d ms after a Redis was to run again", r.Waking)
+	}
 	for _, p := range r.Promotions {
 		text += "; " + p.String()
 	}
@@ -89,6 +96,14 @@ func (r result) String() string {
 		text += "; FAILED: " + r.Failure
 	}
 	return text
+}
+
+// time is what counts of a round: an outage that is planned is as long as a person wants.
+func (r result) time() int64 {
+	if r.Outage {
+		return r.Waking
+	}
+	return r.Stall
 }
 
 // classes are the errors, in order.
@@ -141,8 +156,8 @@ func rowOf(results []result) row {
 	var stalls []int64
 	for _, one := range results {
 		sum.acked, sum.lost = sum.acked+one.Acked, sum.lost+one.Lost
-		if stalls = append(stalls, one.Stall); one.Stall >= sum.worst {
-			sum.worst, sum.worstRound = one.Stall, one.Round
+		if stalls = append(stalls, one.time()); one.time() >= sum.worst {
+			sum.worst, sum.worstRound = one.time(), one.Round
 		}
 	}
 	sum.p50, sum.p90 = checks.Quantile(stalls, 0.5), checks.Quantile(stalls, 0.9)
@@ -168,7 +183,7 @@ func (r *report) text() string {
 	for _, row := range r.rows() {
 		lines = append(lines, row.cells())
 	}
-	return checks.Aligned(lines) + "\n" + r.left()
+	return checks.Aligned(lines) + "\n" + r.outages() + r.left()
 }
 
 // markdown is the report as a page has it.
@@ -179,8 +194,20 @@ func (r *report) markdown() string {
 	for _, row := range r.rows() {
 		fmt.Fprintf(&b, "| %s |\n", strings.Join(row.cells(), " | "))
 	}
-	fmt.Fprintf(&b, "\n%s", r.left())
+	fmt.Fprintf(&b, "\n%s", r.outages()+r.left())
 	return b.String()
+}
+
+// outages says whose times are others.
+func (r *report) outages() string {
+	i := slices.IndexFunc(r.Results, func(one result) bool { return one.Outage })
+	if i < 0 {
+		return ""
+	}
+	return fmt.Sprintf(
+		"%s: the times are those from the order that a Redis is to run again to the first acknowledged write.\n",
+		r.Results[i].Operation,
+	)
 }
 
 // left says what was left out.

@@ -148,3 +148,27 @@ func TestPromotionsAreThoseOfTheRoundInTheirOrder(t *testing.T) {
 		t.Error(told)
 	}
 }
+
+func TestOfAnOutageThatIsPlannedTheTimeCountsFromItsEnd(t *testing.T) {
+	all := rounds("hibernate", off, 20000, 30000)
+	for i, waking := range []int64{700, 900} {
+		all[i].Outage, all[i].Waking = true, waking
+	}
+	r := &report{Results: all}
+	if wrong := r.wrong(); len(wrong) > 0 {
+		t.Errorf("it is held against it: %q", wrong)
+	}
+	if row := r.rows()[0]; row.p50 != 700 || row.worst != 900 || row.worstRound != 2 {
+		t.Errorf("%+v", row)
+	}
+	if told := all[1].String(); !strings.Contains(told, "900 ms after a Redis was to run again") {
+		t.Error(told)
+	}
+	if page := r.markdown(); !strings.Contains(page, "hibernate: the times are those from the order") {
+		t.Error(page)
+	}
+	all[1].Lost = 1
+	if wrong := r.wrong(); len(wrong) != 1 {
+		t.Errorf("a write is lost: %q", wrong)
+	}
+}

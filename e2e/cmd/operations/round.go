@@ -25,6 +25,7 @@ type round struct {
 	before *v1alpha1.RedisHA // when all was well
 	begun  time.Time         // when the operation began
 	took   time.Duration     // until all was well again
+	waking time.Duration     // from when a Redis is to run again to the first acknowledged write
 	load   *load
 }
 
@@ -32,7 +33,7 @@ type round struct {
 func (s *set) playRound(ctx context.Context, number int) result {
 	ctx, cancel := context.WithTimeout(ctx, limit+settles)
 	defer cancel()
-	to := result{Operation: s.played.name, TLS: s.played.column, Round: number}
+	to := result{Operation: s.played.name, TLS: s.played.column, Round: number, Outage: s.played.outage}
 	r := &round{set: s, number: number, load: &load{set: s}}
 	after, err := r.play(ctx)
 	r.load.stop()
@@ -40,7 +41,7 @@ func (s *set) playRound(ctx context.Context, number int) result {
 		r.load.note(&to, r.begun)
 	}
 	if err == nil {
-		to.Took = r.took.Milliseconds()
+		to.Took, to.Waking = r.took.Milliseconds(), r.waking.Milliseconds()
 		to.Promotions = promotions(after.Status.History, r.before.Status.Failover.Epoch, r.begun)
 		err = r.load.lookUp(ctx, &to)
 	}

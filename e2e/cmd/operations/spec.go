@@ -5,9 +5,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/utils/ptr"
 
 	"github.com/redisha/redisha/api/v1alpha1"
@@ -128,4 +130,37 @@ func scale(ctx context.Context, r *round) error {
 		}
 	}
 	return nil
+}
+
+// onDisk has the RedisHA keep its data on volumes.
+func onDisk(_ *set, spec *v1alpha1.RedisHASpec) { spec.Storage = &v1alpha1.StorageSpec{} }
+
+// hibernate has no pod run for a while, and then three again.
+func hibernate(ctx context.Context, r *round) error {
+	if err := r.change(ctx, func(spec *v1alpha1.RedisHASpec) { spec.Replicas = ptr.To[int32](0) }); err != nil {
+		return err
+	}
+	err := sandbox.WaitFor(ctx, "no Redis to run", func(ctx context.Context) (bool, error) {
+		rha, err := r.bed.Get(ctx, r.key)
+		if err != nil {
+			return false, err
+		}
+		ready := meta.FindStatusCondition(rha.Status.Conditions, v1alpha1.ConditionReady)
+		return ready != nil && ready.Reason == v1alpha1.ReasonHibernated && rha.Status.Replicas == 0, nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := sandbox.Sleep(ctx, calm); err != nil {
+		return err
+	}
+	woken := time.Now()
+	if err := r.change(ctx, func(spec *v1alpha1.RedisHASpec) {
+		spec.Replicas = ptr.To(v1alpha1.DefaultReplicas)
+	}); err != nil {
+		return err
+	}
+	first, err := r.load.firstAck(ctx, woken)
+	r.waking = first.Sub(woken)
+	return err
 }
