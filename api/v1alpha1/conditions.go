@@ -186,8 +186,8 @@ const (
 	// ReasonWaitingForApproval: the replicas have the change, and spec.updateStrategy.type is Supervised; the master gets
 	// it after the switchover that a person requests.
 	ReasonWaitingForApproval = "WaitingForApproval"
-	// ReasonWaitingForMaintenanceWindow: the outdated or leaving pod is master, and no window of spec.maintenanceWindows is
-	// open; the message names the next one.
+	// ReasonWaitingForMaintenanceWindow: the outdated or leaving pod is master, and no window of spec.maintenanceWindows
+	// is open; the message names the next one.
 	ReasonWaitingForMaintenanceWindow = "WaitingForMaintenanceWindow"
 	// ReasonWaitingForDeletion: spec.updateStrategy.type is OnDelete, and pods get the change when they are deleted.
 	ReasonWaitingForDeletion = "WaitingForDeletion"

@@ -84,8 +84,8 @@ func (w *pass) replacePods(ctx context.Context) error {
 	return nil
 }
 
-// readWindows tells of maintenance windows that cannot be used, which holds nothing else up, and has a pass begin when one
-// begins or ends.
+// readWindows tells of maintenance windows that cannot be used, which holds nothing else up, and has a pass begin when
+// one begins or ends.
 func (w *pass) readWindows(context.Context) error {
 	windows, err := maintenance.At(w.rha.Spec.MaintenanceWindows, w.now())
 	if err != nil {

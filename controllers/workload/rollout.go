@@ -230,13 +230,8 @@ func (r rollout) lacking(except string, wanted func(*corev1.Pod) bool) string {
 func (r rollout) settling() podProgress {
 	wanted, have := r.target(), r.have()
 	switch {
-	case have > wanted && r.leavingMaster() && slices.ContainsFunc(r.pods, func(p corev1.Pod) bool { return r.isHeld(&p) }):
-		return r.held("will be removed")
 	case have > wanted && r.leavingMaster():
-		return podProgress{
-			v1alpha1.ReasonWaitingForSwitchover,
-			r.master() + " will be removed and is master; waiting for the switchover",
-		}
+		return r.leaving()
 	case have > wanted && r.replicas() == have:
 		return podProgress{
 			v1alpha1.ReasonWaitingForNodes,
@@ -260,6 +255,17 @@ func (r rollout) settling() podProgress {
 		return podProgress{v1alpha1.ReasonCreating, "waiting for " + waiting + " to be ready"}
 	}
 	return podProgress{v1alpha1.ReasonUpToDate, "every pod runs what the spec wants"}
+}
+
+// leaving is what a master is waited for that the spec has no place for.
+func (r rollout) leaving() podProgress {
+	if slices.ContainsFunc(r.pods, func(pod corev1.Pod) bool { return r.isHeld(&pod) }) {
+		return r.held("will be removed")
+	}
+	return podProgress{
+		v1alpha1.ReasonWaitingForSwitchover,
+		r.master() + " will be removed and is master; waiting for the switchover",
+	}
 }
 
 func (r rollout) master() string {

@@ -11,6 +11,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/resources"
@@ -88,5 +89,41 @@ func TestAClosedMaintenanceWindowCostsNoWriteAndHoldsNoRequest(t *testing.T) {
 	after := settled(t, key)
 	if after.Status.Master.Epoch != held.Status.Master.Epoch+1 {
 		t.Errorf("epoch %d after %d", after.Status.Master.Epoch, held.Status.Master.Epoch)
+	}
+}
+
+func TestAMasterThatIsToBeRemovedWaitsForAMaintenanceWindow(t *testing.T) {
+	ns := namespace(t)
+	key := create(t, ns, v1alpha1.RedisHASpec{MaintenanceWindows: daily(time.Now().Add(-12*time.Hour), 1)})
+	last := resources.PodName(key.Name, 2)
+	answered(
+		t, ask(t, ns, "last", v1alpha1.RedisHARequestSpec{Action: v1alpha1.ActionSwitchover, Pod: last}),
+		v1alpha1.RequestSucceeded, "", last+" is master by epoch",
+	)
+	before := settled(t, key)
+	l := write(t, key, resources.RedisPort, nil, "fewer")
+	change(t, key, func(rha *v1alpha1.RedisHA) { rha.Spec.Replicas = ptr.To[int32](2) })
+	waitsFor(t, key, v1alpha1.ReasonWaitingForMaintenanceWindow)
+	time.Sleep(5 * time.Second) // it must not go on
+	held, err := bed.Get(t.Context(), key)
+	if err != nil || held.Status.Master.Epoch != before.Status.Master.Epoch || held.Status.Replicas != 3 {
+		t.Fatalf(
+			"epoch %d after %d with %d pods (%v)",
+			held.Status.Master.Epoch,
+			before.Status.Master.Epoch,
+			held.Status.Replicas,
+			err,
+		)
+	}
+	change(t, key, func(rha *v1alpha1.RedisHA) { rha.Spec.MaintenanceWindows = nil })
+	after := settled(t, key)
+	short(t, "while a master was removed", l.stop())
+	if after.Status.Master.Epoch != before.Status.Master.Epoch+1 || after.Status.Replicas != 2 {
+		t.Errorf(
+			"epoch %d after %d with %d pods",
+			after.Status.Master.Epoch,
+			before.Status.Master.Epoch,
+			after.Status.Replicas,
+		)
 	}
 }
