@@ -69,8 +69,8 @@ const (
 	EventSettingSetBack = "SettingSetBack"
 	// EventPodResized: a pod was given the resources of the spec, and nothing in it was started anew.
 	EventPodResized = "PodResized"
-	// EventNotResized: a pod cannot be given the resources of the spec while it runs, and is replaced for them; the message
-	// has the words of the API server or the kubelet.
+	// EventNotResized: a pod cannot be given the resources of the spec while it runs, and is replaced for them; the
+	// message has the words of the API server or the kubelet.
 	EventNotResized = "NotResized"
 	// EventPodMoved: a pod leaves a machine that it shares with others of its set for one that is free.
 	EventPodMoved = "PodMoved"

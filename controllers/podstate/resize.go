@@ -67,6 +67,12 @@ func Resizing(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pod *corev1.Pod) (
 	if !known || !has.Equal(wanted) || !asksFor(pod, wanted) || needsAnotherPod(rha, sts, pod) {
 		return "", "", false
 	}
+	reason, message, is = kubeletSays(pod)
+	return reason, message, is || unseen(pod)
+}
+
+// kubeletSays is whether a kubelet is at resizing a pod, or waits to be, and why it has not done it.
+func kubeletSays(pod *corev1.Pod) (reason, message string, is bool) {
 	for i := range pod.Status.Conditions {
 		c := &pod.Status.Conditions[i]
 		ofResize := c.Type == corev1.PodResizePending || c.Type == corev1.PodResizeInProgress
@@ -74,7 +80,7 @@ func Resizing(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pod *corev1.Pod) (
 			reason, message, is = c.Reason, c.Message, true
 		}
 	}
-	return reason, message, is || unseen(pod)
+	return reason, message, is
 }
 
 // IsResizing is [Resizing] without the kubelet's words.

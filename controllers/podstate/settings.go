@@ -60,8 +60,8 @@ func recordOf(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pod *corev1.Pod) (
 	return nil, false
 }
 
-// IsOfSpec reports a pod that was made from the spec as it is, apart from spec.config, and from the processor and memory
-// of spec.resources.
+// IsOfSpec reports a pod that was made from the spec as it is, apart from spec.config, and from processor and memory of
+// spec.resources.
 func IsOfSpec(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pod *corev1.Pod) bool {
 	hash := specHashOf(sts, pod)
 	return hash == resources.SpecHash(rha) || hash == formOf(pod).hash(rha)

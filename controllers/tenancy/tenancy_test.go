@@ -157,6 +157,7 @@ func TestEveryKindOfWriteIsCounted(t *testing.T) {
 		"status update": func() error { return c.Status().Update(ctx, pod) },
 		"status patch":  func() error { return c.Status().Patch(ctx, pod, patch) },
 		"status apply":  func() error { return c.Status().Apply(ctx, configuration) },
+		"resize":        func() error { return c.SubResource("resize").Patch(ctx, pod, patch) },
 	} {
 		if err := write(); PauseFor(err) <= 0 {
 			t.Errorf("%s went past the budget: %v", name, err)

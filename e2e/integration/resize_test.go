@@ -92,7 +92,12 @@ func TestMemoryIsRaisedAndLoweredUnderLoadAndNoProcessIsAnother(t *testing.T) {
 	t.Logf("raised in %s", time.Since(began))
 	everywhere(t, key, "maxmemory", of400Mi)
 	limits(t, key, "400Mi")
-	told(t, key, v1alpha1.EventPodResized, "Pod cache-0 was given the resources of the spec while it runs: limits.memory=400Mi")
+	told(
+		t,
+		key,
+		v1alpha1.EventPodResized,
+		"Pod cache-0 was given the resources of the spec while it runs: limits.memory=400Mi",
+	)
 	began = time.Now()
 	sized(t, key, ofMemory("100Mi"))
 	t.Logf("lowered in %s", time.Since(began))

@@ -137,8 +137,12 @@ func (w *worker) enact() bool {
 		}
 		if used := rss(w.containers[name].process.procID()); used >= limit {
 			w.setCondition(corev1.PodResizeInProgress, true, "", "")
-			w.sayOf(corev1.PodResizeInProgress, corev1.PodReasonError, fmt.Sprintf("cannot decrease memory limits: attempting to "+
-				"set container %q memory limit (%d) below current usage (%d)", name, limit, used))
+			w.sayOf(
+				corev1.PodResizeInProgress,
+				corev1.PodReasonError,
+				fmt.Sprintf("cannot decrease memory limits: attempting to "+
+					"set container %q memory limit (%d) below current usage (%d)", name, limit, used),
+			)
 			return false
 		}
 	}

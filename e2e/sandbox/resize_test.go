@@ -16,7 +16,9 @@ import (
 func resize(t *testing.T, namespace, pod, limit, request string) error {
 	t.Helper()
 	patch := fmt.Sprintf(
-		`{"spec":{"containers":[{"name":"redis","resources":{"limits":{"memory":%q},"requests":{"memory":%q}}}]}}`, limit, request,
+		`{"spec":{"containers":[{"name":"redis","resources":{"limits":{"memory":%q},"requests":{"memory":%q}}}]}}`,
+		limit,
+		request,
 	)
 	_, err := client.CoreV1().Pods(namespace).
 		Patch(within(t), pod, types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{}, "resize")
@@ -48,7 +50,13 @@ func TestAPodIsGivenOtherResourcesWhileItRuns(t *testing.T) {
 		"    resources: {limits: {memory: 100Mi}, requests: {memory: 50Mi}}\n    image:", 1,
 	))
 	ready(t, namespace, "single")
-	before := waitPod(t, namespace, "single", "with its limit", func(pod *corev1.Pod) bool { return hasMemory(pod, "100Mi") })
+	before := waitPod(
+		t,
+		namespace,
+		"single",
+		"with its limit",
+		func(pod *corev1.Pod) bool { return hasMemory(pod, "100Mi") },
+	)
 	changes := func(why string) func(*corev1.Pod) bool {
 		return func(pod *corev1.Pod) bool {
 			waits, _ := conditionOf(pod, corev1.PodResizePending)

@@ -133,7 +133,11 @@ func (p *conditionsPatch) MarshalJSON() ([]byte, error) {
 // status needs the lock.
 func (w *worker) status() corev1.PodStatus {
 	pod := w.pod
-	status := corev1.PodStatus{ObservedGeneration: pod.Generation, StartTime: &w.startTime, HostIP: w.r.hostIP(pod.Spec.NodeName)}
+	status := corev1.PodStatus{
+		ObservedGeneration: pod.Generation,
+		StartTime:          &w.startTime,
+		HostIP:             w.r.hostIP(pod.Spec.NodeName),
+	}
 	status.HostIPs = []corev1.HostIP{{IP: status.HostIP}}
 	if w.endpoint != nil {
 		status.PodIP = w.endpoint.addr.String()
