@@ -147,7 +147,8 @@ var _ = Describe("A RedisHA", Label("core", "lifecycle"), func() {
 		err := env.client.Create(ctx, object, client.DryRunAll)
 		Expect(err).To(MatchError(ContainSubstring(says)))
 	},
-		Entry("has no replicas", "replicas: 0", "use 1 to 9"),
+		Entry("hibernates without a disk", "replicas: 0", "create a RedisHA with spec.storage"),
+		Entry("has more replicas than are tested", "replicas: 10", "use 1 to 9"),
 		Entry("wants to persist without a disk", "config: {appendonly: 'yes'}", "set spec.storage"),
 		Entry("sets what is the operator's", "config: {replicaof: 'a 1'}", "it alone says who is master"),
 		Entry("is less patient than is safe", "failover: {downAfterMilliseconds: 499}", "use 500 or more"),
