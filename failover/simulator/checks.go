@@ -184,10 +184,14 @@ func (c *checks) onSwap(before, next failover.Progress, published failover.Publi
 		c.fail("S5", "epoch %d follows %d from %s to %s; want %d", next.Epoch, before.Epoch, before.State, next.State, want)
 	}
 	if intends(next) {
+		if c.forgotten[next.Epoch] { // whoever was chosen by the status that was set back, nothing tells of it
+			delete(c.forgotten, next.Epoch)
+			delete(c.chosen, next.Epoch)
+		}
 		c.intended[next.Epoch] = *next.Candidate
-	}
-	if intends(next) && next.State == failover.StatePromoting {
-		c.onChosen(next)
+		if next.State == failover.StatePromoting {
+			c.onChosen(next)
+		}
 	}
 	switch {
 	case next.State == failover.StateFencing, chosenAtOnce(before, next):

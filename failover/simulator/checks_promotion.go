@@ -31,7 +31,6 @@ func (c *checks) onChosen(intent failover.Progress) {
 		c.fail("S5", "epoch %d has two candidates: %s and %s", intent.Epoch, was.Pod, intent.Candidate.Pod)
 	}
 	c.chosen[intent.Epoch] = *intent.Candidate
-	delete(c.forgotten, intent.Epoch)
 }
 
 // onSwitchedOver: the candidate of a switchover is promoted once the old master takes no writes any more (S6).
