@@ -32,6 +32,9 @@ func exporterImage(ctx context.Context) (sandbox.Image, error) {
 	}, err
 }
 
+// drainsNodes is the page that takes Kubernetes nodes away, from whoever has pods there.
+const drainsNodes = "nodes"
+
 // Each page is one story: its commands are run in their order, on a RedisHA cache.
 func TestTheCommandsOfTheGuideWork(t *testing.T) {
 	root, err := testbed.Root()
@@ -47,7 +50,11 @@ func TestTheCommandsOfTheGuideWork(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, page := range pages {
-		t.Run(strings.TrimSuffix(filepath.Base(page), ".md"), func(t *testing.T) {
+		name := strings.TrimSuffix(filepath.Base(page), ".md")
+		t.Run(name, func(t *testing.T) {
+			if name != drainsNodes {
+				t.Parallel() // most of the time a page waits
+			}
 			text, err := os.ReadFile(page)
 			if err != nil {
 				t.Fatal(err)

@@ -368,7 +368,7 @@ func TestChangesThatCannotBeMadeAreRefusedAndChangeNothing(t *testing.T) {
 		"scaled to nothing": {
 			on:    memory,
 			patch: `{"spec":{"replicas":0}}`,
-			says:  []string{"spec.replicas", "use 1 to 9"},
+			says:  []string{"spec.replicas", "spec.storage"},
 		},
 		"an owned setting": {
 			on:    memory,
