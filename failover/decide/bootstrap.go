@@ -60,7 +60,7 @@ func (d *decider) seed() election.Result {
 		if mayHoldTheFirstData(n) && n.SilentFor(d.now) < bootstrapPatience {
 			return election.Result{Reason: failover.ReasonWaitingForPods, Sentence: "waiting for " + n.Name}
 		}
-		if n.Answers() && !n.Terminating && !n.Replication.Loading {
+		if n.Answers() && !n.Terminating && !n.Replication.Loading && !d.isSpared(n) {
 			fit = append(fit, n)
 		}
 	}
@@ -72,6 +72,12 @@ func (d *decider) seed() election.Result {
 		Candidate: &seed,
 		Sentence:  fmt.Sprintf("%s becomes the first master with %d key(s)", seed.Name, seed.Replication.Keys),
 	}
+}
+
+// isSpared reports a node that is never to be promoted (replica-priority 0), in a set that has had a master: the status
+// was lost, and who was taken for a master has gone. A set that begins has no better one to wait for.
+func (d *decider) isSpared(n failover.Node) bool {
+	return d.next.Initialized && n.Replication.Priority == 0
 }
 
 // mayHoldTheFirstData reports a node that may be preferred when it is heard.

@@ -523,3 +523,16 @@ func TestOfTwoMastersThatAreHeardAfterTheStatusWasLostAPersonChooses(t *testing.
 		t.Errorf("master %q, state %s (%s)\n%s", w.master(), w.progress.State, w.progress.Reason, w.story())
 	}
 }
+
+// Who was taken for the master that the lost status named was none, and the set begins anew.
+func TestASetThatHadAMasterDoesNotBeginAnewWithANodeThatIsNeverToBePromoted(t *testing.T) {
+	for initialized, want := range map[bool]string{true: "r-1", false: "r-0"} {
+		w := newWorld(t, 3)
+		w.progress = failover.Progress{State: failover.StateBootstrapping, Initialized: initialized, Epoch: 4}
+		w.node("r-0").Replication.Priority = 0
+		w.run()
+		if w.master() != want {
+			t.Errorf("initialized %t: master %s, want %s\n%s", initialized, w.master(), want, w.story())
+		}
+	}
+}
