@@ -529,7 +529,8 @@ func TestASetThatHadAMasterDoesNotBeginAnewWithANodeThatIsNeverToBePromoted(t *t
 	for initialized, want := range map[bool]string{true: "r-1", false: "r-0"} {
 		w := newWorld(t, 3)
 		w.progress = failover.Progress{State: failover.StateBootstrapping, Initialized: initialized, Epoch: 4}
-		w.node("r-0").Replication.Priority = 0
+		w.node("r-0").Replication.Priority, w.node("r-0").Replication.Keys = 0, 7
+		w.progress.Retire(w.node("r-0").Replication.Lineage.ReplID)
 		w.run()
 		if w.master() != want {
 			t.Errorf("initialized %t: master %s, want %s\n%s", initialized, w.master(), want, w.story())
