@@ -4,6 +4,7 @@ package decide
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/redisha/redisha/failover"
@@ -60,7 +61,7 @@ func (d *decider) seed() election.Result {
 		if mayHoldTheFirstData(n) && n.SilentFor(d.now) < bootstrapPatience {
 			return election.Result{Reason: failover.ReasonWaitingForPods, Sentence: "waiting for " + n.Name}
 		}
-		if n.Answers() && !n.Terminating && !n.Replication.Loading && !d.isSpared(n) {
+		if n.Answers() && !n.Terminating && !n.Replication.Loading {
 			fit = append(fit, n)
 		}
 	}
@@ -68,16 +69,28 @@ func (d *decider) seed() election.Result {
 		return election.Result{Reason: failover.ReasonWaitingForPods, Sentence: "waiting for the first Redis to answer"}
 	}
 	seed := election.Seed(fit, d.next, d.policy)
+	if d.next.Initialized && seed.Replication.Priority == 0 {
+		return d.spared(seed, fit)
+	}
 	return election.Result{
 		Candidate: &seed,
 		Sentence:  fmt.Sprintf("%s becomes the first master with %d key(s)", seed.Name, seed.Replication.Keys),
 	}
 }
 
-// isSpared reports a node that is never to be promoted (replica-priority 0), in a set that has had a master: the status
-// was lost, and who was taken for a master has gone. A set that begins has no better one to wait for.
-func (d *decider) isSpared(n failover.Node) bool {
-	return d.next.Initialized && n.Replication.Priority == 0
+// spared is what comes of a set that had a master, where who has the most data is never to be promoted: the status was
+// lost, and who was taken for a master has gone. To pass the data over would be to lose it, so that a person chooses.
+func (d *decider) spared(most failover.Node, fit []failover.Node) election.Result {
+	if d.forced() {
+		i := slices.IndexFunc(fit, func(n failover.Node) bool { return n.Name == d.request.Target })
+		if i >= 0 {
+			return election.Result{Candidate: &fit[i], Sentence: "a person forces " + fit[i].Name}
+		}
+	}
+	return election.Result{Reason: failover.ReasonNoCandidate, Sentence: fmt.Sprintf(
+		"%s has the most data, and is never to be promoted (replica-priority 0): request %s of it, or of another pod",
+		most.Name, failover.VerbForce,
+	)}
 }
 
 // mayHoldTheFirstData reports a node that may be preferred when it is heard.

@@ -526,14 +526,25 @@ func TestOfTwoMastersThatAreHeardAfterTheStatusWasLostAPersonChooses(t *testing.
 
 // Who was taken for the master that the lost status named was none, and the set begins anew.
 func TestASetThatHadAMasterDoesNotBeginAnewWithANodeThatIsNeverToBePromoted(t *testing.T) {
-	for initialized, want := range map[bool]string{true: "r-1", false: "r-0"} {
-		w := newWorld(t, 3)
+	for initialized, want := range map[bool]string{true: "", false: "r-0"} {
+		w := newWorld(t, 2)
 		w.progress = failover.Progress{State: failover.StateBootstrapping, Initialized: initialized, Epoch: 4}
-		w.node("r-0").Replication.Priority, w.node("r-0").Replication.Keys = 0, 7
-		w.progress.Retire(w.node("r-0").Replication.Lineage.ReplID)
-		w.run()
-		if w.master() != want {
-			t.Errorf("initialized %t: master %s, want %s\n%s", initialized, w.master(), want, w.story())
+		spared, other := w.node("r-0"), w.node("r-1")
+		spared.Replication.Priority, spared.Replication.Keys = 0, 7
+		w.progress.Retire(spared.Replication.Lineage.ReplID)
+		if d := w.run(); w.master() != want || initialized && d.Reason != failover.ReasonNoCandidate {
+			t.Errorf("initialized %t: master %q, reason %s\n%s", initialized, w.master(), d.Reason, w.story())
+		}
+		if initialized {
+			force := &failover.Request{ID: "1", Verb: failover.VerbForce, Target: "r-0"}
+			if d := Decide(w.now, w.policy, w.observe(), w.progress, force); d.Next.Candidate == nil ||
+				d.Next.Candidate.Pod != "r-0" || d.Next.ForcedPod != "r-0" {
+				t.Errorf("a person forces r-0, and the candidate is %v: %s", d.Next.Candidate, d.Message)
+			}
+			other.Replication.Lineage, other.Replication.Keys = spared.Replication.Lineage, 7
+			if w.run(); w.master() != "r-1" {
+				t.Errorf("another has the same data, and the master is %q\n%s", w.master(), w.story())
+			}
 		}
 	}
 }
