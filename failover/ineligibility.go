@@ -23,5 +23,5 @@ const (
 	IneligibleLagging       Ineligibility = "Lagging"       // further behind than maxLagBytes
 	IneligibleStillAttached Ineligibility = "StillAttached" // its offset may still move
 	IneligibleNotLinked     Ineligibility = "NotLinked"     // planned only: its link to the master is down
-	IneligibleLeaving       Ineligibility = "Leaving"       // planned only: drained or outdated like the master
+	IneligibleLeaving       Ineligibility = "Leaving"       // planned only: its Kubernetes node is to be left, or is gone
 )

@@ -16,7 +16,9 @@ import (
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/resources"
+	"github.com/redisha/redisha/e2e/sandbox"
 	"github.com/redisha/redisha/e2e/scenes"
+	"github.com/redisha/redisha/failover"
 )
 
 // cordon makes nodes unschedulable while the scene goes on, and returns what makes them schedulable again.
@@ -68,6 +70,19 @@ func TestANodeThatAnAutoscalerHasChosenIsLeftWithoutLoss(t *testing.T) {
 		)
 		return nil
 	})
+}
+
+// All machines are upgraded: no replica is on one that stays, and the eviction waits for none.
+func TestAMasterThatIsEvictedWhileEveryNodeIsCordonedIsLeftWithoutLoss(t *testing.T) {
+	s := begin(t, "every node cordoned, master's pod evicted", v1alpha1.RedisHASpec{})
+	uncordon := s.cordon(sandbox.NodeName(0), sandbox.NodeName(1), sandbox.NodeName(2))
+	s.Refusal(string(failover.ReasonNoCandidate))
+	if err := bed.Evict(s.Ctx, client.ObjectKeyFromObject(s.MasterPod())); err != nil {
+		t.Fatal(err)
+	}
+	s.Promotion(v1alpha1.HistorySwitchover, string(failover.DiagnosisMasterTerminating))
+	uncordon()
+	s.end(0)
 }
 
 func TestAMasterWhosePodIsDeletedSwitchesOverFirst(t *testing.T) {

@@ -290,6 +290,33 @@ func TestAMasterThatLeavesIsFollowedByAPodThatIsWell(t *testing.T) {
 	}
 }
 
+// A replica whose own Kubernetes node is to be left soon has every write, and a failover might lose the last of them.
+func TestAMasterWhosePodEndsIsFollowedByAReplicaOnANodeThatIsLeftWhereThereIsNoOther(t *testing.T) {
+	cordoned := func(t *testing.T) *world {
+		w := settled(t, 3)
+		for _, n := range w.nodes {
+			n.Cordoned = true
+		}
+		return w
+	}
+	w := cordoned(t)
+	if d := w.run(); w.master() != "r-0" || d.Reason != failover.ReasonNoCandidate {
+		t.Errorf("no pod ends, and the master is %s: %s", w.master(), d.Message)
+	}
+	w.node("r-0").Terminating = true
+	w.run()
+	if w.master() == "r-0" || len(w.history) != 1 || w.history[0].Kind != failover.KindSwitchover {
+		t.Errorf("the pod of the master ends, and %s is master: %+v", w.master(), w.history)
+	}
+
+	w = cordoned(t)
+	w.node("r-0").Terminating, w.node("r-1").Cordoned = true, false
+	w.write(100, map[string]int64{"r-1": 10})
+	if w.run(); w.master() != "r-1" {
+		t.Errorf("%s is master, and r-1 is on a node that stays", w.master())
+	}
+}
+
 func TestAForcedNodeThatDoesNotAnswerIsNotPromoted(t *testing.T) {
 	w := settled(t, 3)
 	w.hang("r-2")

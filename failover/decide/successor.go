@@ -43,6 +43,7 @@ func successor(v diagnosis.View, target string, givenUp []string) election.Resul
 	}
 	slices.SortFunc(fit, func(a, b failover.Node) int {
 		return cmp.Or(
+			election.CompareTrue(!leaves(a), !leaves(b)),
 			election.CompareTrue(!a.Unproven, !b.Unproven), election.CompareTrue(!a.Outdated, !b.Outdated),
 			election.CompareTrue(!slices.Contains(givenUp, a.Name), !slices.Contains(givenUp, b.Name)), election.ByData(a, b),
 		)
@@ -50,7 +51,12 @@ func successor(v diagnosis.View, target string, givenUp []string) election.Resul
 	return election.Result{Candidate: &fit[0]}
 }
 
+// leaves reports a node whose Kubernetes node is to be left soon, or is gone.
+func leaves(n failover.Node) bool { return n.Cordoned || n.NodeGone }
+
 // plannedIneligibility is why a node may not be promoted in a switchover, where the master lives and can be waited for.
+// A master whose pod is being deleted waits for none: then a replica that leaves too is better than a failover, which
+// might lose the last writes.
 func plannedIneligibility(v diagnosis.View, n failover.Node) failover.Ineligibility {
 	lineage := v.Master.Replication.Lineage
 	if l := election.IneligibilityOf(n, lineage, v.Policy); l != failover.Eligible {
@@ -61,7 +67,7 @@ func plannedIneligibility(v diagnosis.View, n failover.Node) failover.Ineligibil
 		return failover.IneligibleNotLinked
 	case n.Ordinal >= v.Policy.Replicas:
 		return failover.IneligibleSurplus
-	case n.Cordoned || n.NodeGone:
+	case leaves(n) && !v.Master.Terminating:
 		return failover.IneligibleLeaving
 	}
 	return failover.Eligible
