@@ -174,7 +174,7 @@ SHORT_SCENARIOS := BackEmptyAtOnce|PodIsDeletedSwitchesOver|AFailoverOutlivesIts
 integration: deps ## The tests that run on real Kubernetes binaries, in the sandbox.
 	@echo "The integration tests run on real Kubernetes binaries; the first time they are built, which takes minutes."
 	CGO_ENABLED=0 $(GO) run -C e2e ./cmd/sandbox --build-only
-	$(GO) test -C e2e -race -p 1 -timeout 45m $(TESTFLAGS) ./...
+	$(GO) test -C e2e -race -p 1 -parallel 4 -timeout 35m $(TESTFLAGS) ./...
 	@echo "A few of the scenarios; make scenarios plays them all, in half an hour."
 	SCENARIOS=1 $(GO) test -C e2e -race -timeout 10m $(TESTFLAGS) -run '$(SHORT_SCENARIOS)' ./scenarios
 

@@ -19,6 +19,7 @@ import (
 )
 
 func TestABadRequestIsRefusedNamingFieldAndRemedy(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	for name, tc := range map[string]struct {
 		spec string
@@ -80,6 +81,7 @@ func answered(t *testing.T, request *v1alpha1.RedisHARequest, state v1alpha1.Req
 }
 
 func TestARequestIsCarriedOutOnceAndTellsWhatCameOfIt(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	first := ask(t, ns, "early", v1alpha1.RedisHARequestSpec{Action: v1alpha1.ActionSwitchover, DeadlineSeconds: 3})
 	answered(
@@ -122,6 +124,7 @@ func TestARequestIsCarriedOutOnceAndTellsWhatCameOfIt(t *testing.T) {
 }
 
 func TestARestartOnRequestReplacesEachPodOnceTheMasterLast(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	key := create(t, ns, v1alpha1.RedisHASpec{})
 	before, first := pods(t, key), settled(t, key)
@@ -143,6 +146,7 @@ func TestARestartOnRequestReplacesEachPodOnceTheMasterLast(t *testing.T) {
 
 // Whoever may ask may change nothing else.
 func TestARequesterMayAskAndChangeNoRedisHA(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	binding := &rbacv1.RoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "jane"},

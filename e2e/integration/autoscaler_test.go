@@ -201,6 +201,7 @@ func scaledTo(t *testing.T, key client.ObjectKey, want int32) *v1alpha1.RedisHA 
 }
 
 func TestAnAutoscalerScalesBothWaysUnderLoad(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	metrics := serveMetrics(t, ns)
 	metrics.millicores.Store(150) // half of what three pods request

@@ -68,6 +68,7 @@ func born(t *testing.T, ns, name, spec string) client.ObjectKey {
 }
 
 func TestWhyAPodDoesNotRunIsTold(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	for name, tc := range map[string]struct {
 		spec, reason string
@@ -93,6 +94,7 @@ func restricted(name string, command ...string) string {
 }
 
 func TestWhyThereIsNoPodIsTold(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	for name, tc := range map[string]struct {
 		spec string
@@ -110,6 +112,7 @@ func TestWhyThereIsNoPodIsTold(t *testing.T) {
 }
 
 func TestAQuotaIsToldAndItsEndIsTheEndOfIt(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	quota := &corev1.ResourceQuota{
 		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "small"},

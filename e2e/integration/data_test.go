@@ -69,6 +69,7 @@ func mustAsOperator(t *testing.T, key client.ObjectKey, pod, command string) str
 }
 
 func TestPersistenceThatIsChangedKeepsTheDataOfAnOnlyPod(t *testing.T) {
+	t.Parallel()
 	key := create(t, namespace(t), v1alpha1.RedisHASpec{
 		Replicas: ptr.To[int32](1), Storage: &v1alpha1.StorageSpec{},
 		Config: map[string]v1alpha1.ConfigValue{"appendonly": "no", "save": "60 1"},
@@ -97,6 +98,7 @@ func TestPersistenceThatIsChangedKeepsTheDataOfAnOnlyPod(t *testing.T) {
 // A person restores a claim by its name, with labels of their own, and its pod is long in coming: the place of ordinal
 // 0 is taken by a pod that finds no node.
 func TestARestoredClaimIsWaitedForAndItsDataIsServed(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	key := create(t, ns, v1alpha1.RedisHASpec{Replicas: ptr.To[int32](1), Storage: &v1alpha1.StorageSpec{}})
 	first := resources.PodName(key.Name, 0)

@@ -130,6 +130,7 @@ func leadFrom(t *testing.T, key client.ObjectKey, ordinal int) {
 // The master is the pod that leaves first, and claims of pods that leave are deleted. An application writes all the
 // time, and tries on while no Redis runs.
 func TestASetHibernatesUnderLoadAndWakesWithEveryAcknowledgedWrite(t *testing.T) {
+	t.Parallel()
 	for name, spec := range map[string]v1alpha1.RedisHASpec{
 		"with an append-only file, and claims that go with their pods": {Storage: &v1alpha1.StorageSpec{
 			Retention: v1alpha1.StorageRetention{WhenScaled: v1alpha1.RetentionDelete},
@@ -177,6 +178,7 @@ func TestASetHibernatesUnderLoadAndWakesWithEveryAcknowledgedWrite(t *testing.T)
 
 // What lies on the volumes of pods that left earlier is older, and may be more.
 func TestOlderVolumesFollowWhenASetWakes(t *testing.T) {
+	t.Parallel()
 	for name, night := range map[string]string{
 		"the newest data is less":               "set last v",
 		"the newest data is that there is none": "flushall",
@@ -210,6 +212,7 @@ func TestOlderVolumesFollowWhenASetWakes(t *testing.T) {
 }
 
 func TestASetThatLosesTheVolumeThatItHibernatesOnServesNothingUnasked(t *testing.T) {
+	t.Parallel()
 	key := create(t, namespace(t), toDisk(v1alpha1.RedisHASpec{Replicas: ptr.To[int32](2)}))
 	leadFrom(t, key, 1) // so that it has a part in the history
 	redisCLI(t, key, resources.PodName(key.Name, 1), "set k v")
@@ -246,6 +249,7 @@ func TestASetThatLosesTheVolumeThatItHibernatesOnServesNothingUnasked(t *testing
 
 // Whoever changes their mind, and whenever: what was acknowledged stays.
 func TestAChangeOfMindAboutHibernationLosesNothing(t *testing.T) {
+	t.Parallel()
 	key := create(t, namespace(t), toDisk(v1alpha1.RedisHASpec{}))
 	leadFrom(t, key, 2)
 	l := write(t, key, resources.RedisPort, nil, "mind")
@@ -264,6 +268,7 @@ func TestAChangeOfMindAboutHibernationLosesNothing(t *testing.T) {
 }
 
 func TestASetThatIsToHibernateFinishesTheFailoverThatRuns(t *testing.T) {
+	t.Parallel()
 	key := create(t, namespace(t), toDisk(v1alpha1.RedisHASpec{}))
 	l := write(t, key, resources.RedisPort, nil, "during")
 	time.Sleep(time.Second)
@@ -310,6 +315,7 @@ func leadFromAnother(t *testing.T, key client.ObjectKey) {
 
 // kubectl scale and autoscalers are refused in the same words as a change of the spec.
 func TestASetWhoseDataWouldBeLostIsNotScaledToNone(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	for name, tc := range map[string]struct {
 		spec string

@@ -66,6 +66,7 @@ var owned = []string{
 }
 
 func TestEverythingOwnedIsListedByLabelAndComesBackWhenDeleted(t *testing.T) {
+	t.Parallel()
 	key := create(t, namespace(t), v1alpha1.RedisHASpec{Replicas: ptr.To[int32](2)})
 	ctx := within(t, 2*time.Minute)
 	before := inventory(ctx, t, key)
@@ -132,6 +133,7 @@ func deleteAndAwait(
 }
 
 func TestEveryEditOfAnOwnedObjectIsRepaired(t *testing.T) {
+	t.Parallel()
 	key := create(t, namespace(t), v1alpha1.RedisHASpec{Replicas: ptr.To[int32](2)})
 	edits := map[string]struct {
 		object string
@@ -205,6 +207,7 @@ func asText(object client.Object) string {
 }
 
 func TestDeletingARedisHALeavesWhatRetentionSays(t *testing.T) {
+	t.Parallel()
 	for policy, left := range map[v1alpha1.RetentionPolicy]int{v1alpha1.RetentionRetain: 2, v1alpha1.RetentionDelete: 0} {
 		t.Run(string(policy), func(t *testing.T) {
 			key := create(t, namespace(t), v1alpha1.RedisHASpec{
@@ -244,6 +247,7 @@ func TestDeletingARedisHALeavesWhatRetentionSays(t *testing.T) {
 
 // A tool that deploys an application named like the RedisHA deletes what has this label and no owner.
 func TestRetainedClaimsDoNotLookLikeAnApps(t *testing.T) {
+	t.Parallel()
 	const label = "app.kubernetes.io/instance"
 	ns := namespace(t)
 	rha := &v1alpha1.RedisHA{
@@ -292,6 +296,7 @@ func TestRetainedClaimsDoNotLookLikeAnApps(t *testing.T) {
 }
 
 func TestDeletingARedisHADoesNotWaitForASuccessorThatWillNeverBe(t *testing.T) {
+	t.Parallel()
 	key := create(t, namespace(t), v1alpha1.RedisHASpec{})
 	rha, err := bed.Get(t.Context(), key)
 	if err != nil {
@@ -318,6 +323,7 @@ func TestDeletingARedisHADoesNotWaitForASuccessorThatWillNeverBe(t *testing.T) {
 }
 
 func TestAnOrphaningDeletionLeavesTheMasterServing(t *testing.T) {
+	t.Parallel()
 	key := create(t, namespace(t), v1alpha1.RedisHASpec{})
 	rha, err := bed.Get(t.Context(), key)
 	if err != nil {
@@ -345,6 +351,7 @@ func TestAnOrphaningDeletionLeavesTheMasterServing(t *testing.T) {
 
 // What the API server fills in, and what a client of it does not tell, must not be taken for a difference.
 func TestAPassThatFindsNothingToChangeWritesNothing(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	key := create(t, ns, v1alpha1.RedisHASpec{
 		Replicas: ptr.To[int32](2),

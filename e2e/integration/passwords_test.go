@@ -81,6 +81,7 @@ func (c *changing) steady(before *v1alpha1.RedisHA, uids map[string]string) {
 }
 
 func TestAPasswordIsChangedUnderLoadAndThenAnother(t *testing.T) {
+	t.Parallel()
 	c := withPassword(t, "first", 20)
 	before, uids := settled(t, c.key), pods(t, c.key)
 	l := write(t, c.key, resources.RedisPort, nil, "first")

@@ -104,6 +104,7 @@ func patchSpec(t *testing.T, u *unstructured.Unstructured, patch string) {
 
 // TestNoInstantOfALifeIsCalledFinishedThatIsNot goes through a life as kstatus sees it.
 func TestNoInstantOfALifeIsCalledFinishedThatIsNot(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	created := func() *unstructured.Unstructured {
 		u := object(t, ns, "cache", "replicas: 2")

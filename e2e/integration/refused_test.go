@@ -41,6 +41,7 @@ func indent(text string) string {
 
 // TestBadInputIsRefusedNamingFieldAndRemedy creates each bad RedisHA at the real API server.
 func TestBadInputIsRefusedNamingFieldAndRemedy(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	tests := map[string]refusal{
 		"no replicas and no disk": {
@@ -274,6 +275,7 @@ func refusedWindows() map[string]refusal {
 }
 
 func TestWindowsOfEveryFormAreTaken(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	for i, schedule := range []string{
 		"* * * * *", "0 3 * * sat", "0,30 1-5/2 */2 jan-Mar,12 MON-FRI", "5/10 23 31 12 0-6", "00 09 01 01 ?", "0  3  *  *  *",
@@ -294,6 +296,7 @@ func TestWindowsOfEveryFormAreTaken(t *testing.T) {
 
 // What Redis's own rules may look like is taken.
 func TestRulesOfEveryFormAreTaken(t *testing.T) {
+	t.Parallel()
 	rules := `["~*", "%R~a:{x}*", "&news.*", "allkeys", "+@read", "-@dangerous", "+config|get", "(+get ~b:*)", "off"]`
 	u := object(
 		t,
@@ -321,6 +324,7 @@ func expectRefusal(t *testing.T, err error, says []string) {
 
 // TestChangesThatCannotBeMadeAreRefusedAndChangeNothing updates a RedisHA at the real API server.
 func TestChangesThatCannotBeMadeAreRefusedAndChangeNothing(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	ctx := t.Context()
 	disk := object(t, ns, "disk", "replicas: 1\nstorage: {size: 2Gi, storageClassName: standard}")
@@ -413,6 +417,7 @@ func TestChangesThatCannotBeMadeAreRefusedAndChangeNothing(t *testing.T) {
 
 // TestAnEmptySpecGetsSafeDefaults, and so does an absent one.
 func TestAnEmptySpecGetsSafeDefaults(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	absent := object(t, ns, "absent", "{}")
 	delete(absent.Object, "spec")
@@ -441,6 +446,7 @@ func TestAnEmptySpecGetsSafeDefaults(t *testing.T) {
 // annotation, and annotations may hold 256 KiB in all. A third of that is to
 // spare.
 func TestTheDefinitionFitsIntoKubectlApply(t *testing.T) {
+	t.Parallel()
 	root, err := testbed.Root()
 	if err != nil {
 		t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 // A request is the value of an annotation. Another ID behind it makes it another one; without, it was carried out
 // before, and was put back by a tool that applies what is kept in Git.
 func TestARequestRunsOnceThoughGitPutsItBack(t *testing.T) {
+	t.Parallel()
 	const rounds = 4
 	key := create(t, namespace(t), v1alpha1.RedisHASpec{})
 	first := settled(t, key)

@@ -122,6 +122,7 @@ func TestMemoryIsRaisedAndLoweredUnderLoadAndNoProcessIsAnother(t *testing.T) {
 }
 
 func TestMemoryIsNotLoweredBelowWhatTheDataTakes(t *testing.T) {
+	t.Parallel()
 	key := create(t, namespace(t), v1alpha1.RedisHASpec{Resources: ofMemory("400Mi")})
 	before := lives(t, key)
 	rha, err := bed.Get(t.Context(), key)
@@ -152,6 +153,7 @@ func TestMemoryIsNotLoweredBelowWhatTheDataTakes(t *testing.T) {
 
 // The class of a pod (Guaranteed, Burstable) does not change while it runs.
 func TestWhatTheAPIServerDoesNotResizeIsReplacedUnderLoad(t *testing.T) {
+	t.Parallel()
 	guaranteed := ofMemory("200Mi")
 	guaranteed.Limits[corev1.ResourceCPU] = resource.MustParse("1")
 	guaranteed.Requests = nil

@@ -25,6 +25,7 @@ func anotherEnvironment(rha *v1alpha1.RedisHA) {
 }
 
 func TestAChangedTemplateReplacesEveryPodAndSwitchesTheMasterOver(t *testing.T) {
+	t.Parallel()
 	key := create(t, namespace(t), v1alpha1.RedisHASpec{})
 	before, err := bed.Get(t.Context(), key)
 	if err != nil {
@@ -52,6 +53,7 @@ func TestAChangedTemplateReplacesEveryPodAndSwitchesTheMasterOver(t *testing.T) 
 }
 
 func TestASupervisedChangeLeavesTheMasterUntilASwitchoverIsRequested(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	key := create(t, ns, v1alpha1.RedisHASpec{
 		UpdateStrategy: v1alpha1.UpdateStrategySpec{Type: v1alpha1.UpdateSupervised},
@@ -98,6 +100,7 @@ func waitsFor(t *testing.T, key client.ObjectKey, reason string) {
 }
 
 func TestAChangeOnDeletionReplacesNoPodUntilARestartIsRequested(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	key := create(t, ns, v1alpha1.RedisHASpec{UpdateStrategy: v1alpha1.UpdateStrategySpec{Type: v1alpha1.UpdateOnDelete}})
 	old := pods(t, key)
@@ -132,6 +135,7 @@ func podUIDs(t *testing.T, key client.ObjectKey) map[string]bool {
 }
 
 func TestABadImageStopsAtOnePodAndAGoodOneGoesOn(t *testing.T) {
+	t.Parallel()
 	key := create(t, namespace(t), v1alpha1.RedisHASpec{})
 	change(t, key, func(rha *v1alpha1.RedisHA) { rha.Spec.Image = "docker.io/library/redis:nonexistent" })
 	eventually(t, "the rollout waits for the first pod", time.Minute, func(ctx context.Context) (bool, error) {
@@ -151,6 +155,7 @@ func TestABadImageStopsAtOnePodAndAGoodOneGoesOn(t *testing.T) {
 }
 
 func TestABadFirstImageIsReplacedByAGoodOne(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	rha := &v1alpha1.RedisHA{
 		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "cache"},
@@ -169,6 +174,7 @@ func TestABadFirstImageIsReplacedByAGoodOne(t *testing.T) {
 }
 
 func TestScalingDownToOneSwitchesOverFromAMasterThatLeaves(t *testing.T) {
+	t.Parallel()
 	key := create(t, namespace(t), v1alpha1.RedisHASpec{Replicas: ptr.To[int32](2)})
 	first := &corev1.Pod{}
 	if err := bed.Client.Get(
@@ -197,6 +203,7 @@ func TestScalingDownToOneSwitchesOverFromAMasterThatLeaves(t *testing.T) {
 }
 
 func TestAMissingSecretIsNamedAndComingLateIsEnough(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	rha := &v1alpha1.RedisHA{
 		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "cache"},

@@ -71,6 +71,7 @@ func everywhere(t *testing.T, key client.ObjectKey, name, want string) {
 }
 
 func TestASettingIsChangedUnderLoadAndNoPodIsReplaced(t *testing.T) {
+	t.Parallel()
 	key := create(t, namespace(t), v1alpha1.RedisHASpec{Config: settings{"hz": "12"}})
 	before, uids := settled(t, key), pods(t, key)
 	l := write(t, key, resources.RedisPort, nil, "settings")
@@ -146,6 +147,7 @@ func TestASettingThatOnlyAStartChangesReplacesThePodsAndSoDoesItsRemoval(t *test
 // A number of clients that the machine has no files for is refused when it is to take effect, and not before. Redis tries
 // one limit of files after the other, so a far greater number would keep it busy for seconds.
 func TestASettingThatTheMachineRefusesLeavesEveryProcessAsItWas(t *testing.T) {
+	t.Parallel()
 	key := create(t, namespace(t), v1alpha1.RedisHASpec{Config: settings{"hz": "12"}})
 	uids := pods(t, key)
 	written := inventory(t.Context(), t, key)["ConfigMap cache-config"].GetResourceVersion()

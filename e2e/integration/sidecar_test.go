@@ -73,6 +73,7 @@ func stoppedAt(t *testing.T, key client.ObjectKey, pod string) {
 }
 
 func TestAChangeWhoseSidecarCrashesStopsAtOnePodAndAMendedOneGoesOn(t *testing.T) {
+	t.Parallel()
 	key := create(t, namespace(t), v1alpha1.RedisHASpec{})
 	before, epoch := podUIDs(t, key), epochOf(t, key)
 	change(t, key, func(rha *v1alpha1.RedisHA) { rha.Spec.PodTemplate = sidecar("sleep 1; exit 2") })
@@ -92,6 +93,7 @@ func TestAChangeWhoseSidecarCrashesStopsAtOnePodAndAMendedOneGoesOn(t *testing.T
 }
 
 func TestADrainTakesNoRedisThatServesThoughNoPodIsReady(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	rha := &v1alpha1.RedisHA{
 		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "cache"},
@@ -151,6 +153,7 @@ func budgetKnows(t *testing.T, key client.ObjectKey, healthy int32) {
 
 // The setting is one that cannot be changed at run time, so that it cannot be tried before.
 func TestAPodThatIsBrokenForGoodStopsTheRolloutAndMayBeDrained(t *testing.T) {
+	t.Parallel()
 	key := create(t, namespace(t), v1alpha1.RedisHASpec{})
 	before := podUIDs(t, key)
 	change(t, key, func(rha *v1alpha1.RedisHA) { rha.Spec.Config = map[string]v1alpha1.ConfigValue{"databases": "many"} })
@@ -177,6 +180,7 @@ func TestAPodThatIsBrokenForGoodStopsTheRolloutAndMayBeDrained(t *testing.T) {
 }
 
 func TestASettingThatRedisRefusesIsToldBeforeAnyPodIsReplaced(t *testing.T) {
+	t.Parallel()
 	key := create(t, namespace(t), v1alpha1.RedisHASpec{})
 	before := podUIDs(t, key)
 	written := inventory(t.Context(), t, key)["ConfigMap cache-config"].GetResourceVersion()

@@ -72,6 +72,7 @@ func says(t *testing.T, key client.ObjectKey, user, password, command, want stri
 // A user is declared, changed and removed under load, a master is killed and a pod made anew meanwhile: no pod is
 // replaced for it, and every process knows what is declared.
 func TestUsersAreDeclaredUnderLoad(t *testing.T) {
+	t.Parallel()
 	key, l := withUser(t, "~report:*", "+@read", "+ping")
 	before := pods(t, key)
 	says(t, key, "reports", "of-reports", "get report:1", "")
@@ -104,6 +105,7 @@ func TestUsersAreDeclaredUnderLoad(t *testing.T) {
 }
 
 func TestARuleThatRedisDoesNotKnowIsToldInItsWords(t *testing.T) {
+	t.Parallel()
 	key, l := withUser(t, "+ping")
 	says(t, key, "reports", "of-reports", "ping", "PONG")
 	change(t, key, func(rha *v1alpha1.RedisHA) {
@@ -128,6 +130,7 @@ func TestARuleThatRedisDoesNotKnowIsToldInItsWords(t *testing.T) {
 // A person who is granted it changes the default user's password, and makes a user, in a master by hand. Neither the
 // operator nor a replica is locked out, and within a minute all is as declared.
 func TestUsersThatWereChangedByHandAreRestored(t *testing.T) {
+	t.Parallel()
 	key := create(
 		t,
 		namespace(t),

@@ -26,6 +26,7 @@ func daily(begins time.Time, minutes int32) []v1alpha1.MaintenanceWindow {
 
 // The replicas are replaced before the window, and the master in it.
 func TestAnOutdatedMasterWaitsForAMaintenanceWindow(t *testing.T) {
+	t.Parallel()
 	opens := time.Now().Add(150 * time.Second).Truncate(time.Minute)
 	key := create(t, namespace(t), v1alpha1.RedisHASpec{MaintenanceWindows: daily(opens, 30)})
 	before, old := settled(t, key), pods(t, key)
@@ -66,6 +67,7 @@ func TestAnOutdatedMasterWaitsForAMaintenanceWindow(t *testing.T) {
 
 // To wait costs no write, and what a person asks for is done at any time.
 func TestAClosedMaintenanceWindowCostsNoWriteAndHoldsNoRequest(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	key := create(t, ns, v1alpha1.RedisHASpec{MaintenanceWindows: daily(time.Now().Add(-12*time.Hour), 1)})
 	change(t, key, anotherEnvironment)
@@ -93,6 +95,7 @@ func TestAClosedMaintenanceWindowCostsNoWriteAndHoldsNoRequest(t *testing.T) {
 }
 
 func TestAMasterThatIsToBeRemovedWaitsForAMaintenanceWindow(t *testing.T) {
+	t.Parallel()
 	ns := namespace(t)
 	key := create(t, ns, v1alpha1.RedisHASpec{MaintenanceWindows: daily(time.Now().Add(-12*time.Hour), 1)})
 	last := resources.PodName(key.Name, 2)
