@@ -29,6 +29,13 @@ func hibernateOn(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet) string {
 	return resources.PodName(rha.Name, 0)
 }
 
+// mayBeEmptied reports a last pod that ends, of a set that is to hibernate, while the cache shows a StatefulSet that
+// is not empty. Pods and StatefulSets reach the cache apart, so that the end of a pod may be seen before its reason.
+func mayBeEmptied(rha *v1alpha1.RedisHA, sts *appsv1.StatefulSet, pods []corev1.Pod) bool {
+	return resources.Hibernates(rha) && sts.UID != "" && hibernateOn(rha, sts) == "" &&
+		len(pods) == 1 && !pods[0].DeletionTimestamp.IsZero()
+}
+
 // isWaking reports a set that has hibernated and has no master yet.
 func isWaking(rha *v1alpha1.RedisHA) bool {
 	f := rha.Status.Failover

@@ -9,17 +9,22 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/controllertest"
 	"github.com/redisha/redisha/controllers/resources"
 	"github.com/redisha/redisha/failover"
 	"github.com/redisha/redisha/failover/link"
+	"github.com/redisha/redisha/failover/prober"
 	"github.com/redisha/redisha/redisclient"
 )
 
@@ -113,6 +118,54 @@ func TestASetMayHibernateWhenItsStatefulSetIsEmptied(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, got, tc.want)
 		}
 	}
+}
+
+// A StatefulSet that was emptied has its pod end, which the cache may show first. Taken for a loss, it would have a
+// failover begin.
+func TestALastPodThatEndsIsNoLossWhereTheStatefulSetWasEmptiedInTheMeantime(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(w *lastPod)
+		reads  int
+		want   string
+	}{
+		"emptied":                {func(*lastPod) {}, 1, "shop-0"},
+		"deleted in between":     {func(w *lastPod) { w.live.Name = "another" }, 1, ""},
+		"deleted by a person":    {func(w *lastPod) { w.live.Spec.Replicas = ptr.To[int32](1) }, 1, ""},
+		"the cache shows it too": {func(w *lastPod) { w.cached.Spec.Replicas = ptr.To[int32](0) }, 0, "shop-0"},
+		"it does not end":        {func(w *lastPod) { w.pod.DeletionTimestamp = nil }, 0, ""},
+		"the set is to run":      {func(w *lastPod) { w.rha.Spec.Replicas = ptr.To[int32](1) }, 0, ""},
+	} {
+		l := asleep()
+		w := &lastPod{
+			rha: l.rha, live: l.sts, cached: l.sts.DeepCopy(), pod: controllertest.RunningPod("shop-0", "u0"),
+		}
+		w.rha.Spec.Storage = nil // a claim is looked at past the cache, too
+		w.cached.Spec.Replicas, w.pod.DeletionTimestamp = ptr.To[int32](1), ptr.To(metav1.Now())
+		tc.change(w)
+		reader := &countingReader{Reader: controllertest.New(t, w.live).Client}
+		slice := &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{
+			Namespace: w.rha.Namespace, Name: resources.MasterServiceName(w.rha.Name),
+		}}
+		cache := controllertest.New(t, w.cached, slice).Client
+		g := &observer{
+			client: cache, prober: prober.New(prober.Options{}), effects: &kubeEffects{client: cache, reader: reader},
+			clock: clock.RealClock{}, seen: &sight{},
+		}
+		obs, err := g.observe(t.Context(), w.rha, []corev1.Pod{w.pod})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if obs.hibernate != tc.want || reader.reads != tc.reads {
+			t.Errorf("%s: %q by %d reads, want %q by %d", name, obs.hibernate, reader.reads, tc.want, tc.reads)
+		}
+	}
+}
+
+// lastPod is the last pod of a set, and the StatefulSet as it is and as the cache shows it.
+type lastPod struct {
+	rha          *v1alpha1.RedisHA
+	live, cached *appsv1.StatefulSet
+	pod          corev1.Pod
 }
 
 func TestACoreThatIsToHibernateGoesToOnePodFirst(t *testing.T) {

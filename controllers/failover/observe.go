@@ -57,7 +57,7 @@ func (g *observer) observe(ctx context.Context, rha *v1alpha1.RedisHA, pods []co
 	for _, n := range g.prober.Observe(key.String()) {
 		probed[n.UID] = n
 	}
-	sts, err := g.statefulSet(ctx, key)
+	sts, err := g.statefulSetOf(ctx, rha, pods)
 	if err != nil {
 		return sighting{}, err
 	}
@@ -121,12 +121,30 @@ func (g *observer) absent(
 	return absent, nil
 }
 
-// statefulSet is the StatefulSet of the Redis pods; an empty one where there is none. It shares memory with the cache:
-// it is for reading.
-func (g *observer) statefulSet(ctx context.Context, key client.ObjectKey) (*appsv1.StatefulSet, error) {
+// statefulSetOf is the StatefulSet as the cache shows it, or as it is where the cache may mislead. A failover does not
+// wait for a look past the cache for long, and not for one that fails.
+func (g *observer) statefulSetOf(
+	ctx context.Context, rha *v1alpha1.RedisHA, pods []corev1.Pod,
+) (*appsv1.StatefulSet, error) {
+	key := client.ObjectKeyFromObject(rha)
+	cached, err := statefulSet(ctx, g.client, key)
+	if err != nil || !mayBeEmptied(rha, cached, pods) {
+		return cached, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
+	if live, err := statefulSet(ctx, g.effects.reader, key); err == nil {
+		return live, nil
+	}
+	return cached, nil
+}
+
+// statefulSet is the StatefulSet of the Redis pods; an empty one where there is none. It may share memory with the
+// cache: it is for reading.
+func statefulSet(ctx context.Context, from client.Reader, key client.ObjectKey) (*appsv1.StatefulSet, error) {
 	sts := &appsv1.StatefulSet{}
 	name := client.ObjectKey{Namespace: key.Namespace, Name: resources.StatefulSetName(key.Name)}
-	err := g.client.Get(ctx, name, sts, client.UnsafeDisableDeepCopy)
+	err := from.Get(ctx, name, sts, client.UnsafeDisableDeepCopy)
 	if client.IgnoreNotFound(err) != nil {
 		return nil, fmt.Errorf("reading the StatefulSet: %w", err)
 	}

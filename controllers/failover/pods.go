@@ -32,7 +32,7 @@ func (g *observer) podsOf(ctx context.Context, key client.ObjectKey, rha *v1alph
 	); err != nil {
 		return nil, fmt.Errorf("listing pods: %w", err)
 	}
-	sts, err := g.statefulSet(ctx, key)
+	sts, err := statefulSet(ctx, g.client, key)
 	if err != nil {
 		return nil, err
 	}

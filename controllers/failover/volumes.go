@@ -48,7 +48,7 @@ func (g *observer) claim(
 	err := g.client.Get(ctx, key, claim)
 	if apierrors.IsNotFound(err) {
 		if hurried {
-			limited, cancel := context.WithTimeout(ctx, claimLookWithin)
+			limited, cancel := context.WithTimeout(ctx, lookWithin)
 			defer cancel()
 			ctx = limited
 		}
@@ -88,9 +88,10 @@ type unlistedClaim struct {
 const (
 	claimLookLeast = time.Second
 	claimLookMost  = 30 * time.Second
-	// claimLookWithin bounds a look of a set that has a master, whose failover may wait for it.
-	claimLookWithin = 100 * time.Millisecond
 )
+
+// lookWithin bounds a look past the cache that a failover may wait for.
+const lookWithin = 100 * time.Millisecond
 
 // due reports whether it is time to look again.
 func (c unlistedClaim) due(now time.Time, pod string) bool {
