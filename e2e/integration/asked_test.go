@@ -114,10 +114,9 @@ func TestARequestIsCarriedOutOnceAndTellsWhatCameOfIt(t *testing.T) {
 		after.Status.Master.Pod != target {
 		t.Errorf("master %s by epoch %d, want %s by %d", after.Status.Master.Pod, got, target, want)
 	}
+	before := move.DeepCopy()
 	move.Spec.Pod = "cache-0"
-	if err := bed.Client.Update(
-		t.Context(), move,
-	); err == nil ||
+	if err := bed.Client.Patch(t.Context(), move, client.MergeFrom(before)); err == nil ||
 		!strings.Contains(err.Error(), "delete the request, and make another") {
 		t.Errorf("a request was changed: %v", err)
 	}

@@ -121,9 +121,10 @@ func TestARestoredClaimIsWaitedForAndItsDataIsServed(t *testing.T) {
 	); err != nil {
 		t.Fatal(err)
 	}
+	before := claim.DeepCopy()
 	claim.Labels = map[string]string{"restored": "yes"}
 	delete(claim.Annotations, v1alpha1.AnnotationMadeFor)
-	if err := bed.Client.Update(t.Context(), claim); err != nil {
+	if err := bed.Client.Patch(t.Context(), claim, client.MergeFrom(before)); err != nil {
 		t.Fatal(err)
 	}
 	squatter := placeholder(ns, first)

@@ -114,7 +114,7 @@ func settled(t *testing.T, key client.ObjectKey) *v1alpha1.RedisHA {
 	return rha
 }
 
-// change updates a RedisHA, trying again when another client wrote in between.
+// change changes a RedisHA, whoever else writes to it.
 func change(t *testing.T, key client.ObjectKey, edit func(*v1alpha1.RedisHA)) {
 	t.Helper()
 	ctx := within(t, 20*time.Second)

@@ -69,8 +69,9 @@ func (a *authority) apply(data map[string][]byte) {
 	if err := bed.Client.Get(a.t.Context(), a.key, secret); err != nil {
 		a.t.Fatal(err)
 	}
+	before := secret.DeepCopy()
 	secret.Data = data
-	if err := bed.Client.Update(a.t.Context(), secret); err != nil {
+	if err := bed.Client.Patch(a.t.Context(), secret, client.MergeFrom(before)); err != nil {
 		a.t.Fatal(err)
 	}
 }

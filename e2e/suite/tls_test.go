@@ -11,6 +11,7 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/encryption"
@@ -72,9 +73,10 @@ var _ = Describe("When TLS", Label("chaos", "tls"), func() {
 			s.atTLS(v1alpha1.TLSStageUsed)
 			s.fault()
 			began, former := time.Now(), s.Get().Status.TLS.NotAfter.Time
+			before := secret.DeepCopy()
 			secret.Data, err = encryption.Renewed(data, []string{"another.name"}, names, time.Now().Add(time.Hour))
 			Expect(err).NotTo(HaveOccurred())
-			Expect(env.client.Update(ctx, secret)).To(Succeed())
+			Expect(env.client.Patch(ctx, secret, client.MergeFrom(before))).To(Succeed())
 			Eventually(func() time.Time { return s.Get().Status.TLS.NotAfter.Time }).WithContext(ctx).WithTimeout(perStage).
 				Should(BeTemporally(">", former))
 			s.atTLS(v1alpha1.TLSStageUsed)

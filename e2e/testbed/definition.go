@@ -8,6 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/redisha/redisha/api/v1alpha1"
@@ -64,12 +65,14 @@ func propertiesAt(of any, path ...string) (Properties, error) {
 }
 
 func (b *Testbed) define(ctx context.Context, wanted *unstructured.Unstructured) error {
-	present, err := b.definition(ctx)
-	if err != nil {
-		return err
-	}
-	present.Object["spec"] = wanted.Object["spec"]
-	return b.Client.Update(ctx, present)
+	return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		present, err := b.definition(ctx)
+		if err != nil {
+			return err
+		}
+		present.Object["spec"] = wanted.Object["spec"]
+		return b.Client.Update(ctx, present)
+	})
 }
 
 func (b *Testbed) definition(ctx context.Context) (*unstructured.Unstructured, error) {
