@@ -135,6 +135,9 @@ func TestADrainThatCannotCatchUpUnpauses(t *testing.T) {
 			if diff := cmp.Diff([]string{"cache-0 PAUSE 2.02s", "cache-0 UNPAUSE"}, w.list()); diff != "" {
 				t.Error(diff)
 			}
+			if diff := cmp.Diff([]string{"u0"}, w.refreshed); diff != "" {
+				t.Errorf("looked at again: %s", diff)
+			}
 		})
 	}
 }
@@ -209,5 +212,9 @@ func TestADrainFollowsAnOffsetThatMovesUnderThePause(t *testing.T) {
 	}
 	if m, c := master.info.Offset, candidate.info.AppliedOffset; c < m || pings > 0 {
 		t.Errorf("fenced at %d with the candidate at %d, %d pings to come", m, c, pings)
+	}
+	// Clients wait until the samples of both show that the candidate has everything.
+	if diff := cmp.Diff([]string{"u0", "u1"}, w.refreshed); diff != "" {
+		t.Errorf("looked at again: %s", diff)
 	}
 }
