@@ -4,6 +4,7 @@ package scenarios
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -75,7 +76,9 @@ func TestANodeThatAnAutoscalerHasChosenIsLeftWithoutLoss(t *testing.T) {
 // All machines are upgraded: no replica is on one that stays, and the eviction waits for none.
 func TestAMasterThatIsEvictedWhileEveryNodeIsCordonedIsLeftWithoutLoss(t *testing.T) {
 	s := begin(t, "every node cordoned, master's pod evicted", v1alpha1.RedisHASpec{})
-	uncordon := s.cordon(sandbox.NodeName(0), sandbox.NodeName(1), sandbox.NodeName(2))
+	nodes := []string{sandbox.NodeName(0), sandbox.NodeName(1), sandbox.NodeName(2)}
+	last := s.MasterPod().Spec.NodeName // cordoned before the others, it would be left at once
+	uncordon := s.cordon(append(slices.DeleteFunc(nodes, func(n string) bool { return n == last }), last)...)
 	s.Refusal(string(failover.ReasonNoCandidate))
 	if err := bed.Evict(s.Ctx, client.ObjectKeyFromObject(s.MasterPod())); err != nil {
 		t.Fatal(err)
