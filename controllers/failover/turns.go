@@ -12,10 +12,13 @@ import (
 
 // Bounds of the turns that the loop takes for one RedisHA.
 const (
-	// turnsAtOnce is more than a failover and all that follows it take. turnsPerSecond is for a RedisHA that has used them
-	// up: its Redis says something else each time, say.
+	// turnsAtOnce is more than a failover and all that follows it take, and turnsPerSecond than a set that is scaled
+	// again and again, for as long as that goes on. A RedisHA whose Redis says something else each time uses them up.
 	turnsAtOnce    = 600
 	turnsPerSecond = 4
+	// dueTurns are taken for one that an event begins. Turns that the loop has asked for, to look again in some
+	// milliseconds, are most of an ordinary operation's, and those that lead nowhere are slowed down anyway.
+	dueTurns = 16
 	// livelyFor is how long turns may follow each other that change nothing on record, until they come more and more
 	// slowly. It covers the time in which clients are cut over.
 	livelyFor = 500 * time.Millisecond
@@ -32,23 +35,38 @@ const (
 // turns are how fast the loop turns for a RedisHA: at once while it makes headway, and slower and slower for a Redis
 // that never obeys.
 type turns struct {
-	limiter *rate.Limiter
-	still   time.Time // since when turns have changed nothing on record; zero: the loop rested, or wrote
+	limiter *rate.Limiter // in turns that were due
+	due     time.Time     // when the next turn was asked for; zero: it is for an event to begin it
+	still   time.Time     // since when turns have changed nothing on record; zero: the loop rested, or wrote
 }
 
 // begin is how long to wait for the next turn; zero: it may begin.
 func (t *turns) begin(now time.Time) time.Duration {
 	if t.limiter == nil {
-		t.limiter = rate.NewLimiter(turnsPerSecond, turnsAtOnce)
+		t.limiter = rate.NewLimiter(turnsPerSecond*dueTurns, turnsAtOnce*dueTurns)
 	}
-	if t.limiter.AllowN(now, 1) {
-		return 0
+	costs := dueTurns
+	if !t.due.IsZero() && !now.Before(t.due) {
+		costs = 1
 	}
-	return time.Second / turnsPerSecond
+	if !t.limiter.AllowN(now, costs) {
+		return time.Second / turnsPerSecond
+	}
+	t.due = time.Time{} // a turn that fails asks for no other
+	return 0
 }
 
 // next is when the next turn is to be taken, which a turn has asked for by again.
 func (t *turns) next(wrote bool, again failover.Again, now time.Time) failover.Again {
+	again = t.paced(wrote, again, now)
+	if wait, timed := again.Wait(); timed {
+		t.due = now.Add(wait)
+	}
+	return again
+}
+
+// paced slows turns down that lead nowhere.
+func (t *turns) paced(wrote bool, again failover.Again, now time.Time) failover.Again {
 	wait, timed := again.Wait()
 	switch {
 	case wrote, !timed, wait >= resting:

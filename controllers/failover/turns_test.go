@@ -30,6 +30,72 @@ func TestAFailoverIsNotSlowedDown(t *testing.T) {
 	}
 }
 
+// Scaling a set to 3, 5, 2 and 1 took 500 turns that were due, 60 after a write and 200 that something else began, in 70
+// seconds. Whatever goes on like that, a failover after it is as fast as any.
+func TestAFailoverAfterManyPlannedOperationsIsNotSlowedDown(t *testing.T) {
+	var p turns
+	now := time.Now()
+	turn := func(wrote bool, again failover.Again) {
+		t.Helper()
+		if wait := p.begin(now); wait > 0 {
+			t.Fatalf("a turn waits for %s", wait)
+		}
+		p.next(wrote, again, now)
+	}
+	for range 20 {
+		for range 20 {
+			for range 10 {
+				turn(false, failover.OnEvent())
+				now = now.Add(150 * time.Millisecond)
+			}
+			for range 3 {
+				turn(true, failover.After(0))
+				now = now.Add(50 * time.Millisecond)
+			}
+			for range 25 {
+				turn(false, failover.After(stepPause))
+				now = now.Add(stepPause)
+			}
+			now = now.Add(1600 * time.Millisecond)
+		}
+	}
+}
+
+// Whoever has the loop look again and again, and rest in between so that it is not slowed down, has a bound too.
+func TestTurnsThatAreDueHaveABound(t *testing.T) {
+	var p turns
+	now, turns := time.Now(), 0
+	end := now.Add(10 * time.Minute)
+	for ; now.Before(end); now = now.Add(5 * time.Millisecond) {
+		if p.begin(now) > 0 {
+			continue
+		}
+		again := failover.After(5 * time.Millisecond)
+		if turns++; turns%40 == 0 {
+			again = failover.After(resting)
+		}
+		p.next(false, again, now)
+	}
+	if most := dueTurns * (turnsAtOnce + 600*turnsPerSecond); turns > most {
+		t.Errorf("%d turns in ten minutes, want %d at most", turns, most)
+	}
+}
+
+func TestATurnThatFailsIsFollowedByNoneThatIsDue(t *testing.T) {
+	var p turns
+	now, turns := time.Now(), 0
+	p.begin(now)
+	p.next(false, failover.Now(), now)
+	for end := now.Add(time.Minute); now.Before(end); now = now.Add(5 * time.Millisecond) {
+		if p.begin(now) == 0 {
+			turns++
+		}
+	}
+	if most := turnsAtOnce + 60*turnsPerSecond + 1; turns > most {
+		t.Errorf("%d turns in a minute, want %d at most", turns, most)
+	}
+}
+
 func TestTurnsThatLeadNowhereComeMoreAndMoreSlowly(t *testing.T) {
 	var p turns
 	now := time.Now()
