@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/redisha/redisha/api/v1alpha1"
+	"github.com/redisha/redisha/controllers/tenancy"
 	"github.com/redisha/redisha/failover"
 )
 
@@ -72,6 +73,7 @@ func (r *Reconciler) writeConditions(
 	telling := &r.memory.Of(client.ObjectKeyFromObject(rha)).telling
 	possible := telling.settled(rha, possibleCondition(rha, d, obs.Observation, now), now)
 	own, changed := mergeConditions(rha, append(conditionsOf(rha, d, obs, possible), r.compatibleCondition(rha, d)))
+	telling.waits = 0
 	held := telling.holdsBack(changed && onlyReworded(rha, own), now)
 	if !changed || held {
 		return rha, nil
@@ -81,8 +83,11 @@ func (r *Reconciler) writeConditions(
 		return rha, err
 	}
 	next := rha.DeepCopy()
-	err = r.Client.Status().Patch(ctx, next, client.RawPatch(types.ApplyPatchType, body),
+	err = r.Client.Status().Patch(tenancy.Telling(ctx), next, client.RawPatch(types.ApplyPatchType, body),
 		client.FieldOwner(fieldOwner+"-conditions"), client.ForceOwnership)
+	if telling.waits = tenancy.PauseFor(err); telling.waits > 0 {
+		return rha, nil // what is decided does not wait for what is told
+	}
 	if err != nil {
 		return rha, fmt.Errorf("writing the conditions: %w", err)
 	}

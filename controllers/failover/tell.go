@@ -38,6 +38,7 @@ type telling struct {
 	refused  bool             // it is False for what the replicas are
 	words    *rate.Limiter    // writes of conditions of which only messages differ
 	held     bool             // such a write waits
+	waits    time.Duration    // for how long a write is to wait that was over budget; zero: none is
 }
 
 // A message that has changed is told at once, unless it does so all the time: a Redis that does something else each
@@ -85,6 +86,8 @@ func (t *telling) settled(rha *v1alpha1.RedisHA, is metav1.Condition, now time.T
 // pending is when to look again for the sake of what is told.
 func (t *telling) pending() failover.Again {
 	switch {
+	case t.waits > 0:
+		return failover.After(t.waits)
 	case !t.since.IsZero():
 		return failover.After(possibleAfter)
 	case t.refused, t.held:

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	clocktesting "k8s.io/utils/clock/testing"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/redisha/redisha/api/v1alpha1"
 	"github.com/redisha/redisha/controllers/controllertest"
+	"github.com/redisha/redisha/controllers/tenancy"
 	"github.com/redisha/redisha/failover"
 )
 
@@ -238,5 +240,38 @@ func TestWordsThatChangeAllTheTimeAreToldSeldom(t *testing.T) {
 		client.ObjectKey{Namespace: "ns", Name: "r"},
 	).telling.pending(); wait != failover.OnEvent() {
 		t.Errorf("all is told, and it is looked at again in %s", wait)
+	}
+}
+
+func TestADecisionDoesNotWaitForWordsThatAreOverBudget(t *testing.T) {
+	rha := &v1alpha1.RedisHA{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "r"}}
+	w := controllertest.New(t, rha)
+	clock := clocktesting.NewFakeClock(time.Now())
+	reconciler := &Reconciler{
+		Client: tenancy.WithBudget(w.Client, clock), Recorder: w.Events, Clock: clock, Lease: always{},
+	}
+	key := client.ObjectKeyFromObject(rha)
+	ctx := tenancy.WritingFor(t.Context(), key)
+	for tenancy.PauseFor(reconciler.Client.Delete(tenancy.Telling(ctx), &corev1.Pod{})) == 0 {
+		continue // until the words of this RedisHA are used up
+	}
+	decision := failover.Decision{Next: failover.Progress{State: failover.StateBootstrapping}, Message: "waiting for r-0"}
+	stored, moved, err := reconciler.persist(ctx, rha, decision, sighting{})
+	if err != nil || !moved || len(stored.Status.Conditions) > 0 {
+		t.Fatalf("moved %t, told %v: %v", moved, stored.Status.Conditions, err)
+	}
+	for waited := time.Duration(0); len(stored.Status.Conditions) == 0; {
+		wait, timed := reconciler.memory.Of(key).telling.pending().Wait()
+		if waited += wait; !timed || waited > 2*time.Second {
+			t.Fatalf("what waits to be told is looked at again in %s (%t), and waited for %s", wait, timed, waited)
+		}
+		clock.Step(wait)
+		stored, moved, err = reconciler.persist(ctx, stored, decision, sighting{})
+		if err != nil || moved {
+			t.Fatalf("moved %t: %v", moved, err)
+		}
+	}
+	if again := reconciler.memory.Of(key).telling.pending(); again != failover.OnEvent() {
+		t.Errorf("all is told, and it is looked at again in %s", again)
 	}
 }

@@ -138,6 +138,36 @@ func TestTheWritesOfOneTenantAreNotTakenFromAnother(t *testing.T) {
 	}
 }
 
+// A set that is scaled again and again has its conditions change all the time.
+func TestWhatPeopleAreToldIsNotTakenFromWhatClientsWaitFor(t *testing.T) {
+	now := clocktesting.NewFakePassiveClock(time.Now())
+	c := WithBudget(controllertest.New(t).Client, now)
+	ctx := WritingFor(t.Context(), client.ObjectKey{Namespace: "n", Name: "a"})
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "a"}}
+	told := 0
+	for PauseFor(c.Delete(Telling(ctx), pod)) == 0 {
+		if told++; told > writesOfOneAtOnce {
+			t.Fatal("what people are told has no bound")
+		}
+	}
+	if told != writesOfOneAtOnce-keptBack {
+		t.Errorf("people were told %d times", told)
+	}
+	for i := range keptBack {
+		if err := c.Delete(ctx, pod); PauseFor(err) > 0 {
+			t.Fatalf("write %d that clients wait for: %v", i, err)
+		}
+	}
+	now.SetTime(now.Now().Add(time.Second))
+	if err := c.Delete(ctx, pod); PauseFor(err) > 0 {
+		t.Errorf("a second later: %v", err)
+	}
+	now.SetTime(now.Now().Add(keptBack * time.Second))
+	if err := c.Delete(Telling(ctx), pod); PauseFor(err) > 0 {
+		t.Errorf("people, when all has been quiet for a while: %v", err)
+	}
+}
+
 // A kind of write that is not counted is none that one tenant could not take from all others.
 func TestEveryKindOfWriteIsCounted(t *testing.T) {
 	c := WithBudget(controllertest.New(t).Client, clocktesting.NewFakePassiveClock(time.Now()))

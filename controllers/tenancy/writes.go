@@ -21,6 +21,8 @@ import (
 const (
 	writesOfOne, writesOfOneAtOnce             = 2, 200
 	writesOfNamespace, writesOfNamespaceAtOnce = 200, 800
+	// keptBack are the writes of a RedisHA that are kept for what its Redis, and so its clients, wait for.
+	keptBack = writesOfOneAtOnce / 2
 )
 
 // budget bounds what each namespace and each RedisHA may write, so that none of them slows the writes of another down.
@@ -60,12 +62,12 @@ func PauseFor(err error) time.Duration {
 	return 0
 }
 
-// take takes a write out of the budget of a RedisHA and of its namespace.
-func (b *budget) take(key client.ObjectKey) error {
+// take takes a write out of the budget of a RedisHA and of its namespace, and leaves that of the RedisHA so many.
+func (b *budget) take(key client.ObjectKey, leaves int) error {
 	now := b.clock.Now()
 	one, all := b.one.Of(key), b.all.Of(client.ObjectKey{Namespace: key.Namespace})
 	switch {
-	case one.TokensAt(now) < 1:
+	case one.TokensAt(now) < float64(1+leaves):
 		return &overBudget{whose: key.String(), after: time.Second / writesOfOne}
 	case !all.AllowN(now, 1):
 		return &overBudget{whose: "namespace " + key.Namespace, after: time.Second / writesOfOne}
@@ -98,12 +100,24 @@ func WritingFor(ctx context.Context, key client.ObjectKey) context.Context {
 	return context.WithValue(ctx, writer{}, key)
 }
 
+// reader is the key under which a context says that people are told by what is written.
+type reader struct{}
+
+// Telling is ctx for writes by which people are told and nothing is decided. They are refused where half of the budget
+// of the RedisHA is used up: what its clients wait for has the rest.
+func Telling(ctx context.Context) context.Context { return context.WithValue(ctx, reader{}, true) }
+
 // take takes a write out of the budget of the RedisHA that it is made for.
 func (c *Client) take(ctx context.Context) error {
-	if key, ok := ctx.Value(writer{}).(client.ObjectKey); ok {
-		return c.budget.take(key)
+	key, ok := ctx.Value(writer{}).(client.ObjectKey)
+	if !ok {
+		return nil
 	}
-	return nil
+	leaves := 0
+	if ctx.Value(reader{}) != nil {
+		leaves = keptBack
+	}
+	return c.budget.take(key, leaves)
 }
 
 // Create implements client.Client.
