@@ -21,14 +21,15 @@ import (
 const (
 	writesOfOne, writesOfOneAtOnce             = 2, 200
 	writesOfNamespace, writesOfNamespaceAtOnce = 200, 800
-	// keptBack are the writes of a RedisHA that are kept for what its Redis, and so its clients, wait for.
-	keptBack = writesOfOneAtOnce / 2
+	// Writes by which people are told, for one RedisHA. They are none of the others, for which its clients may wait.
+	wordsOfOne, wordsOfOneAtOnce = 1, 100
 )
 
 // budget bounds what each namespace and each RedisHA may write, so that none of them slows the writes of another down.
 type budget struct {
 	clock clock.PassiveClock
 	one   memory.Store[rate.Limiter] // by RedisHA
+	words memory.Store[rate.Limiter] // by RedisHA
 	all   memory.Store[rate.Limiter] // by namespace
 }
 
@@ -39,6 +40,7 @@ func newBudget(clock clock.PassiveClock) *budget {
 	return &budget{
 		clock: clock,
 		one:   limited(writesOfOne, writesOfOneAtOnce),
+		words: limited(wordsOfOne, wordsOfOneAtOnce),
 		all:   limited(writesOfNamespace, writesOfNamespaceAtOnce),
 	}
 }
@@ -62,15 +64,17 @@ func PauseFor(err error) time.Duration {
 	return 0
 }
 
-// take takes a write out of the budget of a RedisHA and of its namespace, and leaves that of the RedisHA so many.
-func (b *budget) take(key client.ObjectKey, leaves int) error {
-	now := b.clock.Now()
-	one, all := b.one.Of(key), b.all.Of(client.ObjectKey{Namespace: key.Namespace})
+// take takes a write out of the budget of a RedisHA, or of that for its words, and of its namespace.
+func (b *budget) take(key client.ObjectKey, telling bool) error {
+	now, one, pause := b.clock.Now(), b.one.Of(key), time.Second/writesOfOne
+	if telling {
+		one, pause = b.words.Of(key), time.Second/wordsOfOne
+	}
 	switch {
-	case one.TokensAt(now) < float64(1+leaves):
-		return &overBudget{whose: key.String(), after: time.Second / writesOfOne}
-	case !all.AllowN(now, 1):
-		return &overBudget{whose: "namespace " + key.Namespace, after: time.Second / writesOfOne}
+	case one.TokensAt(now) < 1:
+		return &overBudget{whose: key.String(), after: pause}
+	case !b.all.Of(client.ObjectKey{Namespace: key.Namespace}).AllowN(now, 1):
+		return &overBudget{whose: "namespace " + key.Namespace, after: pause}
 	}
 	one.AllowN(now, 1)
 	return nil
@@ -90,7 +94,10 @@ func WithBudget(c client.Client, clock clock.PassiveClock) *Client {
 
 // Forget is called when a RedisHA is gone. The budget of its namespace stays: there are few, and making a RedisHA anew
 // must not refill it.
-func (c *Client) Forget(key client.ObjectKey) { c.budget.one.Forget(key) }
+func (c *Client) Forget(key client.ObjectKey) {
+	c.budget.one.Forget(key)
+	c.budget.words.Forget(key)
+}
 
 // writer is the key under which a context carries the RedisHA that is written for.
 type writer struct{}
@@ -103,21 +110,15 @@ func WritingFor(ctx context.Context, key client.ObjectKey) context.Context {
 // reader is the key under which a context says that people are told by what is written.
 type reader struct{}
 
-// Telling is ctx for writes by which people are told and nothing is decided. They are refused where half of the budget
-// of the RedisHA is used up: what its clients wait for has the rest.
+// Telling is ctx for writes by which people are told and nothing is decided. They have a budget of their own.
 func Telling(ctx context.Context) context.Context { return context.WithValue(ctx, reader{}, true) }
 
 // take takes a write out of the budget of the RedisHA that it is made for.
 func (c *Client) take(ctx context.Context) error {
-	key, ok := ctx.Value(writer{}).(client.ObjectKey)
-	if !ok {
-		return nil
+	if key, ok := ctx.Value(writer{}).(client.ObjectKey); ok {
+		return c.budget.take(key, ctx.Value(reader{}) != nil)
 	}
-	leaves := 0
-	if ctx.Value(reader{}) != nil {
-		leaves = keptBack
-	}
-	return c.budget.take(key, leaves)
+	return nil
 }
 
 // Create implements client.Client.
