@@ -12,8 +12,8 @@ import (
 
 // Bounds of the turns that the loop takes for one RedisHA.
 const (
-	// turnsAtOnce is more than a failover and all that follows it take, and turnsPerSecond than a set that is scaled
-	// again and again, for as long as that goes on. A RedisHA whose Redis says something else each time uses them up.
+	// turnsAtOnce is more than four minutes of scaling without pause take, and a failover after them. turnsPerSecond is
+	// for a RedisHA that has used them up: its Redis says something else each time, say.
 	turnsAtOnce    = 600
 	turnsPerSecond = 4
 	// dueTurns are taken for one that an event begins. Turns that the loop has asked for, to look again in some
