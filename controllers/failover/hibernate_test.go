@@ -129,6 +129,7 @@ func TestALastPodThatEndsIsNoLossWhereTheStatefulSetWasEmptiedInTheMeantime(t *t
 		want   string
 	}{
 		"emptied":                {func(*lastPod) {}, 1, "shop-0"},
+		"the API server is mute": {func(w *lastPod) { w.mute = true }, 1, ""},
 		"deleted in between":     {func(w *lastPod) { w.live.Name = "another" }, 1, ""},
 		"deleted by a person":    {func(w *lastPod) { w.live.Spec.Replicas = ptr.To[int32](1) }, 1, ""},
 		"the cache shows it too": {func(w *lastPod) { w.cached.Spec.Replicas = ptr.To[int32](0) }, 0, "shop-0"},
@@ -143,6 +144,9 @@ func TestALastPodThatEndsIsNoLossWhereTheStatefulSetWasEmptiedInTheMeantime(t *t
 		w.cached.Spec.Replicas, w.pod.DeletionTimestamp = ptr.To[int32](1), ptr.To(metav1.Now())
 		tc.change(w)
 		reader := &countingReader{Reader: controllertest.New(t, w.live).Client}
+		if w.mute {
+			reader.Reader = muteReader{}
+		}
 		slice := &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{
 			Namespace: w.rha.Namespace, Name: resources.MasterServiceName(w.rha.Name),
 		}}
@@ -166,6 +170,15 @@ type lastPod struct {
 	rha          *v1alpha1.RedisHA
 	live, cached *appsv1.StatefulSet
 	pod          corev1.Pod
+	mute         bool
+}
+
+// muteReader never answers.
+type muteReader struct{ client.Reader }
+
+func (muteReader) Get(ctx context.Context, _ client.ObjectKey, _ client.Object, _ ...client.GetOption) error {
+	<-ctx.Done()
+	return ctx.Err()
 }
 
 func TestACoreThatIsToHibernateGoesToOnePodFirst(t *testing.T) {

@@ -16,8 +16,8 @@ const (
 	// for a RedisHA that has used them up: its Redis says something else each time, say.
 	turnsAtOnce    = 600
 	turnsPerSecond = 4
-	// dueTurns are taken for one that an event begins. Turns that the loop has asked for, to look again in some
-	// milliseconds, are most of an ordinary operation's, and those that lead nowhere are slowed down anyway.
+	// dueTurns is how many turns that are due count as one that an event begins. The loop has asked for them, to look
+	// again in some milliseconds: they are most of an ordinary operation's, and are slowed down where they lead nowhere.
 	dueTurns = 16
 	// livelyFor is how long turns may follow each other that change nothing on record, until they come more and more
 	// slowly. It covers the time in which clients are cut over.
@@ -35,7 +35,7 @@ const (
 // turns are how fast the loop turns for a RedisHA: at once while it makes headway, and slower and slower for a Redis
 // that never obeys.
 type turns struct {
-	limiter *rate.Limiter // in turns that were due
+	limiter *rate.Limiter // a token is a turn that is due
 	due     time.Time     // when the next turn was asked for; zero: it is for an event to begin it
 	still   time.Time     // since when turns have changed nothing on record; zero: the loop rested, or wrote
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/redisha/redisha/failover"
 )
 
-// A failover and its aftermath take a few dozen turns, most of which follow a write or wait for something.
+// A failover and its aftermath take 50 to 75 turns, most of which follow a write or wait for something.
 func TestAFailoverIsNotSlowedDown(t *testing.T) {
 	var p turns
 	now := time.Now()

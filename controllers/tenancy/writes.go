@@ -21,7 +21,7 @@ import (
 const (
 	writesOfOne, writesOfOneAtOnce             = 2, 200
 	writesOfNamespace, writesOfNamespaceAtOnce = 200, 800
-	// Writes by which people are told, for one RedisHA. They are none of the others, for which its clients may wait.
+	// Writes by which people are told have a budget of their own: clients may wait for the others.
 	wordsOfOne, wordsOfOneAtOnce = 1, 100
 )
 
@@ -107,16 +107,16 @@ func WritingFor(ctx context.Context, key client.ObjectKey) context.Context {
 	return context.WithValue(ctx, writer{}, key)
 }
 
-// reader is the key under which a context says that people are told by what is written.
-type reader struct{}
+// telling is the key under which a context says that people are told by what is written.
+type telling struct{}
 
 // Telling is ctx for writes by which people are told and nothing is decided. They have a budget of their own.
-func Telling(ctx context.Context) context.Context { return context.WithValue(ctx, reader{}, true) }
+func Telling(ctx context.Context) context.Context { return context.WithValue(ctx, telling{}, true) }
 
 // take takes a write out of the budget of the RedisHA that it is made for.
 func (c *Client) take(ctx context.Context) error {
 	if key, ok := ctx.Value(writer{}).(client.ObjectKey); ok {
-		return c.budget.take(key, ctx.Value(reader{}) != nil)
+		return c.budget.take(key, ctx.Value(telling{}) != nil)
 	}
 	return nil
 }

@@ -46,16 +46,14 @@ func (e *Executor) drain(ctx context.Context, s scope, a failover.Drain) error {
 	defer cancel()
 	err = drainTo(bounded, master, candidate, within+pauseMargin)
 	if err == nil {
-		// It is promoted as soon as its sample shows what it was just seen to have.
-		s.replied.add(a.Candidate.UID)
-	} else {
-		// Even if the caller is gone, and even if the pause seems to have failed: its reply may have been lost. A master that
-		// does not answer is not waited for twice: a failover may be what is needed now, and the pause ends by itself.
-		unpause, cancel := e.opts.Runtime.WithTimeout(context.WithoutCancel(ctx), unpauseWithin)
-		defer cancel()
-		err = errors.Join(err, master.unpauseWrites(unpause))
+		s.replied.add(a.Candidate.UID) // it is promoted as soon as its sample shows what it was just seen to have
+		return nil
 	}
-	return err
+	// Even if the caller is gone, and even if the pause seems to have failed: its reply may have been lost. A master that
+	// does not answer is not waited for twice: a failover may be what is needed now, and the pause ends by itself.
+	unpause, stop := e.opts.Runtime.WithTimeout(context.WithoutCancel(ctx), unpauseWithin)
+	defer stop()
+	return errors.Join(err, master.unpauseWrites(unpause))
 }
 
 func drainTo(ctx context.Context, master, candidate target, pause time.Duration) error {
